@@ -1,0 +1,1 @@
+"""Label Studio ML backend: HTTP, queue, storage and Label Studio around `model`."""

@@ -1,0 +1,1 @@
+"""Keypoints from class labels alone: the numbers, without any service around them."""

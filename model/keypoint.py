@@ -1,0 +1,54 @@
+"""What a detection is. Standard library only, so that every part may import it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Keypoint:
+    """A point on an image.
+
+    `x` right, `y` down, px of the upright original image; (0, 0) is the centre of its first pixel,
+    so that the image reaches from -0.5 to its width - 0.5.
+    """
+
+    x: float
+    y: float
+    score: float  # in [0, 1]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle on the upright original image, px; (0, 0) is the image's top left *corner*.
+
+    A box of the whole image is `Box(0, 0, width, height)`.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What the detector says of one image.
+
+    Attributes:
+        class_name: the predicted class, on whose evidence the keypoints rest.
+        probability: of that class, in [0, 1].
+        keypoints: best first.
+        width, height: of the upright original image, px.
+        box: the part of the image that was looked at.
+        maps: name → array (h, w) over `box` at the network's input size: "coarse", "fine", "fused".
+    """
+
+    class_name: str
+    probability: float
+    keypoints: tuple[Keypoint, ...]
+    width: int
+    height: int
+    box: Box
+    maps: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)

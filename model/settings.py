@@ -1,0 +1,145 @@
+"""What may be set about the detector, and the version that names weights and settings together.
+
+Standard library only: the web process tells the model version without loading torch.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+# Raise it whenever a change to the code changes what the detector finds.
+ALGORITHM = 1
+
+# Weights that torchvision downloads by itself, for every architecture that has them.
+TORCHVISION_WEIGHTS = "IMAGENET1K_V1"
+
+# The light choice for a CPU; vgg19 is the reference of the method.
+DEFAULT_ARCH = "squeezenet1_1"
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """Every setting that changes what is found; the defaults are the poster's.
+
+    Attributes:
+        input_size: side of the square that the network sees, px; None for the network's own.
+        resize: how a box becomes that square: "squash" both sides, or "pad" the shorter one.
+        window, stride: of the occluder, px of the network's input.
+        fills: random fills whose occlusion maps are averaged.
+        seed: of the random fills and of the order of equal peaks.
+        coarse_score: fall of the "probability" of the predicted class, or of its "log-odds".
+        fine_colours: how the gradient's three colours become one map: "max" or "mean" of the
+            absolute value.
+        coarse_weight, fine_weight: of the linear combination of the two scales.
+        nms_radius: two keypoints are farther apart than this share of the box's longer side.
+        subpixel: refine positions with the Förstner operator.
+        keep: share of the peaks that is kept, best first.
+        max_keypoints: at most so many, after `keep`; None for no limit.
+        min_score: keypoints below this score are dropped.
+    """
+
+    input_size: int | None = None
+    resize: Literal["squash", "pad"] = "squash"
+    window: int = 16
+    stride: int = 8
+    fills: int = 1
+    seed: int = 0
+    coarse_score: Literal["probability", "log-odds"] = "probability"
+    fine_colours: Literal["max", "mean"] = "max"
+    coarse_weight: float = 1.0
+    fine_weight: float = 1.0
+    nms_radius: float = 0.03
+    subpixel: bool = True
+    keep: float = 0.4
+    max_keypoints: int | None = None
+    min_score: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError that names every value out of its range."""
+        rules = {
+            "input_size is None or at least 32": self.input_size is None or self.input_size >= 32,
+            "resize is squash or pad": self.resize in ("squash", "pad"),
+            "1 <= stride <= window": 1 <= self.stride <= self.window,
+            "fills is at least 1": self.fills >= 1,
+            "coarse_score is probability or log-odds": self.coarse_score
+            in ("probability", "log-odds"),
+            "fine_colours is max or mean": self.fine_colours in ("max", "mean"),
+            "weights are not negative, and not both 0": min(self.coarse_weight, self.fine_weight)
+            >= 0
+            and self.coarse_weight + self.fine_weight > 0,
+            "0 <= nms_radius <= 1": 0 <= self.nms_radius <= 1,
+            "0 < keep <= 1": 0 < self.keep <= 1,
+            "max_keypoints is None or at least 1": self.max_keypoints is None
+            or self.max_keypoints >= 1,
+            "0 <= min_score <= 1": 0 <= self.min_score <= 1,
+        }
+        broken = [rule for rule, holds in rules.items() if not holds]
+        if broken:
+            raise ValueError(f"expected {'; '.join(broken)}; got {self}")
+
+
+def sidecar(weights: Path) -> Path:
+    """The JSON beside a weights file that names architecture, classes, size and normalisation."""
+    return weights.with_suffix(".json")
+
+
+def is_file_name(weights: str) -> bool:
+    """Whether `weights` names a file, as opposed to torchvision's own weights."""
+    return weights != TORCHVISION_WEIGHTS
+
+
+def resolve_model(arch: str | None, weights: str | None) -> tuple[str, str]:
+    """Fill in what was left out: the architecture from the weights' JSON, the weights from torchvision.
+
+    Raises:
+        FileNotFoundError: `weights` names a file that is not there.
+        ValueError: the JSON beside the weights names another architecture than `arch`.
+    """
+    weights = weights or TORCHVISION_WEIGHTS
+    if not is_file_name(weights):
+        return arch or DEFAULT_ARCH, weights
+    path = Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a weights file at {weights}, found none: "
+            f"give the path of a .safetensors or .pth file, or {TORCHVISION_WEIGHTS}"
+        )
+    named = None
+    if sidecar(path).exists():
+        named = json.loads(sidecar(path).read_text()).get("arch")
+    if arch and named and arch != named:
+        raise ValueError(
+            f"{sidecar(path)} says that the weights are of {named}, but {arch} was asked for: "
+            f"leave the architecture out, or give the weights of a {arch}"
+        )
+    return arch or named or DEFAULT_ARCH, weights
+
+
+def model_version(arch: str, weights: str, settings: DetectorSettings) -> str:
+    """Name weights and settings together, as in `squeezenet1_1-3f9a2c81d0`.
+
+    Args:
+        arch: of the network.
+        weights: `IMAGENET1K_V1` or the path of a weights file.
+
+    Returns:
+        A string of `[A-Za-z0-9_-]` that changes whenever the weights file, the JSON beside it or a
+        setting that changes the result changes.
+
+    Raises:
+        FileNotFoundError: `weights` names a file that is not there.
+    """
+    digest = hashlib.sha256()
+    digest.update(json.dumps([ALGORITHM, arch, asdict(settings)], sort_keys=True).encode())
+    if is_file_name(weights):
+        path = Path(weights)
+        for part in (path, sidecar(path)):
+            if part == path or part.exists():
+                with part.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+    else:
+        digest.update(weights.encode())
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '-', arch)}-{digest.hexdigest()[:10]}"
