@@ -92,7 +92,7 @@ def is_file_name(weights: str) -> bool:
 
 
 def resolve_model(arch: str | None, weights: str | None) -> tuple[str, str]:
-    """Fill in what was left out: the architecture from the weights' JSON, the weights from torchvision.
+    """Fill in what was left out: architecture from the weights' JSON, weights from torchvision.
 
     Raises:
         FileNotFoundError: `weights` names a file that is not there.

@@ -1,0 +1,350 @@
+"""Classifiers: build one, load its weights, save it. The one place that imports torchvision."""
+
+import json
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, fx, nn
+
+from model.settings import TORCHVISION_WEIGHTS, is_file_name, resolve_model, sidecar
+
+SMALL = "small"
+
+# torchvision's own ImageNet weights were trained on inputs normalised like this.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET_CLASSES = 1000
+
+WAYS_OUT = (
+    "Three ways out: (1) run once with a network connection, torchvision keeps the file under "
+    "TORCH_HOME; (2) copy torchvision's file into TORCH_HOME/hub/checkpoints by hand; (3) give a "
+    f"weights file (.safetensors or .pth, with a .json beside it) in place of "
+    f"{TORCHVISION_WEIGHTS}, such as the one that `python -m model train --drawings` writes."
+)
+
+
+class Refused(ValueError):
+    """The network is not one that this detector can look into; the message gives the reason."""
+
+
+class WeightsError(ValueError):
+    """The weights cannot be had or do not fit; the message says what was tried and what to do."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network together with what is needed to feed it and to read its answer.
+
+    Attributes:
+        network: in evaluation mode; (B, 3, H, W) normalised images → (B, classes) logits.
+        arch: its name, for `build_network`.
+        classes: name of each output.
+        input_size: side of the square image that it was trained on, px.
+        mean, std: of the training images' red, green and blue, which lie in [0, 1].
+    """
+
+    network: nn.Module
+    arch: str
+    classes: tuple[str, ...]
+    input_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def import_torchvision() -> ModuleType:
+    """Import torchvision, also where its compiled operators do not fit the torch at hand.
+
+    The torchvision wheel of Linux x86 is built for CUDA. Beside a CPU-only torch its library is not
+    loaded and the import fails, as nobody declared the operators `nms` and `qnms`; classifiers
+    need neither. A torchvision that works is left alone.
+    """
+    try:
+        import torchvision.models
+    except RuntimeError as error:
+        if "operator torchvision::nms does not exist" not in str(error):
+            raise
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        for operator in ("nms", "qnms"):
+            library.define(  # type: ignore[no-untyped-call]
+                f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            )
+        # The declarations live as long as this object does.
+        import_torchvision.library = library  # type: ignore[attr-defined]
+        import torchvision.models
+    return torchvision.models  # type: ignore[no-any-return]
+
+
+def small_network(classes: int) -> nn.Module:
+    """Our own small network for training from nothing: five 3 × 3 convolutions with ReLU."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    channels = 3
+    for depth, width in enumerate((16, 32, 64, 96, 128), start=1):
+        layers[f"conv{depth}"] = nn.Conv2d(channels, width, 3, padding=1)
+        layers[f"relu{depth}"] = nn.ReLU(inplace=True)
+        if depth < 5:
+            layers[f"pool{depth}"] = nn.MaxPool2d(2)
+        channels = width
+    layers["average"] = nn.AdaptiveAvgPool2d(1)
+    layers["flatten"] = nn.Flatten()
+    layers["classifier"] = nn.Linear(channels, classes)
+    return nn.Sequential(layers)
+
+
+# Side of the square that a network was trained on, where it is not 224 px.
+INPUT_SIZES = {SMALL: 128, "inception_v3": 299}
+
+
+def build_network(arch: str, classes: int) -> nn.Module:
+    """Build a classifier with random weights, in evaluation mode.
+
+    Args:
+        arch: "small", or the name of a torchvision classifier.
+        classes: number of outputs.
+
+    Raises:
+        Refused: torchvision has no classifier of that name, or it is not built of ReLU layers.
+    """
+    if arch == SMALL:
+        return small_network(classes).eval()
+    models = import_torchvision()
+    builder = _classifiers(models).get(arch)
+    if builder is None:
+        raise Refused(
+            f"expected {SMALL!r} or the name of a torchvision classifier, got {arch!r}; "
+            f"for example vgg19, squeezenet1_1 or resnet18"
+        )
+    options: dict[str, Any] = {"weights": None, "num_classes": classes}
+    if arch in ("googlenet", "inception_v3"):
+        # The auxiliary outputs serve training alone.
+        options |= {"aux_logits": False, "init_weights": False}
+    network: nn.Module = builder(**options)
+    refusal = why_not_relu(network)
+    if refusal:
+        raise Refused(f"{arch} cannot be used: {refusal}")
+    return network.eval()
+
+
+def _build_empty(arch: str, classes: int) -> nn.Module:
+    """Build a classifier without weights: drawing 144 million of VGG-19 takes seconds."""
+    with torch.device("meta"):
+        return build_network(arch, classes)
+
+
+def _classifiers(models: ModuleType) -> Mapping[str, Callable[..., nn.Module]]:
+    """Names and builders of torchvision's image classifiers (not of detectors, videos, flows)."""
+    return {name: models.get_model_builder(name) for name in models.list_models(module=models)}
+
+
+def why_not_relu(network: nn.Module) -> str | None:
+    """Say why guided backpropagation would not be defined for a network; None where it is.
+
+    Guided backpropagation changes the backward pass of ReLU, so every non-linearity between
+    input and logits has to be one (max pooling aside).
+    """
+    smooth = (
+        nn.GELU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.ELU, nn.LeakyReLU,
+        nn.PReLU, nn.Softplus, nn.Mish, nn.CELU, nn.SELU, nn.ReLU6, nn.MultiheadAttention,
+        nn.Softmax,
+    )  # fmt: skip
+    found = sorted({type(part).__name__ for part in network.modules() if isinstance(part, smooth)})
+    if found:
+        return (
+            f"it holds {', '.join(found)}, and guided backpropagation is defined for ReLU alone; "
+            f"choose a network of ReLU layers, such as vgg19, squeezenet1_1 or resnet18"
+        )
+    if not any(isinstance(part, nn.ReLU) for part in network.modules()) and not _calls_relu(
+        network
+    ):
+        return "it has no ReLU layer, which guided backpropagation needs"
+    return None
+
+
+def _calls_relu(network: nn.Module) -> bool:
+    """Whether ReLU is called as a function, as GoogLeNet does."""
+    functions = (torch.relu, torch.relu_, nn.functional.relu)
+    return any(node.target in functions for node in fx.symbolic_trace(network).graph.nodes)
+
+
+def load_classifier(arch: str | None = None, weights: str | None = None) -> Classifier:
+    """Load a classifier, ready to use.
+
+    Args:
+        arch: name of the network; None for the one that the weights' JSON names.
+        weights: `IMAGENET1K_V1` (the default: torchvision downloads them once), or a file: a
+            `.safetensors` or `.pth` state dict, with a JSON beside it that names `arch`,
+            `classes`, `input_size`, `mean` and `std`. Without the JSON, those of torchvision's
+            own ImageNet weights are taken where the shapes fit.
+
+    Raises:
+        Refused: the network is not built of ReLU layers.
+        WeightsError: the weights cannot be had or do not fit the network.
+        FileNotFoundError, ValueError: from `resolve_model`.
+    """
+    arch, weights = resolve_model(arch, weights)
+    if is_file_name(weights):
+        return _load_file(arch, Path(weights))
+    return _load_torchvision(arch)
+
+
+def _load_torchvision(arch: str) -> Classifier:
+    network = _build_empty(arch, IMAGENET_CLASSES)
+    try:
+        choice = import_torchvision().get_model_weights(arch)[TORCHVISION_WEIGHTS]
+    except (ValueError, KeyError):
+        raise WeightsError(
+            f"torchvision has no {TORCHVISION_WEIGHTS} weights for {arch}: "
+            f"give a weights file, or another architecture"
+        ) from None
+    try:
+        state = choice.get_state_dict(progress=False, check_hash=True)
+    except OSError as error:  # URLError and every failure of a socket or of the disk
+        raise WeightsError(
+            f"could not get torchvision's weights for {arch}. Tried the cache in "
+            f"{torch.hub.get_dir()}/checkpoints and a download from {choice.url}: {error}. "
+            f"{WAYS_OUT}"
+        ) from error
+    _fill(network, state, f"torchvision's {TORCHVISION_WEIGHTS}")
+    _expect_imagenet_normalisation(network)
+    size = choice.transforms().crop_size[0]
+    return Classifier(
+        network, arch, tuple(choice.meta["categories"]), size, IMAGENET_MEAN, IMAGENET_STD
+    )
+
+
+def _expect_imagenet_normalisation(network: nn.Module) -> None:
+    """GoogLeNet's and Inception's own weights were trained on another normalisation, and convert."""
+    if hasattr(network, "transform_input"):
+        network.transform_input = True
+
+
+def _load_file(arch: str, path: Path) -> Classifier:
+    state = _read_state(path)
+    facts = _read_sidecar(path)
+    classes = facts.get("classes") or _imagenet_classes(arch, path)
+    network = _build_empty(arch, len(classes))
+    _fill(network, state, str(path))
+    if not facts:
+        _expect_imagenet_normalisation(network)
+    return Classifier(
+        network,
+        arch,
+        tuple(classes),
+        int(facts.get("input_size", INPUT_SIZES.get(arch, 224))),
+        _three(facts, "mean", IMAGENET_MEAN, path),
+        _three(facts, "std", IMAGENET_STD, path),
+    )
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path} is not a readable weights file: {error}") from error
+    except Exception as error:  # pickle's own errors share no base class but Exception
+        raise WeightsError(
+            f"{path} holds more than tensors, which is not loaded, as it could run code; "
+            f"save its state dict alone: torch.save(network.state_dict(), path)"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(
+            f"expected a state dict (name → tensor) in {path}, got {type(state).__name__}; "
+            f"save it with torch.save(network.state_dict(), path)"
+        )
+    return state
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    described = sidecar(path)
+    if not described.exists():
+        return {}
+    try:
+        facts = json.loads(described.read_text())
+    except ValueError as error:
+        raise WeightsError(f"{described} is not JSON: {error}") from error
+    if not isinstance(facts, dict):
+        raise WeightsError(f"expected an object in {described}, got {type(facts).__name__}")
+    return facts
+
+
+def _three(
+    facts: Mapping[str, Any], name: str, otherwise: tuple[float, float, float], path: Path
+) -> tuple[float, float, float]:
+    values = facts.get(name, otherwise)
+    if len(values) != 3:
+        raise WeightsError(f"expected three numbers as {name} in {sidecar(path)}, got {values}")
+    red, green, blue = map(float, values)
+    return red, green, blue
+
+
+def _imagenet_classes(arch: str, path: Path) -> list[str]:
+    """The classes of torchvision's own weights, for a weights file without a JSON."""
+    try:
+        choice = import_torchvision().get_model_weights(arch)[TORCHVISION_WEIGHTS]
+    except (ValueError, KeyError):
+        raise WeightsError(
+            f"expected {sidecar(path)} to name the classes of {path}: "
+            f'{{"arch": "{arch}", "classes": ["...", "..."], "input_size": 224}}'
+        ) from None
+    return list(choice.meta["categories"])
+
+
+def _fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict; extra auxiliary outputs, which serve training alone, are passed over."""
+    wanted = network.state_dict()
+    state = {
+        name: value for name, value in state.items() if not name.startswith(("aux", "AuxLogits"))
+    }
+    problems = [f"{name} is missing" for name in wanted if name not in state]
+    problems += [f"{name} is unknown to it" for name in state if name not in wanted]
+    problems += [
+        f"{name} is {tuple(state[name].shape)}, not {tuple(value.shape)}"
+        for name, value in wanted.items()
+        if name in state and state[name].shape != value.shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:3]) + (f" and {len(problems) - 3} more" if problems[3:] else "")
+        raise WeightsError(
+            f"the weights in {source} do not fit this network: {shown}. "
+            f"Name the architecture and the classes that they belong to, in the JSON beside them"
+        )
+    broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise WeightsError(f"the weights in {source} hold NaN or infinity, in {broken[0]}")
+    full = {name: v.float() if v.is_floating_point() else v for name, v in state.items()}
+    network.load_state_dict(full, assign=True)
+
+
+def save_classifier(classifier: Classifier, path: Path) -> None:
+    """Write weights (safetensors) and the JSON beside them; what was there stays whole on failure.
+
+    Raises:
+        ValueError: the name does not end in `.safetensors`.
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    if path.suffix != ".safetensors":
+        raise ValueError(f"expected a file name that ends in .safetensors, got {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "arch": classifier.arch,
+        "classes": list(classifier.classes),
+        "input_size": classifier.input_size,
+        "mean": list(classifier.mean),
+        "std": list(classifier.std),
+    }
+    state = {name: value.contiguous() for name, value in classifier.network.state_dict().items()}
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+        weights = Path(folder) / path.name
+        save_file(state, weights)
+        sidecar(weights).write_text(json.dumps(facts, indent=1) + "\n")
+        weights.replace(path)
+        sidecar(weights).replace(sidecar(path))
