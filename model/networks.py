@@ -220,9 +220,9 @@ def _load_torchvision(arch: str) -> Classifier:
 
 
 def _expect_imagenet_normalisation(network: nn.Module) -> None:
-    """GoogLeNet's and Inception's own weights were trained on another normalisation, and convert."""
+    """Let GoogLeNet and Inception convert: their own weights were trained on another scale."""
     if hasattr(network, "transform_input"):
-        network.transform_input = True
+        network.transform_input = True  # type: ignore[assignment]
 
 
 def _load_file(arch: str, path: Path) -> Classifier:
