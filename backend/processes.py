@@ -1,0 +1,62 @@
+"""Child processes that end when told to, and never outlive the process that started them."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import IO
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    output: IO[bytes] | None = None,
+    when_parent_dies: signal.Signals = signal.SIGTERM,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start `command` in a session of its own: Ctrl-C in a terminal reaches its parent alone.
+
+    Args:
+        command: program and arguments.
+        env: the whole environment; None for ours.
+        output: where its output and errors go; None for ours.
+        when_parent_dies: what the kernel sends to it should we be killed (Linux only).
+        pass_fds: file descriptors that it inherits.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return subprocess.Popen(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        start_new_session=True,
+        pass_fds=pass_fds,
+        preexec_fn=partial(_die_with_parent, libc, os.getpid(), when_parent_dies),
+    )
+
+
+def end(process: subprocess.Popen[bytes], *, grace: float) -> None:
+    """Ask a process to end; after `grace` seconds kill it, and in any case whatever it started."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(grace)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _die_with_parent(libc: ctypes.CDLL | None, parent: int, signal_number: int) -> None:
+    """Run in the new process before its program starts."""
+    if libc is None:
+        return
+    libc.prctl(_PR_SET_PDEATHSIG, signal_number)
+    if os.getppid() != parent:  # it died before the kernel knew
+        os._exit(1)
