@@ -13,7 +13,7 @@ from model.keypoint import Box, Detection, Keypoint
 from model.networks import Classifier
 from model.settings import DetectorSettings
 
-# Longest and shortest side of a box, px, below which nothing can be told about it.
+# Sides of a box below which nothing can be told about it, px.
 SMALLEST_SIDE = 8
 
 
@@ -122,16 +122,13 @@ class Detector:
             seed=self.settings.seed,
         )
         peaks = peaks[: math.ceil(self.settings.keep * len(peaks))][: self.settings.max_keypoints]
-        scores = fused[peaks[:, 0], peaks[:, 1]]
-        peaks, scores = (
-            peaks[scores >= self.settings.min_score],
-            scores[scores >= self.settings.min_score],
-        )
+        peaks = peaks[fused[peaks[:, 0], peaks[:, 1]] >= self.settings.min_score]
+        scores = fused[peaks[:, 0], peaks[:, 1]].tolist()
         places = peaks[:, ::-1].astype(np.float64)
         if self.settings.subpixel:
             grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY).astype(np.float64)
             places = foerstner.refine(grey, places)
         return tuple(
-            Keypoint(*view.to_original(x, y), score=float(score), label=label)
-            for (x, y), score in zip(places, scores, strict=True)
+            Keypoint(*view.to_original(x, y), score=score, label=label)
+            for (x, y), score in zip(places.tolist(), scores, strict=True)
         )
