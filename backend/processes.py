@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -45,12 +46,25 @@ def spawn(
 
 def end(process: subprocess.Popen[bytes], *, grace: float) -> None:
     """Ask a process to end; after `grace` seconds kill it, and in any case whatever it started."""
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(grace)
+    end_all([process], grace=grace)
+
+
+def end_all(processes: Sequence[subprocess.Popen[bytes]], *, grace: float) -> None:
+    """End several processes at the same time, as `end` does one."""
+    deadline = time.monotonic() + grace
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+        kill_group(process)
+        process.wait()
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process of ours, also one that has ended, and whatever it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _die_with_parent(libc: ctypes.CDLL | None, parent: int, signal_number: int) -> None:

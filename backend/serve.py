@@ -1,0 +1,166 @@
+"""All of the backend on one machine, in the foreground: web, workers, and a Redis of their own."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from subprocess import Popen
+from typing import Any
+
+import requests
+
+from backend import embedded_redis
+from backend.processes import spawn
+from backend.settings import Settings
+from backend.supervisor import ChildRefused, Supervisor
+from backend.web import prepare_database, web_command
+
+log = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 0.1
+
+# A worker gives its unfinished job back at once; a batch of the occlusion map may take so long.
+_GRACE_SECONDS = 8.0
+
+# Addresses that mean every address of the machine, and how to reach one of them.
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class PortTaken(RuntimeError):
+    """Somebody else listens where we would; one line that says what to do."""
+
+
+def serve(settings: Settings) -> int:
+    """Run until Ctrl-C or SIGTERM, and leave nothing running.
+
+    Children read the same environment that `settings` came from.
+
+    Returns:
+        0 when told to end.
+
+    Raises:
+        RuntimeError: something that is needed is missing or taken; one line that says what to do.
+        ChildRefused: a worker cannot run with these settings, and has said why.
+    """
+    supervisor = Supervisor(refusal=os.EX_CONFIG)
+    with _listen(settings.host, settings.port) as listener, _told_to_stop() as stop:
+        try:
+            _start(supervisor, settings, listener)
+            _announce_when_ready(supervisor, settings, stop)
+            while not stop.wait(_CHECK_SECONDS):
+                supervisor.check()
+        finally:
+            log.info("Ending all that was started")
+            supervisor.end(grace=_GRACE_SECONDS)
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open socket, held by us: while the web process is started again, callers wait a moment."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise PortTaken(
+            f"expected to listen on {host}, port {port}, but: {error.strerror}. "
+            "Stop what listens there, or set PORT (and HOST) to another"
+        ) from error
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Event that is set by Ctrl-C, by SIGTERM and by a terminal that closes."""
+    stop = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _start(supervisor: Supervisor, settings: Settings, listener: socket.socket) -> None:
+    environment = dict(os.environ)
+    if settings.redis_url is None:
+        environment["REDIS_URL"] = _start_redis(supervisor, settings)
+    prepare_database(settings)
+    fd = listener.fileno()
+    web = web_command(settings, bind=f"fd://{fd}")
+    supervisor.start("The web process", lambda: spawn(web, env=environment, pass_fds=[fd]))
+    for number in range(1, settings.detection_workers + 1):
+        name = "The worker" if settings.detection_workers == 1 else f"Worker {number}"
+        supervisor.start(name, lambda: _spawn_worker(environment))
+
+
+def _start_redis(supervisor: Supervisor, settings: Settings) -> str:
+    """Start the embedded Redis; its address is the same each time that it is started again."""
+    first = embedded_redis.start(settings.data_dir)
+    ready = [first.process]
+
+    def launch() -> Popen[bytes]:
+        return ready.pop() if ready else embedded_redis.start(settings.data_dir).process
+
+    supervisor.start("Redis", launch, foundation=True)
+    return first.url
+
+
+def _spawn_worker(environment: Mapping[str, str]) -> Popen[bytes]:
+    """A worker may be deep in a calculation, deaf to anything milder, when we are killed."""
+    command = [sys.executable, "-m", "backend", "worker"]
+    return spawn(command, env=environment, when_parent_dies=signal.SIGKILL)
+
+
+def _announce_when_ready(supervisor: Supervisor, settings: Settings, stop: threading.Event) -> None:
+    """Say where it listens and what to do next, once /health answers.
+
+    Raises:
+        ChildRefused: the web process ended instead.
+    """
+    address = address_of(settings)
+    while not stop.wait(_CHECK_SECONDS):
+        supervisor.check()
+        if not supervisor.all_running():
+            raise ChildRefused("a process ended before all was ready: its reason is above")
+        health = _health(address)
+        if health is not None:
+            print(_next_steps(settings, address, health), flush=True)
+            return
+
+
+def address_of(settings: Settings) -> str:
+    """Where this machine reaches the web process."""
+    host = _EVERY_ADDRESS.get(settings.host, settings.host)
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _health(address: str) -> dict[str, Any] | None:
+    try:
+        response = requests.get(f"{address}/health", timeout=5)
+    except requests.RequestException:
+        return None
+    return dict(response.json()) if response.status_code == 200 else None
+
+
+def _next_steps(settings: Settings, address: str, health: Mapping[str, Any]) -> str:
+    lines = [
+        f"Ready: {address} (model version {health['model_version']})",
+        "Connect it in Label Studio: project, Settings, Model, Connect Model, with this address.",
+    ]
+    if settings.basic_auth_user:
+        lines.append("Choose basic authentication there, with BASIC_AUTH_USER and its password.")
+    lines.append(
+        "Label Studio 1.23 refuses backends on private addresses unless it is started with "
+        "ML_BLOCK_LOCAL_IP=false SSRF_PROTECTION_ENABLED=false."
+    )
+    if settings.label_studio_api_key is None:
+        lines.append(
+            "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are not set: images are fetched with the "
+            "token that Label Studio hands over, which it accepts only where legacy tokens are on."
+        )
+    lines.append("Ctrl-C ends it.")
+    return "\n".join(lines)
