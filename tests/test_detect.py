@@ -1,0 +1,84 @@
+"""The command line: what it prints, what it writes, and how it says what is wrong."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from model.__main__ import main
+from model.networks import SMALL, Classifier, build_network, save_classifier
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    network = build_network(SMALL, 2)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_classifier(Classifier(network, SMALL, ("van", "bus"), 64, (0.5,) * 3, (0.3,) * 3), path)
+    return str(path)
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "squares.png"
+    squares = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    cv2.imwrite(str(path), squares.repeat(10, axis=0).repeat(10, axis=1))
+    return str(path)
+
+
+def test_prints_class_and_keypoints(weights, image, capsys):
+    assert main(["detect", image, "--weights", weights, "--max-keypoints", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "3 keypoints on 80 × 60 px" in lines[0]
+    assert len(lines) == 4 and all("score" in line for line in lines[1:])
+
+
+def test_prints_a_line_of_json_for_each_image(weights, image, capsys):
+    options = ["--weights", weights, "--json", "--box", "10,10,40,30"]
+    assert main(["detect", image, image, *options]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == second
+    assert first["box"] == {"left": 10, "top": 10, "width": 40, "height": 30}
+    assert all(9.5 <= p["x"] <= 49.5 and 9.5 <= p["y"] <= 39.5 for p in first["keypoints"])
+
+
+def test_draws_the_keypoints_and_both_maps(weights, image, tmp_path):
+    out = tmp_path / "deep" / "out"
+    assert main(["detect", image, "--weights", weights, "--out", str(out)]) == 0
+    drawn = cv2.imread(str(out / "squares-keypoints.png"))
+    assert drawn.shape == (60, 80, 3)
+    assert not np.array_equal(drawn, cv2.imread(image))
+    assert cv2.imread(str(out / "squares-panel.png")).shape[1] > 4 * 80
+
+
+def test_an_image_that_fails_is_named_and_hurts_no_other(weights, image, tmp_path, capsys):
+    (tmp_path / "empty.jpg").touch()
+    images = [str(tmp_path / "empty.jpg"), str(tmp_path / "none.jpg"), image]
+    assert main(["detect", *images, "--weights", weights, "--json"]) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["image"] == image
+    assert "empty.jpg: expected an image, got 0 bytes" in printed.err
+    assert "none.jpg" in printed.err and "No such file" in printed.err
+    assert "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--stride", "20"], "1 <= stride <= window"),
+        (["--arch", "vit_b_16"], "guided backpropagation is defined for ReLU alone"),
+        (["--weights", "none.pth"], "found none"),
+    ],
+)
+def test_a_mistake_is_said_in_one_line(options, message, image, capsys):
+    assert main(["detect", image, *options]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed and printed.count("\n") == 1
+
+
+def test_a_box_that_is_no_box_is_said_by_the_parser(image, capsys):
+    with pytest.raises(SystemExit):
+        main(["detect", image, "--box", "1,2,3"])
+    assert "expected four numbers" in capsys.readouterr().err

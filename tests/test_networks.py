@@ -1,0 +1,242 @@
+"""Which networks are taken, where weights come from, and what is said when they cannot be had."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from model.networks import (
+    SMALL,
+    Classifier,
+    Refused,
+    WeightsError,
+    build_network,
+    load_classifier,
+    save_classifier,
+)
+
+CHECKPOINTS = Path(__file__).parents[2] / "shared" / "checkpoints"
+SQUEEZENET = CHECKPOINTS / "squeezenet1_1-onnxzoo-d40876d4.pth"
+needs_checkpoint = pytest.mark.skipif(
+    not SQUEEZENET.exists(), reason=f"needs the ImageNet weights {SQUEEZENET}"
+)
+
+
+@pytest.fixture
+def small():
+    torch.manual_seed(0)
+    network = build_network(SMALL, 3)
+    return Classifier(network, SMALL, ("van", "bus", "car"), 64, (0.5, 0.4, 0.3), (0.2, 0.2, 0.1))
+
+
+@pytest.mark.parametrize(
+    "arch", [SMALL, "vgg11", "squeezenet1_1", "resnet18", "densenet121", "googlenet"]
+)
+def test_networks_of_relu_layers_are_taken(arch):
+    network = build_network(arch, 7)
+    assert not network.training
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("arch", "reason"),
+    [
+        ("vit_b_16", "holds GELU, MultiheadAttention"),
+        ("efficientnet_b0", "holds SiLU, Sigmoid"),
+        ("mobilenet_v2", "holds ReLU6"),
+        ("resnet19", "expected 'small' or the name of a torchvision classifier, got 'resnet19'"),
+        ("fasterrcnn_resnet50_fpn", "expected 'small' or the name"),
+    ],
+)
+def test_other_networks_are_refused_with_the_reason(arch, reason):
+    with pytest.raises(Refused, match=reason):
+        build_network(arch, 7)
+
+
+def test_saved_weights_come_back_with_all_that_belongs_to_them(small, tmp_path):
+    save_classifier(small, tmp_path / "deep" / "vans.safetensors")
+    loaded = load_classifier(weights=str(tmp_path / "deep" / "vans.safetensors"))
+    image = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(loaded.network(image), small.network(image))
+    assert (loaded.arch, loaded.classes, loaded.input_size) == (SMALL, small.classes, 64)
+    assert (loaded.mean, loaded.std) == (small.mean, small.std)
+    assert sorted(p.name for p in (tmp_path / "deep").iterdir()) == [
+        "vans.json",
+        "vans.safetensors",
+    ]
+
+
+def test_a_failed_save_leaves_the_old_weights_whole(small, tmp_path, monkeypatch):
+    """The disk is full: a fault that a test cannot make otherwise."""
+    path = tmp_path / "vans.safetensors"
+    save_classifier(small, path)
+    before = path.read_bytes(), path.with_suffix(".json").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("model.networks.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_classifier(small, path)
+    assert before == (path.read_bytes(), path.with_suffix(".json").read_bytes())
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_pth_file_of_tensors_is_loaded(small, tmp_path):
+    torch.save(small.network.state_dict(), tmp_path / "w.pth")
+    (tmp_path / "w.json").write_text(json.dumps({"arch": SMALL, "classes": ["a", "b", "c"]}))
+    loaded = load_classifier(weights=str(tmp_path / "w.pth"))
+    assert loaded.classes == ("a", "b", "c") and loaded.input_size == 128
+
+
+class RunsCode:
+    def __reduce__(self):
+        return print, ("this ran",)
+
+
+def test_a_pth_file_that_would_run_code_is_refused_and_does_not_run(tmp_path, capsys):
+    torch.save({"weight": RunsCode()}, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="holds more than tensors"):
+        load_classifier("squeezenet1_1", str(tmp_path / "w.pth"))
+    assert "this ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"not weights at all", b"\x80\x02garbage" * 9])
+def test_a_file_that_holds_no_weights_is_refused(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=r"w\.(pth|safetensors)"):
+        load_classifier("squeezenet1_1", str(tmp_path / name))
+
+
+def test_weights_of_other_shapes_are_refused_and_named(small, tmp_path):
+    save_classifier(small, tmp_path / "w.safetensors")
+    facts = json.loads((tmp_path / "w.json").read_text())
+    (tmp_path / "w.json").write_text(json.dumps(facts | {"classes": ["one", "two"]}))
+    with pytest.raises(WeightsError, match=r"classifier.weight is \(3, .*\), not \(2, "):
+        load_classifier(weights=str(tmp_path / "w.safetensors"))
+
+
+def test_weights_of_another_architecture_are_refused(small, tmp_path):
+    save_file(small.network.state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"is missing; .* more"):
+        load_classifier("squeezenet1_1", str(tmp_path / "w.safetensors"))
+
+
+def test_weights_with_nan_are_refused(small, tmp_path):
+    with torch.no_grad():
+        small.network.classifier.weight[0, 0] = float("nan")
+    save_classifier(small, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"NaN or infinity, in classifier\.weight"):
+        load_classifier(weights=str(tmp_path / "w.safetensors"))
+
+
+def test_half_precision_weights_are_loaded_in_full_precision(small, tmp_path):
+    small.network.half()
+    save_classifier(small, tmp_path / "w.safetensors")
+    loaded = load_classifier(weights=str(tmp_path / "w.safetensors"))
+    assert {p.dtype for p in loaded.network.parameters()} == {torch.float32}
+
+
+def test_without_a_json_the_classes_of_our_own_network_are_asked_for(small, tmp_path):
+    save_file(small.network.state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"expected .*w\.json to name the classes"):
+        load_classifier(SMALL, str(tmp_path / "w.safetensors"))
+
+
+def test_without_a_network_connection_the_three_ways_out_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def unreachable(*_, **__):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr("torch.hub.urlopen", unreachable)
+    with pytest.raises(WeightsError) as failure:
+        load_classifier("resnet18")
+    for part in (str(tmp_path), "https://", "Name or service not known", "(1)", "(2)", "(3)"):
+        assert part in str(failure.value)
+
+
+def test_torchvision_weights_in_the_cache_are_used(tmp_path, monkeypatch):
+    """A file of torchvision's name, made here, so its hash is not the published one."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    torch.manual_seed(0)
+    network = build_network("squeezenet1_1", 1000)
+    torch.save(network.state_dict(), cache / "squeezenet1_1-b8a52dc0.pth")
+    loaded = load_classifier("squeezenet1_1")
+    image = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(loaded.network(image), network(image))
+    assert len(loaded.classes) == 1000 and loaded.input_size == 224
+
+
+@needs_checkpoint
+def test_real_imagenet_weights_give_their_published_outputs():
+    """Without a JSON beside them: the architecture's own classes and normalisation are taken."""
+    loaded = load_classifier("squeezenet1_1", str(SQUEEZENET))
+    reference = np.load(CHECKPOINTS / "squeezenet1_1-reference-io.npz")
+    with torch.inference_mode():
+        logits = loaded.network(torch.from_numpy(reference["input"]))
+    np.testing.assert_allclose(logits, reference["output"], atol=1e-3)
+    names = (CHECKPOINTS / "imagenet_classes.txt").read_text().splitlines()
+    # torchvision tells the bird from the machine that are both called "crane", and three more.
+    assert len(names) == 1000
+    assert sum(a == b for a, b in zip(loaded.classes, names, strict=True)) >= 995
+
+
+def run_python(program, **environment):
+    """In a process of its own, as an import happens once."""
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return answer.stdout.strip()
+
+
+def test_torchvision_is_imported_also_beside_a_torch_without_its_operators():
+    program = """
+import torch
+from model.networks import build_network, import_torchvision
+build_network("resnet18", 3)(torch.zeros(1, 3, 32, 32))
+print(import_torchvision().__name__)
+"""
+    assert run_python(program) == "torchvision.models"
+
+
+def test_a_torchvision_that_works_is_left_alone(tmp_path):
+    """One whose import succeeds: then nothing may be declared in its place."""
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").touch()
+    (tmp_path / "torchvision" / "models.py").write_text("works = True")
+    program = """
+import torch
+from model.networks import import_torchvision
+print(import_torchvision().works, hasattr(torch.ops.torchvision, "nms"))
+"""
+    assert run_python(program, PYTHONPATH=str(tmp_path)) == "True False"
+
+
+def test_another_failure_of_its_import_is_not_hidden(tmp_path):
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('broken')")
+    program = """
+from model.networks import import_torchvision
+try:
+    import_torchvision()
+except RuntimeError as error:
+    print(error)
+"""
+    assert run_python(program, PYTHONPATH=str(tmp_path)) == "broken"
