@@ -1,0 +1,214 @@
+"""A project's labelling configuration → the control that keypoints go to.
+
+What results must hold was read in Label Studio 1.23.2's own front end: the alias of a label or
+choice where it has one, else its value; for a `KeyPoint` beside `Labels`, two results of one id.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+EXAMPLE = (
+    '<KeyPointLabels name="keypoints" toName="{image}"><Label value="keypoint"/></KeyPointLabels>'
+)
+
+
+class LabelConfigError(ValueError):
+    """A configuration that keypoints cannot go to; the message is for its author."""
+
+
+@dataclass(frozen=True)
+class ChoicesControl:
+    """Where the class of the whole image goes.
+
+    Attributes:
+        from_name, to_name: of the control and of the image.
+        choices: as results hold them.
+        aliases: (what annotators see, what results hold) wherever the two differ.
+    """
+
+    from_name: str
+    to_name: str
+    choices: tuple[str, ...]
+    aliases: tuple[tuple[str, str], ...] = ()
+
+    def choice(self, class_name: str) -> str | None:
+        """The choice for a class, as results hold it; None where there is none."""
+        return _stored(class_name, self.choices, self.aliases)
+
+
+@dataclass(frozen=True)
+class KeypointControl:
+    """Where keypoints go.
+
+    Attributes:
+        from_name, to_name: of the control and of the image.
+        image_field: key of the image's address in the task's data.
+        labels: as results hold them; empty for a `KeyPoint` without `Labels`.
+        choices: where the class goes, if anywhere.
+        aliases: (what annotators see, what results hold) wherever the two differ.
+        plain: a `KeyPoint` rather than a `KeyPointLabels`.
+        labels_from_name: of the `Labels` beside a `KeyPoint`.
+    """
+
+    from_name: str
+    to_name: str
+    image_field: str
+    labels: tuple[str, ...]
+    choices: ChoicesControl | None
+    aliases: tuple[tuple[str, str], ...] = ()
+    plain: bool = False
+    labels_from_name: str | None = None
+
+    def label(self, class_name: str, default: str | None) -> str | None:
+        """The class, else `default`, else the first label, as results hold it."""
+        for wanted in (class_name, default):
+            found = _stored(wanted, self.labels, self.aliases) if wanted else None
+            if found is not None:
+                return found
+        return self.labels[0] if self.labels else None
+
+
+def keypoint_control(label_config: str) -> KeypointControl:
+    """The first `KeyPointLabels` on an `Image`, or else the first `KeyPoint` on one.
+
+    Args:
+        label_config: the XML of the project's labelling configuration.
+
+    Raises:
+        LabelConfigError: no such control, or XML that cannot or must not be read.
+    """
+    root = _parse(label_config)
+    images = {tag.get("name", ""): tag for tag in _tags(root, "Image") if tag.get("name")}
+    for kind in ("KeyPointLabels", "KeyPoint"):
+        for tag in _tags(root, kind):
+            image = _image_of(tag, images)
+            if image is not None:
+                return _control(root, tag, image, plain=kind == "KeyPoint")
+    raise LabelConfigError(_what_is_missing(root, images))
+
+
+def _parse(label_config: str) -> Element:
+    try:
+        root: Element = fromstring(label_config, forbid_dtd=True)
+    except DefusedXmlException:
+        raise LabelConfigError(
+            "expected a labelling configuration without a document type or entities, got one with: "
+            "remove <!DOCTYPE ...> and <!ENTITY ...>"
+        ) from None
+    except (ParseError, ValueError) as error:
+        raise LabelConfigError(
+            f"expected a labelling configuration in XML, got something that is not: {error}; "
+            "open Settings > Labeling Interface > Code in Label Studio and save it again"
+        ) from None
+    return root
+
+
+def _control(root: Element, tag: Element, image: Element, *, plain: bool) -> KeypointControl:
+    to_name = image.get("name", "")
+    beside = next((each for each in _tags(root, "Labels") if _is_on(each, to_name)), None)
+    labelled_by = beside if plain else tag
+    labels, aliases = _names(labelled_by, "Label") if labelled_by is not None else ((), ())
+    if not labels and not plain:
+        raise LabelConfigError(
+            f'expected at least one <Label value="..."/> inside <{tag.tag} '
+            f'name="{tag.get("name")}">, got none (labels from the data of a task are not '
+            f"supported): {EXAMPLE.format(image=to_name)}"
+        )
+    return KeypointControl(
+        from_name=tag.get("name", ""),
+        to_name=to_name,
+        image_field=_field(image),
+        labels=labels,
+        choices=_choices(root, to_name),
+        aliases=aliases,
+        plain=plain,
+        labels_from_name=beside.get("name") if plain and labels and beside is not None else None,
+    )
+
+
+def _field(image: Element) -> str:
+    """Key in the task's data, from `value="$key"`."""
+    name, value = image.get("name"), image.get("value", "")
+    if image.get("valueList"):
+        raise LabelConfigError(
+            f'expected one picture a task, got <Image name="{name}" '
+            f'valueList="{image.get("valueList")}">: use value="$image", one task a picture'
+        )
+    if not re.fullmatch(r"\$\w+", value):
+        raise LabelConfigError(
+            f'expected <Image name="{name}" value="$FIELD"/> with a field of the task\'s data, '
+            f'such as "$image", got value="{value}"'
+        )
+    return value[1:]
+
+
+def _choices(root: Element, to_name: str) -> ChoicesControl | None:
+    """The first `Choices` about the whole image whose choices stand in the configuration."""
+    for tag in _tags(root, "Choices"):
+        about_a_part = "true" in (tag.get("perRegion"), tag.get("perItem"))
+        # Nested choices are stored as paths from the topmost choice, not as names.
+        nested = tag.get("allowNested") == "true"
+        choices, aliases = _names(tag, "Choice")
+        if _is_on(tag, to_name) and choices and not about_a_part and not nested:
+            return ChoicesControl(tag.get("name", ""), to_name, choices, aliases)
+    return None
+
+
+def _what_is_missing(root: Element, images: dict[str, Element]) -> str:
+    found = ", ".join(sorted({f"<{tag.tag}>" for tag in root.iter() if tag.get("toName")}))
+    start = f"expected a control for keypoints on an image, got {found or 'no control at all'}"
+    if not images:
+        return (
+            f"{start} and no <Image>: add, inside <View>, "
+            f'<Image name="image" value="$image"/>{EXAMPLE.format(image="image")}'
+        )
+    return f"{start}: add, inside <View>, {EXAMPLE.format(image=next(iter(images)))}"
+
+
+def _tags(root: Element, kind: str) -> Iterator[Element]:
+    """Tags of a kind in the order of the document; Label Studio does not mind their case."""
+    return (tag for tag in root.iter() if tag.tag.lower() == kind.lower())
+
+
+def _image_of(tag: Element, images: dict[str, Element]) -> Element | None:
+    return next((images[name] for name in _targets(tag) if name in images), None)
+
+
+def _is_on(tag: Element, to_name: str) -> bool:
+    return to_name in _targets(tag)
+
+
+def _targets(tag: Element) -> list[str]:
+    """What a control is about: `toName` may list several, separated by commas."""
+    return [name.strip() for name in tag.get("toName", "").split(",")]
+
+
+def _names(control: Element, kind: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Labels or choices inside a control, however deep in views: as stored, and the aliases."""
+    stored: dict[str, None] = {}
+    aliases = {}
+    for tag in _tags(control, kind):
+        value, alias = tag.get("value"), tag.get("alias")
+        name = alias or value
+        if name:
+            stored[name] = None
+        if alias and value and alias != value:
+            aliases[value] = alias
+    return tuple(stored), tuple(aliases.items())
+
+
+def _stored(
+    wanted: str, stored: tuple[str, ...], aliases: tuple[tuple[str, str], ...]
+) -> str | None:
+    """A name as results hold it: the exact one first, else one that differs in case alone."""
+    known = [*((name, name) for name in stored), *aliases]
+    for form in (str, str.casefold):
+        for spelling, name in known:
+            if form(spelling) == form(wanted):
+                return name
+    return None
