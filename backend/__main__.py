@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     The status of a refusal is `EX_CONFIG`: `serve` does not start such a process again.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         status: int = arguments.run(load_settings(), arguments)
         return status
@@ -29,9 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m backend", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Commands and their options."""
+    root = argparse.ArgumentParser(prog="python -m backend", description=__doc__)
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, run: Command) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
@@ -46,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--check", action="store_true", help="verify that every task got a suggestion, then end"
     )
-    return parser
+    return root
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:

@@ -68,10 +68,14 @@ class DemoProject:
             tasks.update({task["id"]: task["data"]["image"] for task in page})
         return tasks
 
-    def upload(self, images: Sequence[Path]) -> None:
-        """Upload those images that are not there yet; a bar shows how far it is."""
-        there = {_uploaded_name(path) for path in self.tasks().values()}
-        named = {_unambiguous_name(image): image for image in images}
+    def upload(self, folder: Path) -> None:
+        """Upload those images of a folder that are not there yet; a bar shows how far it is.
+
+        Raises:
+            RuntimeError: there are no images.
+        """
+        there = {uploaded_name(path) for path in self.tasks().values()}
+        named = {_unambiguous_name(image, folder): image for image in find_images(folder)}
         missing = [(name, image) for name, image in named.items() if name not in there]
         with tqdm(total=len(missing), desc="Uploading images", unit="image", leave=False) as bar:
             for chunk in _chunks(missing):
@@ -136,13 +140,14 @@ def find_images(folder: Path) -> list[Path]:
     return images
 
 
-def _unambiguous_name(image: Path) -> str:
+def _unambiguous_name(image: Path, folder: Path) -> str:
     """Name for the upload: the same for the same image, and left as it is by Label Studio."""
     digest = hashlib.sha256(image.read_bytes()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', image.stem)[:60]}-{digest}{image.suffix.lower()}"
+    place = str(image.relative_to(folder).with_suffix(""))
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', place)[-60:]}-{digest}{image.suffix.lower()}"
 
 
-def _uploaded_name(path: str) -> str:
+def uploaded_name(path: str) -> str:
     """Name that an upload had: Label Studio puts eight characters and a hyphen before it."""
     return path.rpartition("/")[2].partition("-")[2]
 

@@ -38,8 +38,7 @@ class LocalLabelStudio:
         """
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
-            if self.process.poll() is not None:
-                raise RuntimeError(f"expected Label Studio to start, but it ended; see {self.log}")
+            self.expect_alive()
             if time.monotonic() > deadline:
                 raise RuntimeError(
                     f"expected Label Studio to answer within {_START_SECONDS:.0f} s; see {self.log}"
@@ -53,6 +52,11 @@ class LocalLabelStudio:
                 f"expected {self.url} to be the Label Studio that was started, but it does not "
                 f"know its user (status {response.status_code}): does another one run there?"
             )
+
+    def expect_alive(self) -> None:
+        """Raise RuntimeError that says where to look if it has ended."""
+        if self.process.poll() is not None:
+            raise RuntimeError(f"expected Label Studio to run, but it has ended; see {self.log}")
 
     @property
     def headers(self) -> dict[str, str]:

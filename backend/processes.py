@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import IO
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -18,6 +19,7 @@ def spawn(
     command: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
     output: IO[bytes] | None = None,
     when_parent_dies: signal.Signals = signal.SIGTERM,
     pass_fds: Sequence[int] = (),
@@ -27,6 +29,7 @@ def spawn(
     Args:
         command: program and arguments.
         env: the whole environment; None for ours.
+        cwd: folder to run in; None for ours.
         output: where its output and errors go; None for ours.
         when_parent_dies: what the kernel sends to it should we be killed (Linux only).
         pass_fds: file descriptors that it inherits.
@@ -35,6 +38,7 @@ def spawn(
     return subprocess.Popen(
         command,
         env=env,
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT if output else None,

@@ -2,38 +2,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from serving import ROOT, eventually, lives
 
 from backend.processes import end, spawn
-
-ROOT = Path(__file__).parent.parent
 
 # Prints its process id and then does nothing for longer than any test lasts.
 SLEEPER = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + SLEEPER
-
-
-def lives(pid: int) -> bool:
-    """Whether a process runs; one that ended and waits to be collected does not."""
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def test_a_process_that_does_not_listen_is_killed_after_its_grace(tmp_path):

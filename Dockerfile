@@ -1,0 +1,33 @@
+# The backend: `docker build -t keypoint-backend .`, then `web` or `worker` as in docker-compose.yml.
+#
+# TORCH_INDEX is the address of a package index whose torch is built for the CPU alone, which is
+# several gigabytes smaller than the CUDA build that the default index has:
+#   docker build --build-arg TORCH_INDEX=https://... -t keypoint-backend .
+# With a GPU for the workers, leave it out.
+
+FROM python:3.11-slim-bookworm AS build
+ARG TORCH_INDEX=
+RUN python -m venv /opt/venv
+COPY requirements.txt .
+# One call, so that torch and torchvision fit.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/venv/bin/pip install --disable-pip-version-check \
+    ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -r requirements.txt
+
+FROM python:3.11-slim-bookworm
+RUN useradd --create-home --uid 1000 backend \
+    && install --directory --owner backend /data /models
+COPY --from=build /opt/venv /opt/venv
+WORKDIR /app
+COPY model model
+COPY backend backend
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    HOST=0.0.0.0 \
+    DATA_DIR=/data \
+    TORCH_HOME=/models/torch
+USER backend
+EXPOSE 9090
+VOLUME ["/data", "/models"]
+ENTRYPOINT ["python", "-m", "backend"]
+CMD ["serve"]

@@ -1,0 +1,109 @@
+"""A real Label Studio, the backend as `serve` starts it, and a browser, for the whole session."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+from serving import Serving, eventually, serving
+
+from backend.local_label_studio import LocalLabelStudio, free_port, running
+from model.networks import SMALL, Classifier, build_network, save_classifier
+
+ROOT = Path(__file__).parent.parent.parent
+LABEL_STUDIO_ENVIRONMENT = Path(os.environ.get("LS_VENV", ROOT / ".venv-label-studio"))
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalLabelStudio]:
+    """A Label Studio without any project."""
+    program = LABEL_STUDIO_ENVIRONMENT / "bin" / "label-studio"
+    folder = tmp_path_factory.mktemp("label-studio")
+    with running(program, folder, port=free_port(), token="e2e" + 37 * "0") as studio:
+        studio.wait_until_ready()
+        yield studio
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network that knows three classes and has learnt nothing: fast, and the same always."""
+    import torch
+
+    torch.manual_seed(0)
+    classes = ("saloon", "van", "bus")
+    classifier = Classifier(
+        network=build_network(SMALL, len(classes)),
+        arch=SMALL,
+        classes=classes,
+        input_size=64,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+    )
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_classifier(classifier, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def environment(label_studio: LocalLabelStudio, weights: Path) -> dict[str, str]:
+    """Settings of a backend that works for that Label Studio."""
+    return {
+        "LABEL_STUDIO_URL": label_studio.url,
+        "LABEL_STUDIO_API_KEY": label_studio.token,
+        "MODEL_WEIGHTS": str(weights),
+        "DETECTOR_MAX_KEYPOINTS": "10",
+    }
+
+
+@pytest.fixture(scope="session")
+def backend(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serving]:
+    """The backend that most tests use."""
+    with serving(tmp_path_factory.mktemp("backend"), environment) as backend:
+        assert eventually(backend.health), backend.words()
+        yield backend
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """Debian's Chromium with a new profile."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("no chromium on this machine: `make e2e` installs it for root on Debian")
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"),
+            executable_path=executable,
+            headless=True,
+            args=CHROMIUM_FLAGS,
+            viewport={"width": 1400, "height": 900},
+        )
+        yield context
+        context.close()
+
+
+@pytest.fixture
+def page(browser: BrowserContext, label_studio: LocalLabelStudio) -> Iterator[Page]:
+    """A page of a browser that has logged in to Label Studio."""
+    page = browser.new_page()
+    page.goto(f"{label_studio.url}/user/login")
+    if page.locator("input[name=email]").count():
+        page.fill("input[name=email]", label_studio.user)
+        page.fill("input[name=password]", label_studio.password)
+        page.click("button[type=submit]")
+        page.wait_for_url("**/projects**")
+    yield page
+    page.close()

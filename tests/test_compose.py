@@ -1,0 +1,160 @@
+"""No container engine runs here: what can be checked of docker-compose.yml without one."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from backend.__main__ import parser
+from backend.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+OURS = ("web", "worker")
+
+SECRETS = {
+    "POSTGRES_PASSWORD": "postgres-secret",
+    "LABEL_STUDIO_TOKEN": "0123456789abcdef0123456789abcdef01234567",
+    "LABEL_STUDIO_PASSWORD": "studio-secret",
+    "BASIC_AUTH_PASS": "basic-secret",
+}
+
+# Set in the Dockerfile for Python and torch, which read them themselves.
+FOR_LIBRARIES = {"PATH", "PYTHONUNBUFFERED", "TORCH_HOME"}
+
+
+def settings_names() -> set[str]:
+    return {name.upper() for name in Settings.model_fields}
+
+
+def docker_compose(**environment: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("docker-compose")
+    if program is None:
+        pytest.skip("no docker-compose on this machine: install Debian's to run this as well")
+    return subprocess.run(
+        [program, "config", "--quiet"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_docker_compose_accepts_the_file_once_the_secrets_are_set():
+    checked = docker_compose(**SECRETS)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_secret_that_is_not_set_is_named():
+    del (others := dict(SECRETS))["BASIC_AUTH_PASS"]
+    checked = docker_compose(**others)
+    assert checked.returncode != 0
+    assert "BASIC_AUTH_PASS" in checked.stderr
+    assert "set it in .env" in checked.stderr
+
+
+def test_no_secret_has_a_default():
+    text = (ROOT / "docker-compose.yml").read_text()
+    for name in SECRETS:
+        assert set(re.findall(rf"\${{{name}(.*?)}}", text)) == {":?set it in .env"}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_every_variable_that_is_given_to_the_backend_is_a_setting_of_it(service):
+    assert set(COMPOSE["services"][service]["environment"]) <= settings_names()
+
+
+def test_every_variable_of_the_image_is_a_setting_or_a_librarys():
+    _, _, block = DOCKERFILE.partition("\nENV ")
+    names = set(re.findall(r"(\w+)=", block.partition("\nUSER")[0]))
+    assert names
+    assert names <= settings_names() | FOR_LIBRARIES
+
+
+def test_the_backends_addresses_are_those_of_the_services():
+    environment = COMPOSE["services"]["web"]["environment"]
+    for name in ("REDIS_URL", "DATABASE_URL", "LABEL_STUDIO_URL"):
+        host = re.search(r"(?:@|//)([a-z-]+)(?::\d+)?(?:/|$)", environment[name])
+        assert host is not None
+        assert host[1] in COMPOSE["services"], name
+
+
+def test_web_and_worker_read_the_same_settings():
+    web, worker = (COMPOSE["services"][service] for service in OURS)
+    assert web["environment"] == worker["environment"]
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_the_command_of_a_service_is_one_of_the_backends(service):
+    assert 'ENTRYPOINT ["python", "-m", "backend"]' in DOCKERFILE
+    assert parser().parse_args(COMPOSE["services"][service]["command"])
+
+
+def test_the_image_runs_the_backend_and_not_as_root():
+    command = re.search(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)
+    assert command is not None
+    assert parser().parse_args(yaml.safe_load(command[1]))
+    assert re.search(r"^USER backend$", DOCKERFILE, re.MULTILINE)
+
+
+def test_everything_that_the_image_copies_is_sent_to_the_engine():
+    sent = [
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"
+    ]
+    copies = re.findall(r"^COPY (?!--from)(\S+) ", DOCKERFILE, re.MULTILINE)
+    assert copies
+    for name in copies:
+        assert name in sent
+        assert (ROOT / name).exists()
+
+
+@pytest.mark.parametrize("service", COMPOSE["services"])
+def test_every_service_says_whether_it_is_healthy(service):
+    assert COMPOSE["services"][service]["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_the_health_check_of_the_backend_is_python_that_compiles(service):
+    program, *arguments = COMPOSE["services"][service]["healthcheck"]["test"][1:]
+    assert program == "python"
+    if arguments[0] == "-c":
+        compile(arguments[1], "healthcheck", "exec")
+    else:
+        assert arguments[:2] == ["-m", "backend"]
+        assert parser().parse_args(arguments[2:])
+
+
+def test_label_studio_is_the_version_of_the_demonstration_and_may_reach_the_backend():
+    pinned = re.search(r"label-studio==(\S+)", (ROOT / "requirements-label-studio.txt").read_text())
+    assert pinned is not None
+    studio = COMPOSE["services"]["label-studio"]
+    assert studio["image"] == f"heartexlabs/label-studio:{pinned[1]}"
+    assert studio["environment"]["ML_BLOCK_LOCAL_IP"] == "false"
+    assert studio["environment"]["SSRF_PROTECTION_ENABLED"] == "false"
+
+
+def test_every_image_has_a_tag():
+    for service in COMPOSE["services"].values():
+        assert "build" in service or re.fullmatch(r"[a-z/-]+:\d[\w.-]*", service["image"])
+
+
+def test_every_volume_that_is_mounted_is_declared_or_a_file_of_ours():
+    for service in COMPOSE["services"].values():
+        for mount in service.get("volumes", []):
+            source = mount.partition(":")[0]
+            if source.startswith("./"):
+                assert (ROOT / source).is_file()
+            else:
+                assert source in COMPOSE["volumes"]
+
+
+def test_label_studio_uses_the_database_that_is_made_for_it():
+    made = (ROOT / "deploy" / "label-studio-database.sql").read_text()
+    name = COMPOSE["services"]["label-studio"]["environment"]["POSTGRE_NAME"]
+    assert f"CREATE DATABASE {name};" in made
