@@ -254,9 +254,9 @@ def _check_status(answer: requests.Response, label_studio: LabelStudio, *, trust
         return
     hint = ""
     if status in (401, 403) and trusted:
-        hint = (
-            ": Label Studio does not accept the token; `python -m backend doctor` says what to set"
-        )
+        hint = ": Label Studio does not accept the token; python -m backend doctor says what to set"
+    elif status == 404 and trusted and RESOLVE in answer.url:
+        hint = ": is the cloud storage that the task came from still connected to its project?"
     raise ImageFetchError(
         f"expected an image at {_shown(answer.url, label_studio)}, got status {status}{hint}",
         retryable=status in PASSING or status >= 500,

@@ -189,7 +189,7 @@ class LabelStudio:
         except requests.exceptions.SSLError as error:
             raise LabelStudioError(
                 f"expected a certificate of {self.url} that can be trusted, got "
-                f"{innermost(error)}: set REQUESTS_CA_BUNDLE to a file with the authority's certificate",
+                f"{innermost(error)}: set REQUESTS_CA_BUNDLE to a file with its authority's",
                 retryable=False,
             ) from None
         except ValueError as error:
