@@ -61,6 +61,7 @@ def _web(settings: Settings, _: argparse.Namespace) -> int:
     """the web process alone; it needs REDIS_URL"""
     from backend.web import run
 
+    _expect_redis(settings)
     return run(settings)
 
 
@@ -68,8 +69,17 @@ def _worker(settings: Settings, _: argparse.Namespace) -> int:
     """one worker alone; it needs REDIS_URL"""
     from backend.worker import run_worker
 
+    _expect_redis(settings)
     run_worker(settings)
     return 0
+
+
+def _expect_redis(settings: Settings) -> None:
+    if settings.redis_url is None:
+        raise RuntimeError(
+            "REDIS_URL: expected the address of the Redis that web and workers share, such as "
+            "redis://localhost:6379/0; got nothing (`serve` brings a Redis of its own)"
+        )
 
 
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -34,18 +34,18 @@ def label_config(classes: Sequence[str]) -> str:
 
     Points are named after the classes where these are few, else plainly `keypoint`.
     """
-    labels = classes if len(classes) <= _MOST_LABELS else ["keypoint"]
+    few = len(classes) <= _MOST_LABELS
     points = "".join(
         f"<Label value={quoteattr(label)} background={quoteattr(_COLOURS[i % len(_COLOURS)])}/>"
-        for i, label in enumerate(labels)
+        for i, label in enumerate(classes if few else ["keypoint"])
     )
-    choices = "".join(f"<Choice value={quoteattr(name)}/>" for name in classes)
-    layout = "inline" if len(classes) <= _MOST_LABELS else "select"
+    choices = "".join(f"<Choice value={quoteattr(name)}/>" for name in dict.fromkeys(classes))
+    # Above the image, where they are seen without scrolling.
+    layout = 'showInline="true"' if few else 'layout="select"'
     return (
-        '<View><Image name="image" value="$image" zoom="true"/>'
+        f'<View><Choices name="class" toName="image" choice="single" {layout}>{choices}</Choices>'
         f'<KeyPointLabels name="keypoint" toName="image">{points}</KeyPointLabels>'
-        f'<Choices name="class" toName="image" choice="single" layout="{layout}">'
-        f"{choices}</Choices></View>"
+        '<Image name="image" value="$image" zoom="true"/></View>'
     )
 
 

@@ -38,7 +38,7 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalLabe
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small network that knows three classes and has learnt nothing: fast, and the same always."""
+    """A small network of three classes that has learnt nothing: fast, and the same always."""
     import torch
 
     torch.manual_seed(0)

@@ -1,0 +1,78 @@
+"""Label Studio's editor as a person sees and uses it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Page
+
+# Where the dots are on the screen; the editor draws them with Konva, on a canvas.
+_DOTS = """() => {
+  const stage = window.Konva && Konva.stages[0];
+  if (!stage) return [];
+  const place = stage.container().getBoundingClientRect();
+  const scale = circle => circle.getAbsoluteScale().x;
+  return stage.find("Circle").filter(circle => circle.isVisible()).map(circle => {
+    const at = circle.getAbsolutePosition();
+    return {x: place.x + at.x, y: place.y + at.y, radius: circle.radius() * scale(circle)};
+  });
+}"""
+
+# Where the image is on the screen, and its own size, as the browser turned it upright.
+_IMAGE = """() => {
+  const image = document.querySelector("img[alt=image]");
+  const place = image.getBoundingClientRect();
+  return {x: place.x, y: place.y, width: place.width, height: place.height,
+          naturalWidth: image.naturalWidth, naturalHeight: image.naturalHeight};
+}"""
+
+_REGIONS = "() => Htx.annotationStore.selected.serializeAnnotation()"
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A keypoint on the screen, px."""
+
+    x: float
+    y: float
+    radius: float
+
+
+class Editor:
+    """The page of one task, in the label stream or opened from the table."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def wait_for_dots(self, count: int) -> list[Dot]:
+        """The dots, once as many are drawn."""
+        self.page.wait_for_function(f"({_DOTS})().length == {count}", timeout=60_000)
+        return self.dots()
+
+    def dots(self) -> list[Dot]:
+        """Every keypoint that is drawn."""
+        return [Dot(**dot) for dot in self.page.evaluate(_DOTS)]
+
+    def image(self) -> dict[str, float]:
+        """Place and own size of the image."""
+        found: dict[str, float] = self.page.evaluate(_IMAGE)
+        return found
+
+    def regions(self) -> list[dict[str, Any]]:
+        """What would be submitted now."""
+        found: list[dict[str, Any]] = self.page.evaluate(_REGIONS)
+        return found
+
+    def drag(self, dot: Dot, right: float, down: float) -> None:
+        """Drag a dot with the mouse."""
+        self.page.mouse.move(dot.x, dot.y)
+        self.page.mouse.down()
+        self.page.mouse.move(dot.x + right, dot.y + down, steps=8)
+        self.page.mouse.up()
+
+    def submit(self) -> None:
+        """Press Submit and wait until Label Studio has taken the annotation."""
+        with self.page.expect_response(
+            lambda response: "/annotations" in response.url and response.request.method == "POST"
+        ) as answer:
+            self.page.get_by_role("button", name="Submit").click()
+        assert answer.value.ok, answer.value.text()

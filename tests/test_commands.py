@@ -1,0 +1,56 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def backend(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "backend", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "web", "worker", "demo"])
+def test_every_command_says_what_it_is_for(command):
+    overview, details = backend("--help"), backend(command, "--help")
+    assert command in overview.stdout
+    assert details.returncode == 0
+    assert len(details.stdout.splitlines()) > 2
+
+
+def test_wrong_settings_are_reported_together_before_anything_starts(tmp_path):
+    result = backend(
+        "serve", PORT="none", THREADS="0", BASIC_AUTH_USER="me", DATA_DIR=str(tmp_path / "data")
+    )
+    assert result.returncode == os.EX_CONFIG
+    for name in ("PORT", "THREADS", "BASIC_AUTH_PASS"):
+        assert name in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_weights_that_are_not_there_are_named_before_anything_starts(tmp_path):
+    result = backend(
+        "serve", MODEL_WEIGHTS=str(tmp_path / "missing.pth"), DATA_DIR=str(tmp_path / "data")
+    )
+    assert result.returncode == os.EX_CONFIG
+    assert str(tmp_path / "missing.pth") in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["web", "worker"])
+def test_a_process_alone_says_that_it_needs_the_address_of_a_redis(command, tmp_path):
+    result = backend(command, DATA_DIR=str(tmp_path))
+    assert result.returncode == os.EX_CONFIG
+    assert "REDIS_URL" in result.stderr
+    assert "Traceback" not in result.stderr
