@@ -37,6 +37,11 @@ class EmbeddedRedis:
         end(self.process, grace=_STOP_SECONDS)
 
 
+def address(data_dir: Path) -> str:
+    """Where the Redis of a folder is reached while it runs."""
+    return f"unix://{(data_dir / 'redis').resolve() / 'redis.sock'}"
+
+
 def start(data_dir: Path, *, leftover_seconds: float = _LEFTOVER_SECONDS) -> EmbeddedRedis:
     """Start Redis on a socket in `data_dir`/redis, with what it held when it last ended.
 
@@ -66,7 +71,7 @@ def start(data_dir: Path, *, leftover_seconds: float = _LEFTOVER_SECONDS) -> Emb
             process = spawn(command, output=output, pass_fds=[lock])
     finally:
         os.close(lock)  # Redis holds it from here on, for as long as it lives
-    redis = EmbeddedRedis(f"unix://{socket}", process)
+    redis = EmbeddedRedis(address(data_dir), process)
     try:
         _wait_until_ready(redis, log)
     except BaseException:

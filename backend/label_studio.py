@@ -96,7 +96,10 @@ class LabelStudio:
             return {"Authorization": f"Bearer {self._access[0]}"}
 
     def task(self, task_id: int) -> dict[str, Any]:
-        """A task with its annotations, drafts and predictions."""
+        """A task with its annotations, drafts and predictions.
+
+        To be asked for one that has no prediction makes Label Studio ask its backend for one.
+        """
         found: dict[str, Any] = self.get(f"/api/tasks/{task_id}/")
         return found
 
@@ -107,7 +110,7 @@ class LabelStudio:
 
     def create_prediction(self, task_id: int, prediction: Mapping[str, Any]) -> int:
         """Store a prediction, whether or not there is one like it; its primary key."""
-        made = self._request("POST", "/api/predictions/", json={**prediction, "task": task_id})
+        made = self.post("/api/predictions/", {**prediction, "task": task_id})
         return int(made["id"])
 
     def project(self, project_id: int) -> dict[str, Any]:
@@ -126,13 +129,19 @@ class LabelStudio:
     def tasks(self, project_id: int) -> Iterator[dict[str, Any]]:
         """Every task of a project, with its predictions and annotations, page by page.
 
+        Addresses in its data are as they were imported, also those in cloud storages.
         A task that is made or deleted meanwhile may shift others to a page that was read already.
         """
         page, left = 1, 1
         while left > 0:
             try:
                 found = self.get(
-                    "/api/tasks/", project=project_id, page=page, page_size=PAGE, fields="all"
+                    "/api/tasks/",
+                    project=project_id,
+                    page=page,
+                    page_size=PAGE,
+                    fields="all",
+                    resolve_uri="false",
                 )
             except LabelStudioError as error:
                 if error.status == 404 and page > 1:  # so many were deleted meanwhile
@@ -149,6 +158,14 @@ class LabelStudio:
             LabelStudioError: no answer, or another than 2xx in JSON.
         """
         return self._request("GET", path, params=parameters)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The JSON that a path of the API answers to some.
+
+        Raises:
+            LabelStudioError: no answer, or another than 2xx in JSON.
+        """
+        return self._request("POST", path, json=body)
 
     def _is_personal(self) -> bool:
         """Personal access tokens are JWTs, three parts joined by dots; legacy ones are hex."""

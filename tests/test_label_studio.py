@@ -150,7 +150,8 @@ def test_every_page_of_tasks_is_read(server: LoopbackServer, studio: Studio):
     client = LabelStudio(server.url, LEGACY)
     assert [task["id"] for task in client.tasks(9)] == list(range(250))
     assert [request.path for request in server.requests] == [
-        f"/api/tasks/?project=9&page={page}&page_size=100&fields=all" for page in (1, 2, 3)
+        f"/api/tasks/?project=9&page={page}&page_size=100&fields=all&resolve_uri=false"
+        for page in (1, 2, 3)
     ]
     for count in (0, 1, 100):
         del studio.tasks[count:]
