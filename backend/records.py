@@ -73,6 +73,7 @@ class Prediction:
     round: int
     attempts: int
     failures: int
+    to_deliver: bool
     deliveries: int
     waiting_until: datetime | None
     busy_until: datetime | None
@@ -124,3 +125,8 @@ def detection_from_json(kept: dict[str, Any]) -> Detection:
         height=kept["height"],
         box=Box(**kept["box"]),
     )
+
+
+def is_storable(value: str) -> bool:
+    """Whether every database takes a text: PostgreSQL no NUL, and nobody half a character."""
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)

@@ -5,7 +5,7 @@ who want the same thing at the same moment, so that any number of web processes 
 stopped at any time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,6 +56,7 @@ class Storage:
     A prediction is `queued` until a worker has found it (`ready`) or given up (`failed`). Who
     gives it to Label Studio is decided by these columns:
 
+    * `to_deliver`: false for what an annotator only looks at while drawing.
     * `waiting_until`: a web process waits for it and will put it into its reply; a worker leaves it
       alone until then.
     * `busy_until`: somebody talks to Label Studio about it, or Label Studio is just storing it;
@@ -74,6 +75,11 @@ class Storage:
 
     def __init__(self, database: str) -> None:
         self._database = Database(database)
+
+    @property
+    def database(self) -> Database:
+        """The same database, for the other storage modules."""
+        return self._database
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; harmless when they are, or when many do it.
@@ -132,11 +138,13 @@ class Storage:
         wanted: Sequence[Wanted],
         *,
         retry_failed_before: datetime,
+        to_deliver: bool = True,
     ) -> list[Prediction]:
         """Make a row for each that has none, and queue again those that failed before a moment.
 
         Args:
             project_uid: of a project that is known already.
+            to_deliver: Label Studio is to have them; once wanted, always wanted.
 
         Returns:
             The rows, in the order of `wanted`; the same one twice where it is wanted twice.
@@ -147,16 +155,21 @@ class Storage:
         for start in range(0, len(ordered), CHUNK):
             chunk = ordered[start : start + CHUNK]
             with self._database.writing() as connection:
-                rows = self._request_chunk(connection, project_uid, model_version, chunk)
-                self._queue_failed(connection, rows, retry_failed_before)
-                asked = _select_predictions().where(predictions.c.id.in_(rows))
+                ids = self._rows_for(connection, project_uid, model_version, chunk)
+                _touch(connection, ids.values(), to_deliver)
+                possible = [
+                    ids[one.task_id, one.input_sha256] for one in chunk if one.refusal is None
+                ]
+                _queue_failed(connection, possible, retry_failed_before)
+                asked = _select_predictions().where(predictions.c.id.in_(ids.values()))
                 for row in connection.execute(asked):
                     found[row.task_id, row.input_sha256] = _prediction(row)
         return [found[one.task_id, one.input_sha256] for one in wanted]
 
-    def _request_chunk(
+    def _rows_for(
         self, connection: Connection, project_uid: str, model_version: str, chunk: list[Wanted]
-    ) -> list[int]:
+    ) -> dict[tuple[int, str], int]:
+        """Ids of the rows by task and input, locked; made where they are missing."""
         moment = now()
         fresh = {
             "project_uid": project_uid,
@@ -164,6 +177,7 @@ class Storage:
             "round": 1,
             "attempts": 0,
             "failures": 0,
+            "to_deliver": False,
             "deliveries": 0,
             "checks": 0,
             "created_at": moment,
@@ -194,29 +208,8 @@ class Storage:
             .order_by(predictions.c.id)
             .with_for_update()
         )
-        ids = [row.id for row in rows if (row.task_id, row.input_sha256) in keys]
-        connection.execute(
-            update(predictions).where(predictions.c.id.in_(ids)).values(asked_at=moment)
-        )
-        return ids
-
-    def _queue_failed(self, connection: Connection, ids: list[int], before: datetime) -> None:
-        connection.execute(
-            update(predictions)
-            .where(
-                predictions.c.id.in_(ids),
-                predictions.c.status == "failed",
-                predictions.c.finished_at < before,
-            )
-            .values(
-                status="queued",
-                reason=None,
-                finished_at=None,
-                round=predictions.c.round + 1,
-                attempts=0,
-                failures=0,
-            )
-        )
+        found = {(row.task_id, row.input_sha256): row.id for row in rows}
+        return {key: found[key] for key in keys}
 
     def wait_for(self, ids: Sequence[int], until: datetime) -> None:
         """Tell the workers to leave these to a web process that waits for them until then."""
@@ -314,6 +307,15 @@ class Storage:
         )
         return self.prediction(prediction_id)
 
+    def take_back(self, prediction_id: int) -> None:
+        """Uncount a start that came to no end through no fault of the task."""
+        self._change(
+            prediction_id,
+            predictions.c.status == "queued",
+            attempts=predictions.c.attempts - 1,
+            started_at=None,
+        )
+
     def next_round(self, prediction_id: int, after: int) -> bool:
         """Go on from round `after`, whose job was lost; False where somebody else has."""
         return self._change(
@@ -378,6 +380,7 @@ class Storage:
                 select(predictions.c.id)
                 .where(
                     predictions.c.status == "ready",
+                    predictions.c.to_deliver,
                     predictions.c.check_at <= moment,
                     _past(predictions.c.busy_until, moment),
                     _past(predictions.c.waiting_until, moment),
@@ -401,11 +404,28 @@ class Storage:
         """
         moment = now()
         until = moment + timedelta(seconds=seconds)
-        conditions = [predictions.c.status == "ready", _past(predictions.c.busy_until, moment)]
+        conditions = [
+            predictions.c.status == "ready",
+            predictions.c.to_deliver,
+            _past(predictions.c.busy_until, moment),
+        ]
         if not even_if_waited_for:
             conditions.append(_past(predictions.c.waiting_until, moment))
         # Whoever stops in the middle leaves a prediction that has to be looked at again.
         held = self._change(prediction_id, *conditions, busy_until=until, check_at=until)
+        return until if held else None
+
+    def hold_on(self, prediction_id: int, token: datetime, seconds: float) -> datetime | None:
+        """Prolong a hold before something that must not be done twice.
+
+        Returns:
+            The new token; None where the hold was lost.
+        """
+        moment = now()
+        until = moment + timedelta(seconds=seconds)
+        busy = predictions.c.busy_until
+        still = (busy == token, busy > moment)
+        held = self._change(prediction_id, *still, busy_until=until, check_at=until)
         return until if held else None
 
     def deliver(
@@ -419,7 +439,7 @@ class Storage:
         settles_in: float,
         check_in: float,
     ) -> datetime | None:
-        """Record a delivery, before it is made; whoever succeeds makes it, and nobody else.
+        """Record a delivery, before it is made; whoever succeeds makes it, and no one else.
 
         Args:
             number: one more than the deliveries that the caller knows of.
@@ -486,11 +506,11 @@ class Storage:
         prediction_id: int,
         token: datetime,
         *,
-        reason: str | None,
+        reason: str,
         busy_until: datetime | None,
         check_at: datetime | None,
     ) -> None:
-        """End a hold without an outcome; say why, and when to look again."""
+        """End a hold without an outcome; say why, until when nobody may go, when to look again."""
         self._change(
             prediction_id,
             predictions.c.busy_until == token,
@@ -563,6 +583,38 @@ class Storage:
 
 def _past(column: Column[datetime | None], moment: datetime) -> ColumnElement[bool]:
     return or_(column.is_(None), column <= moment)
+
+
+def _touch(connection: Connection, ids: Collection[int], to_deliver: bool) -> None:
+    """Note that these were asked for, and whether Label Studio is to have them."""
+    moment = now()
+    mine = predictions.c.id.in_(ids)
+    connection.execute(update(predictions).where(mine).values(asked_at=moment))
+    if to_deliver:
+        connection.execute(
+            update(predictions)
+            .where(mine, predictions.c.to_deliver.is_(False))
+            .values(to_deliver=True, check_at=moment)
+        )
+
+
+def _queue_failed(connection: Connection, ids: Collection[int], before: datetime) -> None:
+    connection.execute(
+        update(predictions)
+        .where(
+            predictions.c.id.in_(ids),
+            predictions.c.status == "failed",
+            predictions.c.finished_at < before,
+        )
+        .values(
+            status="queued",
+            reason=None,
+            finished_at=None,
+            round=predictions.c.round + 1,
+            attempts=0,
+            failures=0,
+        )
+    )
 
 
 def _select_predictions() -> Select[Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -74,6 +75,7 @@ predictions = Table(
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     # The delivery: see `storage.Storage`.
+    Column("to_deliver", Boolean, nullable=False),
     Column("deliveries", Integer, nullable=False),
     Column("waiting_until", Time),
     Column("busy_until", Time),

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("round", sa.Integer, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("to_deliver", sa.Boolean, nullable=False),
         sa.Column("deliveries", sa.Integer, nullable=False),
         sa.Column("waiting_until", Time),
         sa.Column("busy_until", Time),
