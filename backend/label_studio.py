@@ -255,7 +255,7 @@ class LabelStudio:
                 "the organization has switched legacy tokens off, and the token that Label Studio "
                 f"itself passes to backends is one; {WHAT_TO_SET}"
             )
-        if answer.status_code in (401, 403):
+        if answer.status_code == 401:
             return f"{said or 'not allowed'}; {WHAT_TO_SET}"
         return said or answer.reason or "no reason given"
 
