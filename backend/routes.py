@@ -131,7 +131,7 @@ def metrics() -> Response:
 
 @bp.get("/jobs/<int:task_id>")
 def job(task_id: int) -> Response:
-    """How it goes with a task: the latest that was asked for, and everything before."""
+    """How it goes with a task: what was asked for last, and everything before."""
     project = request.args.get("project")
     found = _backend().storage.of_task(min(task_id, bodies.LARGEST_ID), project)
     if not found:
@@ -154,6 +154,7 @@ def _told(row: Prediction) -> dict[str, Any]:
         "status": row.status,
         "reason": row.reason,
         "attempts": row.attempts,
+        "interactive": not row.to_deliver,
         "keypoints": len(row.detection.keypoints) if row.detection else None,
         "asked_at": _iso(row.asked_at),
         "started_at": _iso(row.started_at),

@@ -42,6 +42,7 @@ __all__ = ["Prediction", "Project", "Storage", "StorageError", "Wanted", "now"]
 
 # Rows a statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
 CHUNK = 500
+LONGEST_REASON = 2000
 DELIVERED = fields(Delivery)
 
 
@@ -74,12 +75,12 @@ class Storage:
     """
 
     def __init__(self, database: str) -> None:
-        self._database = Database(database)
+        self.database = Database(database)
 
     @property
     def database(self) -> Database:
         """The same database, for the other storage modules."""
-        return self._database
+        return self.database
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; harmless when they are, or when many do it.
@@ -87,11 +88,11 @@ class Storage:
         Raises:
             StorageError: the database is of a newer version of this program.
         """
-        self._database.migrate()
+        self.database.migrate()
 
     def close(self) -> None:
         """Close every connection; the storage opens new ones where it is used again."""
-        self._database.engine.dispose()
+        self.database.engine.dispose()
 
     # Projects
 
@@ -113,7 +114,7 @@ class Storage:
     def project(self, uid: str) -> Project | None:
         """A project, or None where nothing is known of it."""
         columns = (projects.c.uid, projects.c.hostname, projects.c.access_token)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(
                 select(*columns, projects.c.label_config).where(projects.c.uid == uid)
             ).one_or_none()
@@ -122,9 +123,9 @@ class Storage:
     def _save_project(self, values: dict[str, Any]) -> None:
         values = {**values, "changed_at": now()}
         changes = {name: value for name, value in values.items() if name != "uid"}
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             connection.execute(
-                self._database.insert(projects)
+                self.database.insert(projects)
                 .values(values)
                 .on_conflict_do_update(index_elements=["uid"], set_=changes)
             )
@@ -154,7 +155,7 @@ class Storage:
         ordered = sorted(wanted, key=lambda one: (one.task_id, one.input_sha256))
         for start in range(0, len(ordered), CHUNK):
             chunk = ordered[start : start + CHUNK]
-            with self._database.writing() as connection:
+            with self.database.writing() as connection:
                 ids = self._rows_for(connection, project_uid, model_version, chunk)
                 _touch(connection, ids.values(), to_deliver)
                 possible = [
@@ -196,7 +197,7 @@ class Storage:
             }
             for one in chunk
         ]
-        connection.execute(self._database.insert(predictions).on_conflict_do_nothing(), values)
+        connection.execute(self.database.insert(predictions).on_conflict_do_nothing(), values)
         keys = {(one.task_id, one.input_sha256) for one in chunk}
         rows = connection.execute(
             select(predictions.c.id, predictions.c.task_id, predictions.c.input_sha256)
@@ -236,7 +237,7 @@ class Storage:
         """Chunks of the rows, each locked in the order of ids, so that no two writers deadlock."""
         for start in range(0, len(ids), CHUNK):
             chunk = sorted(ids)[start : start + CHUNK]
-            with self._database.writing() as connection:
+            with self.database.writing() as connection:
                 connection.execute(
                     select(predictions.c.id)
                     .where(predictions.c.id.in_(chunk))
@@ -253,7 +254,7 @@ class Storage:
     def predictions(self, ids: Sequence[int]) -> list[Prediction]:
         """The rows that there are, in the order of their ids."""
         found: list[Prediction] = []
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             for start in range(0, len(ids), CHUNK):
                 chunk = sorted(ids)[start : start + CHUNK]
                 asked = _select_predictions().where(predictions.c.id.in_(chunk))
@@ -262,18 +263,25 @@ class Storage:
         return found
 
     def of_task(self, task_id: int, project_uid: str | None = None) -> list[Prediction]:
-        """Every prediction of a task, of one project or of all; the last one asked for first."""
+        """Every prediction of a task, of one project or of all; the last one asked for first.
+
+        What an annotator only looked at while drawing comes after all others.
+        """
         asked = _select_predictions().where(predictions.c.task_id == task_id)
         if project_uid is not None:
             asked = asked.where(predictions.c.project_uid == project_uid)
-        newest = (predictions.c.asked_at.desc(), predictions.c.id.desc())
-        with self._database.reading() as connection:
+        newest = (
+            predictions.c.to_deliver.desc(),
+            predictions.c.asked_at.desc(),
+            predictions.c.id.desc(),
+        )
+        with self.database.reading() as connection:
             return [_prediction(row) for row in connection.execute(asked.order_by(*newest))]
 
     def finished(self, ids: Sequence[int]) -> set[int]:
         """Which of these are queued no more."""
         found: set[int] = set()
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             for start in range(0, len(ids), CHUNK):
                 rows = connection.scalars(
                     select(predictions.c.id).where(
@@ -288,7 +296,7 @@ class Storage:
 
     def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
         """(id, round) of rows that wait for a worker, in the order of ids, from behind `after`."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(
                 select(predictions.c.id, predictions.c.round)
                 .where(predictions.c.status == "queued", predictions.c.id > after)
@@ -345,7 +353,7 @@ class Storage:
             prediction_id,
             predictions.c.status == "queued",
             status="failed",
-            reason=reason,
+            reason=_storable(reason),
             finished_at=now(),
         )
 
@@ -359,7 +367,7 @@ class Storage:
             prediction_id,
             predictions.c.status == "queued",
             failures=predictions.c.failures + 1,
-            reason=reason,
+            reason=_storable(reason),
         )
         given_up = self._change(
             prediction_id,
@@ -375,7 +383,7 @@ class Storage:
     def due(self, limit: int) -> list[int]:
         """Predictions about which a worker must now look at Label Studio, longest due first."""
         moment = now()
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.scalars(
                 select(predictions.c.id)
                 .where(
@@ -454,7 +462,7 @@ class Storage:
         until = moment + timedelta(seconds=settles_in)
         busy = predictions.c.busy_until
         free = _past(busy, moment) if token is None else and_(busy == token, busy > moment)
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             won = connection.execute(
                 update(predictions)
                 .where(
@@ -485,7 +493,7 @@ class Storage:
     ) -> None:
         """Note that Label Studio holds it, under which primary key, and let it go."""
         moment = now()
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             connection.execute(
                 update(deliveries)
                 .where(deliveries.c.prediction_id == prediction_id, deliveries.c.number == number)
@@ -514,7 +522,7 @@ class Storage:
         self._change(
             prediction_id,
             predictions.c.busy_until == token,
-            reason=reason,
+            reason=_storable(reason),
             busy_until=busy_until,
             check_at=check_at,
             checks=predictions.c.checks + 1,
@@ -533,7 +541,7 @@ class Storage:
 
     def save_event(self, action: str, project_id: int | None, body: dict[str, Any]) -> int:
         """Keep what Label Studio's webhook sent, as it came; returns its id."""
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             result = connection.execute(
                 events.insert().values(
                     received_at=now(), action=action, project_id=project_id, body=body
@@ -546,7 +554,7 @@ class Storage:
     def events(self, after: int = 0, limit: int = CHUNK) -> list[Event]:
         """Events in the order in which they came, from behind the id `after`."""
         asked = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return [Event(**row._mapping) for row in connection.execute(asked)]
 
     # Counts
@@ -564,7 +572,7 @@ class Storage:
         return self._count(events.c.action)
 
     def _count(self, column: Column[Any]) -> dict[str, int]:
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(select(column, func.count()).group_by(column))
             return {row[0]: row[1] for row in rows}
 
@@ -572,13 +580,18 @@ class Storage:
         self, prediction_id: int, *conditions: ColumnElement[bool], **values: object
     ) -> bool:
         """Change one row where the conditions hold; whether it did."""
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             result = connection.execute(
                 update(predictions)
                 .where(predictions.c.id == prediction_id, *conditions)
                 .values(**values)
             )
         return result.rowcount == 1
+
+
+def _storable(reason: str) -> str:
+    """A reason may quote what came from outside, and hold what PostgreSQL does not take."""
+    return reason.replace("\0", " ").encode(errors="replace").decode()[:LONGEST_REASON]
 
 
 def _past(column: Column[datetime | None], moment: datetime) -> ColumnElement[bool]:
