@@ -75,12 +75,12 @@ class Storage:
     """
 
     def __init__(self, database: str) -> None:
-        self.database = Database(database)
+        self._database = Database(database)
 
     @property
     def database(self) -> Database:
         """The same database, for the other storage modules."""
-        return self.database
+        return self._database
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; harmless when they are, or when many do it.
@@ -88,11 +88,11 @@ class Storage:
         Raises:
             StorageError: the database is of a newer version of this program.
         """
-        self.database.migrate()
+        self._database.migrate()
 
     def close(self) -> None:
         """Close every connection; the storage opens new ones where it is used again."""
-        self.database.engine.dispose()
+        self._database.engine.dispose()
 
     # Projects
 
@@ -114,7 +114,7 @@ class Storage:
     def project(self, uid: str) -> Project | None:
         """A project, or None where nothing is known of it."""
         columns = (projects.c.uid, projects.c.hostname, projects.c.access_token)
-        with self.database.reading() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(
                 select(*columns, projects.c.label_config).where(projects.c.uid == uid)
             ).one_or_none()
@@ -123,9 +123,9 @@ class Storage:
     def _save_project(self, values: dict[str, Any]) -> None:
         values = {**values, "changed_at": now()}
         changes = {name: value for name, value in values.items() if name != "uid"}
-        with self.database.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(
-                self.database.insert(projects)
+                self._database.insert(projects)
                 .values(values)
                 .on_conflict_do_update(index_elements=["uid"], set_=changes)
             )
@@ -155,7 +155,7 @@ class Storage:
         ordered = sorted(wanted, key=lambda one: (one.task_id, one.input_sha256))
         for start in range(0, len(ordered), CHUNK):
             chunk = ordered[start : start + CHUNK]
-            with self.database.writing() as connection:
+            with self._database.writing() as connection:
                 ids = self._rows_for(connection, project_uid, model_version, chunk)
                 _touch(connection, ids.values(), to_deliver)
                 possible = [
@@ -197,7 +197,7 @@ class Storage:
             }
             for one in chunk
         ]
-        connection.execute(self.database.insert(predictions).on_conflict_do_nothing(), values)
+        connection.execute(self._database.insert(predictions).on_conflict_do_nothing(), values)
         keys = {(one.task_id, one.input_sha256) for one in chunk}
         rows = connection.execute(
             select(predictions.c.id, predictions.c.task_id, predictions.c.input_sha256)
@@ -237,7 +237,7 @@ class Storage:
         """Chunks of the rows, each locked in the order of ids, so that no two writers deadlock."""
         for start in range(0, len(ids), CHUNK):
             chunk = sorted(ids)[start : start + CHUNK]
-            with self.database.writing() as connection:
+            with self._database.writing() as connection:
                 connection.execute(
                     select(predictions.c.id)
                     .where(predictions.c.id.in_(chunk))
@@ -254,7 +254,7 @@ class Storage:
     def predictions(self, ids: Sequence[int]) -> list[Prediction]:
         """The rows that there are, in the order of their ids."""
         found: list[Prediction] = []
-        with self.database.reading() as connection:
+        with self._database.reading() as connection:
             for start in range(0, len(ids), CHUNK):
                 chunk = sorted(ids)[start : start + CHUNK]
                 asked = _select_predictions().where(predictions.c.id.in_(chunk))
@@ -275,13 +275,13 @@ class Storage:
             predictions.c.asked_at.desc(),
             predictions.c.id.desc(),
         )
-        with self.database.reading() as connection:
+        with self._database.reading() as connection:
             return [_prediction(row) for row in connection.execute(asked.order_by(*newest))]
 
     def finished(self, ids: Sequence[int]) -> set[int]:
         """Which of these are queued no more."""
         found: set[int] = set()
-        with self.database.reading() as connection:
+        with self._database.reading() as connection:
             for start in range(0, len(ids), CHUNK):
                 rows = connection.scalars(
                     select(predictions.c.id).where(
@@ -296,7 +296,7 @@ class Storage:
 
     def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
         """(id, round) of rows that wait for a worker, in the order of ids, from behind `after`."""
-        with self.database.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 select(predictions.c.id, predictions.c.round)
                 .where(predictions.c.status == "queued", predictions.c.id > after)
@@ -383,7 +383,7 @@ class Storage:
     def due(self, limit: int) -> list[int]:
         """Predictions about which a worker must now look at Label Studio, longest due first."""
         moment = now()
-        with self.database.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.scalars(
                 select(predictions.c.id)
                 .where(
@@ -462,7 +462,7 @@ class Storage:
         until = moment + timedelta(seconds=settles_in)
         busy = predictions.c.busy_until
         free = _past(busy, moment) if token is None else and_(busy == token, busy > moment)
-        with self.database.writing() as connection:
+        with self._database.writing() as connection:
             won = connection.execute(
                 update(predictions)
                 .where(
@@ -493,7 +493,7 @@ class Storage:
     ) -> None:
         """Note that Label Studio holds it, under which primary key, and let it go."""
         moment = now()
-        with self.database.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 update(deliveries)
                 .where(deliveries.c.prediction_id == prediction_id, deliveries.c.number == number)
@@ -541,7 +541,7 @@ class Storage:
 
     def save_event(self, action: str, project_id: int | None, body: dict[str, Any]) -> int:
         """Keep what Label Studio's webhook sent, as it came; returns its id."""
-        with self.database.writing() as connection:
+        with self._database.writing() as connection:
             result = connection.execute(
                 events.insert().values(
                     received_at=now(), action=action, project_id=project_id, body=body
@@ -554,7 +554,7 @@ class Storage:
     def events(self, after: int = 0, limit: int = CHUNK) -> list[Event]:
         """Events in the order in which they came, from behind the id `after`."""
         asked = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
-        with self.database.reading() as connection:
+        with self._database.reading() as connection:
             return [Event(**row._mapping) for row in connection.execute(asked)]
 
     # Counts
@@ -572,7 +572,7 @@ class Storage:
         return self._count(events.c.action)
 
     def _count(self, column: Column[Any]) -> dict[str, int]:
-        with self.database.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(select(column, func.count()).group_by(column))
             return {row[0]: row[1] for row in rows}
 
@@ -580,7 +580,7 @@ class Storage:
         self, prediction_id: int, *conditions: ColumnElement[bool], **values: object
     ) -> bool:
         """Change one row where the conditions hold; whether it did."""
-        with self.database.writing() as connection:
+        with self._database.writing() as connection:
             result = connection.execute(
                 update(predictions)
                 .where(predictions.c.id == prediction_id, *conditions)
