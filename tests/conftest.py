@@ -87,11 +87,26 @@ def queue(redis_connection: redis.Redis) -> Queue:
     return Queue("predictions", connection=redis_connection, serializer=JSONSerializer)
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    """A fresh SQLite storage with its tables."""
-    storage = Storage(f"sqlite:///{tmp_path / 'backend.sqlite3'}")
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with its tables, to be copied: making them anew takes longer."""
+    path = tmp_path_factory.mktemp("migrated") / "backend.sqlite3"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+def _migrate(database: str) -> None:
+    storage = Storage(database)
     storage.migrate()
+    storage.close()
+
+
+@pytest.fixture
+def storage(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Storage]:
+    """A fresh SQLite storage with its tables."""
+    path = tmp_path / "backend.sqlite3"
+    shutil.copy(migrated_sqlite, path)
+    storage = Storage(f"sqlite:///{path}")
     yield storage
     storage.close()
 
@@ -156,13 +171,25 @@ def postgres_server() -> Iterator[str]:
 _database_numbers = itertools.count()
 
 
+def _new_database(server: str, template: str) -> str:
+    name = f"test_{next(_database_numbers)}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return f"{server}/{name}"
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> str:
     """The address of a new, empty PostgreSQL database."""
-    name = f"test_{next(_database_numbers)}"
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
-    return f"{postgres_server}/{name}"
+    return _new_database(postgres_server, "template0")
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> str:
+    """The name of a PostgreSQL database with its tables, to be copied."""
+    url = _new_database(postgres_server, "template0")
+    _migrate(url)
+    return url.rpartition("/")[2]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -174,10 +201,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture
-def any_storage(database: str) -> Iterator[Storage]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
     """A fresh storage with its tables, on each kind of database in turn."""
-    storage = Storage(database)
-    storage.migrate()
+    if request.param == "sqlite":
+        yield request.getfixturevalue("storage")
+        return
+    server: str = request.getfixturevalue("postgres_server")
+    storage = Storage(_new_database(server, request.getfixturevalue("migrated_postgres")))
     yield storage
     storage.close()

@@ -1,0 +1,140 @@
+"""A small Label Studio on the loopback: tasks, files, predictions, and what may go wrong."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from loopback_server import Answer, Request, as_json, loopback_server
+
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+PROJECT = 3
+UID = "3.1795347724"
+CONFIG = (
+    '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
+    '<Label value="nose"/><Label value="bus"/></KeyPointLabels></View>'
+)
+
+
+@dataclass
+class LabelStudioFake:
+    """What it holds, and its faults, each of which lasts until it is taken away.
+
+    Attributes:
+        predictions: as it stores them, each with its primary key.
+        fails_after_storing: so many times it stores a prediction and then answers 500.
+        down: it answers 503 to everything.
+        refuses: it accepts no token.
+        slow: s before it answers a request for predictions.
+        holds: while cleared, a prediction that came is stored only when it is set.
+    """
+
+    url: str = ""
+    tasks: dict[int, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    predictions: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    fails_after_storing: int = 0
+    down: bool = False
+    refuses: bool = False
+    slow: float = 0.0
+    holds: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.holds.set()
+        self._lock = threading.Lock()
+
+    def add_task(self, task_id: int, image: bytes) -> dict[str, Any]:
+        """Import an image; returns the task as /predict sends it."""
+        path = f"/data/upload/{PROJECT}/image-{task_id}.png"
+        self.files[path] = image
+        task = {"id": task_id, "project": PROJECT, "data": {"image": path}, "annotations": []}
+        self.tasks[task_id] = task
+        return task
+
+    def store(self, task_id: int, prediction: dict[str, Any]) -> int:
+        """Add a prediction, whether or not there is one like it."""
+        with self._lock:
+            key = len(self.requests) * 1000 + len(self.predictions) + 1
+            self.predictions.append({**prediction, "task": task_id, "id": key})
+        return key
+
+    def store_answers(self, tasks: list[dict[str, Any]], results: list[Any]) -> None:
+        """Do with an answer of /predict what Label Studio does."""
+        assert len(results) == len(tasks)
+        for task, result in zip(tasks, results, strict=True):
+            if result:
+                self.store(task["id"], result)
+
+    def of_task(self, task_id: int) -> list[dict[str, Any]]:
+        """The predictions of a task."""
+        with self._lock:
+            return [each for each in self.predictions if each["task"] == task_id]
+
+    def forget(self) -> None:
+        """Delete every prediction."""
+        with self._lock:
+            self.predictions.clear()
+
+    def asked(self, method: str, path: str) -> list[Request]:
+        """Requests of one kind that came."""
+        return [
+            each
+            for each in self.requests
+            if each.method == method and urlsplit(each.path).path == path
+        ]
+
+    def handle(self, request: Request, _: BaseHTTPRequestHandler) -> Answer:
+        """Answer as Label Studio 1.23.2 does."""
+        self.requests.append(request)
+        if self.down:
+            return as_json({"detail": "down"}, 503)
+        if self.refuses or request.headers.get("authorization") != f"Token {TOKEN}":
+            return as_json({"detail": "Invalid token."}, 401)
+        place = urlsplit(request.path)
+        if place.path in self.files:
+            return Answer(body=self.files[place.path], headers={"Content-Type": "image/png"})
+        query = {name: values[0] for name, values in parse_qs(place.query).items()}
+        if place.path == "/api/tasks/" and request.method == "GET":
+            return self._list_tasks(query)
+        if place.path == "/api/predictions/":
+            time.sleep(self.slow)
+            return self._create(request) if request.method == "POST" else self._list(query)
+        return as_json({"detail": "Not found."}, 404)
+
+    def _list_tasks(self, query: dict[str, str]) -> Answer:
+        included = json.loads(query["query"])["selectedItems"]["included"]
+        found = [
+            task
+            for task_id, task in self.tasks.items()
+            if task_id in included and task["project"] == int(query["project"])
+        ]
+        return as_json({"tasks": found, "total": len(found)})
+
+    def _list(self, query: dict[str, str]) -> Answer:
+        return as_json(self.of_task(int(query["task"])))
+
+    def _create(self, request: Request) -> Answer:
+        body = request.json
+        if body["task"] not in self.tasks:
+            return as_json({"validation_errors": {"task": ["Invalid pk"]}}, 400)
+        self.holds.wait(30)
+        key = self.store(body.pop("task"), body)
+        if self.fails_after_storing > 0:
+            self.fails_after_storing -= 1
+            return as_json({"detail": "database is locked"}, 500)
+        return as_json({"id": key}, 201)
+
+
+@contextmanager
+def label_studio_fake() -> Iterator[LabelStudioFake]:
+    """Serve one until the block ends."""
+    fake = LabelStudioFake()
+    with loopback_server(fake.handle) as server:
+        fake.url = server.url
+        yield fake
