@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model.settings import DetectorSettings, model_version, resolve_model
+from model.settings import DEFAULT, DetectorSettings, model_version, resolve_model
 
-DETECTOR = DetectorSettings()
+DETECTOR = DEFAULT
 DETECTOR_PREFIX = "detector_"
 DATABASE_FILE = "backend.sqlite3"
 
@@ -63,6 +63,9 @@ class Settings(BaseSettings):
             labels; None for the first of them.
         max_image_bytes, max_image_pixels: larger images are refused.
         image_hosts: host names that images may come from although their addresses are private.
+        holdout_share: share of the tasks whose suggestions are held back, to measure how far
+            suggestions pull annotators.
+        sync_every: how often annotations are pulled, in case an event was lost; s, 0 for never.
         detector_…: see `model.settings.DetectorSettings`.
     """
 
@@ -92,6 +95,8 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(default=50_000_000, ge=1)
     max_image_pixels: int = Field(default=50_000_000, ge=1)
     image_hosts: Hosts = ()
+    holdout_share: float = Field(default=0.0, ge=0, le=1)
+    sync_every: float = Field(default=3600.0, ge=0)
 
     detector_input_size: OptionalCount = DETECTOR.input_size
     detector_resize: Literal["squash", "pad"] = DETECTOR.resize
@@ -99,10 +104,18 @@ class Settings(BaseSettings):
     detector_stride: int = DETECTOR.stride
     detector_fills: int = DETECTOR.fills
     detector_seed: int = DETECTOR.seed
+    detector_coarse: Literal["occlusion", "activation"] = DETECTOR.coarse
     detector_coarse_score: Literal["probability", "log-odds"] = DETECTOR.coarse_score
+    detector_activation_stride: int = DETECTOR.activation_stride
+    detector_fine: Literal["guided", "corners"] = DETECTOR.fine
     detector_fine_colours: Literal["max", "mean"] = DETECTOR.fine_colours
+    detector_corner_scale: float = DETECTOR.corner_scale
+    detector_combination: Literal["sum", "product"] = DETECTOR.combination
     detector_coarse_weight: float = DETECTOR.coarse_weight
     detector_fine_weight: float = DETECTOR.fine_weight
+    detector_region: Literal["none", "activation"] = DETECTOR.region
+    detector_region_threshold: float = DETECTOR.region_threshold
+    detector_region_margin: float = DETECTOR.region_margin
     detector_nms_radius: float = DETECTOR.nms_radius
     detector_subpixel: bool = DETECTOR.subpixel
     detector_keep: float = DETECTOR.keep

@@ -8,7 +8,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model import foerstner, fusion, guided_backprop, image, nms, occlusion
+from model import (
+    activation_region,
+    class_activation,
+    corners,
+    foerstner,
+    fusion,
+    guided_backprop,
+    image,
+    nms,
+    occlusion,
+)
 from model.keypoint import Box, Detection, Keypoint
 from model.networks import Classifier
 from model.settings import DetectorSettings
@@ -52,19 +62,28 @@ class Detector:
                 f"expected an RGB image (H, W, 3) of uint8, got {picture.shape} {picture.dtype}"
             )
         height, width = picture.shape[:2]
+        boxed = box is not None
         box = image.clip_box(box, width, height)
         if min(box.width, box.height) < SMALLEST_SIDE:
             raise ValueError(
                 f"expected an image or a box of at least {SMALLEST_SIDE} px a side, "
                 f"got {box.width:g} × {box.height:g}: draw a larger one"
             )
-        square, view = image.to_square(picture, box, self.input_size, self.settings.resize)
-        pixels = image.to_tensor(square, self.classifier.mean, self.classifier.std)
+        if not boxed and self.settings.region == "activation":
+            box = self._region(picture, box)
+        square, view, pixels = self._look(picture, box)
 
         predicted, probability = self._classify(pixels)
-        coarse = self._coarse(pixels, predicted)
-        fine = self._fine(pixels, predicted)
-        fused = fusion.fuse(
+        if self.settings.coarse == "occlusion":
+            coarse = self._coarse(pixels, predicted)
+        else:
+            coarse = self._activation(pixels, predicted)
+        if self.settings.fine == "guided":
+            fine = self._fine(pixels, predicted)
+        else:
+            fine = corners.corner_map(_grey(square), self.settings.corner_scale)
+        combine = fusion.fuse if self.settings.combination == "sum" else fusion.multiply
+        fused = combine(
             coarse,
             fine,
             coarse_weight=self.settings.coarse_weight,
@@ -82,6 +101,26 @@ class Detector:
             box=box,
             maps={"coarse": coarse[filled], "fine": fine[filled], "fused": fused[filled]},
         )
+
+    def _look(
+        self, picture: NDArray[np.uint8], box: Box
+    ) -> tuple[NDArray[np.uint8], image.View, Tensor]:
+        """The network's square of a box, how it came about, and the same as a tensor."""
+        square, view = image.to_square(picture, box, self.input_size, self.settings.resize)
+        return square, view, image.to_tensor(square, self.classifier.mean, self.classifier.std)
+
+    def _region(self, picture: NDArray[np.uint8], box: Box) -> Box:
+        """Where the class evidence lies; `box` itself where that would be too small to look at."""
+        _, view, pixels = self._look(picture, box)
+        predicted, _ = self._classify(pixels)
+        evidence = self._activation(pixels, predicted)[: view.height, : view.width]
+        region = activation_region.activation_region(
+            evidence,
+            box,
+            threshold=self.settings.region_threshold,
+            margin=self.settings.region_margin,
+        )
+        return region if min(region.width, region.height) >= SMALLEST_SIDE else box
 
     @torch.inference_mode()
     def _classify(self, pixels: Tensor) -> tuple[int, float]:
@@ -101,6 +140,13 @@ class Detector:
             stride=self.settings.stride,
         )
         return np.asarray(heat.numpy())
+
+    def _activation(self, pixels: Tensor, predicted: int) -> NDArray[np.float64]:
+        evidence = class_activation.flip_averaged(
+            self.classifier.network, pixels, predicted, stride=self.settings.activation_stride
+        )
+        size = (self.input_size, self.input_size)
+        return np.asarray(cv2.resize(evidence.numpy(), size, interpolation=cv2.INTER_LINEAR))
 
     def _fine(self, pixels: Tensor, predicted: int) -> NDArray[np.float64]:
         gradient = guided_backprop.guided_backprop(self.classifier.network, pixels, predicted)
@@ -126,9 +172,12 @@ class Detector:
         scores = fused[peaks[:, 0], peaks[:, 1]].tolist()
         places = peaks[:, ::-1].astype(np.float64)
         if self.settings.subpixel:
-            grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY).astype(np.float64)
-            places = foerstner.refine(grey, places)
+            places = foerstner.refine(_grey(square), places)
         return tuple(
             Keypoint(*view.to_original(x, y), score=score, label=label)
             for (x, y), score in zip(places.tolist(), scores, strict=True)
         )
+
+
+def _grey(square: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return np.asarray(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY).astype(np.float64))

@@ -39,3 +39,23 @@ def fuse(
     """
     combined = coarse_weight * relative_to_maximum(coarse) + fine_weight * relative_to_maximum(fine)
     return np.asarray(1 / (1 + np.exp(-combined)))
+
+
+def multiply(
+    coarse: NDArray[np.float64],
+    fine: NDArray[np.float64],
+    *,
+    coarse_weight: float = 1.0,
+    fine_weight: float = 1.0,
+) -> NDArray[np.float64]:
+    """Combine the two scales so that a keypoint needs both.
+
+    Args:
+        coarse, fine: (H, W), not negative.
+
+    Returns:
+        (H, W): (coarse / max)^coarse_weight · (fine / max)^fine_weight, in [0, 1].
+    """
+    return np.asarray(
+        relative_to_maximum(coarse) ** coarse_weight * relative_to_maximum(fine) ** fine_weight
+    )

@@ -33,10 +33,21 @@ class DetectorSettings:
         window, stride: of the occluder, px of the network's input.
         fills: random fills whose occlusion maps are averaged.
         seed: of the random fills and of the order of equal peaks.
+        coarse: what the coarse scale is: the "occlusion" map, or the class "activation" inside the
+            network, averaged over the image and its mirror image.
         coarse_score: fall of the "probability" of the predicted class, or of its "log-odds".
+        activation_stride: px of the network's input for one cell of the class activation.
+        fine: what the fine scale is: "guided" backpropagation, or "corners" of the image.
         fine_colours: how the gradient's three colours become one map: "max" or "mean" of the
             absolute value.
-        coarse_weight, fine_weight: of the linear combination of the two scales.
+        corner_scale: blur before corners are measured, px of the network's input.
+        combination: of the two scales: the poster's sigmoid of their "sum", or their "product".
+        coarse_weight, fine_weight: factors in the sum, exponents in the product.
+        region: where to look when no box is given: the whole image ("none"), or the region that
+            the class "activation" on the whole image leaves.
+        region_threshold: evidence from which on a cell belongs to the region, as a share of the
+            largest.
+        region_margin: added to the region on every side, as a share of that side.
         nms_radius: two keypoints are farther apart than this share of the box's longer side.
         subpixel: refine positions with the Förstner operator.
         keep: share of the peaks that is kept, best first.
@@ -50,10 +61,18 @@ class DetectorSettings:
     stride: int = 8
     fills: int = 1
     seed: int = 0
+    coarse: Literal["occlusion", "activation"] = "occlusion"
     coarse_score: Literal["probability", "log-odds"] = "probability"
+    activation_stride: int = 16
+    fine: Literal["guided", "corners"] = "guided"
     fine_colours: Literal["max", "mean"] = "max"
+    corner_scale: float = 1.0
+    combination: Literal["sum", "product"] = "sum"
     coarse_weight: float = 1.0
     fine_weight: float = 1.0
+    region: Literal["none", "activation"] = "none"
+    region_threshold: float = 0.2
+    region_margin: float = 0.1
     nms_radius: float = 0.03
     subpixel: bool = True
     keep: float = 0.4
@@ -69,6 +88,14 @@ class DetectorSettings:
             "fills is at least 1": self.fills >= 1,
             "coarse_score is probability or log-odds": self.coarse_score
             in ("probability", "log-odds"),
+            "coarse is occlusion or activation": self.coarse in ("occlusion", "activation"),
+            "activation_stride is at least 1": self.activation_stride >= 1,
+            "fine is guided or corners": self.fine in ("guided", "corners"),
+            "0 <= corner_scale <= 100": 0 <= self.corner_scale <= 100,
+            "combination is sum or product": self.combination in ("sum", "product"),
+            "region is none or activation": self.region in ("none", "activation"),
+            "0 < region_threshold <= 1": 0 < self.region_threshold <= 1,
+            "0 <= region_margin <= 1": 0 <= self.region_margin <= 1,
             "fine_colours is max or mean": self.fine_colours in ("max", "mean"),
             "weights are not negative, and not both 0": min(self.coarse_weight, self.fine_weight)
             >= 0
@@ -85,6 +112,18 @@ class DetectorSettings:
 
 
 POSTER = DetectorSettings(max_keypoints=None)
+
+# Chosen on drawings; what it reaches, and what did not help, stands in docs/evaluation.md.
+DEFAULT = DetectorSettings(
+    coarse="activation",
+    fine="corners",
+    combination="product",
+    fine_weight=0.5,
+    region="activation",
+    keep=1.0,
+)
+
+PRESETS = {"poster": POSTER, "default": DEFAULT}
 
 
 def sidecar(weights: Path) -> Path:

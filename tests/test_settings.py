@@ -1,13 +1,13 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from backend.settings import Settings, SettingsError, load_settings
-from model.settings import DetectorSettings
+from model.settings import DEFAULT, DetectorSettings
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def test_nothing_set_is_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     settings = load_settings()
     assert (settings.host, settings.port) == ("127.0.0.1", 9090)
-    assert settings.detector_settings() == DetectorSettings()
+    assert settings.detector_settings() == DEFAULT
     assert settings.model() == ("squeezenet1_1", "IMAGENET1K_V1")
     assert settings.database == f"sqlite:///{tmp_path}/data/backend.sqlite3"
 
@@ -43,7 +43,7 @@ def test_every_setting_of_the_detector_has_a_variable_with_the_same_default():
         f"detector_{name}" for name in of_detector
     }
     for name in of_detector:
-        assert ours[f"detector_{name}"] == getattr(DetectorSettings(), name)
+        assert ours[f"detector_{name}"] == getattr(DEFAULT, name)
 
 
 def test_variables_reach_the_detector_and_the_model_version(monkeypatch: pytest.MonkeyPatch):
@@ -52,8 +52,8 @@ def test_variables_reach_the_detector_and_the_model_version(monkeypatch: pytest.
     monkeypatch.setenv("DETECTOR_SUBPIXEL", "no")
     monkeypatch.setenv("DETECTOR_MAX_KEYPOINTS", "none")
     settings = load_settings()
-    assert settings.detector_settings() == DetectorSettings(
-        keep=0.25, subpixel=False, max_keypoints=None
+    assert settings.detector_settings() == replace(
+        DEFAULT, keep=0.25, subpixel=False, max_keypoints=None
     )
     assert settings.model_version() != before
 
