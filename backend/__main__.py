@@ -47,6 +47,11 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--check", action="store_true", help="verify that every task got a suggestion, then end"
     )
+    add("doctor", _doctor)
+    prelabel = add("prelabel", _prelabel)
+    prelabel.add_argument(
+        "--project", type=int, required=True, metavar="ID", help="its number in Label Studio"
+    )
     return root
 
 
@@ -61,25 +66,20 @@ def _web(settings: Settings, _: argparse.Namespace) -> int:
     """the web process alone; it needs REDIS_URL"""
     from backend.web import run
 
-    _expect_redis(settings)
     return run(settings)
 
 
 def _worker(settings: Settings, _: argparse.Namespace) -> int:
     """one worker alone; it needs REDIS_URL"""
+    from backend.web import DatabaseUnusable
     from backend.worker import run_worker
 
-    _expect_redis(settings)
-    run_worker(settings)
+    try:
+        run_worker(settings)
+    except DatabaseUnusable as error:
+        print(error, file=sys.stderr)
+        return os.EX_UNAVAILABLE  # unlike a refusal: it may be there when a worker starts again
     return 0
-
-
-def _expect_redis(settings: Settings) -> None:
-    if settings.redis_url is None:
-        raise RuntimeError(
-            "REDIS_URL: expected the address of the Redis that web and workers share, such as "
-            "redis://localhost:6379/0; got nothing (`serve` brings a Redis of its own)"
-        )
 
 
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -87,6 +87,20 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     from backend.demo import demo
 
     return demo(settings, images=arguments.images, check=arguments.check)
+
+
+def _doctor(settings: Settings, _: argparse.Namespace) -> int:
+    """check a deployment and say what to set"""
+    from backend.doctor import run
+
+    return run(settings)
+
+
+def _prelabel(settings: Settings, arguments: argparse.Namespace) -> int:
+    """ask for suggestions for every task of a project, and wait for them"""
+    from backend.prelabel import run
+
+    return run(settings, arguments.project)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 import requests
 
 from backend import embedded_redis
+from backend.logs import set_up_logging
 from backend.processes import spawn
 from backend.settings import Settings
 from backend.supervisor import ChildRefused, Supervisor
@@ -21,7 +22,7 @@ from backend.web import prepare_database, web_command
 
 log = logging.getLogger(__name__)
 
-_CHECK_SECONDS = 0.1
+_CHECK_SECONDS = 0.05
 
 # A worker gives its unfinished job back at once; a batch of the occlusion map may take so long.
 _GRACE_SECONDS = 8.0
@@ -46,11 +47,15 @@ def serve(settings: Settings) -> int:
         RuntimeError: something that is needed is missing or taken; one line that says what to do.
         ChildRefused: a worker cannot run with these settings, and has said why.
     """
+    set_up_logging(settings.log_level)
     supervisor = Supervisor(refusal=os.EX_CONFIG)
     with _listen(settings.host, settings.port) as listener, _told_to_stop() as stop:
         try:
-            _start(supervisor, settings, listener)
-            _announce_when_ready(supervisor, settings, stop)
+            environment = _environment(supervisor, settings)
+            _start_web(supervisor, settings, listener, environment)
+            if _ready(supervisor, settings, stop):
+                # Not before: loading torch would take the processor from the web process.
+                _start_workers(supervisor, settings, environment)
             while not stop.wait(_CHECK_SECONDS):
                 supervisor.check()
         finally:
@@ -66,7 +71,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise PortTaken(
-            f"expected to listen on {host}, port {port}, but: {error.strerror}. "
+            f"expected to listen on {host}, port {port}, but: {os.strerror(error.errno or 0)}. "
             "Stop what listens there, or set PORT (and HOST) to another"
         ) from error
 
@@ -84,17 +89,11 @@ def _told_to_stop() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _start(supervisor: Supervisor, settings: Settings, listener: socket.socket) -> None:
-    environment = dict(os.environ)
-    if settings.redis_url is None:
-        environment["REDIS_URL"] = _start_redis(supervisor, settings)
-    prepare_database(settings)
-    fd = listener.fileno()
-    web = web_command(settings, bind=f"fd://{fd}")
-    supervisor.start("The web process", lambda: spawn(web, env=environment, pass_fds=[fd]))
-    for number in range(1, settings.detection_workers + 1):
-        name = "The worker" if settings.detection_workers == 1 else f"Worker {number}"
-        supervisor.start(name, lambda: _spawn_worker(environment))
+def _environment(supervisor: Supervisor, settings: Settings) -> dict[str, str]:
+    """Environment of the children: ours, with the address of a Redis that is started if need be."""
+    if settings.redis_url is not None:
+        return dict(os.environ)
+    return {**os.environ, "REDIS_URL": _start_redis(supervisor, settings)}
 
 
 def _start_redis(supervisor: Supervisor, settings: Settings) -> str:
@@ -109,14 +108,34 @@ def _start_redis(supervisor: Supervisor, settings: Settings) -> str:
     return first.url
 
 
-def _spawn_worker(environment: Mapping[str, str]) -> Popen[bytes]:
+def _start_web(
+    supervisor: Supervisor,
+    settings: Settings,
+    listener: socket.socket,
+    environment: Mapping[str, str],
+) -> None:
+    prepare_database(settings)
+    fd = listener.fileno()
+    command = web_command(settings, bind=f"fd://{fd}")
+    supervisor.start("The web process", lambda: spawn(command, env=environment, pass_fds=[fd]))
+
+
+def _start_workers(
+    supervisor: Supervisor, settings: Settings, environment: Mapping[str, str]
+) -> None:
     """A worker may be deep in a calculation, deaf to anything milder, when we are killed."""
     command = [sys.executable, "-m", "backend", "worker"]
-    return spawn(command, env=environment, when_parent_dies=signal.SIGKILL)
+
+    def launch() -> Popen[bytes]:
+        return spawn(command, env=environment, when_parent_dies=signal.SIGKILL)
+
+    for number in range(1, settings.detection_workers + 1):
+        name = "The worker" if settings.detection_workers == 1 else f"Worker {number}"
+        supervisor.start(name, launch)
 
 
-def _announce_when_ready(supervisor: Supervisor, settings: Settings, stop: threading.Event) -> None:
-    """Say where it listens and what to do next, once /health answers.
+def _ready(supervisor: Supervisor, settings: Settings, stop: threading.Event) -> bool:
+    """Once /health answers, say where it listens and what to do next; false when told to stop.
 
     Raises:
         ChildRefused: the web process ended instead.
@@ -129,7 +148,8 @@ def _announce_when_ready(supervisor: Supervisor, settings: Settings, stop: threa
         health = _health(address)
         if health is not None:
             print(_next_steps(settings, address, health), flush=True)
-            return
+            return True
+    return False
 
 
 def address_of(settings: Settings) -> str:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 Launch = Callable[[], subprocess.Popen[bytes]]
 
 
-class ChildRefused(Exception):
+class ChildRefused(RuntimeError):
     """A child ended before it was of use, so that starting it again would change nothing."""
 
 

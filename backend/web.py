@@ -18,7 +18,16 @@ class DatabaseUnusable(RuntimeError):
 
 
 def run(settings: Settings) -> int:
-    """Become the web process, listening on `settings.host` and `settings.port`."""
+    """Become the web process, listening on `settings.host` and `settings.port`.
+
+    Raises:
+        RuntimeError: there is no Redis in the settings, or the database cannot be used.
+    """
+    if settings.redis_url is None:
+        raise RuntimeError(
+            "expected REDIS_URL, the Redis that the workers use, but it is not set: set it, "
+            "or start everything at once with `python -m backend serve`"
+        )
     prepare_database(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     command = web_command(settings, bind=f"{host}:{settings.port}")
