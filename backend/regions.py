@@ -136,6 +136,15 @@ def to_keypoint(region: Mapping[str, Any]) -> Keypoint:
     return Keypoint(x=x / 100 * width - 0.5, y=y / 100 * height - 0.5, score=score, label=label)
 
 
+def to_box(region: Mapping[str, Any], width: float, height: float) -> Box:
+    """The bounding box of a rectangle's region, cut off at the border of an image of that size.
+
+    Raises:
+        RegionError: not four numbers, or nothing of the image inside.
+    """
+    return _box(region.get("value"), width, height)
+
+
 def task_box(
     task: Mapping[str, Any], control: KeypointControl, width: int, height: int
 ) -> Box | None:
@@ -173,7 +182,7 @@ def _rectangles(task: Mapping[str, Any], to_name: str) -> Iterator[Mapping[str, 
                     yield region.get("value")
 
 
-def _box(rectangle: object, width: int, height: int) -> Box:
+def _box(rectangle: object, width: float, height: float) -> Box:
     """Bounding box in px of a rectangle in percent, turned about its top left corner or not."""
     what = 'a box {"x": 10, "y": 20, "width": 50, "height": 60} in percent of the image'
     if not isinstance(rectangle, Mapping):

@@ -34,6 +34,8 @@ def upgrade() -> None:
         sa.Column("width", sa.Float),
         sa.Column("height", sa.Float),
         sa.Column("objects", sa.JSON),
+        sa.Column("points", sa.LargeBinary, nullable=False),
+        sa.Column("labels", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_annotation_states"),
         sa.ForeignKeyConstraint(
             ["prediction_id"], ["predictions.id"], name="fk_annotation_states_prediction_id"
