@@ -31,8 +31,6 @@ REPLY_CHECKED_AFTER_SECONDS = 120.0
 FIRST_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 600.0
 GIVE_UP_AFTER = timedelta(days=1)
-# A reply whose arrival cannot be checked most likely arrived.
-CHECKS_OF_A_REPLY = 3
 
 # A host of no address, by RFC 2606.
 NOWHERE = "http://label-studio.invalid"
@@ -260,13 +258,15 @@ class Courier:
         pause = min(FIRST_PAUSE_SECONDS * 2.0**row.checks, LONGEST_PAUSE_SECONDS)
         later = moment + timedelta(seconds=pause)
         by_reply = row.delivery is not None and row.delivery.way == "reply"
+        may_pass = isinstance(error, LabelStudioError) and error.retryable
         given_up = (
             isinstance(error, TaskChanged)
             or (row.finished_at is not None and moment - row.finished_at > GIVE_UP_AFTER)
-            or (by_reply and row.checks + 1 >= CHECKS_OF_A_REPLY)
+            # What we may not look at most likely arrived.
+            or (by_reply and not may_pass)
         )
         # It may be storing what we sent although it did not say so.
-        unclear = errand.posted and isinstance(error, LabelStudioError) and error.retryable
+        unclear = errand.posted and may_pass
         self._storage.let_go(
             row.id,
             errand.token,
