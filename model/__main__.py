@@ -4,11 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from model import detect
+from model import detect, evaluate
 from model.networks import Refused, WeightsError
 
 COMMANDS = {
     "detect": (detect, "find keypoints on image files"),
+    "evaluate": (evaluate, "measure keypoints against annotated landmarks"),
 }
 
 

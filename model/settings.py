@@ -117,6 +117,7 @@ POSTER = DetectorSettings(max_keypoints=None)
 DEFAULT = DetectorSettings(
     coarse="activation",
     fine="corners",
+    corner_scale=2.0,
     combination="product",
     fine_weight=0.5,
     region="activation",

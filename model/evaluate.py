@@ -1,0 +1,94 @@
+"""The command `python -m model evaluate`: how good the keypoints are on annotated images."""
+
+import argparse
+import importlib
+from dataclasses import asdict
+from pathlib import Path
+
+from model.networks import load_classifier
+from model.settings import PRESETS
+
+QUICK = {"images": 4, "slow_images": 1, "repeated_images": 1, "draws": 200}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--split", default="test", help="default test")
+    parser.add_argument("--arch", help="torchvision classifier of ReLU layers, or small")
+    parser.add_argument("--weights", help="IMAGENET1K_V1 (default) or a weights file")
+    parser.add_argument(
+        "--shuffled-weights",
+        metavar="FILE",
+        help="weights of the same network trained with shuffled labels, as a control",
+    )
+    parser.add_argument(
+        "--presets",
+        default="poster,default",
+        type=parse_presets,
+        metavar="NAMES",
+        help=f"of {', '.join(PRESETS)}; default poster,default",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write Markdown, CSV and plots")
+    parser.add_argument("--images", type=int, metavar="N", help="at most N images, spread evenly")
+    parser.add_argument(
+        "--slow-images", type=int, metavar="N", help="methods with an occlusion map on N images"
+    )
+    parser.add_argument("--repeated-images", type=int, default=20, metavar="N", help="default 20")
+    parser.add_argument("--draws", type=int, default=10_000, metavar="N", help="of the bootstrap")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--quick", action="store_true", help=f"a trial: {QUICK}")
+
+
+def parse_presets(text: str) -> tuple[str, ...]:
+    """Read names of presets, separated by commas."""
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    unknown = [name for name in names if name not in PRESETS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(PRESETS)}, got {text!r}")
+    return names
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate, print the tables and write what was asked for."""
+    try:
+        runner = importlib.import_module("model.evaluation.runner")
+        report = importlib.import_module("model.evaluation.report")
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"evaluating needs {error.name}: pip install -r requirements-dev.txt"
+        ) from error
+    datasets = importlib.import_module("model.evaluation.datasets")
+    if arguments.quick:
+        vars(arguments).update(QUICK)
+    images = datasets.spread(
+        datasets.read_data_set(arguments.data, arguments.split), arguments.images
+    )
+    classifier = load_classifier(arguments.arch, arguments.weights)
+    shuffled = None
+    if arguments.shuffled_weights:
+        shuffled = load_classifier(None, arguments.shuffled_weights)
+    options = runner.Options(
+        arguments.slow_images, arguments.repeated_images, arguments.draws, arguments.seed
+    )
+    presets = {name: PRESETS[name] for name in arguments.presets}
+    outcome = runner.run(images, classifier, presets, options, shuffled=shuffled)
+    page = report.markdown(outcome, options, arguments.presets)
+    if arguments.json:
+        about = {
+            "data": arguments.data.name,
+            "split": arguments.split,
+            "arch": classifier.arch,
+            "weights": Path(arguments.weights or "").name,
+            "presets": {name: asdict(settings) for name, settings in presets.items()},
+        }
+        report.write_json(report.facts(outcome, options, about), arguments.json)
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "evaluation.md").write_text(page, encoding="utf-8")
+        report.write_csv(outcome, arguments.out / "images.csv")
+        for where, values in outcome.values.items():
+            report.plot(values, where, arguments.out, draws=options.draws, seed=options.seed)
+    print(page)
+    return 0
