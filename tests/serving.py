@@ -105,8 +105,12 @@ def command_line(pid: int) -> str:
 
 def lives(pid: int) -> bool:
     """Whether a process runs; one that ended and waits to be collected does not."""
+    return state(pid) not in ("Z", None)
+
+
+def state(pid: int) -> str | None:
+    """State of a process, such as R (runs) or T (stopped); None for one that is gone."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+        return None
