@@ -156,7 +156,7 @@ class Courier:
 
         What goes wrong is logged and tried again when it may have passed.
         """
-        token = self._storage.hold(prediction_id, HOLD_SECONDS, even_if_waited_for=False)
+        token = self._storage.hold(prediction_id, HOLD_SECONDS, only_if_due=True)
         row = self._storage.prediction(prediction_id)
         project = self._storage.project(row.project_uid) if row else None
         if token is None or row is None or project is None:

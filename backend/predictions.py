@@ -23,12 +23,14 @@ from backend.delivery import (
     arrived,
     as_sent,
 )
+from backend.holdout import is_held_back
 from backend.label_config import KeypointControl
 from backend.label_studio import LabelStudioError
 from backend.records import Prediction, Project, Wanted, is_storable
 from backend.regions import BOX_FIELD, RegionError, task_box
 from backend.settings import Settings
 from backend.storage import Storage, now
+from backend.verdict_storage import VerdictStorage
 from backend.work_queue import enqueue
 
 log = logging.getLogger(__name__)
@@ -74,12 +76,23 @@ class Predictions:
             if len(tasks) == 1
             else self._settings.predict_wait_batch
         )
-        wanted = [wanted_of(task, control) for task in tasks]
+        wanted = self._hold_back(project, [wanted_of(task, control) for task in tasks])
         rows = self._request(project, [one for one in wanted if one], to_deliver=True)
         with self._deadline(seconds) as deadline, self._waited_for(rows, deadline):
             self._wait(rows, deadline)
             replies = iter(self._replies(project, control, rows, deadline))
         return [next(replies) if one else [] for one in wanted]
+
+    def _hold_back(self, project: Project, wanted: Sequence[Wanted | None]) -> list[Wanted | None]:
+        """None in the place of tasks whose predictions are made but not shown."""
+        share = self._settings.holdout_share
+        held = [one for one in wanted if one and is_held_back(share, project.uid, one.task_id)]
+        if not held:
+            return list(wanted)
+        task_ids = [one.task_id for one in held]
+        VerdictStorage(self._storage.database).withhold(project.uid, task_ids, now())
+        self._enqueue(self._request(project, held, to_deliver=False))
+        return [None if one in held else one for one in wanted]
 
     def answer_interactive(
         self,
@@ -151,19 +164,23 @@ class Predictions:
 
     def _wait(self, rows: Sequence[Prediction], deadline: float) -> None:
         """Queue what is not ready and wait for it, until the deadline at most."""
-        rounds = {row.id: row.round for row in rows if row.status == "queued"}
-        try:
-            for prediction_id, round_ in rounds.items():
-                enqueue(self._queue, self._settings, prediction_id, round_)
-        except RedisError as error:
-            log.error("Redis cannot be reached; workers queue the tasks when it can: %s", error)
-        waiting = set(rounds)
+        waiting = self._enqueue(rows)
         while waiting and time.monotonic() < deadline:
             began = time.monotonic()
             waiting -= self._storage.finished(sorted(waiting))
             pause = max(POLL_SECONDS, (time.monotonic() - began) / POLL_SHARE)
             if waiting:
                 time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+
+    def _enqueue(self, rows: Sequence[Prediction]) -> set[int]:
+        """Queue what is not ready; which rows that are."""
+        rounds = {row.id: row.round for row in rows if row.status == "queued"}
+        try:
+            for prediction_id, round_ in rounds.items():
+                enqueue(self._queue, self._settings, prediction_id, round_)
+        except RedisError as error:
+            log.error("Redis cannot be reached; workers queue the tasks when it can: %s", error)
+        return set(rounds)
 
     def _replies(
         self,
@@ -217,7 +234,7 @@ class _Desk:
         if not self._unreachable and time.monotonic() > self._deadline:
             self.unchecked.append(row.id)  # a worker looks, and brings it where it is missing
             return []
-        token = self._storage.hold(row.id, HOLD_SECONDS, even_if_waited_for=True)
+        token = self._storage.hold(row.id, HOLD_SECONDS, only_if_due=False)
         if token is None:
             return []
         there = None if self._unreachable else self._look(row)

@@ -398,14 +398,12 @@ class Storage:
             )
             return list(rows)
 
-    def hold(
-        self, prediction_id: int, seconds: float, *, even_if_waited_for: bool
-    ) -> datetime | None:
+    def hold(self, prediction_id: int, seconds: float, *, only_if_due: bool) -> datetime | None:
         """Become the one that talks to Label Studio about a prediction that is ready.
 
         Args:
             seconds: for how long at most.
-            even_if_waited_for: do not leave it to the web process that waits for it.
+            only_if_due: it is time to look, and no web process waits for it.
 
         Returns:
             A token, the moment at which the hold ends; None where somebody else holds it.
@@ -417,8 +415,9 @@ class Storage:
             predictions.c.to_deliver,
             _past(predictions.c.busy_until, moment),
         ]
-        if not even_if_waited_for:
-            conditions.append(_past(predictions.c.waiting_until, moment))
+        if only_if_due:
+            waiting = _past(predictions.c.waiting_until, moment)
+            conditions += [waiting, predictions.c.check_at <= moment]
         # Whoever stops in the middle leaves a prediction that has to be looked at again.
         held = self._change(prediction_id, *conditions, busy_until=until, check_at=until)
         return until if held else None

@@ -163,7 +163,7 @@ def postgres_server() -> Iterator[str]:
 
     wait_until(answers)
     yield address
-    server.send_signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown: it waits for no client
+    server.send_signal(signal.SIGQUIT)  # at once, since nothing of it is kept
     server.wait()
     shutil.rmtree(folder)
 

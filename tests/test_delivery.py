@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -436,6 +437,17 @@ def test_without_any_address_it_is_said_what_to_set() -> None:
 # Everything in any order
 
 
+@cache
+def empty_database() -> bytes:
+    """A database with its tables; making them for every example would take most of the time."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "backend.sqlite3"
+        made = Storage(f"sqlite:///{path}")
+        made.migrate()
+        made.close()
+        return path.read_bytes()
+
+
 class OnePrediction(RuleBasedStateMachine):
     """Asks, replies, deaths, pauses, lost answers and deletions in any order.
 
@@ -445,9 +457,9 @@ class OnePrediction(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="delivery-"))
-        database = Storage(f"sqlite:///{self.folder / 'backend.sqlite3'}")
-        database.migrate()
-        self.scene = Scene(database)
+        path = self.folder / "backend.sqlite3"
+        path.write_bytes(empty_database())
+        self.scene = Scene(Storage(f"sqlite:///{path}"))
         self.scene.make_ready()
         self.asks = 0
         self.replies: list[Any] = []
@@ -553,7 +565,7 @@ class OnePrediction(RuleBasedStateMachine):
 
 TestOnePrediction = OnePrediction.TestCase
 TestOnePrediction.settings = settings(
-    max_examples=60,
+    max_examples=40,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -407,7 +407,7 @@ def test_a_reply_and_a_worker_never_both_deliver(any_storage: Storage) -> None:
         def act(number: int, row: int = row) -> bool:
             if number % 2:
                 return deliver(any_storage, row) is not None
-            token = any_storage.hold(row, 60, even_if_waited_for=False)
+            token = any_storage.hold(row, 60, only_if_due=True)
             return token is not None and deliver(any_storage, row, token=token) is not None
 
         assert sum(at_once(6, act)) == 1, task
@@ -416,21 +416,21 @@ def test_a_reply_and_a_worker_never_both_deliver(any_storage: Storage) -> None:
 def test_what_is_not_ready_is_not_delivered(any_storage: Storage) -> None:
     [row] = ask(any_storage, 1)
     assert deliver(any_storage, row.id) is None
-    assert any_storage.hold(row.id, 60, even_if_waited_for=True) is None
+    assert any_storage.hold(row.id, 60, only_if_due=False) is None
 
 
 def test_one_of_many_holds(any_storage: Storage) -> None:
     row = ready(any_storage)
-    won = at_once(8, lambda _: any_storage.hold(row, 60, even_if_waited_for=False))
+    won = at_once(8, lambda _: any_storage.hold(row, 60, only_if_due=True))
     assert sum(token is not None for token in won) == 1
 
 
 def test_a_hold_ends_by_itself_and_its_holder_comes_too_late(any_storage: Storage) -> None:
     row = ready(any_storage)
-    late = any_storage.hold(row, 60, even_if_waited_for=False)
+    late = any_storage.hold(row, 60, only_if_due=True)
     assert late is not None
     let_time_pass(any_storage, row)
-    token = any_storage.hold(row, 60, even_if_waited_for=False)
+    token = any_storage.hold(row, 60, only_if_due=True)
     assert token is not None
     assert deliver(any_storage, row, token=late) is None
     assert any_storage.hold_on(row, late, 60) is None
@@ -443,7 +443,7 @@ def test_a_hold_ends_by_itself_and_its_holder_comes_too_late(any_storage: Storag
 
 def test_nobody_delivers_what_somebody_else_holds(any_storage: Storage) -> None:
     row = ready(any_storage)
-    assert any_storage.hold(row, 60, even_if_waited_for=False)
+    assert any_storage.hold(row, 60, only_if_due=True)
     assert deliver(any_storage, row) is None
 
 
@@ -475,7 +475,7 @@ def test_a_web_process_that_waits_is_left_to_deliver(any_storage: Storage) -> No
     any_storage.wait_for([row.id], until)
     any_storage.finish(row.id, DETECTION)
     assert any_storage.due(10) == []
-    assert any_storage.hold(row.id, 60, even_if_waited_for=False) is None
+    assert any_storage.hold(row.id, 60, only_if_due=True) is None
     assert fetched(any_storage, row.id).check_at == until
     assert deliver(any_storage, row.id)
 
@@ -495,7 +495,7 @@ def test_a_web_process_that_died_waiting_is_not_waited_for(any_storage: Storage)
     any_storage.finish(row.id, DETECTION)
     let_time_pass(any_storage, row.id)
     assert any_storage.due(10) == [row.id]
-    assert any_storage.hold(row.id, 60, even_if_waited_for=False)
+    assert any_storage.hold(row.id, 60, only_if_due=True)
 
 
 def test_the_longer_of_two_waits_counts(any_storage: Storage) -> None:
@@ -519,7 +519,7 @@ def test_what_is_due_longest_comes_first(any_storage: Storage) -> None:
 
 def test_whoever_dies_holding_leaves_it_due(any_storage: Storage) -> None:
     row = ready(any_storage)
-    assert any_storage.hold(row, 60, even_if_waited_for=False)
+    assert any_storage.hold(row, 60, only_if_due=True)
     assert any_storage.due(10) == []
     let_time_pass(any_storage, row)
     assert any_storage.due(10) == [row]
@@ -527,7 +527,7 @@ def test_whoever_dies_holding_leaves_it_due(any_storage: Storage) -> None:
 
 def test_what_was_put_off_is_due_when_it_is_time(any_storage: Storage) -> None:
     row = ready(any_storage)
-    token = any_storage.hold(row, 60, even_if_waited_for=False)
+    token = any_storage.hold(row, 60, only_if_due=True)
     assert token is not None
     later = now() + timedelta(seconds=30)
     any_storage.let_go(row, token, reason="it is down", busy_until=None, check_at=later)
@@ -545,7 +545,7 @@ def test_what_is_only_looked_at_while_drawing_is_never_due(any_storage: Storage)
     )
     any_storage.finish(row.id, DETECTION)
     assert any_storage.due(10) == []
-    assert any_storage.hold(row.id, 60, even_if_waited_for=True) is None
+    assert any_storage.hold(row.id, 60, only_if_due=False) is None
     [same] = ask(any_storage, 1)
     assert same.id == row.id
     assert any_storage.due(10) == [row.id]
@@ -565,7 +565,11 @@ def test_what_was_asked_for_while_drawing_is_told_last(any_storage: Storage) -> 
 
 
 def test_events_come_back_whole_and_in_order(any_storage: Storage) -> None:
-    body = {"action": "ANNOTATION_CREATED", "text": "é \u0000 \U0001f600 \ud83d", "n": [1, 2.5, None]}
+    body = {
+        "action": "ANNOTATION_CREATED",
+        "text": "é \u0000 \U0001f600 \ud83d",
+        "n": [1, 2.5, None],
+    }
     first = any_storage.save_event("ANNOTATION_CREATED", 3, body)
     second = any_storage.save_event("START_TRAINING", None, {})
     [one, other] = any_storage.events()
