@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Row
 
-from backend.corrections import GATE, NEAR, UNTOUCHED, VERDICTS
+from backend.corrections import GATE, NEAR, SIGMA, UNTOUCHED, VERDICTS
 from backend.measures import (
     ALPHAS,
-    SIGMA,
     TAU,
     TAU_PX,
     Totals,

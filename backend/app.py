@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthorized
 from werkzeug.sansio.response import Response as BaseResponse
 
+from backend import agreement_routes
 from backend.logs import set_up_logging
 from backend.metrics import BackendMetrics
 from backend.predictions import Predictions
@@ -44,7 +45,9 @@ def create_app(settings: Settings, storage: Storage, queue: Queue) -> Flask:
         metrics=BackendMetrics(storage, queue, version),
         model_version=version,
     )
+    app.extensions[agreement_routes.AGREEMENT] = agreement_routes.agreement_of(settings, storage)
     app.register_blueprint(bp)
+    app.register_blueprint(agreement_routes.bp)
     _ask_for_password(app, settings)
     app.register_error_handler(HTTPException, _wrong_request)
     app.register_error_handler(OperationalError, _no_database)

@@ -1,6 +1,7 @@
 """What callers send, looked at before anything is done with it."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -16,15 +17,22 @@ LONGEST_ACTION = 100
 LARGEST_ID = 2**63 - 1
 
 
-def json_object() -> dict[str, Any]:
+def json_object(*, odd_numbers: bool = False) -> dict[str, Any]:
     """The request's body.
+
+    Args:
+        odd_numbers: take NaN and infinity, which are no JSON, as texts; else refuse them.
 
     Raises:
         BadRequest: it is not a JSON object.
     """
     raw = request.get_data()
     try:
-        body = json.loads(raw, parse_constant=_no_number)
+        body = (
+            json.loads(raw, parse_constant=str, parse_float=_finite_or_text)
+            if odd_numbers
+            else json.loads(raw, parse_constant=_no_number)
+        )
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"expected JSON in the body, got {_start(raw)}: {error}") from None
     if not isinstance(body, dict):
@@ -128,6 +136,11 @@ def without_token(body: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse(name: str, expected: str, body: Mapping[str, Any]) -> NoReturn:
     got = _kind(body[name]) if name in body else "nothing"
     raise BadRequest(f"expected {expected} in {name!r}, got {got}")
+
+
+def _finite_or_text(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits
 
 
 def _no_number(name: str) -> NoReturn:

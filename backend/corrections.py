@@ -21,6 +21,9 @@ UNTOUCHED = 1e-5  # browsers hand percentages back with rounding
 NEAR = 0.05  # a suggestion that lies so near counts as right; α of the evaluation
 GATE = 0.1  # points farther apart are never paired for want of an id
 
+# Of object keypoint similarity: the same for every label, as none has been measured for ours.
+SIGMA = 0.05
+
 ACCEPTED = "accepted"
 MOVED = "moved"
 RELABELLED = "relabelled"

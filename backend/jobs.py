@@ -14,10 +14,12 @@ from rq.timeouts import JobTimeoutException
 from backend.delivery import Courier, LabelStudios, NotDeliverable
 from backend.image_fetch import ImageFetchError, fetch
 from backend.label_config import LabelConfigError, keypoint_control
+from backend.map_pictures import keep_some_maps
 from backend.records import Prediction
 from backend.regions import RegionError, task_box
 from backend.settings import Settings
 from backend.storage import Storage
+from backend.verdict_storage import VerdictStorage
 from model.detector import Detector
 from model.image import UnreadableImage, decode
 from model.keypoint import Detection
@@ -114,6 +116,8 @@ def _make(workshop: Workshop, row: Prediction) -> None:
         _fail(workshop, row, f"{type(error).__name__}: {error}", may_pass=True)
     else:
         workshop.storage.finish(row.id, detection)
+        verdict_log = VerdictStorage(workshop.storage.database)
+        keep_some_maps(verdict_log, row.id, row.model_version, detection.maps)
         log.info(
             "Task %s of project %s: %d keypoints of a %s",
             row.task_id,

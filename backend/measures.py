@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from backend.corrections import ACCEPTED, MOVED, VERDICTS
+from backend.corrections import ACCEPTED, MOVED, SIGMA, VERDICTS
 from backend.statistics import NOTHING, Clusters, Estimate, share
 from backend.verdict_columns import CODES, Columns, Flags, Floats, Integers
 
 ALPHAS = (0.02, 0.03, 0.05, 0.10)
 TAU = 0.02  # share of the longer side of the image up to which a moved point counts as accepted
 TAU_PX = 5.0
-# Of object keypoint similarity: the same for every label, as none has been measured for ours.
-SIGMA = 0.05
 
 PAIRED = tuple(code for name, code in CODES.items() if name not in ("deleted", "added"))
 

@@ -19,6 +19,7 @@ from rq import Queue
 from tqdm import tqdm
 
 from backend import embedded_redis
+from backend.holdout import is_held_back
 from backend.label_config import LabelConfigError, keypoint_control
 from backend.label_studio import LabelStudio, LabelStudioError
 from backend.predictions import wanted_of
@@ -131,7 +132,12 @@ class _Errand:
             for chunk in _chunks(tasks):
                 missing = [task for task in chunk if not self._has_one(task)]
                 summary.had += len(chunk) - len(missing)
-                wanted = [one for task in missing if (one := wanted_of(task, control))]
+                wanted = [
+                    one
+                    for task in missing
+                    if (one := wanted_of(task, control))
+                    and not is_held_back(self._settings.holdout_share, uid, one.task_id)
+                ]
                 # Whoever gives this command wants what failed a moment ago to be tried again.
                 rows = self._storage.request(
                     uid, self.version, wanted, retry_failed_before=now(), to_deliver=True

@@ -39,7 +39,6 @@ def _backend() -> Backend:
     return backend
 
 
-@bp.get("/")
 @bp.get("/health")
 def health() -> Response:
     """Say at once that we are up; Label Studio gives it a second."""
@@ -116,7 +115,7 @@ def _project(body: dict[str, Any]) -> Project:
 @bp.post("/webhook")
 def webhook() -> Response:
     """Keep what happened, as it came; Label Studio gives it a second and does not try again."""
-    body = bodies.json_object()
+    body = bodies.json_object(odd_numbers=True)
     action = bodies.action(body)
     _backend().storage.save_event(action, bodies.project_id(body), bodies.without_token(body))
     return jsonify({})

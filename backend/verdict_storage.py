@@ -298,6 +298,32 @@ class VerdictStorage:
                 found.extend(connection.execute(asked.order_by(verdicts.c.id)))
         return found
 
+    def states_of(self, state_ids: Sequence[int]) -> dict[int, Row[Any]]:
+        """Some states by their ids."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(states).where(states.c.id.in_(state_ids)))
+            return {row.id: row for row in rows}
+
+    def final_of_predictions(self, prediction_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+        """Prediction → the points that the first of its annotators left."""
+        current = _current(Filters(), ("judged",))
+        first = (
+            select(func.min(current.c.id))
+            .where(current.c.prediction_id.in_(prediction_ids))
+            .group_by(current.c.prediction_id)
+        )
+        asked = (
+            select(states.c.prediction_id, verdicts.c.final_x, verdicts.c.final_y)
+            .join_from(states, verdicts, verdicts.c.state_id == states.c.id)
+            .where(states.c.id.in_(first), verdicts.c.final_x.is_not(None))
+            .order_by(verdicts.c.id)
+        )
+        found: dict[int, list[Row[Any]]] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(asked):
+                found.setdefault(row.prediction_id, []).append(row)
+        return found
+
     def log(self, filters: Filters) -> Iterator[Sequence[Row[Any]]]:
         """Every verdict that counts with what is known of its annotation, some rows at a time."""
         current = _current(filters, ("judged",))

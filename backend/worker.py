@@ -25,6 +25,7 @@ from rq.worker_registration import clean_worker_registry
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend import jobs
+from backend.bookkeeping import bookkeeper
 from backend.delivery import Courier, LabelStudios
 from backend.logs import set_up_logging
 from backend.settings import Settings
@@ -71,7 +72,8 @@ def run_worker(settings: Settings) -> None:
     workshop = _open_workshop(settings, Storage(settings.database))
     jobs.open_workshop(workshop)
     log.info("Ready with model version %s", workshop.model_version)
-    _work(settings.redis_url, workshop)
+    with bookkeeper(settings, workshop.storage):
+        _work(settings.redis_url, workshop)
     log.info("Ended")
 
 
