@@ -47,12 +47,38 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--check", action="store_true", help="verify that every task got a suggestion, then end"
     )
+    demo.add_argument(
+        "--label-studio",
+        type=Path,
+        default=Path(".venv-label-studio/bin/label-studio"),
+        metavar="PROGRAM",
+        help="in a Python environment of its own (default %(default)s)",
+    )
     add("doctor", _doctor)
     prelabel = add("prelabel", _prelabel)
     prelabel.add_argument(
         "--project", type=int, required=True, metavar="ID", help="its number in Label Studio"
     )
+    sync = add("sync", _sync)
+    sync.add_argument("--project", metavar="ID", help="one alone, by its number in Label Studio")
+    report = add("report", _report)
+    report.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page")
+    _add_filters(report)
+    export = add("export", _export)
+    export.add_argument("--format", required=True, choices=["csv", "json", "parquet", "coco"])
+    export.add_argument(
+        "--what", choices=["verdicts", "statistics"], help="of csv, json, parquet (verdicts)"
+    )
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    _add_filters(export)
     return root
+
+
+def _add_filters(command: argparse.ArgumentParser) -> None:
+    from backend.filters import NAMES
+
+    for name in NAMES:
+        command.add_argument(f"--{name.replace('_', '-')}", help="only these annotations")
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
@@ -86,7 +112,12 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     """the backend, a real Label Studio and a project with suggestions, on this machine"""
     from backend.demo import demo
 
-    return demo(settings, images=arguments.images, check=arguments.check)
+    return demo(
+        settings,
+        label_studio=arguments.label_studio,
+        images=arguments.images,
+        check=arguments.check,
+    )
 
 
 def _doctor(settings: Settings, _: argparse.Namespace) -> int:
@@ -101,6 +132,27 @@ def _prelabel(settings: Settings, arguments: argparse.Namespace) -> int:
     from backend.prelabel import run
 
     return run(settings, arguments.project)
+
+
+def _sync(settings: Settings, arguments: argparse.Namespace) -> int:
+    """pull annotations from Label Studio and fill in what its events did not bring"""
+    from backend.agreement_commands import pull
+
+    return pull(settings, arguments.project)
+
+
+def _report(settings: Settings, arguments: argparse.Namespace) -> int:
+    """write how annotators and detector agree, as one page"""
+    from backend.agreement_commands import write_report
+
+    return write_report(settings, arguments)
+
+
+def _export(settings: Settings, arguments: argparse.Namespace) -> int:
+    """write verdicts, statistics or final annotations (coco) for other tools"""
+    from backend.agreement_commands import write_export
+
+    return write_export(settings, arguments)
 
 
 if __name__ == "__main__":
