@@ -3,7 +3,7 @@
 All of them are the libraries' own: OpenCV, scikit-image and captum.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import cv2
@@ -37,8 +37,8 @@ def without_network(picture: NDArray[np.uint8], box: Box, seed: int) -> dict[str
     rankings: dict[str, Ranking] = {"uniform": uniform(box, seed), "grid": grid(box)}
     for name, values in maps.items():
         rankings[name] = MapRanking(np.asarray(values, np.float64), box, seed=seed)
-    rankings["SIFT"] = _keypoints(cv2.SIFT_create().detect(grey), box, lambda point: point.size)
-    orb = cv2.ORB_create(nfeatures=2000, fastThreshold=5)
+    rankings["SIFT"] = _keypoints(cv2.SIFT.create().detect(grey), box, lambda point: point.size)
+    orb = cv2.ORB.create(nfeatures=2000, fastThreshold=5)
     rankings["ORB"] = _keypoints(orb.detect(grey), box, lambda point: point.response)
     return rankings
 
@@ -53,7 +53,7 @@ def _centre_gaussian(height: int, width: int) -> NDArray[np.float64]:
 
 
 def _keypoints(
-    found: tuple[cv2.KeyPoint, ...], box: Box, strength: Callable[[cv2.KeyPoint], float]
+    found: Sequence[cv2.KeyPoint], box: Box, strength: Callable[[cv2.KeyPoint], float]
 ) -> Ranking:
     points = np.array([point.pt for point in found], np.float64).reshape(-1, 2)
     strengths = np.array([strength(point) for point in found])

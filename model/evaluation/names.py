@@ -23,6 +23,10 @@ from model.networks import Classifier
 RADIUS = 0.05  # within which a keypoint may take a landmark's name
 
 
+class TooFew(ValueError):
+    """There are fewer different descriptors than clusters to part them into."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """How well clusters and landmark names agree; 0 is chance for AMI and ARI, 1 is perfect."""
@@ -78,7 +82,7 @@ def cluster_agreement(
         "descriptors", "position", "dense descriptors" → agreement.
 
     Raises:
-        ValueError: fewer keypoints than clusters.
+        TooFew: there are fewer different descriptors at the keypoints than clusters.
     """
     descriptors, places, dense, names, chosen = [], [], [], [], []
     count = 0
@@ -91,9 +95,10 @@ def cluster_agreement(
             chosen.append(count + int(point))
             names.append(area.names[landmark])
         count += len(points)
-    if count < clusters:
-        raise ValueError(f"expected at least {clusters} keypoints to cluster, got {count}")
     at_keypoints = np.concatenate(descriptors)
+    different = len(np.unique(at_keypoints, axis=0))
+    if different < clusters:
+        raise TooFew(f"expected at least {clusters} different descriptors, got {different}")
 
     def fitted(values: NDArray[np.float64]) -> KMeans:
         return KMeans(clusters, n_init=4, random_state=seed).fit(values)

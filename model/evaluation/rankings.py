@@ -1,7 +1,7 @@
 """What every method is asked for: its best points, at an equal distance from each other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,14 @@ class MapRanking:
     box: Box
     grey: NDArray[np.float64] | None = None
     seed: int = 0
+    _ranked: dict[float, Points] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, slots: int, distance: float) -> Points:
+        if distance not in self._ranked:
+            self._ranked[distance] = self._all_peaks(distance)
+        return self._ranked[distance][:slots]
+
+    def _all_peaks(self, distance: float) -> Points:
         height, width = self.values.shape
         cell = np.array([self.box.width / width, self.box.height / height])
         peaks = nms.ranked_peaks(
@@ -40,7 +46,7 @@ class MapRanking:
             pixel_width=cell[0],
             pixel_height=cell[1],
             seed=self.seed,
-        )[:slots]
+        )
         places = peaks[:, ::-1].astype(np.float64)
         if self.grey is not None:
             places = foerstner.refine(self.grey, places)

@@ -103,11 +103,11 @@ def markdown(outcome: Outcome, options: Options, presets: Sequence[str]) -> str:
     """A page with the tables and the sentences."""
     chosen = {"draws": options.draws, "seed": options.seed}
     lines = [
-        f"{len(outcome.classes)} images, {len(outcome.left_out)} left out; class right on "
+        f"{len(outcome.classes)} images; class right on "
         f"{outcome.accuracy:.0%} of the whole images. In % with 95 % bootstrap intervals "
         f"({options.draws} draws, seed {options.seed}); primary figure: {PRIMARY}.",
     ]
-    lines += [f"Left out: {name}: {reason}" for name, reason in outcome.left_out.items()]
+    lines += [f"- left out: {name}: {reason}" for name, reason in outcome.left_out.items()]
     for where, values in outcome.values.items():
         lines += ["", f"## {TITLES[where]}", "", *table(values, **chosen), ""]
         for preset in presets:

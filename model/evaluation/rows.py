@@ -23,11 +23,19 @@ POSTERS_SHARE = 0.4
 PRIMARY = "P@20 0.05"
 
 
-def row(image: Annotated, area: Box, ranking: Ranking) -> Mapping[str, float]:
+def chances(image: Annotated, area: Box) -> dict[float, float]:
+    """Radius → precision of points spread evenly over the area where methods look."""
+    return {
+        radius: chance_precision(image.landmarks, area, radius * image.length)
+        for radius in (*RADII, SOURCE_RADIUS)
+    }
+
+
+def row(image: Annotated, chances: Mapping[float, float], ranking: Ranking) -> Mapping[str, float]:
     """Every metric of a ranking on an image.
 
     Args:
-        area: where points were looked for; chance is told for it.
+        chances: from the function of that name.
 
     Returns:
         name → value: "P@20 0.05" is the precision of the best 20 at 0.05 of the box's longer side;
@@ -37,9 +45,8 @@ def row(image: Annotated, area: Box, ranking: Ranking) -> Mapping[str, float]:
     points = ranking(max(BUDGETS), distance)
     best = ranking(BUDGET, distance)
     values = {}
-    for radius in (*RADII, SOURCE_RADIUS):
+    for radius, chance in chances.items():
         reach = radius * image.length
-        chance = chance_precision(image.landmarks, area, reach)
         share = metrics.precision(best, image.landmarks, reach, BUDGET)
         label = f"{radius:.2f}"
         values[f"chance {label}"] = chance

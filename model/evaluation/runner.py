@@ -44,7 +44,7 @@ class Outcome:
 
     Attributes:
         values: where → method → name of the image → metric → value; where is "box" or "frame".
-        left_out: images that could not be used, and why.
+        left_out: what could not be used or measured, and why.
         accuracy: share of the images whose class the network predicts, of the whole image.
         salient, naming: preset → landmarks, and agreement of clusters with their names.
     """
@@ -126,12 +126,13 @@ def run(
         annotated, picture = kept[number], pictures[number]
         box = annotated.box if where == BOX else None
         area = image.clip_box(box, picture.shape[1], picture.shape[0])
+        chances = rows.chances(annotated, area)
         for family in every:
             if family.slow and annotated.name not in slow:
                 continue
             for name, ranking in family.rankings(picture, box, number).items():
                 of_method = outcome.values.setdefault(where, {}).setdefault(name, {})
-                of_method[annotated.name] = dict(rows.row(annotated, area, ranking))
+                of_method[annotated.name] = dict(rows.row(annotated, chances, ranking))
                 if where == BOX and (name in presets or name == REFERENCE):
                     distance = rows.NMS_RADIUS * annotated.length
                     best[annotated.name][name] = ranking(rows.BUDGET, distance)
@@ -147,7 +148,7 @@ def _boxes_fill(images: Sequence[Annotated], pictures: Sequence[NDArray[np.uint8
         annotated.box.width * annotated.box.height / (picture.shape[0] * picture.shape[1])
         for annotated, picture in zip(images, pictures, strict=True)
     ]
-    return min(shares) > 0.98
+    return bool(min(shares) > 0.98)
 
 
 @torch.inference_mode()
@@ -181,7 +182,7 @@ def _landmarks_and_names(
         areas, found, corners, draws=options.draws, seed=options.seed
     )
     landmark_names = {name for area in areas for name in area.names}
-    if sum(map(len, found)) > len(landmark_names):
+    try:
         outcome.naming[preset] = names.cluster_agreement(
             classifier,
             areas,
@@ -190,6 +191,8 @@ def _landmarks_and_names(
             clusters=len(landmark_names),
             seed=options.seed,
         )
+    except names.TooFew as error:
+        outcome.left_out[f"names of {preset}"] = str(error)
 
 
 def _repeat(

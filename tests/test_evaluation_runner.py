@@ -1,0 +1,131 @@
+"""The whole protocol on drawings, with a small network: what is measured, written and said."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from model.__main__ import main
+from model.drawings.dataset import write_data_set
+from model.evaluation import runner, summary
+from model.evaluation.datasets import read_data_set
+from model.networks import IMAGENET_MEAN, IMAGENET_STD, Classifier, build_network, save_classifier
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluation")
+    write_data_set(folder / "data", 8, size=(96, 72), test_share=0.25)
+    torch.manual_seed(0)
+    names = tuple(sorted({image.class_name for image in read_data_set(folder / "data", "train")}))
+    network = build_network("small", len(names))
+    classifier = Classifier(network, "small", names, 64, IMAGENET_MEAN, IMAGENET_STD)
+    save_classifier(classifier, folder / "weights.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(folder):
+    """Run the command once; the tests look at what it left."""
+    status = main(
+        [
+            "evaluate", "--data", str(folder / "data"), "--split", "test",
+            "--weights", str(folder / "weights.safetensors"),
+            "--shuffled-weights", str(folder / "weights.safetensors"),
+            "--json", str(folder / "out.json"), "--out", str(folder / "out"), "--quick",
+        ]
+    )  # fmt: skip
+    assert status == 0
+    return folder
+
+
+def test_the_json_holds_every_method_metric_and_paired_difference(evaluated):
+    found = json.loads((evaluated / "out.json").read_text())
+    for where in ("box", "frame"):
+        methods = found["regions"][where]["methods"]
+        assert set(methods) >= {
+            "uniform", "grid", "centre Gaussian", "Harris", "Shi-Tomasi", "SIFT", "ORB", "Sobel",
+            "Grad-CAM", "LayerCAM", "gradient", "guided backpropagation", "occlusion + Sobel",
+            "poster", "poster: coarse scale alone", "poster: fine scale alone",
+            "poster: no Förstner", "poster, random weights", "poster, shuffled labels",
+            "default", "default: no Förstner", "default, random weights",
+        }  # fmt: skip
+        for row in methods.values():
+            primary = row["P@20 0.05"]
+            assert 0 <= primary["low"] <= primary["mean"] <= primary["high"] <= 1
+        pairs = found["regions"][where]["differences"]
+        count = sum(len(others) for others in pairs.values())
+        assert count == len(methods) * (len(methods) - 1) // 2
+        gap = pairs["uniform"]["default"]["P@20 0.05"]["mean"]
+        expected = methods["uniform"]["P@20 0.05"]["mean"] - methods["default"]["P@20 0.05"]["mean"]
+        assert gap == pytest.approx(expected)
+    assert "default: no region" in found["regions"]["frame"]["methods"]
+
+
+def test_the_csv_has_a_row_for_every_image_and_method_and_gives_the_means_again(evaluated):
+    found = json.loads((evaluated / "out.json").read_text())
+    with (evaluated / "out/images.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    ours = [
+        float(row["P@20 0.05"])
+        for row in rows
+        if row["region"] == "box" and row["method"] == "Harris"
+    ]
+    mean = found["regions"]["box"]["methods"]["Harris"]["P@20 0.05"]
+    assert len(ours) == mean["images"] == found["images"]
+    assert np.mean(ours) == pytest.approx(mean["mean"], abs=1e-5)
+
+
+def test_the_page_and_the_plots_are_written(evaluated):
+    page = (evaluated / "out/evaluation.md").read_text()
+    assert "## Within the annotated box" in page and "## Full frames, no box given" in page
+    assert "finds landmarks above chance" in page
+    for name in ("box-primary", "box-precision", "frame-primary", "frame-precision"):
+        assert (evaluated / f"out/{name}.png").stat().st_size > 1000
+
+
+def test_a_missing_data_set_is_said_in_one_line(folder, capsys):
+    assert main(["evaluate", "--data", str(folder / "nothing")]) == 2
+    assert "expected annotations.csv or annotations.json" in capsys.readouterr().err
+
+
+def test_images_that_cannot_be_used_are_left_out_by_name(folder):
+    good, broken, far = read_data_set(folder / "data", "train")[:3]
+    broken.path.write_bytes(b"no image")
+    far.landmarks[0] = [1000, 0]
+    kept, _, outcome = runner.load([good, broken, far])
+    assert [image.name for image in kept] == [good.name]
+    assert "expected an image" in outcome.left_out[broken.name]
+    assert "outside the image" in outcome.left_out[far.name]
+
+
+def values_of(**precisions):
+    return {
+        name: {str(i): {"P@20 0.05": p, "skill 0.05": p} for i, p in enumerate(of_images)}
+        for name, of_images in precisions.items()
+    }
+
+
+def test_a_sentence_is_licensed_by_its_intervals_alone():
+    above = [0.5, 0.6, 0.7, 0.8]
+    values = values_of(uniform=[0.1] * 4, grid=[0.2, 0.1, 0.3, 0.2], ours=above)
+    said = summary.sentences(values, "ours", draws=500, seed=0)
+    assert said[0].startswith("`ours` finds landmarks above chance")
+    values = values_of(uniform=[0.1] * 4, grid=[0.9, 0.1, 0.9, 0.8], ours=above)
+    said = summary.sentences(values, "ours", draws=500, seed=0)
+    assert said[0].startswith("Not shown that `ours` finds landmarks above chance")
+
+
+def test_a_control_that_was_not_run_licenses_nothing():
+    said = summary.sentences(values_of(ours=[0.5, 0.6], Harris=[0.1, 0.1]), "ours", draws=9, seed=0)
+    assert said[1].startswith("Not tested in full whether `ours` is helped by class evidence")
+    assert "occlusion + Sobel" in said[1]
+
+
+def test_differences_are_of_the_images_that_both_methods_have():
+    values = values_of(all=[0.5, 0.7, 0.9], some=[0.4])
+    found = summary.paired(values, "all", "some", "P@20 0.05", draws=10, seed=0)
+    assert found.images == 1
+    assert found.interval.mean == pytest.approx(0.1)
