@@ -91,6 +91,6 @@ def number(estimate: Mapping[str, Any], digits: int = 2) -> str:
 def interval(estimate: Mapping[str, Any], scale: float = 100, digits: int = 1) -> str:
     """The interval of a figure, in percent unless another scale is given."""
     if estimate["low"] is None:
-        return "too few images" if estimate["value"] is not None else "nothing to tell it from"
+        return "" if estimate["value"] is None else "too few images"
     low, high = (scale * estimate[end] for end in ("low", "high"))
     return f"{low:,.{digits}f} to {high:,.{digits}f}"

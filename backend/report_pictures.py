@@ -210,7 +210,10 @@ def _mark(row: Any) -> Mark:
         found = Markup("<g><title>{}</title>").format(_told(row))
         if row.suggested_x is not None:
             at = row.suggested_x + 0.5, row.suggested_y + 0.5
-            found += _cross(at, unit) if row.final_x is None else _dot(at, unit, "#c8453c", False)
+            if row.final_x is None:
+                found += _cross(at, unit)
+            elif row.displacement > unit:  # else the ring would only hide the dot
+                found += _dot(at, unit, "#c8453c", False)
         if row.final_x is not None:
             at = row.final_x + 0.5, row.final_y + 0.5
             colour = "#8568b0" if row.suggested_x is None else "#2eb872"
@@ -226,19 +229,19 @@ def _told(row: Any) -> str:
 
 
 def _dot(at: tuple[float, float], unit: float, colour: str, filled: bool) -> Markup:
-    x, y, radius = f"{at[0]:.2f}", f"{at[1]:.2f}", f"{(4 if filled else 6) * unit:.3f}"
+    x, y, radius = f"{at[0]:.2f}", f"{at[1]:.2f}", f"{(6 if filled else 8) * unit:.3f}"
     stroke, fill = ("#ffffff", colour) if filled else (colour, "none")
     return Markup(
         '<circle cx="{}" cy="{}" r="{}" fill="{}" stroke="{}" stroke-width="{}"/>'
-    ).format(x, y, radius, fill, stroke, f"{(1 if filled else 2.2) * unit:.3f}")
+    ).format(x, y, radius, fill, stroke, f"{(1.5 if filled else 3) * unit:.3f}")
 
 
 def _cross(at: tuple[float, float], unit: float) -> Markup:
-    r = 6 * unit
+    r = 8 * unit
     side = f"{2 * r:.2f}"
     path = f"M{at[0] - r:.2f} {at[1] - r:.2f}l{side} {side}m-{side} 0l{side} -{side}"
     return Markup('<path d="{}" stroke="#c8453c" stroke-width="{}" fill="none"/>').format(
-        path, f"{3 * unit:.3f}"
+        path, f"{4 * unit:.3f}"
     )
 
 
