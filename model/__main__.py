@@ -4,12 +4,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from model import detect, evaluate
+from model import detect, evaluate, figures
 from model.networks import Refused, WeightsError
 
 COMMANDS = {
     "detect": (detect, "find keypoints on image files"),
     "evaluate": (evaluate, "measure keypoints against annotated landmarks"),
+    "figure": (figures, "draw the figures of the poster for annotated images"),
 }
 
 

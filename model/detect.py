@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -16,7 +16,7 @@ from model.detector import Detector
 from model.image import UnreadableImage, read
 from model.keypoint import Box, Detection
 from model.networks import load_classifier
-from model.settings import DetectorSettings
+from model.settings import PRESETS, DetectorSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Declare an argument for every field of `DetectorSettings`."""
-    group = parser.add_argument_group("detector settings")
+    group = parser.add_argument_group("detector settings, of which each replaces the preset's")
+    group.add_argument("--preset", choices=PRESETS, default="default", help="default %(default)s")
     hints = get_type_hints(DetectorSettings)
     for field in fields(DetectorSettings):
-        options: dict[str, Any] = {"default": field.default, "help": f"default {field.default}"}
+        shown = {name: getattr(preset, field.name) for name, preset in PRESETS.items()}
+        options: dict[str, Any] = {
+            "default": argparse.SUPPRESS,
+            "help": ", ".join(f"{name} {value}" for name, value in shown.items()),
+        }
         hint = hints[field.name]
         if hint is bool:
             options["action"] = argparse.BooleanOptionalAction
@@ -59,8 +64,10 @@ def settings_of(arguments: argparse.Namespace) -> DetectorSettings:
     Raises:
         ValueError: a setting is out of its range.
     """
-    return DetectorSettings(
-        **{field.name: getattr(arguments, field.name) for field in fields(DetectorSettings)}
+    given = vars(arguments)
+    names = {field.name for field in fields(DetectorSettings)}
+    return replace(
+        PRESETS[arguments.preset], **{name: given[name] for name in names & given.keys()}
     )
 
 

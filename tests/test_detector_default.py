@@ -1,15 +1,17 @@
 """The default preset: class activation times corners, and the region that it looks at."""
 
+import argparse
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from model import detect
 from model.detector import Detector
 from model.keypoint import Box
 from model.networks import IMAGENET_MEAN, IMAGENET_STD, Classifier, build_network
-from model.settings import DEFAULT
+from model.settings import DEFAULT, POSTER
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +59,15 @@ def test_a_region_too_small_to_look_at_is_not_taken(classifier):
 
 def test_an_even_image_has_no_keypoints(classifier):
     assert Detector(classifier, DEFAULT).detect(np.full((64, 64, 3), 9, np.uint8)).keypoints == ()
+
+
+def test_the_command_line_starts_from_a_preset_and_replaces_what_is_given():
+    def parsed(*given):
+        parser = argparse.ArgumentParser()
+        detect.add_arguments(parser)
+        return detect.settings_of(parser.parse_args(["image.png", *given]))
+
+    assert parsed() == DEFAULT
+    assert parsed("--preset", "poster") == POSTER
+    given = ("--preset", "poster", "--max-keypoints", "7", "--no-subpixel")
+    assert parsed(*given) == replace(POSTER, max_keypoints=7, subpixel=False)
