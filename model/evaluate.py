@@ -74,6 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     presets = {name: PRESETS[name] for name in arguments.presets}
     outcome = runner.run(images, classifier, presets, options, shuffled=shuffled)
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        report.write_csv(outcome, arguments.out / "images.csv")
     page = report.markdown(outcome, options, arguments.presets)
     if arguments.json:
         about = {
@@ -85,9 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         }
         report.write_json(report.facts(outcome, options, about), arguments.json)
     if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "evaluation.md").write_text(page, encoding="utf-8")
-        report.write_csv(outcome, arguments.out / "images.csv")
         for where, values in outcome.values.items():
             report.plot(values, where, arguments.out, draws=options.draws, seed=options.seed)
     print(page)
