@@ -91,6 +91,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
             args=CHROMIUM_FLAGS,
             viewport={"width": 1400, "height": 900},
         )
+        context.set_default_timeout(90_000)  # the machine may be busy
         yield context
         context.close()
 
@@ -104,6 +105,6 @@ def page(browser: BrowserContext, label_studio: LocalLabelStudio) -> Iterator[Pa
         page.fill("input[name=email]", label_studio.user)
         page.fill("input[name=password]", label_studio.password)
         page.click("button[type=submit]")
-        page.wait_for_url("**/projects**")
+        page.wait_for_url(lambda url: "/user/login" not in url)
     yield page
     page.close()

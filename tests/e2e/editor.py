@@ -74,5 +74,5 @@ class Editor:
         with self.page.expect_response(
             lambda response: "/annotations" in response.url and response.request.method == "POST"
         ) as answer:
-            self.page.get_by_role("button", name="Submit").click()
+            self.page.get_by_test_id("bottombar-submit-button").click()
         assert answer.value.ok, answer.value.text()

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Page
 from serving import Serving, eventually
 
+from backend.delivery import REPLY_SETTLES_SECONDS
 from backend.demo_project import DemoProject, find_or_create, label_config
 from backend.local_label_studio import LocalLabelStudio
 from model.drawings import draw
@@ -116,6 +118,7 @@ def test_ids_of_regions_are_the_same_whenever_a_prediction_is_asked_for(
         for prediction in predictions:
             address = f"{studio.url}/api/predictions/{prediction['id']}/"
             requests.delete(address, headers=studio.headers, timeout=30).raise_for_status()
+    time.sleep(REPLY_SETTLES_SECONDS)  # so long it trusts that Label Studio is storing them
 
     project.retrieve_predictions()
 

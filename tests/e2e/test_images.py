@@ -1,5 +1,6 @@
 """Images of every kind, good and bad, in one project."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,8 +78,10 @@ def project(
 
 
 def task_of(project: DemoProject, name: str) -> int:
-    stem = name.partition(".")[0]
-    [task] = [t for t, image in project.tasks().items() if uploaded_name(image).startswith(stem)]
+    """The task of an image; its name in Label Studio holds a part of its digest."""
+    stem, _, suffix = name.partition(".")
+    pattern = re.compile(rf"{stem}-[0-9a-f]+\.{suffix}")
+    [task] = [t for t, i in project.tasks().items() if pattern.fullmatch(uploaded_name(i))]
     return task
 
 
