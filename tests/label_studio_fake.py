@@ -31,7 +31,7 @@ class LabelStudioFake:
         down: it answers 503 to everything.
         refuses: it accepts no token.
         slow: s before it answers a request for predictions.
-        holds: while cleared, a prediction that came is stored only when it is set.
+        hands_out: while it is cleared, whoever asks for a file waits.
     """
 
     url: str = ""
@@ -43,10 +43,10 @@ class LabelStudioFake:
     down: bool = False
     refuses: bool = False
     slow: float = 0.0
-    holds: threading.Event = field(default_factory=threading.Event)
+    hands_out: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.holds.set()
+        self.hands_out.set()
         self._lock = threading.Lock()
 
     def add_task(self, task_id: int, image: bytes) -> dict[str, Any]:
@@ -98,6 +98,7 @@ class LabelStudioFake:
             return as_json({"detail": "Invalid token."}, 401)
         place = urlsplit(request.path)
         if place.path in self.files:
+            self.hands_out.wait(60)
             return Answer(body=self.files[place.path], headers={"Content-Type": "image/png"})
         query = {name: values[0] for name, values in parse_qs(place.query).items()}
         if place.path == "/api/tasks/" and request.method == "GET":
@@ -123,7 +124,6 @@ class LabelStudioFake:
         body = request.json
         if body["task"] not in self.tasks:
             return as_json({"validation_errors": {"task": ["Invalid pk"]}}, 400)
-        self.holds.wait(30)
         key = self.store(body.pop("task"), body)
         if self.fails_after_storing > 0:
             self.fails_after_storing -= 1
