@@ -25,7 +25,7 @@ from model.drawings.surroundings import (
 from model.drawings.vehicle import LANDMARKS, Picture, take_picture
 from model.keypoint import Box
 
-__all__ = ["CLASSES", "LANDMARKS", "Drawing", "Landmark", "draw"]
+__all__ = ["CLASSES", "LANDMARKS", "Drawing", "Landmark", "class_of", "draw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,11 @@ class Drawing:
     box: Box
 
 
+def class_of(index: int) -> str:
+    """The class of drawing number `index`: they take turns."""
+    return CLASSES[index % len(CLASSES)]
+
+
 def draw(
     index: int,
     size: tuple[int, int] = (320, 240),
@@ -81,7 +86,7 @@ def draw(
         ValueError: a negative number, a side under 16 px, or an unknown class.
     """
     width, height = size
-    class_name = class_name or CLASSES[index % len(CLASSES)]
+    class_name = class_name or class_of(index)
     if index < 0 or seed < 0 or min(size) < 16 or class_name not in CLASSES:
         raise ValueError(
             f"expected index and seed of at least 0, sides of at least 16 px and one of {CLASSES}; "

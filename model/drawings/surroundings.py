@@ -45,7 +45,8 @@ def paint_foreground(canvas: Canvas, rng: Generator) -> NDArray[np.bool_]:
     else:
         for across in rng.uniform(0, canvas.width, 3):
             _bush(canvas, across, canvas.height, rng.uniform(0.06, 0.16), tone, rng)
-    changed = cv2.absdiff(before, canvas.pixels).max(axis=2)
+    red, green, blue = cv2.split(cv2.absdiff(before, canvas.pixels))
+    changed = red | green | blue
     size = (canvas.width, canvas.height)
     return np.asarray(cv2.resize(changed, size, interpolation=cv2.INTER_NEAREST) > 0)
 

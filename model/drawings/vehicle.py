@@ -198,6 +198,8 @@ class _Photographer:
         shape, paint = self.shape, self.paint
         low, high = shape.rear_window
         self._glass(self._add_rear, low, high, 0.84, 0.80)
+        if self.eye[0] > 0:
+            return
         lamp_low, lamp_high = shape.tail_lamp
         for side in (-1, 1):
             corners = [(0.98, lamp_low), (0.72, lamp_low), (0.76, lamp_high), (0.98, lamp_high)]
@@ -213,6 +215,8 @@ class _Photographer:
         shape, paint = self.shape, self.paint
         low, high = shape.windscreen
         self._glass(self._add_front, low, high, 0.88, 0.84)
+        if self.eye[0] < shape.length:
+            return
         lamp_low, lamp_high = shape.head_lamp
         bumper = shape.sill + 0.62 * (lamp_low - shape.sill)
         self._add_front(rectangle(-0.97, shape.sill + 0.06, 0.97, bumper), paint.trim)
@@ -411,44 +415,49 @@ class _Photographer:
         return self.shape.tail_lamp[0] - 0.14
 
     def _landmarks(self, mirror: Array) -> dict[str, tuple[Array, bool]]:
-        found = {}
-        for name, (point, normal) in self._landmarks_in_space().items():
-            flat = self.camera.project(point, self.shape)
-            towards_eye = self.eye - point
-            facing = normal @ towards_eye > _GRAZING * np.linalg.norm(towards_eye)
-            covered = name != "mirror" and _contains(mirror, flat)
-            found[name] = (flat, bool(facing and not covered))
-        return {name: found[name] for name in LANDMARKS}
+        points, normals = self._landmarks_in_space()
+        flat = self.camera.project(points, self.shape)
+        towards_eye = self.eye - points
+        cosines = np.einsum("ij,ij->i", normals, towards_eye)
+        facing = cosines > _GRAZING * np.linalg.norm(towards_eye, axis=1)
+        return {
+            name: (place, bool(faces and (name == "mirror" or not _contains(mirror, place))))
+            for name, place, faces in zip(LANDMARKS, flat, facing, strict=True)
+        }
 
-    def _landmarks_in_space(self) -> dict[str, tuple[Array, Array]]:
-        """Name → (position, direction in which the part looks)."""
+    def _landmarks_in_space(self) -> tuple[Array, Array]:
+        """Positions, and the directions in which the parts look, in the order of LANDMARKS."""
         shape, surface = self.shape, self.surface
-        outward, ahead, behind = _ACROSS, _AHEAD, -_AHEAD
         head, tail = (sum(lamp) / 2 for lamp in (shape.head_lamp, shape.tail_lamp))
         bumper = shape.sill + 0.5 * (head - shape.sill)
-        ends: dict[str, tuple[Array, Array]] = {
-            "head lamp": (surface.front([(1, head)])[0], outward),
-            "tail lamp": (surface.rear([(1, tail)])[0], outward),
-            "far head lamp": (surface.front([(-0.78, head)])[0], ahead),
-            "far tail lamp": (surface.rear([(-0.85, tail)])[0], behind),
-            "front plate": (surface.front([(0, self._front_plate())])[0], ahead),
-            "rear plate": (surface.rear([(0, self._rear_plate())])[0], behind),
-            "front bumper": (surface.front([(1, bumper)])[0], outward),
-            "rear bumper": (surface.rear([(1, bumper)])[0], outward),
-            "mirror": (self._mirror_place(), outward),
+        front = {
+            "head lamp": (1.0, head),
+            "front bumper": (1.0, bumper),
+            "far head lamp": (-0.78, head),
+            "front plate": (0.0, self._front_plate()),
         }
-        spots = {
+        rear = {
+            "tail lamp": (1.0, tail),
+            "rear bumper": (1.0, bumper),
+            "far tail lamp": (-0.85, tail),
+            "rear plate": (0.0, self._rear_plate()),
+        }
+        side = {
             "door handle": shape.handles[0],
             "window rear corner": shape.window_corners[0],
             "window front corner": shape.window_corners[1],
             **shape.corners,
         }
-        flush = {name: (surface.side([spot])[0], outward) for name, spot in spots.items()}
-        wheels = {
-            name: (np.array([axle, self._wheel_plane(axle), shape.wheel_radius]), outward)
-            for name, axle in zip(("rear wheel", "front wheel"), shape.axles, strict=True)
-        }
-        return ends | flush | wheels
+        places = {"mirror": self._mirror_place()}
+        places |= zip(front, surface.front(list(front.values())), strict=True)
+        places |= zip(rear, surface.rear(list(rear.values())), strict=True)
+        places |= zip(side, surface.side(list(side.values())), strict=True)
+        for name, axle in zip(("rear wheel", "front wheel"), shape.axles, strict=True):
+            places[name] = np.array([axle, self._wheel_plane(axle), shape.wheel_radius])
+        looks = dict.fromkeys(("far head lamp", "front plate"), _AHEAD)
+        looks |= dict.fromkeys(("far tail lamp", "rear plate"), -_AHEAD)
+        normals = [looks.get(name, _ACROSS) for name in LANDMARKS]
+        return np.array([places[name] for name in LANDMARKS]), np.array(normals)
 
     def _shadow(self) -> Array:
         length, half = self.shape.length, self.shape.width / 2
