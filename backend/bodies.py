@@ -31,7 +31,7 @@ def json_object(*, odd_numbers: bool = False) -> dict[str, Any]:
         body = (
             json.loads(raw, parse_constant=str, parse_float=_finite_or_text)
             if odd_numbers
-            else json.loads(raw, parse_constant=_no_number)
+            else json.loads(raw, parse_constant=_no_number, parse_float=_finite)
         )
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"expected JSON in the body, got {_start(raw)}: {error}") from None
@@ -138,13 +138,18 @@ def _refuse(name: str, expected: str, body: Mapping[str, Any]) -> NoReturn:
     raise BadRequest(f"expected {expected} in {name!r}, got {got}")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _no_number(digits)
+
+
 def _finite_or_text(digits: str) -> float | str:
     number = float(digits)
     return number if math.isfinite(number) else digits
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name[:40]} is no number that can be kept")
 
 
 def _kind(value: object) -> str:

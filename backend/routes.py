@@ -179,8 +179,9 @@ def _without_secrets(url: str) -> str:
         return url.partition(",")[0][:100]
     try:
         parts = urlsplit(url)
-        return parts._replace(
-            netloc=parts.netloc.rpartition("@")[2], query="", fragment=""
-        ).geturl()
     except ValueError:
         return ""
+    if not parts.netloc:  # a path of Label Studio, which asks for a token
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl()

@@ -1,0 +1,137 @@
+"""Which module may import which: the backend the model, and both only downwards."""
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SERVICES = {"flask", "rq", "redis", "sqlalchemy", "alembic", "requests", "gunicorn", "backend"}
+
+# From top to bottom: no module imports one of its own line or of a line above, on any way round.
+LINES = [
+    ["backend.__main__"],
+    ["backend.demo", "backend.doctor"],
+    ["backend.app", "backend.worker", "backend.serve"],
+    ["backend.routes", "backend.agreement_routes", "backend.jobs"],
+    ["backend.predictions", "backend.report", "backend.export"],
+    ["backend.delivery", "backend.agreement"],
+    ["backend.corrections"],
+    ["backend.work_queue", "backend.regions", "backend.image_fetch"],
+    ["backend.storage", "backend.label_studio", "backend.label_config", "backend.settings"],
+    ["backend.database", "backend.tables", "backend.records"],
+    ["model.__main__"],
+    ["model.detect", "model.evaluate", "model.train", "model.figures"],
+    ["model.detector", "model.training"],
+    [
+        "model.networks",
+        "model.drawings",
+        "model.occlusion",
+        "model.incremental",
+        "model.guided_backprop",
+        "model.fusion",
+        "model.nms",
+        "model.foerstner",
+        "model.image",
+        "model.matching",
+    ],
+    ["model.keypoint", "model.settings"],
+]
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of ours, by its name; of a package its `__init__`."""
+    found = {}
+    for package in ("model", "backend"):
+        for path in (ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+@cache
+def imported(module: str) -> frozenset[str]:
+    """What a module imports anywhere in its text, functions included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(modules()[module].read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names.update(each if each in modules() else node.module for each in inner)
+    return frozenset(names)
+
+
+def own(module: str) -> set[str]:
+    return {name for name in imported(module) if name in modules()} - {module}
+
+
+@cache
+def reached(module: str) -> frozenset[str]:
+    """Every module of ours that comes in with a module."""
+    found: set[str] = set()
+    to_see = own(module)
+    while to_see:
+        found |= to_see
+        to_see = {name for each in to_see for name in own(each)} - found
+    return frozenset(found)
+
+
+def parts(module: str) -> set[str]:
+    """A module, or a package with all that is in it."""
+    return {name for name in modules() if name == module or name.startswith(f"{module}.")}
+
+
+def test_no_two_modules_import_each_other_on_any_way_round() -> None:
+    try:
+        TopologicalSorter({module: own(module) for module in modules()}).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' → '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [(module, number) for number, line in enumerate(LINES) for module in line],
+    ids=[module for line in LINES for module in line],
+)
+def test_a_module_imports_only_from_lines_below(module: str, line: int) -> None:
+    if module not in modules():
+        pytest.skip(f"{module} is not written yet")
+    above = {part for each in LINES[: line + 1] for name in each for part in parts(name)}
+    came = {name for part in parts(module) for name in reached(part)}
+    assert came & (above - parts(module)) == set()
+
+
+@pytest.mark.parametrize("module", sorted(name for name in modules() if name.startswith("model")))
+def test_the_model_knows_of_no_service(module: str) -> None:
+    assert {name.partition(".")[0] for name in imported(module)} & SERVICES == set()
+
+
+def test_only_workers_and_tools_know_the_jobs() -> None:
+    assert [name for name in modules() if "backend.jobs" in own(name)] == ["backend.worker"]
+
+
+def test_only_one_module_imports_torchvision() -> None:
+    having = [
+        name
+        for name in modules()
+        if any(each.partition(".")[0] == "torchvision" for each in imported(name))
+    ]
+    assert having == ["model.networks"]
+
+
+@pytest.mark.parametrize("module", ["app", "serve"])
+def test_the_web_process_never_loads_torch(module: str) -> None:
+    code = (
+        f"import sys, backend.{module}; "
+        "print([name for name in ('torch', 'torchvision', 'cv2') if name in sys.modules])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert ended.stdout == "[]\n", ended.stderr
