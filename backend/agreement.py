@@ -33,6 +33,7 @@ from backend.verdict_storage import VerdictStorage
 MOST_GROUPS = 50
 MOST_LABELS_CONFUSED = 40
 SCORE_BINS = 10
+FEWEST_IN_A_BIN = 20
 # Comparisons that pair points anew look at so many tasks at most, drawn by the seed.
 MOST_TASKS = 500
 WORST = 10
@@ -75,7 +76,7 @@ def statistics(log: VerdictStorage, filters: Filters) -> dict[str, Any]:
         "labels": confusion(columns),
         "reliability": reliability(columns),
         "people": people(log, columns),
-        "model_versions": model_versions(log, filters),
+        "model_versions": model_versions(log, everything),
         "anchoring": anchoring(everything, was_shown, figures, clusters),
         "landmarks": landmarks(columns, clusters),
         "worst_tasks": worst_tasks(columns),
@@ -154,7 +155,8 @@ def reliability(columns: Columns) -> list[dict[str, Any]]:
     score, accepted = columns.score[rows], columns.verdict[rows] == CODES["accepted"]
     if len(score) == 0:
         return []
-    edges = np.unique(np.quantile(score, np.linspace(0, 1, SCORE_BINS + 1)))
+    bins_at_most = min(SCORE_BINS, max(2, len(score) // FEWEST_IN_A_BIN))
+    edges = np.unique(np.quantile(score, np.linspace(0, 1, bins_at_most + 1)))
     inner = edges[1:-1]
     place = np.searchsorted(inner, score, side="right")
     bins = []
@@ -254,19 +256,19 @@ def nominal_alpha(units: Sequence[dict[str, int]]) -> float | None:
 # Model versions, each on the same tasks
 
 
-def model_versions(log: VerdictStorage, filters: Filters) -> list[dict[str, Any]]:
+def model_versions(log: VerdictStorage, columns: Columns) -> list[dict[str, Any]]:
     """Each two model versions on the tasks for which both have a prediction, paired.
 
     Every version's points are paired anew with what annotators left, also of a version that they
     never saw. The one that they did see has the advantage that they started from it.
     """
-    tasks = _draw([tuple(row) for row in log.tasks_of_several_versions(filters)], MOST_TASKS)
+    annotated = {(row.project_uid, row.task_id) for row in columns.states}
+    several = [(row.project_uid, row.task_id) for row in log.tasks_of_several_versions()]
+    tasks = _draw([task for task in several if task in annotated], MOST_TASKS)
     if not tasks:
         return []
     wanted = set(tasks)
-    states = [
-        row for row in log.current_states(filters) if (row.project_uid, row.task_id) in wanted
-    ]
+    states = [row for row in columns.states if (row.project_uid, row.task_id) in wanted]
     found = _points_by_state(log, [row.id for row in states])
     of_task: dict[tuple[str, int], list[tuple[Row[Any], Points]]] = {}
     for row in states:
@@ -419,34 +421,33 @@ def _chance(columns: Columns) -> Floats:
 
 def worst_tasks(columns: Columns) -> list[dict[str, Any]]:
     """The tasks whose suggestions and final points agree least, worst first."""
-    count = len(columns.states)
-    hits = np.bincount(columns.state, columns.suggested_hit, count)
-    hits += np.bincount(columns.state, columns.final_hit, count)
-    points = np.bincount(columns.state, columns.suggested, count)
-    points += np.bincount(columns.state, columns.final, count)
-    of_task: dict[tuple[str, int], list[int]] = {}
-    for place, row in enumerate(columns.states):
-        if points[place]:
-            of_task.setdefault((row.project_uid, row.task_id), []).append(place)
-    f1 = {
-        task: float(hits[places].sum() / points[places].sum()) for task, places in of_task.items()
-    }
-    size = {task: float(points[places].sum()) for task, places in of_task.items()}
-    changed = np.bincount(columns.state, columns.verdict != CODES["accepted"], count)
-    worst = sorted(
-        (task for task, places in of_task.items() if changed[places].any()),
-        key=lambda task: (f1[task], -size[task], task),
+    codes: dict[tuple[str, int], int] = {}
+    of_state = np.array(
+        [codes.setdefault((row.project_uid, row.task_id), len(codes)) for row in columns.states],
+        np.int64,
     )
-    return [
-        {
-            "project": project_uid,
-            "task": task_id,
-            "f1": f1[project_uid, task_id],
-            "states": [columns.states[place].id for place in of_task[project_uid, task_id]],
-            "verdicts": _verdicts_of(columns, of_task[project_uid, task_id]),
-        }
-        for project_uid, task_id in worst[:WORST]
-    ]
+    task, count = of_state[columns.state], len(codes)
+    hits = np.bincount(task, columns.suggested_hit, count)
+    hits += np.bincount(task, columns.final_hit, count)
+    points = np.bincount(task, columns.suggested, count)
+    points += np.bincount(task, columns.final, count)
+    changed = np.bincount(task, columns.verdict != CODES["accepted"], count) > 0
+    f1 = np.divide(hits, points, out=np.ones(count), where=points > 0)
+    order = np.lexsort((np.arange(count), -points, f1))
+    names = list(codes)
+    found = []
+    for place in order[changed[order]][:WORST].tolist():
+        states = np.flatnonzero(of_state == place).tolist()
+        found.append(
+            {
+                "project": names[place][0],
+                "task": names[place][1],
+                "f1": float(f1[place]),
+                "states": [columns.states[state].id for state in states],
+                "verdicts": _verdicts_of(columns, states),
+            }
+        )
+    return found
 
 
 def _verdicts_of(columns: Columns, places: Sequence[int]) -> dict[str, int]:

@@ -78,10 +78,8 @@ class Groups:
     def _displacement(self, group: int) -> dict[str, Any]:
         values, image, of_group = self.moved
         rows = of_group == group
-        return {
-            name: self.clusters.quantile(values[rows], image[rows], q).as_json()
-            for name, q in (("median", 0.5), ("p90", 0.9))
-        }
+        median, p90 = self.clusters.quantiles(values[rows], image[rows], (0.5, 0.9))
+        return {"median": median.as_json(), "p90": p90.as_json()}
 
 
 class Totals:

@@ -53,7 +53,9 @@ def plots(statistics: Mapping[str, Any]) -> dict[str, str]:
         labels = by["label"][:MOST_BARS]
         makers["labels"] = (_verdicts, labels, (9.4, 1.1 + 0.3 * len(labels)))
     if len({cell["final"] for cell in statistics["labels"]} - {None}) > 1:
-        makers["confusion"] = (_confusion, statistics["labels"], (4.6, 4.0))
+        labels = {cell["final"] for cell in statistics["labels"]}
+        height = 1.7 + 0.3 * min(len(labels), MOST_CELLS)
+        makers["confusion"] = (_confusion, statistics["labels"], (4.6, height))
     return {
         name: _svg(maker, data, size) for name, (maker, data, size) in makers.items()
     } | _landmarks_by_class(statistics["landmarks"])
@@ -185,7 +187,7 @@ def _confusion(figure: Any, cells: Sequence[Mapping[str, Any]]) -> None:
             counts[labels.index(cell["suggested"])][labels.index(cell["final"])] += cell["count"]
     shares = [[each / max(sum(row), 1) for each in row] for row in counts]
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for i, row in enumerate(shares):
         for j, value in enumerate(row):
             if counts[i][j]:

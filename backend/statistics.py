@@ -1,7 +1,7 @@
 """Intervals: Wilson's for shares, a bootstrap over images for everything else."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
@@ -124,23 +124,27 @@ class Clusters:
         low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         return Estimate(value, float(low), float(high), round(n))
 
-    def quantile(self, values: Array, image: NDArray[np.int64], q: float) -> Estimate:
-        """A quantile of values, each of an image.
+    def quantiles(
+        self, values: Array, image: NDArray[np.int64], shares: Sequence[float]
+    ) -> list[Estimate]:
+        """Quantiles of values, each of an image.
 
-        With more than `MOST_BINS` different values the ends of the interval are exact to the
+        With more than `MOST_BINS` different values the ends of the intervals are exact to the
         nearest of so many of them.
         """
         if len(values) == 0:
-            return NOTHING
-        value = float(np.quantile(values, q))
-        images = len(np.unique(image))
-        if images < FEWEST_IMAGES:
-            return Estimate(value, None, None, len(values))
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, MOST_BINS), method="inverted_cdf"))
-        bins = np.searchsorted(edges, values)
-        counts = self.sums(image, bins, len(edges), None)
+            return [NOTHING] * len(shares)
+        found = np.quantile(values, shares).tolist()
+        if np.count_nonzero(np.bincount(image)) < FEWEST_IMAGES:
+            return [Estimate(value, None, None, len(values)) for value in found]
+        ranks = np.linspace(0, len(values) - 1, MOST_BINS).round().astype(np.int64)
+        edges = np.unique(np.sort(values)[ranks])
+        counts = self.sums(image, np.searchsorted(edges, values), len(edges), None)
         below = np.cumsum(self.times @ counts.T, axis=1)
         below = below[below[:, -1] > 0]
-        places = (below < q * below[:, -1:]).sum(axis=1)
-        low, high = np.quantile(edges[places], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return Estimate(value, float(low), float(high), len(values))
+        estimates = []
+        for value, q in zip(found, shares, strict=True):
+            drawn = edges[(below < q * below[:, -1:]).sum(axis=1)]
+            low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+            estimates.append(Estimate(value, float(low), float(high), len(values)))
+        return estimates

@@ -406,21 +406,15 @@ class VerdictStorage:
             rows = connection.execute(asked.order_by(each.c.final_label))
             return {row[0] or "": row[1] for row in rows}
 
-    def tasks_of_several_versions(self, filters: Filters) -> list[Row[Any]]:
-        """(project, task) of annotated tasks for which several model versions are ready."""
-        current = _current(filters, ("judged",))
+    def tasks_of_several_versions(self) -> list[Row[Any]]:
+        """(project, task) of tasks for which several model versions are ready."""
+        task = (predictions.c.project_uid, predictions.c.task_id)
         asked = (
-            select(predictions.c.project_uid, predictions.c.task_id)
-            .where(
-                predictions.c.status == "ready",
-                exists().where(
-                    current.c.project_uid == predictions.c.project_uid,
-                    current.c.task_id == predictions.c.task_id,
-                ),
-            )
-            .group_by(predictions.c.project_uid, predictions.c.task_id)
+            select(*task)
+            .where(predictions.c.status == "ready")
+            .group_by(*task)
             .having(func.count(predictions.c.model_version.distinct()) > 1)
-            .order_by(predictions.c.project_uid, predictions.c.task_id)
+            .order_by(*task)
         )
         with self._database.reading() as connection:
             return list(connection.execute(asked))

@@ -29,7 +29,7 @@ def test_few_images_have_a_value_but_no_interval():
 
 def test_the_same_verdicts_have_the_same_interval_always():
     values, of = np.arange(30.0), np.arange(30)
-    first, second = (Clusters.of(30).quantile(values, of, 0.5) for _ in range(2))
+    first, second = (Clusters.of(30).quantiles(values, of, [0.5, 0.9]) for _ in range(2))
     assert first == second
 
 
@@ -69,13 +69,13 @@ def test_the_bootstrap_covers_a_quantile():
         generator = np.random.default_rng(seed)
         values = generator.exponential(1.0, images * 4)
         clusters = Clusters.of(images, draws=200, seed=seed)
-        found = clusters.quantile(values, np.repeat(np.arange(images), 4), 0.5)
+        [found] = clusters.quantiles(values, np.repeat(np.arange(images), 4), [0.5])
         hits += found.low <= truth <= found.high
     assert 0.90 <= hits / rounds <= 0.985
 
 
 def test_a_quantile_is_the_datas_own():
     values = np.array([1.0, 2.0, 3.0, 4.0, 10.0, 11.0])
-    found = Clusters.of(6).quantile(values, np.arange(6), 0.5)
+    [found] = Clusters.of(6).quantiles(values, np.arange(6), [0.5])
     assert found.value == np.median(values)
     assert found.low in values and found.high in values
