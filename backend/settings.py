@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     detector_fills: int = DETECTOR.fills
     detector_seed: int = DETECTOR.seed
     detector_coarse: Literal["occlusion", "activation"] = DETECTOR.coarse
+    detector_precision: Literal["float32", "bfloat16"] = DETECTOR.precision
     detector_coarse_score: Literal["probability", "log-odds"] = DETECTOR.coarse_score
     detector_activation_stride: int = DETECTOR.activation_stride
     detector_fine: Literal["guided", "corners"] = DETECTOR.fine

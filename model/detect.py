@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a picture of each result")
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each image")
+    parser.add_argument(
+        "--profile", action="store_true", help="say at the end where the time went (stderr)"
+    )
     add_settings(parser)
 
 
@@ -100,7 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
     failures = []
     for path in tqdm(arguments.images, unit="image", disable=len(arguments.images) == 1):
         try:
-            picture = read(path)
+            with detector.profile.stage("decode"):
+                picture = read(path)
             detection = detector.detect(picture, arguments.box)
         except (OSError, UnreadableImage, ValueError) as error:
             failures.append(path)
@@ -109,6 +113,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.out:
             _write_pictures(arguments.out / path.stem, picture, detection)
         tqdm.write(to_json(path, detection) if arguments.json else to_text(path, detection))
+    if arguments.profile:
+        images = len(arguments.images) - len(failures)
+        print(detector.profile.to_text(images), file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -1,12 +1,15 @@
 """The detector: all stages, in order, and nothing else."""
 
+import copy
 import math
+from collections.abc import Sequence
+from functools import partial
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from model import (
     activation_region,
@@ -16,11 +19,13 @@ from model import (
     fusion,
     guided_backprop,
     image,
+    incremental,
     nms,
     occlusion,
 )
 from model.keypoint import Box, Detection, Keypoint
 from model.networks import Classifier
+from model.profile import Profile
 from model.settings import DetectorSettings
 
 # Sides of a box below which nothing can be told about it, px.
@@ -36,16 +41,37 @@ class Detector:
     def __init__(self, classifier: Classifier, settings: DetectorSettings | None = None) -> None:
         """
         Raises:
-            ValueError: the occluder is larger than the network's input.
+            ValueError: the occluder is larger than the network's input, or the network is in
+                training mode or has half-precision weights.
         """
+        self.profile = Profile()
         self.classifier = classifier
         self.settings = settings or DetectorSettings()
         self.input_size = self.settings.input_size or classifier.input_size
-        occlusion.patch_positions(self.input_size, self.settings.window, self.settings.stride)
+        positions = occlusion.patch_positions(
+            self.input_size, self.settings.window, self.settings.stride
+        )
         fills = occlusion.random_fills(
             self.settings.fills, self.input_size, self.input_size, self.settings.seed
         )
-        self._fills = image.normalise(fills, classifier.mean, classifier.std)
+        self._network = on_fastest_device(classifier.network)
+        self._device = next(self._network.parameters()).device
+        self._fills = image.normalise(fills, classifier.mean, classifier.std).to(self._device)
+        if self.settings.coarse == "occlusion":
+            with self.profile.stage("prepare"):
+                self._hidden_logits = self._way_to_hidden_logits(positions)
+
+    def _way_to_hidden_logits(self, positions: Sequence[int]) -> incremental.HiddenLogits:
+        window = self.settings.window
+        return incremental.fastest(
+            self._network,
+            occlusion.DenseLogits(self._network, positions, positions, window),
+            (self.input_size, self.input_size),
+            positions,
+            positions,
+            window,
+            precision=self.settings.precision,
+        )
 
     def detect(self, picture: NDArray[np.uint8], box: Box | None = None) -> Detection:
         """Find keypoints on an image, or on a box of it.
@@ -70,37 +96,52 @@ class Detector:
                 f"got {box.width:g} × {box.height:g}: draw a larger one"
             )
         if not boxed and self.settings.region == "activation":
-            box = self._region(picture, box)
-        square, view, pixels = self._look(picture, box)
+            with self.profile.stage("region"):
+                box = self._region(picture, box)
+        with self.profile.stage("resize"):
+            square, view, pixels = self._look(picture, box)
 
-        predicted, probability = self._classify(pixels)
-        if self.settings.coarse == "occlusion":
-            coarse = self._coarse(pixels, predicted)
-        else:
-            coarse = self._activation(pixels, predicted)
-        if self.settings.fine == "guided":
-            fine = self._fine(pixels, predicted)
-        else:
-            fine = corners.corner_map(_grey(square), self.settings.corner_scale)
-        combine = fusion.fuse if self.settings.combination == "sum" else fusion.multiply
-        fused = combine(
-            coarse,
-            fine,
-            coarse_weight=self.settings.coarse_weight,
-            fine_weight=self.settings.fine_weight,
-        )
+        with self.profile.stage("classify"):
+            predicted, probability = self._classify(pixels)
+        coarse, fine, fused = self._maps(pixels, square, predicted)
 
         filled = (slice(view.height), slice(view.width))
         name = self.classifier.classes[predicted]
+        with self.profile.stage("keypoints"):
+            keypoints = self._keypoints(fused[filled], square[filled], view, name)
         return Detection(
             class_name=name,
             probability=probability,
-            keypoints=self._keypoints(fused[filled], square[filled], view, name),
+            keypoints=keypoints,
             width=width,
             height=height,
             box=box,
             maps={"coarse": coarse[filled], "fine": fine[filled], "fused": fused[filled]},
         )
+
+    def _maps(
+        self, pixels: Tensor, square: NDArray[np.uint8], predicted: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """The coarse scale, the fine scale and both together, each of the square's size."""
+        with self.profile.stage("coarse"):
+            if self.settings.coarse == "occlusion":
+                coarse = self._coarse(pixels, predicted)
+            else:
+                coarse = self._activation(pixels, predicted)
+        with self.profile.stage("fine"):
+            if self.settings.fine == "guided":
+                fine = self._fine(pixels, predicted)
+            else:
+                fine = corners.corner_map(_grey(square), self.settings.corner_scale)
+        with self.profile.stage("fusion"):
+            combine = fusion.fuse if self.settings.combination == "sum" else fusion.multiply
+            fused = combine(
+                coarse,
+                fine,
+                coarse_weight=self.settings.coarse_weight,
+                fine_weight=self.settings.fine_weight,
+            )
+        return coarse, fine, fused
 
     def _look(
         self, picture: NDArray[np.uint8], box: Box
@@ -124,20 +165,21 @@ class Detector:
 
     @torch.inference_mode()
     def _classify(self, pixels: Tensor) -> tuple[int, float]:
-        logits = self.classifier.network(pixels[None])[0].double()
+        logits = self._network(pixels[None].to(self._device))[0].double()
         predicted = int(logits.argmax())
         return predicted, float(logits.softmax(dim=0)[predicted])
 
     def _coarse(self, pixels: Tensor, predicted: int) -> NDArray[np.float64]:
-        score = occlusion.predicted_class_score(
-            self.classifier.network, predicted, self.settings.coarse_score
-        )
-        heat = occlusion.occlusion_map(
-            score,
-            pixels,
-            self._fills,
-            window=self.settings.window,
-            stride=self.settings.stride,
+        settings = self.settings
+        clean, hidden = self._hidden_logits(pixels.to(self._device), self._fills)
+        score = partial(occlusion.class_scores, predicted=predicted, kind=settings.coarse_score)
+        heat = occlusion.map_of_scores(
+            score(clean[None])[0],
+            score(hidden.flatten(0, 2)).view(hidden.shape[:3]),
+            self.input_size,
+            self.input_size,
+            window=settings.window,
+            stride=settings.stride,
         )
         return np.asarray(heat.numpy())
 
@@ -149,9 +191,11 @@ class Detector:
         return np.asarray(cv2.resize(evidence.numpy(), size, interpolation=cv2.INTER_LINEAR))
 
     def _fine(self, pixels: Tensor, predicted: int) -> NDArray[np.float64]:
-        gradient = guided_backprop.guided_backprop(self.classifier.network, pixels, predicted)
+        gradient = guided_backprop.guided_backprop(
+            self._network, pixels.to(self._device), predicted
+        )
         heat = guided_backprop.colours_to_map(gradient, self.settings.fine_colours)
-        return np.asarray(heat.numpy())
+        return np.asarray(heat.cpu().numpy())
 
     def _keypoints(
         self,
@@ -177,6 +221,13 @@ class Detector:
             Keypoint(*view.to_original(x, y), score=score, label=label)
             for (x, y), score in zip(places.tolist(), scores, strict=True)
         )
+
+
+def on_fastest_device(network: nn.Module) -> nn.Module:
+    """A copy of a network on the GPU; the network itself where it is there or there is none."""
+    if not torch.cuda.is_available() or next(network.parameters()).is_cuda:
+        return network
+    return copy.deepcopy(network).to("cuda")
 
 
 def _grey(square: NDArray[np.uint8]) -> NDArray[np.float64]:

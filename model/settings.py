@@ -35,6 +35,8 @@ class DetectorSettings:
         seed: of the random fills and of the order of equal peaks.
         coarse: what the coarse scale is: the "occlusion" map, or the class "activation" inside the
             network, averaged over the image and its mirror image.
+        precision: of the products in the occlusion map's network: "float32", or the faster and
+            coarser "bfloat16" where the processor or the GPU has it.
         coarse_score: fall of the "probability" of the predicted class, or of its "log-odds".
         activation_stride: px of the network's input for one cell of the class activation.
         fine: what the fine scale is: "guided" backpropagation, or "corners" of the image.
@@ -62,6 +64,7 @@ class DetectorSettings:
     fills: int = 1
     seed: int = 0
     coarse: Literal["occlusion", "activation"] = "occlusion"
+    precision: Literal["float32", "bfloat16"] = "float32"
     coarse_score: Literal["probability", "log-odds"] = "probability"
     activation_stride: int = 16
     fine: Literal["guided", "corners"] = "guided"
@@ -88,6 +91,7 @@ class DetectorSettings:
             "fills is at least 1": self.fills >= 1,
             "coarse_score is probability or log-odds": self.coarse_score
             in ("probability", "log-odds"),
+            "precision is float32 or bfloat16": self.precision in ("float32", "bfloat16"),
             "coarse is occlusion or activation": self.coarse in ("occlusion", "activation"),
             "activation_stride is at least 1": self.activation_stride >= 1,
             "fine is guided or corners": self.fine in ("guided", "corners"),

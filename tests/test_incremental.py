@@ -152,7 +152,8 @@ def networks(draw: st.DrawFn) -> nn.Module:
     channels = 4
     layers: list[nn.Module] = [draw(convolutions(3, channels)), nn.ReLU(inplace=True)]
     layers += [draw(blocks(channels)) for _ in range(draw(st.integers(1, 4)))]
-    layers += [nn.Dropout(), nn.AdaptiveAvgPool2d(draw(st.sampled_from([1, 2, (2, 3)])))]
+    pool = draw(st.sampled_from([nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d]))
+    layers += [nn.Dropout(), pool(draw(st.sampled_from([1, 2, (2, 3)])))]
     layers += [nn.Flatten(), nn.LazyLinear(6), nn.ReLU(), nn.LazyLinear(5)]
     return nn.Sequential(*layers)
 

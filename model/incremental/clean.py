@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from model.incremental import graph
@@ -42,6 +42,8 @@ def apply(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
         case graph.AdaptiveAveragePool(size, keep_sides):
             pooled = functional.adaptive_avg_pool2d(first, size)
             return pooled if keep_sides else pooled.flatten(1)
+        case graph.AdaptiveMaxPool(size):
+            return nn.AdaptiveMaxPool2d(size)(first)  # the function takes no None for "as it is"
         case graph.Concatenation():
             return torch.cat(list(inputs), dim=1)
         case graph.Sum():

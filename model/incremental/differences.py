@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.incremental import graph
-from model.incremental.clean import CleanMap
+from model.incremental.clean import CleanMap, apply
 from model.incremental.graph import users
 from model.incremental.planning import Group, Plan
 from model.incremental.scratch import Scratch
@@ -44,6 +44,10 @@ class CleanImage:
                     read = [(g, plan.passage(number, g)[1]) for g in plan.groups]
                     weight_map = CleanMap(weights, plan.margins(number, read), 0)
                     self.maps[number] = (weight_map, weight_map)
+                case graph.AdaptiveMaxPool():
+                    before, after = outputs[step.inputs[0]][0], outputs[number][0]
+                    none = ((0, 0), (0, 0))
+                    self.maps[number] = (CleanMap(before, none, 0), CleanMap(after, none, 0))
                 case _:
                     pass
 
@@ -151,6 +155,8 @@ class GroupPass:
                 return torch.cat(list(given), dim=-1)
             case graph.AdaptiveAveragePool():
                 return self._average(number, given[0])
+            case graph.AdaptiveMaxPool():
+                return self._adaptive_max_pool(number, given[0])
             case _:
                 return self._through_kernel(number, given[0])
 
@@ -197,17 +203,27 @@ class GroupPass:
 
     def _average(self, number: int, windows: Tensor) -> Tensor:
         """Adaptive average pooling, (rows, columns, height, width, C)."""
-        operation = self.plan.steps[number].operation
         source = self.plan.steps[number].inputs[0]
-        _, height, width = self.plan.shapes[source]
-        if not isinstance(operation, graph.AdaptiveAveragePool):
-            raise TypeError(f"{operation} is no adaptive average pooling")
-        if operation.size == (1, 1):
+        if self.plan.shapes[number][1:] in ((), (1, 1)):
+            _, height, width = self.plan.shapes[source]
             return windows.sum(dim=(2, 3), keepdim=True) / (height * width)
-        whole = self._fit(windows, source, (Span(0, 0, height), Span(0, 0, width)))
-        maps = whole.flatten(0, 1).permute(0, 3, 1, 2)
-        pooled = functional.adaptive_avg_pool2d(maps, operation.size)
-        return pooled.permute(0, 2, 3, 1).view(*self.group.counts, *pooled.shape[2:], -1)
+        return self._pool_whole(number, self._whole(windows, source))
+
+    def _adaptive_max_pool(self, number: int, windows: Tensor) -> Tensor:
+        """Adaptive maximum pooling, (rows, columns, height, width, C)."""
+        before, after = self.clean.maps[number]
+        changed = self._whole(windows, self.plan.steps[number].inputs[0]) + before.values
+        return self._pool_whole(number, changed) - after.values
+
+    def _whole(self, windows: Tensor, source: int) -> Tensor:
+        """Put the windows of a layer into the whole layer."""
+        _, height, width = self.plan.shapes[source]
+        return self._fit(windows, source, (Span(0, 0, height), Span(0, 0, width)))
+
+    def _pool_whole(self, number: int, layers: Tensor) -> Tensor:
+        maps = layers.flatten(0, 1).permute(0, 3, 1, 2)
+        pooled = apply(self.plan.steps[number].operation, [maps]).permute(0, 2, 3, 1)
+        return pooled.reshape(*self.group.counts, *pooled.shape[1:])
 
     def _enter(self, number: int, windows: Tensor) -> Tensor:
         """Difference after a step that has no sides any more, (rows, columns, C)."""
@@ -215,9 +231,7 @@ class GroupPass:
         if isinstance(step.operation, graph.AdaptiveAveragePool):
             windows = self._average(number, windows)
         else:
-            _, height, width = self.plan.shapes[step.inputs[0]]
-            whole = (Span(0, 0, height), Span(0, 0, width))
-            windows = self._fit(windows, step.inputs[0], whole)
+            windows = self._whole(windows, step.inputs[0])
         return windows.permute(0, 1, 4, 2, 3).flatten(2)
 
 

@@ -74,6 +74,13 @@ class AdaptiveAveragePool:
 
 
 @dataclass(frozen=True)
+class AdaptiveMaxPool:
+    """`torch.nn.AdaptiveMaxPool2d`."""
+
+    size: tuple[int | None, int | None]
+
+
+@dataclass(frozen=True)
 class Concatenation:
     """Along the channels."""
 
@@ -109,6 +116,7 @@ Operation = (
     | MaxPool
     | AveragePool
     | AdaptiveAveragePool
+    | AdaptiveMaxPool
     | Concatenation
     | Sum
     | Flatten
@@ -393,10 +401,20 @@ def _average_pool(
 
 
 def _adaptive_average_pool(output_size: Any) -> AdaptiveAveragePool:
+    return AdaptiveAveragePool(_size(output_size))
+
+
+def _adaptive_max_pool(output_size: Any, return_indices: bool = False) -> AdaptiveMaxPool:
+    if return_indices:
+        raise Unsupported("max pooling that returns indices")
+    return AdaptiveMaxPool(_size(output_size))
+
+
+def _size(output_size: Any) -> tuple[int | None, int | None]:
     if isinstance(output_size, int):
-        return AdaptiveAveragePool((output_size, output_size))
+        return output_size, output_size
     height, width = output_size
-    return AdaptiveAveragePool((height, width))
+    return height, width
 
 
 def _mean(dim: Any, keepdim: bool = False) -> AdaptiveAveragePool:
@@ -464,6 +482,9 @@ _MODULES: Mapping[type[nn.Module], Callable[[Any], Operation | None]] = {
         module.divisor_override,
     ),
     nn.AdaptiveAvgPool2d: lambda module: _adaptive_average_pool(module.output_size),
+    nn.AdaptiveMaxPool2d: lambda module: _adaptive_max_pool(
+        module.output_size, module.return_indices
+    ),
     nn.Flatten: lambda module: _flatten(module.start_dim, module.end_dim),
     nn.Linear: lambda module: Linear(
         module.weight.detach(), None if module.bias is None else module.bias.detach()
@@ -485,6 +506,7 @@ _CALLS: Mapping[Any, Callable[..., Operation | None]] = {
     functional.max_pool2d: _max_pool,
     functional.avg_pool2d: _average_pool,
     functional.adaptive_avg_pool2d: _adaptive_average_pool,
+    functional.adaptive_max_pool2d: _adaptive_max_pool,
     functional.dropout: _dropout,
     torch.cat: _concatenation,
     torch.concat: _concatenation,

@@ -13,9 +13,9 @@ from itertools import pairwise
 
 from model.incremental.graph import (
     AdaptiveAveragePool,
+    AdaptiveMaxPool,
     AveragePool,
     Convolution,
-    Flatten,
     MaxPool,
     Operation,
     Step,
@@ -149,7 +149,7 @@ class Side:
                 for low, high in (reach[number] for reach in reaches)
             )
             whole.append(
-                isinstance(step.operation, AdaptiveAveragePool | Flatten)
+                isinstance(step.operation, AdaptiveAveragePool | AdaptiveMaxPool)
                 or any(whole[source] for source in step.inputs)
                 or changed >= WHOLE * length * len(reaches)
             )
