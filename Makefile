@@ -37,7 +37,7 @@ serve: $(RUNTIME) redis
 	@exec .venv/bin/python -m backend serve
 
 test: $(DEVELOPMENT) redis test-services
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 e2e: $(DEVELOPMENT) $(LABEL_STUDIO) redis browser
 	@.venv/bin/python -m pytest tests/e2e $(ARGS)

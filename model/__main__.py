@@ -4,11 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from model import detect, evaluate, figures
+from model import detect, evaluate, figures, train
 from model.networks import Refused, WeightsError
 
 COMMANDS = {
     "detect": (detect, "find keypoints on image files"),
+    "train": (train, "train a classifier on class labels alone"),
     "evaluate": (evaluate, "measure keypoints against annotated landmarks"),
     "figure": (figures, "draw the figures of the poster for annotated images"),
 }
