@@ -62,15 +62,25 @@ def _keypoints(
 
 
 def last_maps(network: nn.Module, pixels: Tensor) -> nn.Module:
-    """The last module whose output is a map larger than one cell: what Grad-CAM looks at."""
+    """The last module that gives feature maps: what Grad-CAM and LayerCAM look at.
+
+    Its output has more than one cell and no negative values, and is not the class scores' own map.
+    """
     found: list[nn.Module] = []
+    with torch.inference_mode():
+        classes = network(pixels).shape[1]
 
     def remember(module: nn.Module, _: object, output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) > 1:
+        if (
+            isinstance(output, Tensor)
+            and output.ndim == 4
+            and min(output.shape[2:]) > 1
+            and output.shape[1] != classes
+            and output.min() >= 0
+        ):
             found.append(module)
 
-    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
-    handles = [part.register_forward_hook(remember) for part in convolutions]
+    handles = [part.register_forward_hook(remember) for part in network.modules()]
     try:
         with torch.inference_mode():
             network(pixels)
