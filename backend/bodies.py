@@ -48,7 +48,7 @@ def project_uid(body: Mapping[str, Any]) -> str:
     """
     value = body.get("project")
     uid = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(uid, str) or not 0 < len(uid) <= LONGEST_UID or not is_storable(uid):
+    if not isinstance(uid, str) or not 0 < len(uid) <= LONGEST_UID or not uid.isprintable():
         _refuse("project", "text such as 3.1795347724, id and time of creation", body)
     return uid
 
@@ -111,7 +111,11 @@ def action(body: Mapping[str, Any]) -> str:
         BadRequest: it does not say.
     """
     value = body.get("action")
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ACTION or not is_storable(value):
+    if (
+        not isinstance(value, str)
+        or not 0 < len(value) <= LONGEST_ACTION
+        or not value.isprintable()
+    ):
         _refuse("action", "text such as ANNOTATION_CREATED", body)
     return value
 

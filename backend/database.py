@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ MIGRATION_LOCK = 726_173_015  # any number, the same for every process of this p
 
 class StorageError(Exception):
     """The database cannot be used; says why and what to do."""
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
 
 
 class Database:

@@ -2,7 +2,7 @@
 
 Label Studio never drops a doubled prediction, and an answer of ours may be lost. So a delivery is
 recorded before it is made, only one process at a time talks to Label Studio about a prediction,
-and it looks there first. `storage.Storage` tells how they agree on who that is.
+and it looks there first. `delivery_storage.DeliveryStorage` tells how they agree on who that is.
 """
 
 import json
@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from backend.label_config import KeypointControl, LabelConfigError, keypoint_control
@@ -31,6 +32,7 @@ REPLY_CHECKED_AFTER_SECONDS = 120.0
 FIRST_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 600.0
 GIVE_UP_AFTER = timedelta(days=1)
+MOST_REMEMBERED = 1000
 
 # A host of no address, by RFC 2606.
 NOWHERE = "http://label-studio.invalid"
@@ -51,7 +53,10 @@ class LabelStudios:
         self._url = settings.label_studio_url
         key = settings.label_studio_api_key
         self._key = key.get_secret_value() if key else None
-        self._clients: dict[tuple[str | None, ...], LabelStudio] = {}
+        if self._key and not self._url:
+            log.warning("LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL: set it too")
+        # Bounded, as whoever calls /setup makes up addresses.
+        self._client = lru_cache(maxsize=MOST_REMEMBERED)(_client)
 
     def of(self, project: Project) -> LabelStudio:
         """The one of the settings, else the one that /setup named.
@@ -82,11 +87,9 @@ class LabelStudios:
                 return self._client(NOWHERE, None, None)
             raise
 
-    def _client(self, url: str, token: str | None, also: str | None) -> LabelStudio:
-        key = (url, token, also)
-        if key not in self._clients:
-            self._clients[key] = LabelStudio(url, token, known_as=[also] if also else [])
-        return self._clients[key]
+
+def _client(url: str, token: str | None, also: str | None) -> LabelStudio:
+    return LabelStudio(url, token, known_as=[also] if also else [])
 
 
 def arrived(
@@ -165,6 +168,9 @@ class Courier:
         try:
             self._run(errand)
         except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
+            self._put_off(errand, error)
+        except Exception as error:
+            log.exception("Task %s of project %s: unexpected error", row.task_id, row.project_uid)
             self._put_off(errand, error)
 
     def _run(self, errand: _Errand) -> None:
@@ -276,6 +282,8 @@ class Courier:
         )
         # A thousand tasks fail for the same reason: say it once loudly.
         known = (row.project_uid, str(error)) in self._told
+        if len(self._told) >= MOST_REMEMBERED:
+            self._told.clear()
         self._told.add((row.project_uid, str(error)))
         log.log(
             logging.DEBUG if known else logging.WARNING,

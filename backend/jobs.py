@@ -52,20 +52,23 @@ class Workshop:
 
 _workshop: Workshop | None = None
 _interruptible = False
+_told_to_end = False
 
 
 def open_workshop(workshop: Workshop | None) -> None:
     """Give the jobs of this process what they need; None takes it away."""
-    global _workshop
-    _workshop = workshop
+    global _workshop, _told_to_end
+    _workshop, _told_to_end = workshop, False
 
 
 def interrupt() -> None:
-    """From a signal handler: give up a detection that is going on.
+    """From a signal handler: give up a detection that is going on, and begin no other.
 
     Raises:
-        Interrupted: one is; nothing happens otherwise.
+        Interrupted: one is going on.
     """
+    global _told_to_end
+    _told_to_end = True
     if _interruptible:
         raise Interrupted
 
@@ -210,6 +213,8 @@ def _interruptions() -> Iterator[None]:
     global _interruptible
     _interruptible = True
     try:
+        if _told_to_end:
+            raise Interrupted
         yield
     finally:
         _interruptible = False

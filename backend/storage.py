@@ -1,37 +1,35 @@
-"""Every SQL statement: projects, predictions with their deliveries, and raw events.
+"""SQL about projects, predictions and raw events; about deliveries see `delivery_storage`.
 
 Every change of state is one transaction, and a condition inside its `UPDATE` decides between those
 who want the same thing at the same moment, so that any number of web processes and workers may be
 stopped at any time.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     Column,
-    ColumnElement,
     Connection,
     Row,
     Select,
     and_,
     case,
     func,
-    or_,
     select,
     update,
 )
 
-from backend.database import Database, StorageError
+from backend.database import Database, StorageError, now
+from backend.delivery_storage import CHUNK, DeliveryStorage, storable
 from backend.records import (
     Delivery,
     Event,
     Prediction,
     Project,
     Wanted,
-    Way,
     detection_from_json,
     detection_to_json,
 )
@@ -40,32 +38,13 @@ from model.keypoint import Detection
 
 __all__ = ["Prediction", "Project", "Storage", "StorageError", "Wanted", "now"]
 
-# Rows a statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
-CHUNK = 500
-LONGEST_REASON = 2000
 DELIVERED = fields(Delivery)
 
 
-def now() -> datetime:
-    """This moment, in UTC."""
-    return datetime.now(UTC)
-
-
-class Storage:
+class Storage(DeliveryStorage):
     """The database.
 
-    A prediction is `queued` until a worker has found it (`ready`) or given up (`failed`). Who
-    gives it to Label Studio is decided by these columns:
-
-    * `to_deliver`: false for what an annotator only looks at while drawing.
-    * `waiting_until`: a web process waits for it and will put it into its reply; a worker leaves it
-      alone until then.
-    * `busy_until`: somebody talks to Label Studio about it, or Label Studio is just storing it;
-      nobody else does until then. Its value is the holder's token: where it has changed, the
-      holder came too late.
-    * `deliveries`: how often it was given to Label Studio. Whoever raises it from n to n + 1
-      delivers, and no one else.
-    * `check_at`: when a worker must look at Label Studio next; None for never.
+    A prediction is `queued` until a worker has found it (`ready`) or given up (`failed`).
 
     Args:
         database: a URL, `sqlite:///path` or `postgresql://user:password@host/name`.
@@ -75,7 +54,7 @@ class Storage:
     """
 
     def __init__(self, database: str) -> None:
-        self._database = Database(database)
+        super().__init__(Database(database))
 
     @property
     def database(self) -> Database:
@@ -212,40 +191,6 @@ class Storage:
         found = {(row.task_id, row.input_sha256): row.id for row in rows}
         return {key: found[key] for key in keys}
 
-    def wait_for(self, ids: Sequence[int], until: datetime) -> None:
-        """Tell the workers to leave these to a web process that waits for them until then."""
-        shorter = or_(predictions.c.waiting_until.is_(None), predictions.c.waiting_until < until)
-        for connection, chunk in self._locked_chunks(ids):
-            connection.execute(
-                update(predictions)
-                .where(predictions.c.id.in_(chunk), shorter)
-                .values(waiting_until=until)
-            )
-
-    def stop_waiting(self, ids: Sequence[int], until: datetime) -> None:
-        """Take back `wait_for` of the same moment; another's longer wait goes on."""
-        for connection, chunk in self._locked_chunks(ids):
-            mine = (predictions.c.id.in_(chunk), predictions.c.waiting_until == until)
-            connection.execute(
-                update(predictions)
-                .where(*mine, predictions.c.status == "ready", predictions.c.deliveries == 0)
-                .values(check_at=now())
-            )
-            connection.execute(update(predictions).where(*mine).values(waiting_until=None))
-
-    def _locked_chunks(self, ids: Sequence[int]) -> Iterator[tuple[Connection, list[int]]]:
-        """Chunks of the rows, each locked in the order of ids, so that no two writers deadlock."""
-        for start in range(0, len(ids), CHUNK):
-            chunk = sorted(ids)[start : start + CHUNK]
-            with self._database.writing() as connection:
-                connection.execute(
-                    select(predictions.c.id)
-                    .where(predictions.c.id.in_(chunk))
-                    .order_by(predictions.c.id)
-                    .with_for_update()
-                )
-                yield connection, chunk
-
     def prediction(self, prediction_id: int) -> Prediction | None:
         """A row, or None where there is none."""
         found = self.predictions([prediction_id])
@@ -353,7 +298,7 @@ class Storage:
             prediction_id,
             predictions.c.status == "queued",
             status="failed",
-            reason=_storable(reason),
+            reason=storable(reason),
             finished_at=now(),
         )
 
@@ -367,7 +312,7 @@ class Storage:
             prediction_id,
             predictions.c.status == "queued",
             failures=predictions.c.failures + 1,
-            reason=_storable(reason),
+            reason=storable(reason),
         )
         given_up = self._change(
             prediction_id,
@@ -377,164 +322,6 @@ class Storage:
             finished_at=now(),
         )
         return not given_up
-
-    # Predictions: the delivery
-
-    def due(self, limit: int) -> list[int]:
-        """Predictions about which a worker must now look at Label Studio, longest due first."""
-        moment = now()
-        with self._database.reading() as connection:
-            rows = connection.scalars(
-                select(predictions.c.id)
-                .where(
-                    predictions.c.status == "ready",
-                    predictions.c.to_deliver,
-                    predictions.c.check_at <= moment,
-                    _past(predictions.c.busy_until, moment),
-                    _past(predictions.c.waiting_until, moment),
-                )
-                .order_by(predictions.c.check_at)
-                .limit(limit)
-            )
-            return list(rows)
-
-    def hold(self, prediction_id: int, seconds: float, *, only_if_due: bool) -> datetime | None:
-        """Become the one that talks to Label Studio about a prediction that is ready.
-
-        Args:
-            seconds: for how long at most.
-            only_if_due: it is time to look, and no web process waits for it.
-
-        Returns:
-            A token, the moment at which the hold ends; None where somebody else holds it.
-        """
-        moment = now()
-        until = moment + timedelta(seconds=seconds)
-        conditions = [
-            predictions.c.status == "ready",
-            predictions.c.to_deliver,
-            _past(predictions.c.busy_until, moment),
-        ]
-        if only_if_due:
-            waiting = _past(predictions.c.waiting_until, moment)
-            conditions += [waiting, predictions.c.check_at <= moment]
-        # Whoever stops in the middle leaves a prediction that has to be looked at again.
-        held = self._change(prediction_id, *conditions, busy_until=until, check_at=until)
-        return until if held else None
-
-    def hold_on(self, prediction_id: int, token: datetime, seconds: float) -> datetime | None:
-        """Prolong a hold before something that must not be done twice.
-
-        Returns:
-            The new token; None where the hold was lost.
-        """
-        moment = now()
-        until = moment + timedelta(seconds=seconds)
-        busy = predictions.c.busy_until
-        still = (busy == token, busy > moment)
-        held = self._change(prediction_id, *still, busy_until=until, check_at=until)
-        return until if held else None
-
-    def deliver(
-        self,
-        prediction_id: int,
-        way: Way,
-        sent: dict[str, Any],
-        *,
-        number: int,
-        token: datetime | None,
-        settles_in: float,
-        check_in: float,
-    ) -> datetime | None:
-        """Record a delivery, before it is made; whoever succeeds makes it, and no one else.
-
-        Args:
-            number: one more than the deliveries that the caller knows of.
-            token: of `hold`; None to deliver what nobody holds.
-            settles_in: s for which nobody else is to talk to Label Studio about it.
-            check_in: s until a worker looks whether it arrived.
-
-        Returns:
-            The new token; None where somebody else came first.
-        """
-        moment = now()
-        until = moment + timedelta(seconds=settles_in)
-        busy = predictions.c.busy_until
-        free = _past(busy, moment) if token is None else and_(busy == token, busy > moment)
-        with self._database.writing() as connection:
-            won = connection.execute(
-                update(predictions)
-                .where(
-                    predictions.c.id == prediction_id,
-                    predictions.c.status == "ready",
-                    predictions.c.deliveries == number - 1,
-                    free,
-                )
-                .values(
-                    deliveries=number,
-                    busy_until=until,
-                    check_at=moment + timedelta(seconds=check_in),
-                    checks=0,
-                    reason=None,
-                )
-            )
-            if won.rowcount != 1:
-                return None
-            connection.execute(
-                deliveries.insert().values(
-                    prediction_id=prediction_id, number=number, way=way, sent=sent, made_at=moment
-                )
-            )
-        return until
-
-    def confirm(
-        self, prediction_id: int, label_studio_id: int, *, number: int, token: datetime
-    ) -> None:
-        """Note that Label Studio holds it, under which primary key, and let it go."""
-        moment = now()
-        with self._database.writing() as connection:
-            connection.execute(
-                update(deliveries)
-                .where(deliveries.c.prediction_id == prediction_id, deliveries.c.number == number)
-                .values(confirmed_at=moment, label_studio_id=label_studio_id)
-            )
-            connection.execute(
-                update(predictions)
-                .where(
-                    predictions.c.id == prediction_id,
-                    predictions.c.deliveries == number,
-                    predictions.c.busy_until == token,
-                )
-                .values(busy_until=None, check_at=None, checks=0, reason=None)
-            )
-
-    def let_go(
-        self,
-        prediction_id: int,
-        token: datetime,
-        *,
-        reason: str,
-        busy_until: datetime | None,
-        check_at: datetime | None,
-    ) -> None:
-        """End a hold without an outcome; say why, until when nobody may go, when to look again."""
-        self._change(
-            prediction_id,
-            predictions.c.busy_until == token,
-            reason=_storable(reason),
-            busy_until=busy_until,
-            check_at=check_at,
-            checks=predictions.c.checks + 1,
-        )
-
-    def check_now(self, ids: Sequence[int]) -> None:
-        """Have a worker look as soon as may be whether Label Studio holds these."""
-        for connection, chunk in self._locked_chunks(ids):
-            connection.execute(
-                update(predictions)
-                .where(predictions.c.id.in_(chunk), predictions.c.status == "ready")
-                .values(check_at=now(), checks=0)
-            )
 
     # Events
 
@@ -574,27 +361,6 @@ class Storage:
         with self._database.reading() as connection:
             rows = connection.execute(select(column, func.count()).group_by(column))
             return {row[0]: row[1] for row in rows}
-
-    def _change(
-        self, prediction_id: int, *conditions: ColumnElement[bool], **values: object
-    ) -> bool:
-        """Change one row where the conditions hold; whether it did."""
-        with self._database.writing() as connection:
-            result = connection.execute(
-                update(predictions)
-                .where(predictions.c.id == prediction_id, *conditions)
-                .values(**values)
-            )
-        return result.rowcount == 1
-
-
-def _storable(reason: str) -> str:
-    """A reason may quote what came from outside, and hold what PostgreSQL does not take."""
-    return reason.replace("\0", " ").encode(errors="replace").decode()[:LONGEST_REASON]
-
-
-def _past(column: Column[datetime | None], moment: datetime) -> ColumnElement[bool]:
-    return or_(column.is_(None), column <= moment)
 
 
 def _touch(connection: Connection, ids: Collection[int], to_deliver: bool) -> None:

@@ -74,7 +74,7 @@ predictions = Table(
     Column("round", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
-    # The delivery: see `storage.Storage`.
+    # The delivery: see `delivery_storage.DeliveryStorage`.
     Column("to_deliver", Boolean, nullable=False),
     Column("deliveries", Integer, nullable=False),
     Column("waiting_until", Time),

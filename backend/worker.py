@@ -4,6 +4,7 @@ Jobs run in the process itself, not in a fork: detector and torch's threads woul
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -44,6 +45,7 @@ IDLE_SECONDS = 60  # how long an idle worker waits before it says that it lives
 
 CARE_SECONDS = 1.0
 SWEEP_SECONDS = 5
+SWEEP_SHARE = 0.05  # of the time, at most
 SWEEP_LOCK = "prelabelling:sweep"
 DELIVERIES_A_ROUND = 20
 CARETAKER_ENDS_WITHIN_SECONDS = 3.0
@@ -223,9 +225,13 @@ class Caretaker:
         """Bring predictions that are due; in turn with other workers, queue what got lost."""
         while self._workshop.courier.bring_due(DELIVERIES_A_ROUND) and not stop.is_set():
             pass
-        turn = self._queue.connection.set(SWEEP_LOCK, self._worker.name, nx=True, ex=SWEEP_SECONDS)
-        if turn:
+        connection = self._queue.connection
+        if connection.set(SWEEP_LOCK, self._worker.name, nx=True, ex=SWEEP_SECONDS):
+            began = time.monotonic()
             self._sweep()
+            # With many waiting it takes a while, and must leave most of the time to detection.
+            pause = (time.monotonic() - began) / SWEEP_SHARE
+            connection.expire(SWEEP_LOCK, math.ceil(max(SWEEP_SECONDS, pause)))
 
     def _sweep(self) -> None:
         # Jobs of dead workers; those that died between taking a job and starting it; dead workers.

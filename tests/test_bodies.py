@@ -55,7 +55,9 @@ def test_every_json_object_is_read(body: dict[str, Any]) -> None:
     assert read(json.dumps(body).encode()) == body
 
 
-@pytest.mark.parametrize("value", [None, True, 1.5, "", "x" * 101, "a\0b", "\ud800", [], {}])
+@pytest.mark.parametrize(
+    "value", [None, True, 1.5, "", "x" * 101, "a\0b", "a\nb", "\ud800", [], {}]
+)
 def test_a_project_that_is_none_is_refused(value: object) -> None:
     with pytest.raises(BadRequest, match="'project'"):
         bodies.project_uid({"project": value})

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from label_studio_fake import CONFIG, UID
 
-from backend import delivery, predictions, storage
+from backend import delivery, delivery_storage, predictions, storage
 from backend.delivery import Courier, LabelStudios, NotDeliverable
 from backend.label_config import keypoint_control
 from backend.label_studio import LabelStudioError
@@ -141,7 +141,7 @@ class Scene:
     def __init__(self, database: Storage) -> None:
         self.storage, self.clock, self.studio = database, Clock(), Studio()
         self.patches = pytest.MonkeyPatch()
-        for module in (delivery, predictions, storage):
+        for module in (delivery, delivery_storage, predictions, storage):
             self.patches.setattr(module, "now", self.clock)
         self.storage.save_connection(
             UID, hostname="http://studio", access_token="t", label_config=CONFIG
@@ -391,6 +391,15 @@ def test_the_same_trouble_is_told_loudly_once(
     assert "Task 1 of project 3.1795347724" in told
 
 
+def test_an_answer_that_nobody_thought_of_is_logged_whole_and_put_off(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scene.studio, "predictions", lambda _: {"detail": "moved"})
+    scene.bring()
+    assert "Traceback" in caplog.text
+    assert scene.row().check_at == scene.clock() + timedelta(seconds=delivery.FIRST_PAUSE_SECONDS)
+
+
 def test_a_configuration_without_keypoints_puts_the_delivery_off(scene: Scene) -> None:
     scene.storage.save_label_config(UID, "<View/>")
     scene.bring()
@@ -417,8 +426,11 @@ def test_the_label_studio_of_the_settings_comes_first() -> None:
     assert studios.of(project("http://theirs", "theirs")) is found
 
 
-def test_our_own_key_never_goes_where_a_caller_says_that_label_studio_is() -> None:
+def test_our_own_key_never_goes_where_a_caller_says_that_label_studio_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     studios = LabelStudios(Settings(label_studio_api_key="key"))
+    assert "LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL" in caplog.text
     found = studios.of(project("http://theirs", "theirs"))
     assert found.authorization() == {"Authorization": "Token theirs"}
     assert studios.of(project("http://theirs", None)).authorization() == {}

@@ -23,6 +23,7 @@ LINES = [
     ["backend.corrections"],
     ["backend.work_queue", "backend.regions", "backend.image_fetch"],
     ["backend.storage", "backend.label_studio", "backend.label_config", "backend.settings"],
+    ["backend.delivery_storage"],
     ["backend.database", "backend.tables", "backend.records"],
     ["model.__main__"],
     ["model.detect", "model.evaluate", "model.train", "model.figures"],

@@ -378,8 +378,13 @@ def test_a_job_that_is_interrupted_goes_back_to_the_front_of_the_queue(scene: Sc
     assert (job.retries_left, job.retry_intervals) == (2, [0, 5, 15])
 
 
-def test_nothing_is_interrupted_between_jobs(scene: Scene) -> None:
+def test_a_worker_that_is_told_to_end_between_jobs_begins_no_other(scene: Scene) -> None:
+    row = scene.ask()
     jobs.interrupt()
+    with pytest.raises(jobs.Interrupted):
+        jobs.predict(row)
+    assert (scene.row(row).status, scene.row(row).attempts) == ("queued", 0)
+    assert scene.fake.requests == []
 
 
 def test_a_failed_job_does_not_stand_in_the_way_of_another_try(scene: Scene) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from backend.delivery_storage import CHUNK, LONGEST_REASON
 from backend.records import Prediction, Wanted
-from backend.storage import CHUNK, LONGEST_REASON, Storage, StorageError, now
+from backend.storage import Storage, StorageError, now
 from backend.tables import metadata, predictions, projects
 from model.keypoint import Box, Detection, Keypoint
 
