@@ -43,7 +43,9 @@ def apply(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
             pooled = functional.adaptive_avg_pool2d(first, size)
             return pooled if keep_sides else pooled.flatten(1)
         case graph.AdaptiveMaxPool(size):
-            return nn.AdaptiveMaxPool2d(size)(first)  # the function takes no None for "as it is"
+            # Its function, unlike its module, is not declared to take None for "as it is".
+            largest: Tensor = nn.AdaptiveMaxPool2d(size)(first)
+            return largest
         case graph.Concatenation():
             return torch.cat(list(inputs), dim=1)
         case graph.Sum():

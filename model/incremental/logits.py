@@ -56,7 +56,7 @@ class IncrementalLogits:
             outputs = clean_outputs(steps, sample)
             expect_same(outputs[-1], network(sample))
             self._steps, self._shapes = steps, [output.shape[1:] for output in outputs]
-            self._plan = self._make_plan()
+            self.plan = self._make_plan()
 
     def _make_plan(self) -> Plan:
         return make_plan(
@@ -84,19 +84,19 @@ class IncrementalLogits:
         """
         while True:
             try:
-                outputs = clean_outputs(self._plan.steps, image[None])
-                clean = CleanImage(self._plan, outputs)
+                outputs = clean_outputs(self.plan.steps, image[None])
+                clean = CleanImage(self.plan, outputs)
                 hidden = [self._hide(clean, outputs, fill - image) for fill in fills]
                 return outputs[-1][0], torch.stack(hidden)
             except torch.OutOfMemoryError:
                 if self._batch == 1:
                     raise
             self._batch //= 2
-            self._plan = self._make_plan()
+            self.plan = self._make_plan()
 
     def _hide(self, clean: CleanImage, outputs: Sequence[Tensor], hidden: Tensor) -> Tensor:
         """Logits (rows, columns, classes) with each patch of the image changed by `hidden`."""
-        plan = self._plan
+        plan = self.plan
         shape = (len(self.tops), len(self.lefts))
         gathered = {
             number: hidden.new_empty(*shape, plan.shapes[number].numel()) for number in plan.entries
