@@ -40,6 +40,8 @@ POLL_SECONDS = 0.05
 POLL_SHARE = 0.1
 # From the end of waiting until the reply is recorded.
 LEASE_MARGIN = timedelta(seconds=5)
+# Label Studio hangs up after 100 s; what a reply has no time for, workers queue and bring.
+LONGEST_ANSWER_SECONDS = 80.0
 LARGEST_ID = 2**63 - 1
 
 # An answer for one task: a prediction, or [] for "not yet".
@@ -76,23 +78,26 @@ class Predictions:
             if len(tasks) == 1
             else self._settings.predict_wait_batch
         )
-        wanted = self._hold_back(project, [wanted_of(task, control) for task in tasks])
+        latest = time.monotonic() + LONGEST_ANSWER_SECONDS
+        wanted = self._hold_back(project, [wanted_of(task, control) for task in tasks], latest)
         rows = self._request(project, [one for one in wanted if one], to_deliver=True)
         with self._deadline(seconds) as deadline, self._waited_for(rows, deadline):
-            self._wait(rows, deadline)
-            replies = iter(self._replies(project, control, rows, deadline))
+            self._wait(rows, deadline, latest)
+            replies = iter(self._replies(project, control, rows, deadline, latest))
         return [next(replies) if one else [] for one in wanted]
 
-    def _hold_back(self, project: Project, wanted: Sequence[Wanted | None]) -> list[Wanted | None]:
+    def _hold_back(
+        self, project: Project, wanted: Sequence[Wanted | None], latest: float
+    ) -> list[Wanted | None]:
         """None in the place of tasks whose predictions are made but not shown."""
         share = self._settings.holdout_share
         held = [one for one in wanted if one and is_held_back(share, project.uid, one.task_id)]
         if not held:
             return list(wanted)
-        task_ids = [one.task_id for one in held]
-        VerdictStorage(self._storage.database).withhold(project.uid, task_ids, now())
-        self._enqueue(self._request(project, held, to_deliver=False))
-        return [None if one in held else one for one in wanted]
+        task_ids = {one.task_id for one in held}
+        VerdictStorage(self._storage.database).withhold(project.uid, sorted(task_ids), now())
+        self._enqueue(self._request(project, held, to_deliver=False), latest)
+        return [None if one and one.task_id in task_ids else one for one in wanted]
 
     def answer_interactive(
         self,
@@ -114,8 +119,9 @@ class Predictions:
         ready = []
         if wanted is not None:
             rows = self._request(project, [wanted], to_deliver=False)
+            latest = time.monotonic() + LONGEST_ANSWER_SECONDS
             with self._deadline(self._settings.predict_wait_one) as deadline:
-                self._wait(rows, deadline)
+                self._wait(rows, deadline, latest)
             found = self._storage.predictions([row.id for row in rows])
             ready = [row for row in found if row.status == "ready"]
         if not ready:
@@ -162,9 +168,9 @@ class Predictions:
         finally:
             self._storage.stop_waiting(ids, until)
 
-    def _wait(self, rows: Sequence[Prediction], deadline: float) -> None:
+    def _wait(self, rows: Sequence[Prediction], deadline: float, latest: float) -> None:
         """Queue what is not ready and wait for it, until the deadline at most."""
-        waiting = self._enqueue(rows)
+        waiting = self._enqueue(rows, latest)
         while waiting and time.monotonic() < deadline:
             began = time.monotonic()
             waiting -= self._storage.finished(sorted(waiting))
@@ -172,11 +178,13 @@ class Predictions:
             if waiting:
                 time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
-    def _enqueue(self, rows: Sequence[Prediction]) -> set[int]:
+    def _enqueue(self, rows: Sequence[Prediction], latest: float) -> set[int]:
         """Queue what is not ready; which rows that are."""
         rounds = {row.id: row.round for row in rows if row.status == "queued"}
         try:
             for prediction_id, round_ in rounds.items():
+                if time.monotonic() > latest:
+                    break
                 enqueue(self._queue, self._settings, prediction_id, round_)
         except RedisError as error:
             log.error("Redis cannot be reached; workers queue the tasks when it can: %s", error)
@@ -188,14 +196,16 @@ class Predictions:
         control: KeypointControl,
         rows: Sequence[Prediction],
         deadline: float,
+        latest: float,
     ) -> list[Answer]:
         """An answer for each row; the same row twice is answered once."""
         desk = _Desk(self._settings, self._storage, self._studios, project, control, deadline)
         current = {row.id: row for row in self._storage.predictions([row.id for row in rows])}
         answers: list[Answer] = []
         for row in rows:
-            ready = current.pop(row.id, None)
-            answers.append(desk.reply(ready) if ready and ready.status == "ready" else [])
+            found = current.pop(row.id, None)
+            ready = found if found and found.status == "ready" else None
+            answers.append(desk.reply(ready) if ready and time.monotonic() < latest else [])
         self._storage.check_now(desk.unchecked)
         return answers
 

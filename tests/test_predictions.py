@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
 from redis import Redis
@@ -168,6 +168,17 @@ def test_threads_that_may_not_wait_answer_at_once(storage: Storage, queue: Queue
         assert not waiting.done()
         scene.finish(1)
         assert waiting.result(30)[0]["result"]
+
+
+def test_what_a_reply_has_no_time_for_is_left_to_the_workers(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.answer(task(1), task(2))
+    scene.finish(1)
+    monkeypatch.setattr("backend.predictions.LONGEST_ANSWER_SECONDS", -1.0)
+    assert scene.answer(task(1), task(2), task(3)) == [[], [], []]
+    assert scene.storage.due(10) == [scene.row(1).id]
+    assert scene.row(3).status == "queued"
 
 
 def test_without_redis_the_answer_is_not_yet_and_nothing_is_lost(
@@ -392,6 +403,7 @@ tasks = st.dictionaries(
 )
 
 
+@settings(max_examples=50)
 @given(tasks | json_values)
 def test_whatever_a_task_is_nothing_breaks(anything: object) -> None:
     found = wanted_of(anything, CONTROL)
