@@ -41,7 +41,7 @@ POLL_SHARE = 0.1
 # From the end of waiting until the reply is recorded.
 LEASE_MARGIN = timedelta(seconds=5)
 # Label Studio hangs up after 100 s; what a reply has no time for, workers queue and bring.
-LONGEST_ANSWER_SECONDS = 80.0
+LONGEST_ANSWER_SECONDS = 95.0
 LARGEST_ID = 2**63 - 1
 
 # An answer for one task: a prediction, or [] for "not yet".
