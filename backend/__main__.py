@@ -41,7 +41,10 @@ def parser() -> argparse.ArgumentParser:
 
     add("serve", _serve)
     add("web", _web)
-    add("worker", _worker)
+    worker = add("worker", _worker)
+    worker.add_argument(
+        "--check", action="store_true", help="only say whether one lives on this machine"
+    )
     demo = add("demo", _demo)
     demo.add_argument("--images", type=Path, metavar="DIR", help="your own; else drawn vehicles")
     demo.add_argument(
@@ -95,8 +98,12 @@ def _web(settings: Settings, _: argparse.Namespace) -> int:
     return run(settings)
 
 
-def _worker(settings: Settings, _: argparse.Namespace) -> int:
+def _worker(settings: Settings, arguments: argparse.Namespace) -> int:
     """one worker alone; it needs REDIS_URL"""
+    if arguments.check:
+        from backend.worker_health import run
+
+        return run(settings)
     from backend.web import DatabaseUnusable
     from backend.worker import run_worker
 

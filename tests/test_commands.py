@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rq import Queue, Worker
 
 from backend.__main__ import main
+from backend.work_queue import NAME
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,3 +60,14 @@ def test_a_process_alone_says_that_it_needs_the_address_of_a_redis(command, tmp_
     assert result.returncode == os.EX_CONFIG
     assert "REDIS_URL" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_machine_with_a_living_worker_is_told_from_one_without(redis_connection, redis_url):
+    assert backend("worker", "--check", REDIS_URL=redis_url).returncode == 1
+    worker = Worker([Queue(NAME, connection=redis_connection)], connection=redis_connection)
+    worker.register_birth()
+
+    result = backend("worker", "--check", REDIS_URL=redis_url)
+
+    assert result.returncode == 0
+    assert worker.name in result.stdout
