@@ -205,6 +205,14 @@ def test_random_networks_give_the_logits_of_the_dense_loop(data: st.DataObject):
         assert_exact(network, height, width, window, stride)
 
 
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_the_padding_of_maximum_pooling_is_lower_than_any_value(ceil_mode: bool):
+    lower = nn.Conv2d(3, 4, 3)
+    nn.init.constant_(lower.bias, -50)
+    pool = nn.MaxPool2d(3, 2, padding=1, ceil_mode=ceil_mode)
+    assert_exact(nn.Sequential(lower, pool, nn.Flatten()), 20, 21, window=4, stride=2)
+
+
 @pytest.mark.parametrize("block", fast_convolution.POINTS)
 @pytest.mark.parametrize("height, width", [(1, 1), (5, 9), (6, 4), (12, 7)])
 def test_the_fast_convolution_is_a_convolution(block: int, height: int, width: int):
