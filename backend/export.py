@@ -79,7 +79,8 @@ FIGURES: dict[str, type] = {
     "n": int,
 }
 
-Table = Iterator[list[dict[str, Any]]]
+# Rows in the order of the columns, some at a time.
+Table = Iterator[Sequence[Sequence[Any]]]
 
 
 def export(
@@ -118,14 +119,14 @@ def _of_statistics(format_: str, statistics: Mapping[str, Any]) -> Export:
     if format_ == "json":
         text = json.dumps(statistics, ensure_ascii=False, indent=1)
         return Export("statistics.json", "application/json", iter([text.encode()]))
-    return _of_table("statistics", format_, FIGURES, iter([list(figure_rows(statistics))]))
+    return _of_table("statistics", format_, FIGURES, iter([_in_order(figure_rows(statistics))]))
 
 
 def _of_table(name: str, format_: str, columns: Mapping[str, type], table: Table) -> Export:
     if format_ == "csv":
         return Export(f"{name}.csv", "text/csv; charset=utf-8", as_csv(columns, table))
     if format_ == "json":
-        return Export(f"{name}.json", "application/json", as_json(table))
+        return Export(f"{name}.json", "application/json", as_json(columns, table))
     kind = "application/vnd.apache.parquet"
     return Export(f"{name}.parquet", kind, as_parquet(columns, table))
 
@@ -135,12 +136,17 @@ def _of_table(name: str, format_: str, columns: Mapping[str, type], table: Table
 
 def verdict_rows(log: VerdictStorage, filters: Filters) -> Table:
     """Every verdict that counts, `COLUMNS` each, some at a time."""
+    times = [list(COLUMNS).index(name) for name in ("made_at", "updated_at")]
     for rows in log.log(filters):
-        found = [{name: row._mapping[name] for name in COLUMNS} for row in rows]
-        for each in found:
-            for name in ("made_at", "updated_at"):
-                each[name] = each[name].isoformat()
+        found = [list(row) for row in rows]
+        for row in found:
+            for place in times:
+                row[place] = row[place].isoformat()
         yield found
+
+
+def _in_order(rows: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
+    return [[row[name] for name in FIGURES] for row in rows]
 
 
 def figure_rows(statistics: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -183,7 +189,7 @@ def as_csv(columns: Mapping[str, type], table: Table) -> Iterator[bytes]:
     """
     yield b"\xef\xbb\xbf" + _csv([list(columns)])
     for rows in table:
-        yield _csv([[_cell(row[name]) for name in columns] for row in rows])
+        yield _csv([[_cell(value) for value in row] for row in rows])
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
@@ -200,19 +206,20 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def as_json(table: Table) -> Iterator[bytes]:
+def as_json(columns: Mapping[str, type], table: Table) -> Iterator[bytes]:
     """One array of objects, an object a line."""
     start = b"["
     for rows in table:
         if rows:
-            lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+            objects = (dict(zip(columns, row, strict=True)) for row in rows)
+            lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in objects)
             yield start + b"\n" + lines.encode()
             start = b","
     yield b"[]\n" if start == b"[" else b"\n]\n"
 
 
 def as_parquet(columns: Mapping[str, type], table: Table) -> Iterator[bytes]:
-    """Apache Parquet, a row group for each portion of the table."""
+    """Apache Parquet, in row groups."""
     import pyarrow
     from pyarrow import parquet
 
@@ -224,10 +231,24 @@ def as_parquet(columns: Mapping[str, type], table: Table) -> Iterator[bytes]:
     }
     schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns.items()])
     sink = _Sink()
+
+    def packed(rows: Sequence[Sequence[Any]]) -> Any:
+        values = zip(*rows, strict=True) if rows else [() for _ in columns]
+        return pyarrow.record_batch(
+            [pyarrow.array(each, field.type) for each, field in zip(values, schema, strict=True)],
+            schema,
+        )
+
     with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
+        waiting: list[Any] = []
         for rows in table:
-            writer.write_table(pyarrow.Table.from_pylist(rows, schema), row_group_size=ROW_GROUP)
-            yield sink.take()
+            waiting.append(packed(rows))
+            if sum(len(each) for each in waiting) >= ROW_GROUP:
+                writer.write_table(pyarrow.Table.from_batches(waiting, schema))
+                waiting = []
+                yield sink.take()
+        if waiting:
+            writer.write_table(pyarrow.Table.from_batches(waiting, schema))
     yield sink.take()
 
 

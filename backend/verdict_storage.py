@@ -53,7 +53,7 @@ ACTIONS = (
 )
 # Rows that are in memory at a time.
 CHUNK = 500
-STREAM = 20_000
+STREAM = 1000
 
 _OWN = ("verdicts", "unused")  # of a State, but kept in tables of their own
 _STATE_COLUMNS = [field.name for field in fields(State) if field.name not in _OWN]
@@ -304,7 +304,7 @@ class VerdictStorage:
             rows = connection.execute(select(states).where(states.c.id.in_(state_ids)))
             return {row.id: row for row in rows}
 
-    def final_of_predictions(self, prediction_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+    def final_of_predictions(self, prediction_ids: Sequence[int]) -> dict[int, list[Any]]:
         """Prediction → the points that the first of its annotators left."""
         current = _current(Filters(), ("judged",))
         first = (
@@ -318,7 +318,7 @@ class VerdictStorage:
             .where(states.c.id.in_(first), verdicts.c.final_x.is_not(None))
             .order_by(verdicts.c.id)
         )
-        found: dict[int, list[Row[Any]]] = {}
+        found: dict[int, list[Any]] = {}
         with self._database.reading() as connection:
             for row in connection.execute(asked):
                 found.setdefault(row.prediction_id, []).append(row)
