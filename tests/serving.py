@@ -18,6 +18,9 @@ from backend.processes import end, spawn
 
 ROOT = Path(__file__).parent.parent
 
+# In the environment that `make e2e` makes, or in another one.
+LABEL_STUDIO = Path(os.environ.get("LS_VENV", ROOT / ".venv-label-studio")) / "bin" / "label-studio"
+
 # What a person may have set, and a test must not see.
 PLAIN_ENVIRONMENT = {
     name: value

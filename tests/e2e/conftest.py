@@ -1,19 +1,15 @@
 """A real Label Studio, the backend as `serve` starts it, and a browser, for the whole session."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
-from serving import Serving, eventually, serving
+from serving import LABEL_STUDIO, Serving, eventually, serving
 
 from backend.local_label_studio import LocalLabelStudio, free_port, running
 from model.networks import SMALL, Classifier, build_network, save_classifier
-
-ROOT = Path(__file__).parent.parent.parent
-LABEL_STUDIO_ENVIRONMENT = Path(os.environ.get("LS_VENV", ROOT / ".venv-label-studio"))
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -29,9 +25,8 @@ CHROMIUM_FLAGS = [
 @pytest.fixture(scope="session")
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalLabelStudio]:
     """A Label Studio without any project."""
-    program = LABEL_STUDIO_ENVIRONMENT / "bin" / "label-studio"
     folder = tmp_path_factory.mktemp("label-studio")
-    with running(program, folder, port=free_port(), token="e2e" + 37 * "0") as studio:
+    with running(LABEL_STUDIO, folder, port=free_port(), token="e2e" + 37 * "0") as studio:
         studio.wait_until_ready()
         yield studio
 
