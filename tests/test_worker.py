@@ -1,6 +1,5 @@
 """Real worker processes, with clocks that run faster than in earnest."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from backend.predictions import Predictions
 from backend.settings import Settings
 from backend.storage import Storage
 from backend.work_queue import job_id, make_queue
+from backend.worker import WorkerRefused, run_worker
 from model.networks import SMALL, Classifier, build_network, save_classifier
 
 CONTROL = keypoint_control(CONFIG)
@@ -242,29 +242,23 @@ def test_whatever_is_stopped_and_started_each_task_gets_one_prediction(
         assert workers[1].poll() is None, "it outlives its Redis"
 
 
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({}, "REDIS_URL"),
-        ({"REDIS_URL": "redis://127.0.0.1:1/0", "MODEL_WEIGHTS": "rubbish.pth"}, "rubbish.pth"),
-    ],
-    ids=["no Redis", "no weights"],
-)
-def test_a_worker_that_cannot_work_says_why_in_one_line(
-    tmp_path: Path, variables: dict[str, str], said: str
-) -> None:
-    if "MODEL_WEIGHTS" in variables:
-        rubbish = tmp_path / variables["MODEL_WEIGHTS"]
-        rubbish.write_bytes(b"no weights at all")
-        variables = variables | {"MODEL_WEIGHTS": str(rubbish)}
-    ended = subprocess.run(
-        [sys.executable, "-m", "backend", "worker"],
-        env=PLAIN_ENVIRONMENT | {"DATA_DIR": str(tmp_path / "data")} | variables,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
+def test_a_worker_without_redis_says_what_to_set() -> None:
+    with pytest.raises(WorkerRefused, match="REDIS_URL"):
+        run_worker(Settings())
+
+
+def test_a_worker_without_its_model_says_why_in_one_line(tmp_path: Path) -> None:
+    rubbish = tmp_path / "rubbish.pth"
+    rubbish.write_bytes(b"no weights at all")
+    settings = Settings(
+        redis_url="redis://127.0.0.1:1/0",
+        data_dir=tmp_path,
+        model_weights=str(rubbish),
+        model_arch=SMALL,
     )
-    assert ended.returncode == os.EX_CONFIG
-    [line] = ended.stderr.strip().splitlines()
-    assert said in line
+    threads = torch.get_num_threads()
+    with pytest.raises(WorkerRefused) as caught:
+        run_worker(settings)
+    torch.set_num_threads(threads)
+    assert "rubbish.pth" in str(caught.value)
+    assert "\n" not in str(caught.value)
