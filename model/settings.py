@@ -117,7 +117,8 @@ class DetectorSettings:
 
 POSTER = DetectorSettings(max_keypoints=None)
 
-# Chosen on drawings and training images; what it reaches, and what did not help, stands in docs/evaluation.md.
+# Chosen on drawings and training images; what it reaches, and what did not help, stands in
+# docs/evaluation.md.
 DEFAULT = DetectorSettings(
     coarse="activation",
     fine="corners",
