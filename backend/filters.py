@@ -57,8 +57,7 @@ def _annotator(value: str | None) -> int | None:
         return None
     if not _is_number(value.strip()) or int(value) > LARGEST_ID:
         raise FilterError(
-            f"expected annotator to be a user's number in Label Studio, such as 1, "
-            f"got {value!a}"
+            f"expected annotator to be a user's number in Label Studio, such as 1, got {value!a}"
         )
     return int(value)
 
