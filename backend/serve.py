@@ -123,10 +123,11 @@ def _start_web(
 def _start_workers(
     supervisor: Supervisor, settings: Settings, environment: Mapping[str, str]
 ) -> None:
-    """A worker may be deep in a calculation, deaf to anything milder, when we are killed."""
-    command = [sys.executable, "-m", "backend", "worker"]
+    # Label Studio gives the web process a second to answer, however busy the workers are.
+    command = ["nice", "-n", "5", sys.executable, "-m", "backend", "worker"]
 
     def launch() -> Popen[bytes]:
+        # It may be deep in a calculation, deaf to anything milder, when we are killed.
         return spawn(command, env=environment, when_parent_dies=signal.SIGKILL)
 
     for number in range(1, settings.detection_workers + 1):
@@ -172,7 +173,11 @@ def _next_steps(settings: Settings, address: str, health: Mapping[str, Any]) -> 
         "Connect it in Label Studio: project, Settings, Model, Connect Model, with this address.",
     ]
     if settings.basic_auth_user:
-        lines.append("Choose basic authentication there, with BASIC_AUTH_USER and its password.")
+        lines.append(
+            "Write user and password into the address, as in "
+            f"http://{settings.basic_auth_user}:PASSWORD@...: Label Studio sends events without "
+            "the basic authentication of its form."
+        )
     lines.append(
         "Label Studio 1.23 refuses backends on private addresses unless it is started with "
         "ML_BLOCK_LOCAL_IP=false SSRF_PROTECTION_ENABLED=false."
