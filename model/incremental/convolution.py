@@ -1,6 +1,7 @@
 """Convolution of changed windows: zeros surround them, and only some outputs are wanted."""
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor
@@ -59,6 +60,12 @@ class WindowConvolution:
             found = self._plain(windows, (sides[0][0], sides[1][0]))
             skipped = [skip for _, skip in sides]
         return found.narrow(1, skipped[0], outputs[0].size).narrow(2, skipped[1], outputs[1].size)
+
+    def multiplications(self, height: int, width: int) -> float:
+        """For one window of a size, about."""
+        if self.fast is not None:
+            return self.fast.multiplications(height, width)
+        return height * width * self.weight.numel() / prod(self.convolution.stride)
 
     def _plain(self, windows: Tensor, padding: tuple[int, int]) -> Tensor:
         convolution = self.convolution

@@ -67,13 +67,20 @@ def blocks_in(height: int, width: int, block: int) -> int:
     return math.ceil(height / block) * math.ceil(width / block)
 
 
-def work(block: int, channels: int, outputs: int, height: int, width: int) -> float:
-    """Multiplications for one window, with the time that the transforms take counted in."""
+def multiplications(block: int, channels: int, outputs: int, height: int, width: int) -> int:
+    """Multiplications for one window, those of the transforms among them."""
     points = (block + KERNEL - 1) ** 2
     products = points * channels * outputs
     transformed = points * (block**2 * channels + points * outputs)
+    return blocks_in(height, width, block) * (products + transformed)
+
+
+def work(block: int, channels: int, outputs: int, height: int, width: int) -> float:
+    """Multiplications for one window, with the time to move numbers about counted in."""
+    points = (block + KERNEL - 1) ** 2
     moved = channels * (2 * block**2 + points) + outputs * 4 * points
-    return blocks_in(height, width, block) * (products + transformed + MOVE * moved)
+    multiplied = multiplications(block, channels, outputs, height, width)
+    return multiplied + MOVE * blocks_in(height, width, block) * moved
 
 
 class FastConvolution:
@@ -129,6 +136,11 @@ class FastConvolution:
         joined = scratch.take(count, *sides, outputs)
         overlap_blocks(results.view(side, side, count, down, across, outputs), joined)
         return joined
+
+    def multiplications(self, height: int, width: int) -> int:
+        """For one window of a size."""
+        _, channels, outputs = self.weight.shape
+        return multiplications(self.block, channels, outputs, height, width)
 
     def _multiply(self, values: Tensor, scratch: Scratch) -> Tensor:
         """(points, blocks, channels) to (points, blocks, outputs)."""

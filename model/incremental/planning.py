@@ -68,6 +68,20 @@ class Plan:
             if number >= self.sided and any(source < self.sided for source in step.inputs)
         ]
 
+    def multiplications(self) -> float:
+        """Of all patches, in convolutions (their transforms among them) and linear layers."""
+        patches = sum(prod(group.counts) for group in self.groups)
+        total = 0.0
+        for number, step in enumerate(self.steps):
+            if isinstance(step.operation, graph.Linear):
+                total += patches * step.operation.weight.numel()
+            if number in self.convolutions:
+                for group in self.groups:
+                    rows, columns = self.passage(number, group)[0]
+                    one = self.convolutions[number].multiplications(rows.size, columns.size)
+                    total += prod(group.counts) * one
+        return total
+
     def kernels(self, step: int) -> tuple[Kernel, Kernel]:
         """Of a step, along the height and along the width."""
         return self.sides[0].kernels[step], self.sides[1].kernels[step]
