@@ -72,7 +72,10 @@ def _trained_on_drawings(weights: Path) -> Path:
         finally:
             end(training, grace=2)
         if status != 0:
-            raise RuntimeError("expected the training to succeed; its reason is above")
+            raise RuntimeError(
+                f"expected the training to succeed, but it ended with status {status}; "
+                "the next start goes on where it ended"
+            )
     return weights
 
 
