@@ -128,12 +128,13 @@ def find_or_create(label_studio: LocalLabelStudio, title: str, config: str) -> D
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Every image in a folder and below, in order.
+    """Every image in a folder and below, in the order of their names, wherever they are.
 
     Raises:
         RuntimeError: there is none.
     """
-    images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = sorted(found, key=lambda path: (path.name, path))
     if not images:
         kinds = ", ".join(sorted(IMAGE_SUFFIXES))
         raise RuntimeError(f"expected images ({kinds}) in {folder}, found none")

@@ -48,7 +48,7 @@ def test_images_are_found_below_a_folder_and_other_files_are_not(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = [str(path.relative_to(tmp_path)) for path in find_images(tmp_path)]
-    assert found == ["b.PNG", "deep/a.jpg", "deep/er/c.webp"]
+    assert found == ["deep/a.jpg", "b.PNG", "deep/er/c.webp"]
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
