@@ -100,7 +100,8 @@ def test_a_suggestion_is_drawn_moved_and_submitted_and_its_event_stored(
     assert annotation["parent_prediction"] is not None
 
     assert eventually(lambda: events(backend, "ANNOTATION_CREATED"))
-    [event] = events(backend, "ANNOTATION_CREATED")
+    created = events(backend, "ANNOTATION_CREATED")  # of every test with this backend
+    [event] = [each for each in created if each["annotation"]["id"] == annotation["id"]]
     assert event["annotation"]["id"] == annotation["id"]
     assert {region["id"] for region in event["annotation"]["result"]} == submitted.keys()
     assert "token" not in event["project"]
