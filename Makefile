@@ -5,13 +5,14 @@
 #   make test     unit and integration tests
 #   make e2e      tests with a real Label Studio and a real browser
 #   make check    format, lint, types
+#   make bench    speed and exactness of the occlusion map; half an hour, on an idle machine
 #   make clean    forget the environments and caches; data/ and demo-data/ stay
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve test e2e check clean redis browser test-services
+.PHONY: help demo serve test e2e check bench clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them there is a wheel that carries a Redis server.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -22,9 +23,10 @@ PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 pyth
 hash = $(shell cat $(1) | git hash-object --stdin | cut -c1-12)
 RUNTIME := .venv/ready-to-run-$(call hash,requirements.txt)
 DEVELOPMENT := .venv/ready-to-test-$(call hash,requirements.txt requirements-dev.txt)
+BENCHMARK := .venv/ready-to-measure-$(call hash,requirements.txt requirements-dev.txt requirements-bench.txt)
 LABEL_STUDIO := .venv-label-studio/ready-to-run-$(call hash,requirements-label-studio.txt)
 
-# Arguments for pytest, as in: make test ARGS="-k regions -x"
+# Arguments for pytest or the benchmark, as in: make test ARGS="-k regions -x"
 ARGS ?=
 
 help:
@@ -46,6 +48,9 @@ check: $(DEVELOPMENT)
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
+
+bench: $(BENCHMARK)
+	@.venv/bin/python -m model benchmark --report docs/performance.md $(ARGS)
 
 clean:
 	rm -rf .venv .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -88,6 +93,11 @@ $(DEVELOPMENT):
 	$(call environment,.venv)
 	$(call install,.venv,requirements-dev.txt,once; some minutes)
 	@touch $@ $(RUNTIME)
+
+$(BENCHMARK):
+	$(call environment,.venv)
+	$(call install,.venv,requirements-bench.txt,once; some minutes)
+	@touch $@ $(DEVELOPMENT) $(RUNTIME)
 
 $(LABEL_STUDIO):
 	$(call environment,.venv-label-studio)
