@@ -41,14 +41,24 @@ class LabelledImages:
 DRAWN_SIZES = ((192, 144), (192, 112), (192, 80), (160, 160))
 
 
+# Series from here on serve training alone, so that drawings of any other are unseen.
+FIRST_SERIES = 1_000_000
+
+
 def drawn(count: int, *, seed: int = 0) -> LabelledImages:
-    """The first `count` drawings of the series `seed`, in several shapes, made when asked for."""
+    """The first `count` drawings of a series of their own, in several shapes.
+
+    Args:
+        count: the classes take turns; each is drawn when it is asked for.
+        seed: another one, other drawings.
+    """
+    series = FIRST_SERIES + seed
 
     def load(index: int) -> NDArray[np.uint8]:
         size = DRAWN_SIZES[index // len(CLASSES) % len(DRAWN_SIZES)]
-        return draw(index, size, seed=seed).image
+        return draw(index, size, seed=series).image
 
-    names = tuple(f"drawing {index} of series {seed}" for index in range(count))
+    names = tuple(f"drawing {index} of series {series}" for index in range(count))
     return LabelledImages(names, tuple(class_of(index) for index in range(count)), load)
 
 

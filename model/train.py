@@ -9,9 +9,9 @@ from model import labelled_images
 from model.labelled_images import LabelledImages
 from model.networks import SMALL, save_classifier
 from model.settings import TORCHVISION_WEIGHTS
-from model.training import FROM_NOTHING, Trained, TrainingSettings, train
+from model.training import FROM_NOTHING, ON_DRAWINGS, Trained, TrainingSettings, train
 
-DRAWINGS = 1800
+DRAWINGS = 2000
 FROM_SCRATCH = "nothing"
 
 
@@ -89,11 +89,12 @@ def run(arguments: argparse.Namespace) -> int:
         images,
         arch=arguments.arch,
         init=init,
-        settings=_settings(arguments, TrainingSettings() if init else FROM_NOTHING),
+        settings=_settings(arguments, init),
         checkpoint=checkpoint,
         progress=True,
     )
     save_classifier(trained.classifier, out)
+    checkpoint.unlink()
     _report(trained, out)
     return 0
 
@@ -119,7 +120,11 @@ def _init(arguments: argparse.Namespace) -> str | None:
     return init
 
 
-def _settings(arguments: argparse.Namespace, otherwise: TrainingSettings) -> TrainingSettings:
+def _settings(arguments: argparse.Namespace, init: str | None) -> TrainingSettings:
+    """What was given, and for the rest what suits the images and the start."""
+    otherwise = TrainingSettings()
+    if init is None:
+        otherwise = FROM_NOTHING if arguments.drawings is None else ON_DRAWINGS
     names = ("epochs", "batch", "rate", "patience", "validation_share", "flip", "seed")
     given = {name: getattr(arguments, name) for name in names}
     return replace(otherwise, **{name: value for name, value in given.items() if value is not None})

@@ -1,6 +1,5 @@
 """What training is given: every usable image once, and no label that cannot be trusted."""
 
-
 import numpy as np
 import pytest
 import torch
