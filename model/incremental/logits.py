@@ -55,6 +55,7 @@ class IncrementalLogits:
             ).to(weight.device)
             outputs = clean_outputs(steps, sample)
             expect_same(outputs[-1], network(sample))
+            expect_finite(outputs)
             self._steps, self._shapes = steps, [output.shape[1:] for output in outputs]
             self.plan = self._make_plan()
 
@@ -122,3 +123,12 @@ def expect_same(traced: Tensor, real: Tensor) -> None:
         raise Unsupported(f"it gives {tuple(real.shape)}, where logits (1, classes) were expected")
     if not (traced - real).abs().max() <= SAME * real.abs().max():
         raise Unsupported("it gives other logits than its layers one by one")
+
+
+def expect_finite(outputs: Sequence[Tensor]) -> None:
+    """Raise Unsupported where differences of values would be undefined.
+
+    Maximum pooling that looks at nothing but padding gives -∞, which a later layer may hide.
+    """
+    if not all(output.isfinite().all() for output in outputs):
+        raise Unsupported("its layers give values that are not finite")

@@ -139,10 +139,16 @@ class Side:
 
     @cached_property
     def whole(self) -> list[bool]:
-        """Steps whose output is carried as a whole: patches change all of it, wherever they lie."""
+        """Steps whose output is carried as a whole: patches change all of it, wherever they lie.
+
+        The image is not: a patch hides what it covers and nothing else, however large it is.
+        """
         reaches = [self._reaches(position, self._never) for position in self.positions]
         whole: list[bool] = []
         for number, step in enumerate(self.steps):
+            if not step.inputs:
+                whole.append(False)
+                continue
             length = self.lengths[number]
             changed = sum(
                 min(high, length) - max(low, 0)
