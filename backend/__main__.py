@@ -45,6 +45,10 @@ def parser() -> argparse.ArgumentParser:
     worker.add_argument(
         "--check", action="store_true", help="only say whether one lives on this machine"
     )
+    trainer = add("trainer", _trainer)
+    trainer.add_argument(
+        "--check", action="store_true", help="only say whether one lives on this machine"
+    )
     demo = add("demo", _demo)
     demo.add_argument("--images", type=Path, metavar="DIR", help="your own; else drawn vehicles")
     demo.add_argument(
@@ -62,6 +66,34 @@ def parser() -> argparse.ArgumentParser:
     prelabel.add_argument(
         "--project", type=int, required=True, metavar="ID", help="its number in Label Studio"
     )
+    train = add("train", _train)
+    train.add_argument(
+        "--project", type=int, required=True, metavar="ID", help="its number in Label Studio"
+    )
+    train.add_argument(
+        "--control",
+        metavar="NAME",
+        help="the Choices that name the classes; default: the first with enough annotations",
+    )
+    train.add_argument("--arch", help="default: that of the model that answers now")
+    train.add_argument(
+        "--init",
+        metavar="WEIGHTS",
+        help="start from IMAGENET1K_V1, a weights file, or nothing; default: the model that "
+        "answers now",
+    )
+    train.add_argument("--epochs", type=int, help="passes over the images, at most")
+    train.add_argument("--seed", type=int, default=0, help="default %(default)s")
+    train.add_argument(
+        "--flip",
+        action=argparse.BooleanOptionalAction,
+        help="mirrored images keep their class; default: unless one is called left or right",
+    )
+    models = add("models", _models)
+    actions = models.add_subparsers(metavar="ACTION", dest="action")
+    use = actions.add_parser("use", help="let another model answer")
+    use.add_argument("version", metavar="VERSION")
+    actions.add_parser("back", help="let the model answer that did before")
     sync = add("sync", _sync)
     sync.add_argument("--project", metavar="ID", help="one alone, by its number in Label Studio")
     report = add("report", _report)
@@ -113,6 +145,38 @@ def _worker(settings: Settings, arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return os.EX_UNAVAILABLE  # unlike a refusal: it may be there when a worker starts again
     return 0
+
+
+def _trainer(settings: Settings, arguments: argparse.Namespace) -> int:
+    """one worker for trainings alone; it needs REDIS_URL"""
+    if arguments.check:
+        from backend.training_queue import NAME
+        from backend.worker_health import run
+
+        return run(settings, NAME)
+    from backend.trainer import run_trainer
+    from backend.web import DatabaseUnusable
+
+    try:
+        run_trainer(settings)
+    except DatabaseUnusable as error:
+        print(error, file=sys.stderr)
+        return os.EX_UNAVAILABLE  # as of a worker
+    return 0
+
+
+def _train(settings: Settings, arguments: argparse.Namespace) -> int:
+    """train on the choices of a project's submitted annotations, and wait for it"""
+    from backend.training_command import run
+
+    return run(settings, arguments)
+
+
+def _models(settings: Settings, arguments: argparse.Namespace) -> int:
+    """list trained models; let one of them answer, or the one before"""
+    from backend.models_command import run
+
+    return run(settings, arguments)
 
 
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -15,10 +15,13 @@ from werkzeug.sansio.response import Response as BaseResponse
 from backend import agreement_routes
 from backend.logs import set_up_logging
 from backend.metrics import BackendMetrics
+from backend.model_registry import ModelRegistry
 from backend.predictions import Predictions
 from backend.routes import BACKEND, Backend, bp
 from backend.settings import Settings, SettingsError, load_settings
 from backend.storage import Storage, StorageError
+from backend.training_queue import make_training_queue
+from backend.training_requests import TrainingRequests
 from backend.work_queue import make_queue
 
 log = logging.getLogger(__name__)
@@ -38,12 +41,13 @@ def create_app(settings: Settings, storage: Storage, queue: Queue) -> Flask:
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    version = settings.model_version()
+    models = ModelRegistry(settings, storage.database)
     app.extensions[BACKEND] = Backend(
         storage=storage,
-        predictions=Predictions(settings, storage, queue, version),
-        metrics=BackendMetrics(storage, queue, version),
-        model_version=version,
+        predictions=Predictions(settings, storage, queue, lambda: models.current().version),
+        metrics=BackendMetrics(storage, queue, lambda: models.current_or_last().version),
+        models=models,
+        trainings=TrainingRequests(settings, storage, make_training_queue(queue.connection)),
     )
     app.extensions[agreement_routes.AGREEMENT] = agreement_routes.agreement_of(settings, storage)
     app.register_blueprint(bp)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from flask import request
 from werkzeug.exceptions import BadRequest
 
+from backend.recording import uid_of
 from backend.records import is_storable
 
 # As wide as the database's columns.
@@ -126,6 +127,20 @@ def project_id(body: Mapping[str, Any]) -> int | None:
     value = project.get("id") if isinstance(project, dict) else None
     whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_ID
     return value if whole else None
+
+
+def project_of_event(body: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Of the project that a webhook tells of: its name to backends, its labelling configuration.
+
+    Returns:
+        None where it does not say.
+    """
+    project = body.get("project")
+    uid = uid_of(project)
+    label_config = project.get("label_config") if isinstance(project, dict) else None
+    if uid is None or not isinstance(label_config, str) or not is_storable(label_config):
+        return None
+    return uid, label_config
 
 
 def without_token(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,9 +20,11 @@ from backend.database import Database, StorageError
 from backend.doctor_label_studio import check_label_studio
 from backend.findings import Finding, note, ok, problem
 from backend.label_studio import innermost
+from backend.model_registry import model_that_answers
 from backend.prelabel import redis_url
 from backend.serve import address_of
 from backend.settings import Settings
+from backend.training_queue import NAME as TRAINING
 from backend.work_queue import NAME
 from model.settings import is_file_name
 
@@ -63,19 +65,27 @@ def check_data_folder(settings: Settings) -> Iterator[Finding]:
 
 def check_model(settings: Settings) -> Iterator[Finding]:
     """Whether the weights can be read; what torchvision downloads is for the worker to see."""
-    arch, weights = settings.model()
     try:
-        version = settings.model_version()
+        model = model_that_answers(settings)
     except OSError as error:
+        weights = settings.model()[1]
         yield problem("Model", f"{weights} cannot be read ({error.strerror}): set MODEL_WEIGHTS")
         return
-    if is_file_name(weights):
-        yield ok("Model", f"{version}, weights in {weights}")
+    if model.trained is not None and not Path(model.weights).is_file():
+        yield problem(
+            "Model",
+            f"{model.version} was trained, but {model.weights} is not here: set MODELS_DIR to the "
+            "folder that it was trained in, or take the model before it: "
+            "python -m backend models back",
+        )
+    elif is_file_name(model.weights):
+        origin = f", trained for project {model.trained.project_uid}" if model.trained else ""
+        yield ok("Model", f"{model.version}, weights in {model.weights}{origin}")
     else:
         yield note(
             "Model",
-            f"{version}; a worker downloads {weights} of {arch} unless it has them (without a "
-            "network, set MODEL_WEIGHTS to a file)",
+            f"{model.version}; a worker downloads {model.weights} of {model.arch} unless it has "
+            "them (without a network, set MODEL_WEIGHTS to a file)",
         )
 
 
@@ -114,17 +124,20 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
     try:
         with Redis.from_url(redis_url(settings), socket_timeout=HEALTH_SECONDS) as connection:
             connection.ping()
-            workers = [each for each in Worker.all(connection) if NAME in each.queue_names()]
+            every = Worker.all(connection)
     except (RedisError, OSError) as error:
         yield problem(
             "Redis", f"{name} does not answer ({innermost(error)}): start it, or set REDIS_URL"
         )
         return
     yield ok("Redis", f"{name} answers")
+    workers = [each.name for each in every if NAME in each.queue_names()]
     if workers:
-        yield ok("Worker", f"{len(workers)} alive: {', '.join(each.name for each in workers)}")
+        yield ok("Worker", f"{len(workers)} alive: {', '.join(workers)}")
     else:
         yield problem("Worker", "none is alive: start `python -m backend serve` or `... worker`")
+    if not any(TRAINING in each.queue_names() for each in every):
+        yield note("Trainer", "none is alive, so trainings wait: start `python -m backend trainer`")
 
 
 def check_web(settings: Settings) -> Iterator[Finding]:
@@ -140,12 +153,13 @@ def check_web(settings: Settings) -> Iterator[Finding]:
             "`python -m backend serve`, or set HOST and PORT to those that it has",
         )
         return
-    if found == settings.model_version():
+    expected = model_that_answers(settings).version
+    if found == expected:
         yield ok("Web process", f"answers at {address}")
     else:
         yield problem(
             "Web process",
-            f"{address} has the model {found}, these settings make {settings.model_version()}: "
+            f"{address} has the model {found}, these settings make {expected}: "
             "give both the same settings and start it again",
         )
 

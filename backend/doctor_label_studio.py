@@ -8,6 +8,7 @@ from urllib3.util import parse_url
 from backend.findings import Finding, note, ok, problem
 from backend.label_config import LabelConfigError, keypoint_control
 from backend.label_studio import WHAT_TO_SET, LabelStudio, LabelStudioError
+from backend.model_registry import model_that_answers
 from backend.serve import address_of
 from backend.settings import Settings
 
@@ -71,7 +72,8 @@ def _projects(label_studio: LabelStudio, settings: Settings) -> Iterator[Finding
 
 def _is_ours(row: Row, settings: Settings) -> bool:
     """Whether an ML backend is this one: it says so by its version, or has our port."""
-    return row.get("model_version") == settings.model_version() or _port(row) == settings.port
+    version = model_that_answers(settings).version
+    return row.get("model_version") == version or _port(row) == settings.port
 
 
 def _port(row: Row) -> int | None:

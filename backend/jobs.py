@@ -4,23 +4,22 @@ A worker calls `open_workshop` once; what a job needs besides a prediction's id 
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
+from backend.current_detector import CurrentDetector, ModelUnusable
 from backend.delivery import Courier, LabelStudios, NotDeliverable
 from backend.image_fetch import ImageFetchError, fetch
+from backend.job_control import Interrupted, JobFailed, begin_anew, interruptions
 from backend.label_config import LabelConfigError, keypoint_control
 from backend.map_pictures import keep_some_maps
-from backend.records import Prediction
+from backend.records import Prediction, Wanted
 from backend.regions import RegionError, task_box
 from backend.settings import Settings
-from backend.storage import Storage
+from backend.storage import Storage, now
 from backend.verdict_storage import VerdictStorage
-from model.detector import Detector
 from model.image import UnreadableImage, decode
 from model.keypoint import Detection
 
@@ -28,14 +27,6 @@ log = logging.getLogger(__name__)
 
 # A job that ends its worker again and again, perhaps for want of memory, is not begun once more.
 MOST_ATTEMPTS = 10
-
-
-class JobFailed(Exception):
-    """A prediction could not be made now; says why."""
-
-
-class Interrupted(BaseException):
-    """The worker is told to end: what it was doing goes back to the queue."""
 
 
 @dataclass(frozen=True)
@@ -46,31 +37,17 @@ class Workshop:
     storage: Storage
     studios: LabelStudios
     courier: Courier
-    detector: Detector
-    model_version: str
+    models: CurrentDetector
 
 
 _workshop: Workshop | None = None
-_interruptible = False
-_told_to_end = False
 
 
 def open_workshop(workshop: Workshop | None) -> None:
     """Give the jobs of this process what they need; None takes it away."""
-    global _workshop, _told_to_end
-    _workshop, _told_to_end = workshop, False
-
-
-def interrupt() -> None:
-    """From a signal handler: give up a detection that is going on, and begin no other.
-
-    Raises:
-        Interrupted: one is going on.
-    """
-    global _told_to_end
-    _told_to_end = True
-    if _interruptible:
-        raise Interrupted
+    global _workshop
+    _workshop = workshop
+    begin_anew()
 
 
 def predict(prediction_id: int) -> None:
@@ -87,18 +64,35 @@ def predict(prediction_id: int) -> None:
         log.warning("There is no prediction %s: the database is another one now", prediction_id)
         return
     if row.status == "queued":
+        successor = workshop.models.successor_of(row.model_version)
+        if successor is not None:
+            _leave_to(successor, workshop, row)
+            return
         _make(workshop, row)
     workshop.courier.bring(prediction_id)
+
+
+def _leave_to(version: str, workshop: Workshop, row: Prediction) -> None:
+    """Have the model that answers now make the prediction; a caretaker queues it."""
+    wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
+    workshop.storage.request(
+        row.project_uid,
+        version,
+        [wanted],
+        retry_failed_before=now(),
+        to_deliver=row.to_deliver,
+    )
+    workshop.storage.fail(row.id, f"model {version} answers now: it makes the prediction instead")
 
 
 def _make(workshop: Workshop, row: Prediction) -> None:
     """Detect and store; a failure is stored with its reason, and tried again if it may pass."""
     try:
-        with _interruptions():
+        with interruptions():
             detection = _detect(workshop, row)
     except ImageFetchError as error:
         _fail(workshop, row, str(error), may_pass=error.retryable)
-    except _OtherModel as error:
+    except (ModelUnusable, _OtherModel) as error:
         _fail(workshop, row, str(error), may_pass=True)
     except _PERMANENT as error:
         _fail(workshop, row, str(error), may_pass=False)
@@ -136,10 +130,11 @@ def _detect(workshop: Workshop, row: Prediction) -> Detection:
             f"expected to be done after {MOST_ATTEMPTS} attempts, but the worker ended during each "
             "of them: it may lack memory for this image or model"
         )
-    if row.model_version != workshop.model_version:
+    model = workshop.models.get()
+    if row.model_version != model.version:
         raise _OtherModel(
-            f"expected a worker with model {row.model_version}, got one with "
-            f"{workshop.model_version}: restart whichever of web process and workers is older"
+            f"expected a worker with model {row.model_version}, got one with {model.version}: "
+            "give web process and workers the same settings, and restart whichever is older"
         )
     settings = workshop.settings
     project = workshop.storage.project(row.project_uid)
@@ -156,7 +151,7 @@ def _detect(workshop: Workshop, row: Prediction) -> Detection:
     height, width = picture.shape[:2]
     box = task_box(row.task, control, width, height)
     try:
-        return workshop.detector.detect(picture, box)
+        return model.detector.detect(picture, box)
     except ValueError as error:
         raise _Refused(str(error)) from error
 
@@ -206,15 +201,3 @@ def _put_first() -> None:
     job.retries_left = left + 1
     job.retry_intervals = [*pauses[: len(pauses) - left], 0, *pauses[len(pauses) - left :]]
     job.enqueue_at_front_on_retry = True
-
-
-@contextmanager
-def _interruptions() -> Iterator[None]:
-    global _interruptible
-    _interruptible = True
-    try:
-        if _told_to_end:
-            raise Interrupted
-        yield
-    finally:
-        _interruptible = False

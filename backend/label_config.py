@@ -42,6 +42,19 @@ class ChoicesControl:
 
 
 @dataclass(frozen=True)
+class ClassControl:
+    """A control whose choices are classes of whole images.
+
+    Attributes:
+        from_name: of the control.
+        image_field: key of the image's address in the task's data.
+    """
+
+    from_name: str
+    image_field: str
+
+
+@dataclass(frozen=True)
 class KeypointControl:
     """Where keypoints go.
 
@@ -90,6 +103,22 @@ def keypoint_control(label_config: str) -> KeypointControl:
             if image is not None:
                 return _control(root, tag, image, plain=kind == "KeyPoint")
     raise LabelConfigError(_what_is_missing(root, images))
+
+
+def class_controls(label_config: str) -> list[ClassControl]:
+    """Every `Choices` about a whole image, in the order of the configuration.
+
+    Raises:
+        LabelConfigError: XML that cannot or must not be read.
+    """
+    root = _parse(label_config)
+    images = {tag.get("name", ""): tag for tag in _tags(root, "Image") if tag.get("name")}
+    found = []
+    for tag in _tags(root, "Choices"):
+        image = _image_of(tag, images)
+        if image is not None and _is_about_the_whole(tag):
+            found.append(ClassControl(tag.get("name", ""), _field(image)))
+    return found
 
 
 def _parse(label_config: str) -> Element:
@@ -150,13 +179,17 @@ def _field(image: Element) -> str:
 def _choices(root: Element, to_name: str) -> ChoicesControl | None:
     """The first `Choices` about the whole image whose choices stand in the configuration."""
     for tag in _tags(root, "Choices"):
-        about_a_part = "true" in (tag.get("perRegion"), tag.get("perItem"))
-        # Nested choices are stored as paths from the topmost choice, not as names.
-        nested = tag.get("allowNested") == "true"
         choices, aliases = _names(tag, "Choice")
-        if _is_on(tag, to_name) and choices and not about_a_part and not nested:
+        if _is_on(tag, to_name) and choices and _is_about_the_whole(tag):
             return ChoicesControl(tag.get("name", ""), to_name, choices, aliases)
     return None
+
+
+def _is_about_the_whole(choices: Element) -> bool:
+    """Whether the choices name the class of a whole image."""
+    about_a_part = "true" in (choices.get("perRegion"), choices.get("perItem"))
+    # Nested choices are stored as paths from the topmost choice, not as names.
+    return not about_a_part and choices.get("allowNested") != "true"
 
 
 def _what_is_missing(root: Element, images: dict[str, Element]) -> str:

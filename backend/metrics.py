@@ -1,6 +1,6 @@
 """Figures for Prometheus, counted when they are asked for: no process keeps any."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,7 +14,7 @@ from backend.storage import Storage
 class BackendMetrics(Collector):
     """What database and queue hold at this moment."""
 
-    def __init__(self, storage: Storage, queue: Queue, model_version: str) -> None:
+    def __init__(self, storage: Storage, queue: Queue, model_version: Callable[[], str]) -> None:
         self._storage = storage
         self._queue = queue
         self._version = model_version
@@ -57,7 +57,7 @@ class BackendMetrics(Collector):
         yield events
 
         model = GaugeMetricFamily("keypoint_model_info", "The model", labels=["version"])
-        model.add_metric([self._version], 1)
+        model.add_metric([self._version()], 1)
         yield model
         yield from self._of_redis()
 

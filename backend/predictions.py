@@ -5,7 +5,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -52,10 +52,17 @@ class Predictions:
     """Answers `/predict`.
 
     Some threads of the process never wait, so that `/health` is answered at any time.
+
+    Args:
+        model_version: tells which model answers now.
     """
 
     def __init__(
-        self, settings: Settings, storage: Storage, queue: Queue, model_version: str
+        self,
+        settings: Settings,
+        storage: Storage,
+        queue: Queue,
+        model_version: Callable[[], str],
     ) -> None:
         self._settings = settings
         self._storage = storage
@@ -125,7 +132,7 @@ class Predictions:
             found = self._storage.predictions([row.id for row in rows])
             ready = [row for row in found if row.status == "ready"]
         if not ready:
-            return {"result": [], "score": 0.0, "model_version": self._version}
+            return {"result": [], "score": 0.0, "model_version": self._version()}
         return as_sent(ready[0], control, self._settings.default_label)
 
     def _request(
@@ -137,7 +144,7 @@ class Predictions:
         pause = timedelta(seconds=self._settings.retry_failed_after)
         return self._storage.request(
             project.uid,
-            self._version,
+            self._version(),
             wanted,
             retry_failed_before=now() - pause,
             to_deliver=to_deliver,

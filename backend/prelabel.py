@@ -22,6 +22,7 @@ from backend import embedded_redis
 from backend.holdout import is_held_back
 from backend.label_config import LabelConfigError, keypoint_control
 from backend.label_studio import LabelStudio, LabelStudioError
+from backend.model_registry import ModelRegistry
 from backend.predictions import wanted_of
 from backend.records import Prediction
 from backend.settings import Settings
@@ -69,13 +70,7 @@ def run(settings: Settings, project_id: int) -> int:
     Raises:
         CannotPrelabel: Label Studio, the project or the database cannot be used.
     """
-    if settings.label_studio_url is None:
-        raise CannotPrelabel(
-            "expected to know which Label Studio is meant: set LABEL_STUDIO_URL and "
-            "LABEL_STUDIO_API_KEY"
-        )
-    key = settings.label_studio_api_key
-    label_studio = LabelStudio(settings.label_studio_url, key.get_secret_value() if key else None)
+    label_studio = label_studio_of(settings)
     prepare_database(settings)
     storage = Storage(settings.database)
     with Redis.from_url(redis_url(settings)) as connection:
@@ -91,6 +86,21 @@ def run(settings: Settings, project_id: int) -> int:
         f"Predictions of {errand.version} for project {project_id}, {project['title']}: {summary}"
     )
     return 1 if summary.failures else 0
+
+
+def label_studio_of(settings: Settings) -> LabelStudio:
+    """The one that the settings name.
+
+    Raises:
+        CannotPrelabel: they name none.
+    """
+    if settings.label_studio_url is None:
+        raise CannotPrelabel(
+            "expected to know which Label Studio is meant: set LABEL_STUDIO_URL and "
+            "LABEL_STUDIO_API_KEY"
+        )
+    key = settings.label_studio_api_key
+    return LabelStudio(settings.label_studio_url, key.get_secret_value() if key else None)
 
 
 def redis_url(settings: Settings) -> str:
@@ -112,7 +122,7 @@ class _Errand:
         self._storage = storage
         self._queue = queue
         self._label_studio = label_studio
-        self.version = settings.model_version()
+        self.version = ModelRegistry(settings, storage.database).current().version
 
     def run(self, project: dict[str, Any]) -> Summary:
         summary = Summary()

@@ -1,7 +1,7 @@
 """Label Studio's contract for backends, and how it goes, for people. Thin: read, call, answer."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,15 +13,20 @@ from werkzeug.exceptions import BadRequest, NotFound
 from backend import bodies
 from backend.label_config import LabelConfigError, keypoint_control
 from backend.metrics import BackendMetrics
+from backend.model_registry import ModelRegistry
 from backend.predictions import Predictions
 from backend.records import Prediction, Project
 from backend.storage import Storage
+from backend.training_records import Training
+from backend.training_requests import TrainingRequests
 
 log = logging.getLogger(__name__)
 bp = Blueprint("label_studio", __name__)
 
 MODEL_CLASS = "KeypointDetector"
 BACKEND = "backend"
+START_TRAINING = "START_TRAINING"
+SHOWN_TRAININGS = 20
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,13 @@ class Backend:
     storage: Storage
     predictions: Predictions
     metrics: BackendMetrics
-    model_version: str
+    models: ModelRegistry
+    trainings: TrainingRequests
+
+    @property
+    def model_version(self) -> str:
+        """Of the model that answers now; the last one that is known of, without a database."""
+        return self.models.current_or_last().version
 
 
 def _backend() -> Backend:
@@ -118,7 +129,41 @@ def webhook() -> Response:
     body = bodies.json_object(odd_numbers=True)
     action = bodies.action(body)
     _backend().storage.save_event(action, bodies.project_id(body), bodies.without_token(body))
+    if action == START_TRAINING:
+        return _start_training(body)
     return jsonify({})
+
+
+def _start_training(body: dict[str, Any]) -> Response:
+    """Somebody pressed the button; what becomes of it, `/training` tells."""
+    project = bodies.project_of_event(body)
+    if project is None:
+        missing = "expected the project to train on, with id, created_at and label_config"
+        log.warning("START_TRAINING: %s", missing)
+        return jsonify(error=missing)
+    return jsonify(training=_backend().trainings.ask(*project).id)
+
+
+@bp.get("/training")
+def training() -> Response:
+    """How it goes with trainings, the newest first."""
+    found = _backend().trainings.latest(SHOWN_TRAININGS, request.args.get("project"))
+    return jsonify(trainings=[_training_told(each) for each in found])
+
+
+def _training_told(training: Training) -> dict[str, Any]:
+    return {
+        "id": training.id,
+        "project": training.project_uid,
+        "status": training.state,
+        "reason": training.reason,
+        "progress": training.progress,
+        "wishes": asdict(training.wishes),
+        "outcome": training.outcome and asdict(training.outcome),
+        "asked_at": _iso(training.created_at),
+        "started_at": _iso(training.started_at),
+        "finished_at": _iso(training.finished_at),
+    }
 
 
 @bp.get("/metrics")

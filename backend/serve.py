@@ -6,8 +6,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from subprocess import Popen
 from typing import Any
 
@@ -124,15 +125,20 @@ def _start_workers(
     supervisor: Supervisor, settings: Settings, environment: Mapping[str, str]
 ) -> None:
     # Label Studio gives the web process a second to answer, however busy the workers are.
-    command = ["nice", "-n", "5", sys.executable, "-m", "backend", "worker"]
+    worker = ["nice", "-n", "5", sys.executable, "-m", "backend", "worker"]
+    trainer = [sys.executable, "-m", "backend", "trainer"]  # makes itself as nice as it has to be
+    for kind, count, command in (
+        ("worker", settings.detection_workers, worker),
+        ("trainer", settings.training_workers, trainer),
+    ):
+        for number in range(1, count + 1):
+            name = f"The {kind}" if count == 1 else f"{kind.capitalize()} {number}"
+            supervisor.start(name, partial(_launch, command, environment))
 
-    def launch() -> Popen[bytes]:
-        # It may be deep in a calculation, deaf to anything milder, when we are killed.
-        return spawn(command, env=environment, when_parent_dies=signal.SIGKILL)
 
-    for number in range(1, settings.detection_workers + 1):
-        name = "The worker" if settings.detection_workers == 1 else f"Worker {number}"
-        supervisor.start(name, launch)
+def _launch(command: Sequence[str], environment: Mapping[str, str]) -> Popen[bytes]:
+    # It may be deep in a calculation, deaf to anything milder, when we are killed.
+    return spawn(command, env=environment, when_parent_dies=signal.SIGKILL)
 
 
 def _ready(supervisor: Supervisor, settings: Settings, stop: threading.Event) -> bool:

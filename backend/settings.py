@@ -52,10 +52,15 @@ class Settings(BaseSettings):
         label_studio_url, label_studio_api_key: of the Label Studio to fetch from and deliver to,
             and a token for it (legacy or personal); None for what /setup brings.
         basic_auth_user, basic_auth_pass: asked of everybody who calls; both or neither.
-        model_arch, model_weights: see `model.settings.resolve_model`.
+        model_arch, model_weights: see `model.settings.resolve_model`; what answers until a model is
+            trained.
+        models_dir: folder of trained models and of trainings that go on, which workers and trainers
+            share; None for one in `data_dir`.
         workers, threads: gunicorn's processes, and threads of each.
         detection_workers: processes that detect.
         predict_wait_one, predict_wait_batch: how long /predict waits for one task, for several; s.
+        training_workers: processes that train; 0 for none on this machine.
+        training_timeout: longest time for one training; s.
         job_timeout: longest time for one image; s.
         job_retries: how often a job that failed for a passing reason is run again.
         retry_failed_after: a task that failed is tried again when asked for so much later; s.
@@ -82,10 +87,13 @@ class Settings(BaseSettings):
     basic_auth_pass: SecretStr | None = None
     model_arch: str | None = None
     model_weights: str | None = None
+    models_dir: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     workers: int = Field(default=1, ge=1)
     threads: int = Field(default=16, ge=2)
     detection_workers: int = Field(default=1, ge=1)
+    training_workers: int = Field(default=1, ge=0)
+    training_timeout: int = Field(default=24 * 3600, ge=1)
     predict_wait_one: float = Field(default=15.0, ge=0, le=90)
     predict_wait_batch: float = Field(default=2.0, ge=0, le=90)
     job_timeout: int = Field(default=600, ge=1)
@@ -173,8 +181,16 @@ class Settings(BaseSettings):
         return resolve_model(self.model_arch, self.model_weights)
 
     def model_version(self) -> str:
-        """Name of weights and settings together; reads the whole weights file, so keep it."""
+        """Version of the settings' own model; reads the whole weights file, so keep it.
+
+        What answers may be another one, that was trained: see `model_registry`.
+        """
         return model_version(*self.model(), self.detector_settings())
+
+    @property
+    def models_folder(self) -> Path:
+        """Where trained models lie."""
+        return self.models_dir or self.data_dir / "models"
 
     @property
     def database(self) -> str:

@@ -10,8 +10,11 @@ from backend.settings import Settings
 from backend.work_queue import NAME
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, queue: str = NAME) -> int:
     """Ask Redis, which forgets a worker that has been silent for two minutes.
+
+    Args:
+        queue: that the worker takes its jobs from.
 
     Returns:
         0 where it knows one of this machine, else 1.
@@ -22,7 +25,7 @@ def run(settings: Settings) -> int:
     machine = socket.gethostname()
     try:
         with Redis.from_url(settings.redis_url, socket_timeout=5) as connection:
-            workers = [each for each in Worker.all(connection) if NAME in each.queue_names()]
+            workers = [each for each in Worker.all(connection) if queue in each.queue_names()]
     except RedisError as error:
         print(f"Redis does not answer: {error}")
         return 1

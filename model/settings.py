@@ -183,14 +183,29 @@ def model_version(arch: str, weights: str, settings: DetectorSettings) -> str:
     Raises:
         FileNotFoundError: `weights` names a file that is not there.
     """
+    return version_name(arch, weights_fingerprint(weights), settings)
+
+
+def weights_fingerprint(weights: str) -> str:
+    """Hexadecimal digits that change whenever a weights file or the JSON beside it changes.
+
+    Raises:
+        FileNotFoundError: `weights` names a file that is not there.
+    """
+    if not is_file_name(weights):
+        return weights.encode().hex()
+    path = Path(weights)
+    digits = ""
+    for part in (path, sidecar(path)):
+        if part == path or part.exists():
+            with part.open("rb") as file:
+                digits += hashlib.file_digest(file, "sha256").hexdigest()
+    return digits
+
+
+def version_name(arch: str, fingerprint: str, settings: DetectorSettings) -> str:
+    """`model_version` for weights of which no more than the fingerprint is at hand."""
     digest = hashlib.sha256()
     digest.update(json.dumps([ALGORITHM, arch, asdict(settings)], sort_keys=True).encode())
-    if is_file_name(weights):
-        path = Path(weights)
-        for part in (path, sidecar(path)):
-            if part == path or part.exists():
-                with part.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-    else:
-        digest.update(weights.encode())
+    digest.update(bytes.fromhex(fingerprint))
     return f"{re.sub(r'[^A-Za-z0-9_-]', '-', arch)}-{digest.hexdigest()[:10]}"

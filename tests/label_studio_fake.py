@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -32,6 +33,8 @@ class LabelStudioFake:
         refuses: it accepts no token.
         slow: s before it answers a request for predictions.
         hands_out: while it is cleared, whoever asks for a file waits.
+        unavailable: paths of files that it answers 503 for.
+        config: labelling configuration of the project.
     """
 
     url: str = ""
@@ -43,6 +46,8 @@ class LabelStudioFake:
     down: bool = False
     refuses: bool = False
     slow: float = 0.0
+    unavailable: set[str] = field(default_factory=set)
+    config: str = CONFIG
     hands_out: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -56,6 +61,13 @@ class LabelStudioFake:
         task = {"id": task_id, "project": PROJECT, "data": {"image": path}, "annotations": []}
         self.tasks[task_id] = task
         return task
+
+    def annotate(self, task_id: int, choice: str, **more: Any) -> None:
+        """Submit an annotation that chooses something in `class`, the choices of the image."""
+        value = {"choices": [choice]}
+        region = {"from_name": "class", "to_name": "image", "type": "choices", "value": value}
+        annotation = {"id": len(self.requests), "was_cancelled": False, "result": [region]}
+        self.tasks[task_id]["annotations"].append(annotation | more)
 
     def store(self, task_id: int, prediction: dict[str, Any]) -> int:
         """Add a prediction, whether or not there is one like it."""
@@ -97,10 +109,16 @@ class LabelStudioFake:
         if self.refuses or request.headers.get("authorization") != f"Token {TOKEN}":
             return as_json({"detail": "Invalid token."}, 401)
         place = urlsplit(request.path)
+        if place.path in self.unavailable:
+            return as_json({"detail": "busy"}, 503)
         if place.path in self.files:
             self.hands_out.wait(60)
             return Answer(body=self.files[place.path], headers={"Content-Type": "image/png"})
         query = {name: values[0] for name, values in parse_qs(place.query).items()}
+        if place.path == f"/api/projects/{PROJECT}/":
+            made_at = datetime.fromtimestamp(int(UID.partition(".")[2]), UTC).isoformat()
+            about = {"id": PROJECT, "title": "Vehicles", "created_at": made_at}
+            return as_json(about | {"label_config": self.config, "task_number": len(self.tasks)})
         if place.path == "/api/tasks/" and request.method == "GET":
             return self._list_tasks(query)
         if place.path == "/api/predictions/":
@@ -109,6 +127,11 @@ class LabelStudioFake:
         return as_json({"detail": "Not found."}, 404)
 
     def _list_tasks(self, query: dict[str, str]) -> Answer:
+        if "query" not in query:
+            size = int(query["page_size"])
+            start = (int(query["page"]) - 1) * size
+            page = list(self.tasks.values())[start : start + size]
+            return as_json({"tasks": page, "total": len(self.tasks)})
         included = json.loads(query["query"])["selectedItems"]["included"]
         found = [
             task

@@ -16,7 +16,7 @@ from backend.settings import Settings
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-OURS = ("web", "worker")
+OURS = ("web", "worker", "trainer")
 
 SECRETS = {
     "POSTGRES_PASSWORD": "postgres-secret",
@@ -85,9 +85,18 @@ def test_the_backends_addresses_are_those_of_the_services():
         assert host[1] in COMPOSE["services"], name
 
 
-def test_web_and_worker_read_the_same_settings():
-    web, worker = (COMPOSE["services"][service] for service in OURS)
-    assert web["environment"] == worker["environment"]
+def test_web_worker_and_trainer_read_the_same_settings():
+    web, *others = (COMPOSE["services"][service] for service in OURS)
+    assert [other["environment"] for other in others] == [web["environment"]] * 2
+
+
+def test_trained_models_lie_in_a_volume_that_all_of_them_mount():
+    folder = COMPOSE["services"]["trainer"]["environment"]["MODELS_DIR"]
+    for service in OURS:
+        assert any(
+            folder.startswith(mount.partition(":")[2])
+            for mount in COMPOSE["services"][service]["volumes"]
+        )
 
 
 @pytest.mark.parametrize("service", OURS)

@@ -148,7 +148,7 @@ class Scene:
         )
         studios = Studios(self.studio)
         self.courier = Courier(SETTINGS, database, studios)
-        self.web = Predictions(SETTINGS, database, None, VERSION)  # type: ignore[arg-type]
+        self.web = Predictions(SETTINGS, database, None, lambda: VERSION)  # type: ignore[arg-type]
         self.patches.setattr(self.web, "_studios", studios)
 
     def close(self) -> None:

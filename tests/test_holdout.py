@@ -31,7 +31,7 @@ def test_the_share_is_what_it_says_and_differs_from_project_to_project():
 def test_predictions_of_held_back_tasks_are_made_and_neither_answered_nor_pushed(storage, queue):
     settings = Settings(holdout_share=0.5, predict_wait_batch=0)
     storage.save_label_config(UID, CONFIG)
-    predictions = Predictions(settings, storage, queue, VERSION)
+    predictions = Predictions(settings, storage, queue, lambda: VERSION)
     project = storage.project(UID)
     tasks = [{"id": task, "data": {"image": f"/data/upload/{task}.png"}} for task in TASKS]
     held = [is_held_back(0.5, UID, task) for task in TASKS]

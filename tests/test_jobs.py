@@ -17,7 +17,9 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
 from backend import jobs
+from backend.current_detector import Loaded
 from backend.delivery import Courier, LabelStudios
+from backend.job_control import Interrupted, JobFailed, interrupt
 from backend.label_config import keypoint_control
 from backend.predictions import wanted_of
 from backend.records import Prediction
@@ -62,6 +64,19 @@ class QuickWorker(SimpleWorker):
         pass
 
 
+class OneModel:
+    """In the place of a registry: this one answers, and always has."""
+
+    def __init__(self, detector: Any, version: str = VERSION) -> None:
+        self.loaded = Loaded(version, detector)
+
+    def get(self) -> Loaded:
+        return self.loaded
+
+    def successor_of(self, version: str) -> None:
+        return None
+
+
 class Scene:
     """A worker's insides with a Label Studio, and the web process's part played by the test."""
 
@@ -71,7 +86,7 @@ class Scene:
         settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN)
         studios = LabelStudios(settings)
         self.workshop = jobs.Workshop(
-            settings, storage, studios, Courier(settings, storage, studios), detector, VERSION
+            settings, storage, studios, Courier(settings, storage, studios), OneModel(detector)
         )
         self.change()
 
@@ -240,7 +255,7 @@ def test_an_image_in_the_address_needs_no_label_studio(scene: Scene) -> None:
 def test_an_upload_without_any_label_studio_says_what_to_set(scene: Scene) -> None:
     scene.change(studios=LabelStudios(Settings()))
     row = scene.ask()
-    with pytest.raises(jobs.JobFailed, match="LABEL_STUDIO_URL"):
+    with pytest.raises(JobFailed, match="LABEL_STUDIO_URL"):
         jobs.predict(row)
     assert scene.row(row).status == "failed"
 
@@ -248,7 +263,7 @@ def test_an_upload_without_any_label_studio_says_what_to_set(scene: Scene) -> No
 def test_a_configuration_that_lost_its_keypoints_fails_the_job(scene: Scene) -> None:
     row = scene.ask()
     scene.storage.save_label_config(UID, "<View/>")
-    with pytest.raises(jobs.JobFailed, match="control for keypoints"):
+    with pytest.raises(JobFailed, match="control for keypoints"):
         jobs.predict(row)
     assert scene.row(row).status == "failed"
 
@@ -266,7 +281,7 @@ def test_a_label_studio_that_is_down_is_asked_again_and_then_given_up(scene: Sce
     assert "503" in (waiting.reason or "")
     assert job_id(row, 1) in scene.queue.scheduled_job_registry.get_job_ids()
     for _ in range(2):
-        with pytest.raises(jobs.JobFailed):
+        with pytest.raises(JobFailed):
             jobs.predict(row)
     found = scene.row(row)
     assert (found.status, found.attempts) == ("failed", 3)
@@ -275,7 +290,7 @@ def test_a_label_studio_that_is_down_is_asked_again_and_then_given_up(scene: Sce
 def test_what_went_wrong_once_is_forgotten_when_it_goes_well(scene: Scene) -> None:
     row = scene.ask()
     scene.fake.down = True
-    with pytest.raises(jobs.JobFailed):
+    with pytest.raises(JobFailed):
         jobs.predict(row)
     scene.fake.down = False
     jobs.predict(row)
@@ -318,7 +333,7 @@ class Broken:
 def test_an_error_that_nobody_thought_of_is_logged_whole_and_tried_again(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scene.change(detector=Broken(RuntimeError("out of memory")))
+    scene.change(models=OneModel(Broken(RuntimeError("out of memory"))))
     row = scene.ask()
     scene.work(row)
     assert "Traceback" in caplog.text
@@ -332,7 +347,7 @@ def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
             signal.raise_signal(signal.SIGALRM)  # as RQ's own clock does when the time is up
             raise AssertionError
 
-    scene.change(detector=Slow(AssertionError()))
+    scene.change(models=OneModel(Slow(AssertionError())))
     scene.set(job_timeout=77)
     row = scene.ask()
     scene.work(row)
@@ -341,8 +356,10 @@ def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
     assert "JOB_TIMEOUT=77 s" in (found.reason or "")
 
 
-def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(scene: Scene) -> None:
-    scene.change(model_version="small-9876543210")
+def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
+    scene: Scene, detector: Detector
+) -> None:
+    scene.change(models=OneModel(detector, "small-9876543210"))
     row = scene.ask()
     scene.work(row)
     found = scene.row(row)
@@ -355,7 +372,7 @@ def test_an_image_that_kills_every_worker_is_given_up(scene: Scene) -> None:
     row = scene.ask()
     for _ in range(jobs.MOST_ATTEMPTS):
         scene.storage.begin(row)
-    with pytest.raises(jobs.JobFailed, match="memory"):
+    with pytest.raises(JobFailed, match="memory"):
         jobs.predict(row)
     assert scene.row(row).status == "failed"
 
@@ -363,10 +380,10 @@ def test_an_image_that_kills_every_worker_is_given_up(scene: Scene) -> None:
 def test_a_job_that_is_interrupted_goes_back_to_the_front_of_the_queue(scene: Scene) -> None:
     class Told(Broken):
         def detect(self, picture: NDArray[np.uint8], box: Box | None = None) -> Detection:
-            jobs.interrupt()
+            interrupt()
             raise AssertionError
 
-    scene.change(detector=Told(AssertionError()))
+    scene.change(models=OneModel(Told(AssertionError())))
     first, second = scene.ask(1), scene.ask(2)
     for row in (first, second):
         enqueue(scene.queue, scene.workshop.settings, row, 1)
@@ -380,8 +397,8 @@ def test_a_job_that_is_interrupted_goes_back_to_the_front_of_the_queue(scene: Sc
 
 def test_a_worker_that_is_told_to_end_between_jobs_begins_no_other(scene: Scene) -> None:
     row = scene.ask()
-    jobs.interrupt()
-    with pytest.raises(jobs.Interrupted):
+    interrupt()
+    with pytest.raises(Interrupted):
         jobs.predict(row)
     assert (scene.row(row).status, scene.row(row).attempts) == ("queued", 0)
     assert scene.fake.requests == []

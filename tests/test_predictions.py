@@ -37,7 +37,7 @@ class Scene:
 
     def __init__(self, storage: Storage, queue: Queue, settings: Settings) -> None:
         self.storage, self.queue, self.settings = storage, queue, settings
-        self.predictions = Predictions(settings, storage, queue, VERSION)
+        self.predictions = Predictions(settings, storage, queue, lambda: VERSION)
         storage.save_label_config(UID, CONFIG)
 
     @property

@@ -23,18 +23,19 @@ from test_jobs import PNG, encoded
 from backend import delivery
 from backend.label_config import keypoint_control
 from backend.predictions import Predictions
+from backend.rq_worker import WorkerRefused
 from backend.settings import Settings
 from backend.storage import Storage
 from backend.work_queue import job_id, make_queue
-from backend.worker import WorkerRefused, run_worker
+from backend.worker import run_worker
 from model.networks import SMALL, Classifier, build_network, save_classifier
 
 CONTROL = keypoint_control(CONFIG)
 SILENCE = 2
 # (module, name, seconds): in earnest it is a matter of minutes.
 FASTER = [
-    ("worker", "SILENCE_SECONDS", SILENCE),
-    ("worker", "HEARTBEAT_SECONDS", 0.5),
+    ("rq_worker", "SILENCE_SECONDS", SILENCE),
+    ("rq_worker", "HEARTBEAT_SECONDS", 0.5),
     ("worker", "SWEEP_SECONDS", 1),
     ("worker", "CARE_SECONDS", 0.2),
     ("delivery", "HOLD_SECONDS", 3.0),
@@ -42,7 +43,8 @@ FASTER = [
     ("delivery", "REPLY_CHECKED_AFTER_SECONDS", 5.0),
 ]
 START = (
-    "".join(
+    "import backend.worker; "
+    + "".join(
         f"import backend.{module}; backend.{module}.{name} = {value}; "
         for module, name, value in FASTER
     )
@@ -94,7 +96,7 @@ class Scene:
         self.redis = Redis.from_url(redis_url)
         self.queue: Queue = make_queue(self.redis)
         version = self.settings.model_version()
-        self.web = Predictions(self.settings, self.storage, self.queue, version)
+        self.web = Predictions(self.settings, self.storage, self.queue, lambda: version)
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:

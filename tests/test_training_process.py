@@ -1,0 +1,302 @@
+"""A training from the first annotation to the model that answers, with a small Label Studio."""
+
+import base64
+import errno
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import wait_until
+from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
+from serving import PLAIN_ENVIRONMENT, ROOT
+from training_scene import CONFIG, add_shapes, ask, save_random, settings_for, shape
+
+from backend.model_registry import Model, ModelRegistry
+from backend.storage import Storage
+from backend.training_process import run
+from backend.training_records import Training
+from backend.training_storage import TrainingStorage
+from model.networks import load_classifier
+from model.settings import version_name, weights_fingerprint
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Repeatable whatever else the machine does."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Scene:
+    """A project, and a backend that has only a network for other classes."""
+
+    def __init__(self, fake: LabelStudioFake, storage: Storage, folder: Path) -> None:
+        self.fake, self.storage, self.folder = fake, storage, folder
+        self.use(save_random(folder / "first.safetensors", ("bus", "van")))
+
+    def use(self, weights: Path) -> None:
+        """Give the settings another model."""
+        self.settings = settings_for(self.fake, self.folder, weights)
+
+    @property
+    def registry(self) -> ModelRegistry:
+        return ModelRegistry(self.settings, self.storage.database)
+
+    def train(self, **wishes: Any) -> Training:
+        """Ask and do it here; how it ended."""
+        training = ask(self.storage, **wishes)
+        run(self.settings, self.storage, training.id)
+        ended = TrainingStorage(self.storage.database).training(training.id)
+        assert ended is not None
+        return ended
+
+    def model(self) -> Model:
+        return self.registry.current()
+
+
+@pytest.fixture
+def scene(storage: Storage, tmp_path: Path) -> Iterator[Scene]:
+    with label_studio_fake() as fake:
+        add_shapes(fake, 20)
+        yield Scene(fake, storage, tmp_path)
+
+
+def test_submitted_choices_become_the_model_that_answers(scene: Scene) -> None:
+    first = scene.model()
+    ended = scene.train(epochs=12)
+    assert (ended.status, ended.reason) == ("done", None)
+    assert ended.outcome is not None
+    assert ended.outcome.images == {"disc": 10, "bar": 10}
+    assert "does not know all of these classes" in ended.outcome.decision
+    model = scene.model()
+    assert model.version != first.version
+    assert model.trained is not None
+    assert model.trained.classes == ("bar", "disc")
+    assert (model.trained.images, model.trained.validation_images) == (20, 4)
+    assert model.trained.previous_accuracy is None
+    assert load_classifier(model.arch, model.weights).classes == ("bar", "disc")
+
+
+def test_its_version_is_that_of_its_weights_file_and_the_settings(scene: Scene) -> None:
+    scene.train()
+    model = scene.model()
+    detector = scene.settings.detector_settings()
+    assert model.version == version_name("small", weights_fingerprint(model.weights), detector)
+    moved = scene.settings.model_copy(update={"detector_stride": 8})
+    assert ModelRegistry(moved, scene.storage.database).current().version != model.version
+
+
+def test_what_it_kept_on_the_way_is_removed_and_earlier_weights_stay(scene: Scene) -> None:
+    first = scene.model()
+    scene.train()
+    second = scene.model()
+    scene.train(seed=1)
+    folder = scene.settings.models_folder
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == []
+    for model in (first, second, scene.model()):
+        load_classifier(model.arch, model.weights)
+
+
+def test_the_seed_alone_decides_the_weights(scene: Scene) -> None:
+    scene.train(init="nothing", arch="small", seed=3)
+    first = scene.model()
+    scene.train(init="nothing", arch="small", seed=3)
+    trained = scene.registry.every()
+    assert trained[0].trained != trained[1].trained
+    assert trained[0].version == trained[1].version == first.version
+    scene.train(init="nothing", arch="small", seed=4)
+    assert scene.registry.every()[0].version != first.version
+
+
+# What answers
+
+
+def test_a_model_that_is_worse_on_the_same_images_does_not_answer(scene: Scene) -> None:
+    scene.train(init="nothing", arch="small", epochs=30)
+    good = scene.model()
+    assert good.trained is not None
+    assert good.trained.accuracy == 1.0
+    # Learnt from labels the wrong way round, and checked with those that the good one is right in.
+    nonsense = save_random(scene.folder / "nonsense.safetensors", ("bar", "disc"), seed=5)
+    ended = scene.train(init=str(nonsense), epochs=1)
+    assert ended.status == "done"
+    candidate = scene.registry.every()[0]
+    assert candidate.trained is not None
+    assert candidate.trained.previous_version == good.version
+    assert candidate.trained.previous_accuracy == 1.0
+    assert candidate.trained.accuracy < 1.0
+    assert scene.model() == good
+    assert scene.registry.state(candidate) == "candidate"
+    assert "goes on answering" in ended.outcome.decision  # type: ignore[union-attr]
+
+
+def test_a_model_that_is_as_good_on_the_same_images_answers(scene: Scene) -> None:
+    random = save_random(scene.folder / "random.safetensors", ("bar", "disc"))
+    scene.use(random)
+    ended = scene.train(init="nothing", arch="small", epochs=30)
+    model = scene.model()
+    assert model.trained is not None
+    assert model.trained.previous_accuracy is not None
+    assert model.trained.accuracy >= model.trained.previous_accuracy
+    assert "of the same images right" in ended.outcome.decision  # type: ignore[union-attr]
+
+
+# Labels and images
+
+
+def test_what_cannot_be_used_is_left_out_and_listed(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake = scene.fake
+    fake.annotate(1, "bar")  # somebody disagrees
+    fake.annotate(2, "disc", was_cancelled=True)  # and somebody has skipped it, which is nothing
+    fake.files["/data/upload/3/image-3.png"] = b"this is no image"
+    del fake.files["/data/upload/3/image-4.png"]
+    fake.files["/data/upload/3/image-5.png"] = shape(6)
+    with caplog.at_level(logging.WARNING):
+        outcome = scene.train().outcome
+    assert outcome is not None
+    left_out = dict(outcome.left_out)
+    assert set(left_out) == {"task 1", "task 3", "task 4", "task 7"}
+    assert left_out["task 1"] == "annotators call it bar and disc"
+    assert "expected an image" in left_out["task 3"]
+    assert "404" in left_out["task 4"]
+    assert left_out["task 7"] == "it is the same image as task 5"
+    assert sum(outcome.images.values()) == 16
+    assert "left out task 3" in caplog.text
+    assert "fewer than 10 images" in outcome.warnings[0]
+
+
+def test_images_in_the_addresses_need_no_file(scene: Scene) -> None:
+    for index, task in enumerate(scene.fake.tasks.values()):
+        address = base64.b64encode(shape(index)).decode()
+        task["data"]["image"] = f"data:image/png;base64,{address}"
+    scene.fake.files.clear()
+    assert scene.train().status == "done"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda fake: [task["annotations"].clear() for task in fake.tasks.values()], "got nothing"),
+        (lambda fake: [fake.tasks.pop(number) for number in range(1, 20, 2)], "10 bar in 'class'"),
+        (lambda fake: [fake.tasks.pop(number) for number in range(3, 20, 2)], "1 disc"),
+        (lambda fake: setattr(fake, "config", CONFIG.replace("Choices", "Labels")), "<Choices"),
+        (lambda fake: setattr(fake, "refuses", True), "401"),
+        (lambda fake: setattr(fake, "down", True), "503"),
+    ],
+    ids=["no labels", "one class", "one image", "no choices", "no access", "down"],
+)
+def test_a_project_that_cannot_be_learnt_from_says_what_it_needs(
+    scene: Scene, spoil: Any, reason: str
+) -> None:
+    first = scene.model()
+    spoil(scene.fake)
+    ended = scene.train()
+    assert ended.status == "failed"
+    assert reason in (ended.reason or "")
+    assert scene.model() == first
+    assert scene.registry.every() == [first]
+
+
+def test_a_control_that_is_not_there_is_named_with_those_that_are(scene: Scene) -> None:
+    ended = scene.train(control="species")
+    assert "'species'" in (ended.reason or "")
+    assert "(class)" in (ended.reason or "")
+
+
+def test_images_that_cannot_be_had_now_are_waited_for_and_the_others_kept(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.training_images.PAUSES", (0.0,))
+    path = "/data/upload/3/image-{}.png"
+    scene.fake.unavailable = {path.format(number) for number in (1, 2, 3)}
+    ended = scene.train()
+    assert ended.status == "failed"
+    assert "3 cannot be had now" in (ended.reason or "")
+    scene.fake.unavailable.clear()
+    assert scene.train().status == "done"
+    assert len(scene.fake.asked("GET", path.format(9))) == 1
+
+
+# What may go wrong on the way
+
+
+def test_a_disk_that_is_full_leaves_every_model_whole(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault that cannot be made otherwise."""
+    scene.train()
+    model = scene.model()
+    before = Path(model.weights).read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("model.networks.save_file", full)
+        ended = scene.train(seed=1)
+    assert ended.status == "failed"
+    assert "No space left on device" in (ended.reason or "")
+    assert scene.model() == model
+    assert Path(model.weights).read_bytes() == before
+    # What was learnt is still there.
+    assert scene.train(seed=1).status == "done"
+    assert len(scene.registry.every()) == 3
+
+
+def test_pretrained_weights_that_cannot_be_had_are_done_without(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(scene.folder))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    scene.settings = scene.settings.model_copy(update={"model_weights": None})
+    assert scene.train(epochs=1).status == "done"
+    assert scene.model().arch == "small"
+    assert "trained from nothing" in caplog.text
+    # But not where somebody asked for them.
+    ended = scene.train(arch="squeezenet1_1", epochs=1)
+    assert ended.status == "failed"
+    assert "could not get torchvision's weights" in (ended.reason or "")
+
+
+def test_a_training_that_is_killed_goes_on_to_the_very_same_weights(scene: Scene) -> None:
+    trainings = TrainingStorage(scene.storage.database)
+    wishes = {"init": "nothing", "arch": "small", "epochs": 6}
+    training = ask(scene.storage, **wishes)
+    environment = PLAIN_ENVIRONMENT | {
+        "LABEL_STUDIO_URL": scene.fake.url,
+        "LABEL_STUDIO_API_KEY": TOKEN,
+        "DATA_DIR": str(scene.folder),
+        "MODEL_WEIGHTS": scene.settings.model_weights or "",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "backend.training_process", str(training.id)]
+    with subprocess.Popen(command, env=environment, cwd=ROOT) as process:
+        wait_until(lambda: epochs_of(trainings, training) >= 2, seconds=60)
+        process.kill()
+    killed_at = epochs_of(trainings, training)
+    asked = len(scene.fake.asked("GET", "/data/upload/3/image-1.png"))
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=60)
+    assert epochs_of(trainings, training) == 0, "it has ended"
+    resumed = scene.model()
+    assert resumed.trained is not None
+    assert resumed.trained.training_id == training.id
+    assert killed_at < 6
+    assert len(scene.fake.asked("GET", "/data/upload/3/image-1.png")) == asked
+    assert scene.train(**wishes).status == "done"
+    assert scene.registry.every()[0].version == resumed.version
+
+
+def epochs_of(trainings: TrainingStorage, training: Training) -> int:
+    found = trainings.training(training.id)
+    assert found is not None
+    progress = found.progress or {}
+    return int(progress.get("done", 0)) if progress.get("phase") == "training" else 0

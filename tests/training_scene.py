@@ -1,0 +1,75 @@
+"""A project of discs and bars in a small Label Studio, and a small network to begin with."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from label_studio_fake import TOKEN, UID, LabelStudioFake
+from PIL import Image
+
+from backend.settings import Settings
+from backend.storage import Storage
+from backend.training_records import Training, Wishes
+from backend.training_storage import TrainingStorage
+from model.networks import SMALL, Classifier, build_network, save_classifier
+
+CONFIG = (
+    '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
+    '<Label value="keypoint"/></KeyPointLabels><Choices name="class" toName="image">'
+    '<Choice value="disc"/><Choice value="bar"/></Choices></View>'
+)
+CLASSES = ("disc", "bar")
+
+
+def shape(index: int) -> bytes:
+    """A bright disc (even numbers) or bar, of any colour, anywhere on a dark ground, as PNG."""
+    rng = np.random.default_rng(index)
+    image = np.full((32, 32, 3), rng.integers(0, 90, 3), np.uint8)
+    colour, (x, y) = rng.integers(130, 255, 3).tolist(), rng.integers(10, 22, 2).tolist()
+    if index % 2 == 0:
+        cv2.circle(image, (x, y), 7, colour, cv2.FILLED)
+    else:
+        cv2.rectangle(image, (x - 8, y - 2), (x + 8, y + 2), colour, cv2.FILLED)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def add_shapes(fake: LabelStudioFake, count: int) -> None:
+    """Import shapes and annotate them."""
+    fake.config = CONFIG
+    for index in range(count):
+        fake.add_task(index + 1, shape(index))
+        fake.annotate(index + 1, CLASSES[index % 2])
+
+
+def save_random(path: Path, classes: tuple[str, ...], seed: int = 0) -> Path:
+    """Weights of a small network that has learnt nothing."""
+    torch.manual_seed(seed)
+    half = (0.5, 0.5, 0.5)
+    network = build_network(SMALL, len(classes))
+    save_classifier(Classifier(network, SMALL, classes, 32, half, half), path)
+    return path
+
+
+def settings_for(fake: LabelStudioFake, folder: Path, weights: Path, **more: Any) -> Settings:
+    """Of a backend whose database and models lie in `folder`."""
+    return Settings(
+        label_studio_url=fake.url,
+        label_studio_api_key=TOKEN,
+        data_dir=folder,
+        model_weights=str(weights),
+        detector_input_size=32,
+        detector_stride=16,
+        **more,
+    )
+
+
+def ask(storage: Storage, **wishes: Any) -> Training:
+    """A training that somebody asks for."""
+    storage.save_label_config(UID, CONFIG)
+    training, _ = TrainingStorage(storage.database).ask(UID, Wishes(**{"epochs": 2} | wishes))
+    return training
