@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Row,
     Select,
     Subquery,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
 )
 
 from backend.corrections import Verdict
@@ -32,6 +34,7 @@ from backend.records import Event
 from backend.tables import deliveries, events, predictions, projects
 from backend.verdict_records import Candidate, Entry, Filters, State
 from backend.verdict_tables import (
+    IS_CHOICE,
     arrivals,
     handled_events,
     holdouts,
@@ -252,7 +255,7 @@ class VerdictStorage:
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(states.c.annotation_id, states.c.made_at)
-                .where(states.c.project_uid == project_uid, ~_stands())
+                .where(states.c.project_uid == project_uid, ~_stands(states))
                 .distinct()
             )
             return {(row.annotation_id, row.made_at) for row in rows}
@@ -280,7 +283,7 @@ class VerdictStorage:
         columns = (verdicts.c.state_id, verdicts.c.verdict)
         asked = (
             select(*columns, func.count().label("count"))
-            .where(verdicts.c.state_id.in_(_ids(filters)), verdicts.c.kind == "choice")
+            .where(verdicts.c.state_id.in_(_ids(filters)), IS_CHOICE)
             .group_by(*columns)
         )
         with self._database.reading() as connection:
@@ -451,7 +454,7 @@ class VerdictStorage:
         current = _current(filters, ("judged",))
         asked = (
             select(kept_maps.c.prediction_id)
-            .where(kept_maps.c.prediction_id.in_(select(current.c.prediction_id)))
+            .where(exists().where(current.c.prediction_id == kept_maps.c.prediction_id))
             .order_by(kept_maps.c.prediction_id)
             .limit(limit)
         )
@@ -467,7 +470,7 @@ class VerdictStorage:
         annotations = _current(filters, ("unused",))
         of_states = (
             select(unused.c.reason, func.count())
-            .where(unused.c.state_id.in_(select(all_current.c.id)))
+            .join_from(unused, all_current, all_current.c.id == unused.c.state_id)
             .group_by(unused.c.reason)
         )
         of_annotations = select(annotations.c.reason, func.count()).group_by(annotations.c.reason)
@@ -521,48 +524,51 @@ def _ids(filters: Filters) -> Select[Any]:
 
 def _current(filters: Filters, outcomes: Sequence[str]) -> Subquery:
     """The newest state of every annotation that was not retracted, as far as the filters go."""
-    newest_first = (states.c.updated_at.desc(), states.c.digest.desc())
-    same = (states.c.project_uid, states.c.annotation_id, states.c.made_at)
-    rank = func.row_number().over(partition_by=same, order_by=newest_first).label("rank")
-    ranked = select(states, rank).where(_stands())
+    newer = states.alias()
+    superseded = exists().where(
+        newer.c.project_uid == states.c.project_uid,
+        newer.c.annotation_id == states.c.annotation_id,
+        newer.c.made_at == states.c.made_at,
+        tuple_(newer.c.updated_at, newer.c.digest) > tuple_(states.c.updated_at, states.c.digest),
+        _stands(newer),
+    )
+    conditions = [states.c.outcome.in_(outcomes), ~superseded, _stands(states)]
     if filters.project is not None:
-        ranked = ranked.where(_project_is(states.c.project_uid, filters.project))
-    found = ranked.subquery()
-    conditions = [found.c.rank == 1, found.c.outcome.in_(outcomes)]
+        conditions.append(_project_is(states.c.project_uid, filters.project))
     if filters.annotator is not None:
-        conditions.append(found.c.annotator == filters.annotator)
+        conditions.append(states.c.annotator == filters.annotator)
     if filters.model_version is not None:
-        conditions.append(found.c.model_version == filters.model_version)
+        conditions.append(states.c.model_version == filters.model_version)
     if filters.since is not None:
-        conditions.append(found.c.updated_at >= filters.since)
+        conditions.append(states.c.updated_at >= filters.since)
     if filters.until is not None:
-        conditions.append(found.c.updated_at < filters.until)
-    return select(found).where(*conditions).subquery()
+        conditions.append(states.c.updated_at < filters.until)
+    return select(states).where(*conditions).subquery()
 
 
-def _stands() -> ColumnElement[bool]:
+def _stands(state: FromClause) -> ColumnElement[bool]:
     """Whether the annotation of a state is there: not deleted, or seen again after that.
 
     A deletion concerns what was made before it: its id may have been given out again since.
     """
     again = retractions.alias()
     seen_again = exists().where(
-        again.c.project_uid == states.c.project_uid,
-        again.c.annotation_id == states.c.annotation_id,
+        again.c.project_uid == state.c.project_uid,
+        again.c.annotation_id == state.c.annotation_id,
         again.c.deleted.is_(False),
         again.c.at > retractions.c.at,
     )
     deleted = [
         exists().where(
-            retractions.c.project_uid == states.c.project_uid,
+            retractions.c.project_uid == state.c.project_uid,
             same,
             retractions.c.deleted,
-            retractions.c.at >= states.c.made_at,
+            retractions.c.at >= state.c.made_at,
             ~seen_again,
         )
         for same in (
-            retractions.c.annotation_id == states.c.annotation_id,
-            retractions.c.task_id == states.c.task_id,
+            retractions.c.annotation_id == state.c.annotation_id,
+            retractions.c.task_id == state.c.task_id,
         )
     ]
     return ~or_(*deleted)

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal,
 )
 
 from backend.tables import Time, metadata
@@ -60,6 +61,7 @@ states = Table(
     ),
     Index("ix_annotation_states_project_uid_task_id", "project_uid", "task_id"),
     Index("ix_annotation_states_prediction_id", "prediction_id"),
+    Index("ix_annotation_states_outcome", "outcome"),
     sqlite_autoincrement=True,
 )
 
@@ -87,6 +89,17 @@ verdicts = Table(
     Column("final_hit", Boolean),
     Index("ix_verdicts_state_id", "state_id"),
     sqlite_autoincrement=True,
+)
+
+# Few among the verdicts about points: an index holds these alone. The kind stands in the statement
+# itself, as a database takes such an index only where it sees that it suits.
+IS_CHOICE = verdicts.c.kind == literal("choice", literal_execute=True)
+Index(
+    "ix_verdicts_choice",
+    verdicts.c.state_id,
+    verdicts.c.verdict,
+    sqlite_where=IS_CHOICE,
+    postgresql_where=IS_CHOICE,
 )
 
 # That an annotation, or every annotation of a task, was deleted; or was seen to be there after all.

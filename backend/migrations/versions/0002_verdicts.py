@@ -51,6 +51,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_annotation_states_prediction_id", "annotation_states", ["prediction_id"])
+    op.create_index("ix_annotation_states_outcome", "annotation_states", ["outcome"])
     op.create_index(
         "ix_annotation_states_project_uid_task_id", "annotation_states", ["project_uid", "task_id"]
     )
@@ -82,6 +83,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_verdicts_state_id", "verdicts", ["state_id"])
+    op.create_index(
+        "ix_verdicts_choice",
+        "verdicts",
+        ["state_id", "verdict"],
+        sqlite_where=sa.text("kind = 'choice'"),
+        postgresql_where=sa.text("kind = 'choice'"),
+    )
     op.create_table(
         "retractions",
         sa.Column("id", sa.Integer, nullable=False),
