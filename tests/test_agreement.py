@@ -33,6 +33,12 @@ from model.keypoint import Box
 
 
 @pytest.fixture
+def storage(any_storage: Storage) -> Storage:
+    """The log's questions have to be understood by both databases."""
+    return any_storage
+
+
+@pytest.fixture
 def recorder(storage: Storage) -> Recorder:
     return Recorder(Settings(), storage)
 

@@ -21,6 +21,12 @@ from backend.verdict_records import Filters
 
 
 @pytest.fixture
+def storage(any_storage: Storage) -> Storage:
+    """Both databases stream in a way of their own."""
+    return any_storage
+
+
+@pytest.fixture
 def recorder(storage: Storage) -> Recorder:
     return Recorder(Settings(), storage)
 
