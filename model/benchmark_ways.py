@@ -9,24 +9,23 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 
 import cv2
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from model import incremental
 from model.detector import Detector
 from model.drawings import draw
+from model.fusion import fuse
+from model.guided_backprop import colours_to_map, guided_backprop
 from model.image import clip_box, normalise, read, to_square, to_tensor
-from model.incremental.clean import clean_outputs
-from model.incremental.graph import Convolution, Linear, trace
 from model.networks import (
     IMAGENET_CLASSES,
     IMAGENET_MEAN,
@@ -35,7 +34,14 @@ from model.networks import (
     build_network,
     load_classifier,
 )
-from model.occlusion import DenseLogits, class_scores, patch_positions, random_fills
+from model.nms import ranked_peaks
+from model.occlusion import (
+    DenseLogits,
+    class_scores,
+    patch_positions,
+    random_fills,
+    spread_over_pixels,
+)
 from model.settings import POSTER
 
 SIDE, WINDOW, STRIDE = 224, 16, 8
@@ -55,6 +61,7 @@ class Task:
         way: a key of `WAYS`, or "pipeline" or "peak".
         precision: "float32" or "bfloat16".
         batch: patches at once, for captum.
+        window, stride: of the patch, px.
     """
 
     arch: str
@@ -63,6 +70,8 @@ class Task:
     image: str | None = None
     precision: str = "float32"
     batch: int = 8
+    window: int = WINDOW
+    stride: int = STRIDE
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,7 @@ class Outcome:
         peak_mb: most memory that the process held, everything that it loaded among it.
         tera_operations: multiplications and additions for one image, 10¹².
         falls: of the probability of the predicted class, (rows, columns).
+        points: row and column of the keypoints that the falls lead to, highest score first.
     """
 
     seconds: float
@@ -82,6 +92,7 @@ class Outcome:
     peak_mb: float = 0.0
     tera_operations: float = 0.0
     falls: list[list[float]] | None = None
+    points: list[list[int]] | None = None
 
 
 class Case:
@@ -89,13 +100,13 @@ class Case:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.positions = patch_positions(SIDE, WINDOW, STRIDE)
+        self.positions = patch_positions(SIDE, task.window, task.stride)
         self.pixels = _pixels(task.image)
         fills = random_fills(1, SIDE, SIDE, seed=0)
         self.fills = normalise(fills, IMAGENET_MEAN, IMAGENET_STD)
+        self.classifier = self._load()
 
-    @cached_property
-    def classifier(self) -> Classifier:
+    def _load(self) -> Classifier:
         """The network, with the normalisation of ImageNet."""
         if self.task.weights:
             return load_classifier(self.task.arch, self.task.weights)
@@ -119,7 +130,7 @@ class Case:
 
     def dense(self, network: Callable[[Tensor], Tensor]) -> DenseLogits:
         """Our loop round anything that maps images to logits."""
-        return DenseLogits(network, self.positions, self.positions, WINDOW)
+        return DenseLogits(network, self.positions, self.positions, self.task.window)
 
     def falls(self, clean: Tensor, hidden: Tensor) -> Tensor:
         """Fall of the probability of the predicted class, (rows, columns), from logits."""
@@ -127,6 +138,22 @@ class Case:
         scores = class_scores(hidden.flatten(0, -2), predicted, "probability")
         fall = class_scores(clean[None], predicted, "probability") - scores
         return fall.view(len(self.positions), len(self.positions))
+
+    def points(self, falls: Tensor) -> list[list[int]]:
+        """Where the detector of the poster sees keypoints, given the falls: row and column, px."""
+        task = self.task
+        coarse = spread_over_pixels(
+            falls.clamp(min=0), SIDE, SIDE, window=task.window, stride=task.stride
+        )
+        fine = colours_to_map(guided_backprop(self.network, self.pixels), POSTER.fine_colours)
+        fused = fuse(
+            coarse.numpy(),
+            fine.numpy(),
+            coarse_weight=POSTER.coarse_weight,
+            fine_weight=POSTER.fine_weight,
+        )
+        peaks = ranked_peaks(fused, radius=POSTER.nms_radius * SIDE, seed=POSTER.seed)
+        return [[int(row), int(column)] for row, column in peaks]
 
 
 def _pixels(path: str | None) -> Tensor:
@@ -136,10 +163,20 @@ def _pixels(path: str | None) -> Tensor:
     return to_tensor(square, IMAGENET_MEAN, IMAGENET_STD)
 
 
-Run = Callable[[], Tensor]  # one image: falls (rows, columns)
+@dataclass(frozen=True)
+class Way:
+    """A way to the map, prepared for a network.
+
+    Attributes:
+        run: one image, falls (rows, columns).
+        multiplications: for one image; None where the whole network is run for each patch.
+    """
+
+    run: Callable[[], Tensor]
+    multiplications: float | None = None
 
 
-def captum(case: Case) -> Run:
+def captum(case: Case) -> Way:
     """captum's `Occlusion`, as its documentation has it."""
     from captum.attr import Occlusion
 
@@ -156,8 +193,8 @@ def captum(case: Case) -> Run:
         with torch.inference_mode():
             Occlusion(score).attribute(
                 case.pixels[None],
-                sliding_window_shapes=(3, WINDOW, WINDOW),
-                strides=(3, STRIDE, STRIDE),
+                sliding_window_shapes=(3, case.task.window, case.task.window),
+                strides=(3, case.task.stride, case.task.stride),
                 baselines=case.fills,
                 perturbations_per_eval=case.task.batch,
             )
@@ -165,16 +202,16 @@ def captum(case: Case) -> Run:
         side = len(case.positions)
         return scored[0] - torch.cat(scored[1:]).view(side, side).t()
 
-    return run
+    return Way(run)
 
 
-def dense(case: Case) -> Run:
+def dense(case: Case) -> Way:
     """Our dense loop."""
     loop = case.dense(case.network)
-    return lambda: case.falls(*loop(case.pixels, case.fills))
+    return Way(lambda: case.falls(*loop(case.pixels, case.fills)))
 
 
-def windows(case: Case) -> Run:
+def windows(case: Case) -> Way:
     """What the detector takes: the windows, or the dense loop where a network does not allow it."""
     way = incremental.fastest(
         case.network,
@@ -182,13 +219,16 @@ def windows(case: Case) -> Run:
         (SIDE, SIDE),
         case.positions,
         case.positions,
-        WINDOW,
+        case.task.window,
         precision=case.task.precision,
     )
-    return lambda: case.falls(*way(case.pixels, case.fills))
+    return Way(
+        lambda: case.falls(*way(case.pixels, case.fills)),
+        way.plan.multiplications() if isinstance(way, incremental.IncrementalLogits) else None,
+    )
 
 
-def onnxruntime(case: Case) -> Run:
+def onnxruntime(case: Case) -> Way:
     """Our dense loop round ONNX Runtime."""
     runtime = import_module("onnxruntime")
 
@@ -211,10 +251,10 @@ def onnxruntime(case: Case) -> Run:
         return torch.from_numpy(logits)
 
     loop = case.dense(network)
-    return lambda: case.falls(*loop(case.pixels, case.fills))
+    return Way(lambda: case.falls(*loop(case.pixels, case.fills)))
 
 
-def openvino(case: Case) -> Run:
+def openvino(case: Case) -> Way:
     """Our dense loop round OpenVINO, told to keep float32."""
     vino = import_module("openvino")
 
@@ -234,10 +274,10 @@ def openvino(case: Case) -> Run:
         return torch.from_numpy(compiled(images.contiguous().numpy())[0].copy())
 
     loop = case.dense(network)
-    return lambda: case.falls(*loop(case.pixels, case.fills))
+    return Way(lambda: case.falls(*loop(case.pixels, case.fills)))
 
 
-WAYS: dict[str, Callable[[Case], Run]] = {
+WAYS: dict[str, Callable[[Case], Way]] = {
     "captum": captum,
     "dense": dense,
     "incremental": windows,
@@ -259,22 +299,25 @@ def run_task(task: Task) -> Outcome:
     if task.way == "pipeline":
         return time_pipeline(case)
     begin = perf_counter()
-    run = WAYS[task.way](case)
+    way = WAYS[task.way](case)
     prepared = perf_counter()
     if task.way == "incremental":
-        run()  # a worker's first image, in which memory is got that the later ones use again
+        way.run()  # a worker's first image, in which memory is got that the later ones use again
     else:
         with torch.inference_mode():
             case.network(case.pixels[None])
     start = perf_counter()
-    falls = run()
+    falls = way.run()
     end = perf_counter()
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    multiplications = way.multiplications or dense_multiplications(case)
     return Outcome(
         seconds=end - start,
         prepare_seconds=prepared - begin,
-        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        tera_operations=tera_operations(case),
+        peak_mb=peak_mb,
+        tera_operations=2e-12 * multiplications,
         falls=falls.tolist(),
+        points=case.points(falls),
     )
 
 
@@ -297,36 +340,25 @@ def time_pipeline(case: Case) -> Outcome:
     return Outcome(sum(seconds.values()) - seconds["coarse"])
 
 
-def tera_operations(case: Case) -> float:
-    """Multiplications and additions of all convolutions and linear layers for one image, 10¹²."""
-    if case.task.way == "incremental":
-        way = incremental.IncrementalLogits(
-            case.network, (SIDE, SIDE), case.positions, case.positions, WINDOW
-        )
-        return 2e-12 * way.plan.multiplications()
-    steps = trace(case.network)
-    with torch.inference_mode():
-        outputs = clean_outputs(steps, case.pixels[None])
-    once = sum(
-        step.operation.weight.numel() * output[0, 0].numel()
-        for step, output in zip(steps, outputs, strict=True)
-        if isinstance(step.operation, Convolution | Linear)
-    )
-    return 2e-12 * once * len(case.positions) ** 2
+def dense_multiplications(case: Case) -> float:
+    """Of all convolutions and linear layers, for one image with each patch hidden in turn."""
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        case.network(case.pixels[None])
+    return int(counter.get_total_flops()) / 2 * len(case.positions) ** 2
 
 
 def peak_tera_operations(precision: str) -> float:
-    """Operations a second in a convolution that suits the processor, 10¹²."""
+    """Operations a second in a convolution that suits the processor, 10¹²; the best of some."""
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-    images = torch.randn(8, 512, 14, 14).to(dtype, memory_format=torch.channels_last)
+    images = torch.randn(32, 512, 14, 14).to(dtype, memory_format=torch.channels_last)
     weight = torch.randn(512, 512, 3, 3).to(dtype)
     seconds = []
     with torch.inference_mode():
-        for _ in range(20):
+        for _ in range(10):
             begin = perf_counter()
             functional.conv2d(images, weight, padding=1)
             seconds.append(perf_counter() - begin)
-    return 2e-12 * 8 * 14 * 14 * weight.numel() / median(seconds)
+    return 2e-12 * images.shape[0] * 14 * 14 * weight.numel() / min(seconds)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,17 @@ from scipy.stats import spearmanr
 
 from model import benchmark, benchmark_ways
 from model.benchmark_ways import Outcome, Task
+from model.detector import Detector
+from model.drawings import draw
+from model.image import clip_box, to_square
+from model.settings import POSTER
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """All in this process, at 64 px."""
     monkeypatch.setattr(benchmark, "in_process", benchmark_ways.run_task)
-    for module in (benchmark, benchmark_ways):
-        monkeypatch.setattr(module, "SIDE", 64)
+    monkeypatch.setattr(benchmark_ways, "SIDE", 64)
     monkeypatch.setattr(benchmark, "CAPTUM_BATCHES", (8, 32))
 
 
@@ -29,7 +33,10 @@ def command(*given: str) -> argparse.Namespace:
 
 def test_the_command_writes_rows_and_a_report(quick: None, tmp_path: Path, capsys):
     rows_file, report_file = tmp_path / "rows.json", tmp_path / "report.md"
-    report_file.write_text(f"Before\n{benchmark.BEGIN}\nold\n{benchmark.END}\nAfter\n")
+    report_file.write_text(
+        "Before\n<!-- measured with random weights -->\nold\n"
+        "<!-- end of what was measured with random weights -->\nAfter\n"
+    )
     arguments = command(
         "--arch", "small", "--rounds", "2", "--without", "onnxruntime", "--without", "openvino",
         "--json", str(rows_file), "--report", str(report_file),
@@ -51,8 +58,8 @@ def test_the_command_writes_rows_and_a_report(quick: None, tmp_path: Path, capsy
     assert all(row["seconds"] > 0 and row["peak_mb"] > 0 for row in rows)
     written = report_file.read_text()
     assert written.startswith("Before\n") and written.endswith("\nAfter\n")
-    assert "old" not in written and "| small | incremental | bfloat16 |" in written
-    assert "| small | captum, batch" in capsys.readouterr().out
+    assert "old" not in written and "| small | drawing | incremental | bfloat16 | 2 |" in written
+    assert "| small | drawing | captum, batch" in capsys.readouterr().out
 
 
 def test_weights_of_one_network_are_not_given_to_several():
@@ -64,7 +71,7 @@ def test_a_report_without_marks_is_left_alone(tmp_path: Path):
     file = tmp_path / "report.md"
     file.write_text("mine")
     with pytest.raises(ValueError, match="expected the lines"):
-        benchmark.put_into(file, "measured")
+        benchmark.run(command("--report", str(file)))
     assert file.read_text() == "mine"
 
 
@@ -92,10 +99,31 @@ def test_the_ratio_is_the_median_of_each_round_against_its_own():
     assert benchmark.ratio(slow, fast) == 6
 
 
-def test_points_are_the_same_where_the_peaks_are():
-    falls = np.zeros((27, 27))
-    falls[3, 4], falls[20, 10] = 1, 0.5
-    moved = np.zeros((27, 27))
-    moved[3, 4], moved[10, 20] = 1, 0.5
-    assert benchmark.same_points(falls, falls) == 1
-    assert 0 < benchmark.same_points(moved, falls) < 1
+def test_a_way_that_ran_once_counts_in_every_round():
+    assert benchmark.ratio([Outcome(12)], [Outcome(2), Outcome(4), Outcome(3)]) == 4
+
+
+def test_what_is_slow_runs_in_the_first_round_alone(quick: None, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(benchmark, "SLOW", 0)
+    others = ["captum", "small:incremental", "onnxruntime", "openvino"]
+    (dense,) = benchmark.compare(Task(arch="small", way="dense"), 2, leave_out=others)
+    assert (dense.method, dense.rounds) == ("dense", 1)
+
+
+def test_points_are_the_same_where_the_pixels_are():
+    points = [[row, row] for row in range(30)]
+    all_but_two = [[1, 0], [0, 1], *points[:18]]
+    assert benchmark.same_points(Outcome(1, points=points), Outcome(1, points=points)) == 1
+    assert benchmark.same_points(Outcome(1, points=all_but_two), Outcome(1, points=points)) == 0.9
+
+
+def test_points_are_those_of_the_detector(quick: None):
+    case = benchmark_ways.Case(Task(arch="small", way="dense"))
+    picture = draw(0).image
+    height, width = picture.shape[:2]
+    square, _ = to_square(picture, clip_box(None, width, height), 64, "squash")
+    settings = replace(POSTER, keep=1.0, subpixel=False)
+    expected = Detector(case.classifier, settings).detect(square).keypoints
+    found = case.points(benchmark_ways.dense(case).run())
+    assert len(expected) > 10
+    assert found == [[round(point.y), round(point.x)] for point in expected]
