@@ -40,15 +40,18 @@ class TrainingStorage:
             "created_at": now(),
         }
         with self._database.writing() as connection:
-            made = connection.execute(
-                self._database.insert(trainings).values(new).on_conflict_do_nothing()
-            )
+            made = connection.scalars(
+                self._database.insert(trainings)
+                .values(new)
+                .on_conflict_do_nothing()
+                .returning(trainings.c.id)
+            ).one_or_none()
             row = connection.execute(
                 select(trainings).where(
                     trainings.c.project_uid == project_uid, trainings.c.status == "queued"
                 )
             ).one()
-        return _training(row), made.rowcount > 0
+        return _training(row), made is not None
 
     def training(self, training_id: int) -> Training | None:
         """A row, or None where there is none."""
