@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,12 @@ def drawn(count: int, *, seed: int = 0) -> LabelledImages:
 
     names = tuple(f"drawing {index} of series {series}" for index in range(count))
     return LabelledImages(names, tuple(class_of(index) for index in range(count)), load)
+
+
+def shuffled(images: LabelledImages, *, seed: int) -> LabelledImages:
+    """The same images with each other's labels, so that there is nothing to learn but by heart."""
+    order = np.random.default_rng(seed).permutation(len(images.labels))
+    return replace(images, labels=tuple(images.labels[index] for index in order))
 
 
 def in_folders(folder: Path) -> LabelledImages:

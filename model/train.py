@@ -66,6 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="mirrored images keep their class; not where classes are viewpoints",
     )
+    parser.add_argument(
+        "--shuffle-labels",
+        action="store_true",
+        help="learn permuted labels, every epoch and to the last: a control for evaluate",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -102,6 +107,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _images(arguments: argparse.Namespace) -> LabelledImages:
     if arguments.split is not None and arguments.data is None:
         raise ValueError("--split belongs to --data: leave it out")
+    images = _with_their_labels(arguments)
+    return (
+        labelled_images.shuffled(images, seed=arguments.seed)
+        if arguments.shuffle_labels
+        else images
+    )
+
+
+def _with_their_labels(arguments: argparse.Namespace) -> LabelledImages:
     if arguments.folder is not None:
         return labelled_images.in_folders(arguments.folder)
     if arguments.data is not None:
@@ -127,7 +141,12 @@ def _settings(arguments: argparse.Namespace, init: str | None) -> TrainingSettin
         otherwise = FROM_NOTHING if arguments.drawings is None else ON_DRAWINGS
     names = ("epochs", "batch", "rate", "patience", "validation_share", "flip", "seed")
     given = {name: getattr(arguments, name) for name in names}
-    return replace(otherwise, **{name: value for name, value in given.items() if value is not None})
+    # Images that check permuted labels cannot tell one epoch from another.
+    return replace(
+        otherwise,
+        early_stopping=not arguments.shuffle_labels,
+        **{name: value for name, value in given.items() if value is not None},
+    )
 
 
 def _report(trained: Trained, out: Path) -> None:

@@ -48,6 +48,8 @@ class TrainingSettings:
         augmentation: strength of the random zooms, turns and colours, 0 to 1.
         flip: whether mirrored images keep their class; not where classes are viewpoints.
         validation_share: share of each class's images that only check the result.
+        early_stopping: whether training ends after `patience` epochs without a better result, and
+            its best epoch is kept; without, every epoch runs and the last one is kept.
         patience: epochs without a better result before training ends.
         seed: of the split, the first weights, the order and the augmentation.
     """
@@ -60,6 +62,7 @@ class TrainingSettings:
     augmentation: float = 1.0
     flip: bool = True
     validation_share: float = 0.2
+    early_stopping: bool = True
     patience: int = 8
     seed: int = 0
 
@@ -111,7 +114,7 @@ class Trained:
 
     Attributes:
         classifier: the network of the best epoch, in evaluation mode.
-        best: that epoch.
+        best: that epoch; the last one without early stopping.
         history: every epoch.
         images: how many of each class were used.
         validation_images: how many of them only checked the result.
@@ -239,7 +242,7 @@ class _Loop:
         *,
         progress: bool,
     ) -> None:
-        """Train until the last epoch, or until `patience` epochs brought nothing better."""
+        """Train until the last epoch, or until early stopping ends it."""
         if checkpoint is not None:
             self._take_up(checkpoint, fingerprint)
         epochs, patience = self.settings.epochs, self.settings.patience
@@ -248,7 +251,9 @@ class _Loop:
         with tqdm(
             desc="training", total=total, initial=done, unit="step", disable=not progress
         ) as bar:
-            while len(self.history) < epochs and len(self.history) - self.best <= patience:
+            while len(self.history) < epochs and not (
+                self.settings.early_stopping and len(self.history) - self.best > patience
+            ):
                 epoch = self._epoch(bar)
                 if checkpoint is not None:
                     self._save(checkpoint, fingerprint)
@@ -256,7 +261,7 @@ class _Loop:
                 on_epoch(epoch)
 
     def best_classifier(self) -> Classifier:
-        """The network of the best epoch."""
+        """The network of the epoch that is kept."""
         self.network.load_state_dict(self.best_state)
         network = self.network.cpu().to(memory_format=torch.contiguous_format)
         return replace(self.start, network=network.eval())
@@ -299,7 +304,8 @@ class _Loop:
         loss, accuracy = self._check()
         epoch = Epoch(number + 1, sum(losses) / len(self.learnt), loss, accuracy)
         self.history.append(epoch)
-        if number == 0 or _rank(epoch) > _rank(self.history[self.best]):
+        better = number == 0 or _rank(epoch) > _rank(self.history[self.best])
+        if better or not self.settings.early_stopping:
             self.best = number
             state = self.network.state_dict()
             self.best_state = {name: value.detach().cpu().clone() for name, value in state.items()}

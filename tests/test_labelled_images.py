@@ -9,7 +9,14 @@ from PIL import Image
 
 from model.drawings import CLASSES, draw
 from model.image import UnreadableImage
-from model.labelled_images import DRAWN_SIZES, FIRST_SERIES, drawn, in_folders, in_table
+from model.labelled_images import (
+    DRAWN_SIZES,
+    FIRST_SERIES,
+    drawn,
+    in_folders,
+    in_table,
+    shuffled,
+)
 
 COLUMNS = ["image", "class", "split", "keypoint", "x", "y", "visible"]
 
@@ -36,6 +43,16 @@ def test_every_class_is_drawn_in_every_shape():
     images = drawn(6 * len(DRAWN_SIZES))
     seen = {(images.labels[index], images.load(index).shape) for index in range(len(images.names))}
     assert len(seen) == 6 * len(DRAWN_SIZES)
+
+
+def test_shuffling_gives_the_same_images_each_others_labels():
+    images = drawn(48)
+    mixed = shuffled(images, seed=3)
+    assert mixed.names == images.names and mixed.load is images.load
+    assert sorted(mixed.labels) == sorted(images.labels)
+    kept = sum(one == two for one, two in zip(images.labels, mixed.labels, strict=True))
+    assert kept < 20  # of 48; by chance 8
+    assert mixed.labels == shuffled(images, seed=3).labels != shuffled(images, seed=4).labels
 
 
 def test_a_folder_is_a_class(tmp_path):

@@ -200,6 +200,21 @@ def test_training_ends_when_nothing_gets_better():
     assert len(trained.history) == trained.best.number + 2 < 40
 
 
+def test_without_early_stopping_every_epoch_runs_and_the_last_is_kept():
+    """The labels say nothing, so the best epoch on the checking images would be any of them."""
+    names, labels = zip(
+        *((f"{index}.png", "ab"[index // 2 % 2]) for index in range(24)), strict=True
+    )
+    nothing_to_learn = LabelledImages(names, labels, shape)
+    settings = replace(QUICK, epochs=5, patience=1, validation_share=0.4)
+    assert len(train(nothing_to_learn, settings=settings).history) < 5
+    trained = train(nothing_to_learn, settings=replace(settings, early_stopping=False))
+    assert len(trained.history) == 5
+    assert trained.best == trained.history[-1]
+    by_rank = sorted(trained.history, key=lambda e: (e.validation_accuracy, -e.validation_loss))
+    assert trained.best != by_rank[-1]
+
+
 def test_the_weights_are_those_of_the_best_epoch():
     kept: dict[int, float] = {}
     trained = train(
@@ -350,6 +365,17 @@ def test_the_command_trains_on_a_folder_and_says_what_it_left_out(tmp_path, caps
     assert "% of the validation images right (epoch" in printed.out
     assert load_classifier(weights=str(out)).classes == ("bar", "disc")
     assert not out.with_suffix(".training").exists()
+
+
+def test_the_command_can_train_a_control_on_permuted_labels(tmp_path, capsys):
+    """It runs to the last epoch, however little patience there is."""
+    folder = write_shapes(tmp_path / "shapes", 24)
+    out = tmp_path / "weights.safetensors"
+    options = ("--arch", "small", "--out", out, "--epochs", 4, "--patience", 1)
+    assert run("--folder", folder, *options, "--shuffle-labels") == 0
+    printed = capsys.readouterr().out
+    assert "trained on 12 bar, 12 disc" in printed
+    assert "(epoch 4 of 4)" in printed
 
 
 def test_the_command_trains_on_a_split_of_a_data_set(tmp_path, capsys):

@@ -78,7 +78,8 @@ def preset(
     occlusion map also occlusion + Sobel in place of guided backpropagation.
     """
     detector = Detector(classifier, settings)
-    unbounded = Detector(classifier, replace(settings, region="none"))
+    bounded = settings.region != "none"
+    unbounded = Detector(classifier, replace(settings, region="none")) if bounded else detector
 
     def rankings(picture: NDArray[np.uint8], box: Box | None, number: int) -> Mapping[str, Ranking]:
         detection = detector.detect(picture, box)
@@ -94,7 +95,7 @@ def preset(
                 detection.maps[scale], detection.box, refined
             )
         found[f"{name}: no Förstner"] = MapRanking(detection.maps["fused"], detection.box)
-        if settings.region != "none" and box is None:
+        if bounded and box is None:
             whole = unbounded.detect(picture)
             found[f"{name}: no region"] = MapRanking(
                 whole.maps["fused"],
