@@ -8,7 +8,7 @@ from pathlib import Path
 from model.networks import load_classifier
 from model.settings import PRESETS
 
-QUICK = {"images": 4, "slow_images": 1, "repeated_images": 1, "draws": 200}
+QUICK = {"images": 4, "slow_images": 1, "repeated_images": 1, "fill_images": 1, "draws": 200}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--slow-images", type=int, metavar="N", help="methods with an occlusion map on N images"
     )
     parser.add_argument("--repeated-images", type=int, default=20, metavar="N", help="default 20")
+    parser.add_argument(
+        "--fill-images", type=int, default=8, metavar="N", help="under other fills; default 8"
+    )
     parser.add_argument("--draws", type=int, default=10_000, metavar="N", help="of the bootstrap")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--quick", action="store_true", help=f"a trial: {QUICK}")
@@ -70,7 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.shuffled_weights:
         shuffled = load_classifier(None, arguments.shuffled_weights)
     options = runner.Options(
-        arguments.slow_images, arguments.repeated_images, arguments.draws, arguments.seed
+        slow_images=arguments.slow_images,
+        repeated_images=arguments.repeated_images,
+        fill_images=arguments.fill_images,
+        draws=arguments.draws,
+        seed=arguments.seed,
     )
     presets = {name: PRESETS[name] for name in arguments.presets}
     outcome = runner.run(images, classifier, presets, options, shuffled=shuffled)

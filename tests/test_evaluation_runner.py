@@ -64,6 +64,21 @@ def test_the_json_holds_every_method_metric_and_paired_difference(evaluated):
     assert "default: no region" in found["regions"]["frame"]["methods"]
 
 
+def test_random_points_are_found_again_by_chance_alone(evaluated):
+    """As if they were drawn anew on every copy, JPEG included."""
+    found = json.loads((evaluated / "out.json").read_text())
+    methods = found["regions"]["box"]["methods"]
+    assert methods["uniform"]["repeatability"]["mean"] < 0.3
+    assert methods["Shi-Tomasi"]["repeatability"]["mean"] > 0.4
+
+
+def test_the_spread_over_fills_is_that_of_the_preset_with_an_occlusion_map(evaluated):
+    found = json.loads((evaluated / "out.json").read_text())
+    assert list(found["fills"]) == ["poster"]
+    assert -1 <= found["fills"]["poster"]["correlation"]["mean"] <= 1
+    assert "`poster` under other random fills" in (evaluated / "out/evaluation.md").read_text()
+
+
 def test_the_csv_has_a_row_for_every_image_and_method_and_gives_the_means_again(evaluated):
     found = json.loads((evaluated / "out.json").read_text())
     with (evaluated / "out/images.csv").open(newline="") as file:

@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 from model.evaluation import summary
 from model.evaluation.rows import BUDGETS, PRIMARY, RADII
 from model.evaluation.runner import BOX, FRAME, Options, Outcome
+from model.evaluation.statistics import Interval
 from model.evaluation.summary import Mean, Values
 
 COLUMNS = (
@@ -57,6 +58,10 @@ def facts(outcome: Outcome, options: Options, about: Mapping[str, Any]) -> dict[
         "names": {
             preset: {name: asdict(agreement) for name, agreement in found.items()}
             for preset, found in outcome.naming.items()
+        },
+        "fills": {
+            preset: {name: asdict(interval) for name, interval in found.items()}
+            for preset, found in outcome.fills.items()
         },
     }
 
@@ -126,7 +131,18 @@ def markdown(outcome: Outcome, options: Options, presets: Sequence[str]) -> str:
         lines += [
             f"| {name} | {a.ami:.3f} | {a.nmi:.3f} | {a.ari:.3f} |" for name, a in found.items()
         ]
+    for preset, spread in outcome.fills.items():
+        lines += ["", f"## `{preset}` under other random fills", ""]
+        lines += [
+            f"- correlation of two coarse maps: {_plainly(spread['correlation'])}",
+            "- points found again within 0.05, in %: coarse scale alone "
+            f"{summary.percent(spread['coarse points'])}, both {summary.percent(spread['points'])}",
+        ]
     return "\n".join(lines) + "\n"
+
+
+def _plainly(interval: Interval) -> str:
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
 def table(values: Values, *, draws: int, seed: int) -> list[str]:

@@ -1,6 +1,7 @@
 """Every method on every image: the protocol's loop."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,11 +10,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model import image
-from model.evaluation import methods, names, repeatability, rows
+from model.evaluation import fills, methods, names, repeatability, rows
 from model.evaluation.datasets import Annotated, spread
 from model.evaluation.landmarks import Saliency, salient_landmarks
 from model.evaluation.methods import Family
 from model.evaluation.rankings import Points
+from model.evaluation.statistics import Interval
 from model.keypoint import Box
 from model.networks import Classifier
 from model.settings import DetectorSettings
@@ -29,11 +31,13 @@ class Options:
     Attributes:
         slow_images: methods with an occlusion map run on so many, spread evenly; None for all.
         repeated_images: on so many images repeatability is measured, for methods that are not slow.
+        fill_images: on so many images the spread over random fills is measured.
         draws, seed: of the bootstrap; the seed also of random points, weights and clusters.
     """
 
     slow_images: int | None = None
     repeated_images: int = 20
+    fill_images: int = 8
     draws: int = 10_000
     seed: int = 0
 
@@ -47,6 +51,7 @@ class Outcome:
         left_out: what could not be used or measured, and why.
         accuracy: share of the images whose class the network predicts, of the whole image.
         salient, naming: preset → landmarks, and agreement of clusters with their names.
+        fills: preset with an occlusion map → how alike it is under different random fills.
     """
 
     values: dict[str, dict[str, dict[str, dict[str, float]]]] = field(default_factory=dict)
@@ -55,6 +60,7 @@ class Outcome:
     accuracy: float = float("nan")
     salient: dict[str, list[Saliency]] = field(default_factory=dict)
     naming: dict[str, Mapping[str, names.Agreement]] = field(default_factory=dict)
+    fills: dict[str, Mapping[str, Interval]] = field(default_factory=dict)
 
 
 def families(
@@ -136,8 +142,14 @@ def run(
                 if where == BOX and (name in presets or name == REFERENCE):
                     distance = rows.NMS_RADIUS * annotated.length
                     best[annotated.name][name] = ranking(rows.BUDGET, distance)
-    for name in presets:
+    for name, settings in presets.items():
         _landmarks_and_names(outcome, name, classifier, kept, pictures, best, options)
+        if settings.coarse == "occlusion":
+            chosen = spread(kept, options.fill_images)
+            shown = [pictures[kept.index(annotated)] for annotated in chosen]
+            outcome.fills[name] = fills.spread_over_fills(
+                classifier, settings, chosen, shown, draws=options.draws, seed=options.seed
+            )
     fast = [family for family in every if not family.slow]
     _repeat(outcome, fast, kept, pictures, options.repeated_images, progress)
     return outcome
@@ -208,14 +220,20 @@ def _repeat(
     for annotated in tqdm(chosen, desc="repeating", unit="image", disable=not progress):
         picture = pictures[images.index(annotated)]
         distance = rows.NMS_RADIUS * annotated.length
+        # Random points of one copy have to know nothing of those of another.
+        numbers = itertools.count()
 
         def find(
-            changed: NDArray[np.uint8], box: Box, distance: float = distance
+            changed: NDArray[np.uint8],
+            box: Box,
+            distance: float = distance,
+            numbers: Iterator[int] = numbers,
         ) -> dict[str, Points]:
+            number = next(numbers)
             return {
                 name: ranking(rows.BUDGET, distance)
                 for family in fast
-                for name, ranking in family.rankings(changed, box, 0).items()
+                for name, ranking in family.rankings(changed, box, number).items()
             }
 
         for name, share in repeatability.repeatability(annotated, picture, find).items():
