@@ -126,6 +126,7 @@ DEFAULT = DetectorSettings(
     combination="product",
     fine_weight=0.5,
     region="activation",
+    region_threshold=0.35,
     keep=1.0,
 )
 
