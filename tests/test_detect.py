@@ -53,6 +53,13 @@ def test_draws_the_keypoints_and_both_maps(weights, image, tmp_path):
     assert cv2.imread(str(out / "squares-panel.png")).shape[1] > 4 * 80
 
 
+def test_says_where_the_time_went(weights, image, capsys):
+    options = ["--weights", weights, "--preset", "poster", "--profile"]
+    assert main(["detect", image, *options]) == 0
+    stages = [line.split()[0] for line in capsys.readouterr().err.splitlines()]
+    assert {"prepare", "decode", "coarse", "fine", "fusion", "keypoints"} < set(stages)
+
+
 def test_an_image_that_fails_is_named_and_hurts_no_other(weights, image, tmp_path, capsys):
     (tmp_path / "empty.jpg").touch()
     images = [str(tmp_path / "empty.jpg"), str(tmp_path / "none.jpg"), image]

@@ -1,5 +1,6 @@
 """Guided backpropagation against captum and against sums done by hand."""
 
+import math
 import warnings
 
 import captum.attr
@@ -60,6 +61,31 @@ def test_agrees_with_captum(arch):
     ours = guided_backprop(network, image, predicted)
     theirs = captum_from_logits(network, image, predicted)
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-15)
+
+
+class InFloat64(nn.Module):
+    def forward(self, x):
+        return x.double()
+
+
+def test_a_sure_network_agrees_with_captum_once_captums_softmax_has_its_digits():
+    """With p = 0.9999, a float32 softmax has lost half of the digits of 1 - p."""
+    network = seeded(build_network, "vgg11", 10)
+    image = torch.randn(3, 64, 64)
+    with torch.no_grad():
+        logits = network(image[None])[0]
+        predicted = int(logits.argmax())
+        others = torch.cat([logits[:predicted], logits[predicted + 1 :]])
+        log_odds = logits[predicted] - others.logsumexp(dim=0)
+        network.classifier[-1].bias[predicted] += math.log(9999) - log_odds
+    ours = guided_backprop(network, image, predicted)
+
+    def difference(theirs):
+        return float((ours - theirs).abs().max() / ours.abs().max())
+
+    with_digits = captum_from_logits(nn.Sequential(network, InFloat64()), image, predicted)
+    assert difference(with_digits) < 1e-5
+    assert difference(captum_from_logits(network, image, predicted)) > 1e-4
 
 
 def test_agrees_with_captum_where_one_relu_is_used_twice():

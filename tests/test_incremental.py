@@ -439,6 +439,17 @@ def fastest_of(network: nn.Module, precision: str = "float32") -> HiddenLogits:
     )
 
 
+def test_a_network_that_can_be_followed_is_followed():
+    assert isinstance(fastest_of(small_network()), IncrementalLogits)
+
+
+def test_weights_are_prepared_once_and_not_for_each_image():
+    way = occluded(small_network())
+    with mock.patch.object(planning, "WindowConvolution", side_effect=AssertionError):
+        for _ in range(2):
+            way(torch.randn(3, 24, 24), torch.randn(1, 3, 24, 24))
+
+
 def test_an_unknown_operation_is_warned_of_once_and_the_dense_loop_does_the_work():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), Sigmoidal()).eval()
     with pytest.warns(RuntimeWarning, match="sigmoid") as warned:
