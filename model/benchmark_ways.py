@@ -42,7 +42,7 @@ from model.occlusion import (
     random_fills,
     spread_over_pixels,
 )
-from model.settings import POSTER
+from model.settings import POSTER, PRESETS, DetectorSettings
 
 SIDE, WINDOW, STRIDE = 224, 16, 8
 
@@ -58,7 +58,7 @@ class Task:
         arch: of the network.
         weights: a weights file; None for random weights, about as sure as trained ones.
         image: a file; None for a drawing.
-        way: a key of `WAYS`, or "pipeline" or "peak".
+        way: a key of `WAYS`, or "peak", or a preset: all of the detector.
         precision: "float32" or "bfloat16".
         batch: patches at once, for captum.
         window, stride: of the patch, px.
@@ -296,8 +296,8 @@ def run_task(task: Task) -> Outcome:
     if task.way == "peak":
         return Outcome(seconds=0.0, tera_operations=peak_tera_operations(task.precision))
     case = Case(task)
-    if task.way == "pipeline":
-        return time_pipeline(case)
+    if task.way in PRESETS:
+        return time_detector(case, PRESETS[task.way])
     begin = perf_counter()
     way = WAYS[task.way](case)
     prepared = perf_counter()
@@ -321,9 +321,9 @@ def run_task(task: Task) -> Outcome:
     )
 
 
-def time_pipeline(case: Case) -> Outcome:
-    """Seconds for all of the detector but the occlusion map, on the second image."""
-    detector = Detector(case.classifier, POSTER)
+def time_detector(case: Case, settings: DetectorSettings) -> Outcome:
+    """Seconds for the detector on its second image, file to keypoints, without an occlusion map."""
+    detector = Detector(case.classifier, settings)
     picture = read(Path(case.task.image)) if case.task.image else draw(0).image
     _, encoded = cv2.imencode(".jpg", picture[..., ::-1])
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
@@ -337,7 +337,8 @@ def time_pipeline(case: Case) -> Outcome:
             with detector.profile.stage("encode"):
                 json.dumps([asdict(point) for point in detection.keypoints])
     seconds = detector.profile.seconds
-    return Outcome(sum(seconds.values()) - seconds["coarse"])
+    map_seconds = seconds["coarse"] if settings.coarse == "occlusion" else 0.0
+    return Outcome(sum(seconds.values()) - map_seconds)
 
 
 def dense_multiplications(case: Case) -> float:
