@@ -5,7 +5,7 @@ import importlib
 from dataclasses import asdict
 from pathlib import Path
 
-from model.networks import load_classifier
+from model.networks import Classifier, load_classifier
 from model.settings import PRESETS
 
 QUICK = {"images": 4, "slow_images": 1, "repeated_images": 1, "fill_images": 1, "draws": 200}
@@ -69,9 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
         datasets.read_data_set(arguments.data, arguments.split), arguments.images
     )
     classifier = load_classifier(arguments.arch, arguments.weights)
-    shuffled = None
-    if arguments.shuffled_weights:
-        shuffled = load_classifier(None, arguments.shuffled_weights)
+    shuffled = _control(arguments.shuffled_weights, classifier)
+    # What cannot be written is said before the work, not after it.
+    for folder in (arguments.out, arguments.json and arguments.json.parent):
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
     options = runner.Options(
         slow_images=arguments.slow_images,
         repeated_images=arguments.repeated_images,
@@ -81,10 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     presets = {name: PRESETS[name] for name in arguments.presets}
     outcome = runner.run(images, classifier, presets, options, shuffled=shuffled)
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        report.write_csv(outcome, arguments.out / "images.csv")
     page = report.markdown(outcome, options, arguments.presets)
+    print(page)
+    if arguments.out:
+        report.write_csv(outcome, arguments.out / "images.csv")
     if arguments.json:
         about = {
             "data": arguments.data.name,
@@ -98,5 +100,18 @@ def run(arguments: argparse.Namespace) -> int:
         (arguments.out / "evaluation.md").write_text(page, encoding="utf-8")
         for where, values in outcome.values.items():
             report.plot(values, where, arguments.out, draws=options.draws, seed=options.seed)
-    print(page)
     return 0
+
+
+def _control(weights: str | None, classifier: Classifier) -> Classifier | None:
+    """The network trained with shuffled labels; it differs in its weights alone."""
+    if weights is None:
+        return None
+    control = load_classifier(None, weights)
+    if (control.arch, control.classes) != (classifier.arch, classifier.classes):
+        raise ValueError(
+            f"expected a {classifier.arch} of the {len(classifier.classes)} classes of --weights "
+            f"as --shuffled-weights, got a {control.arch} of {len(control.classes)}: train both "
+            f"on the same images, the control with --shuffle-labels"
+        )
+    return control

@@ -106,6 +106,31 @@ def test_a_missing_data_set_is_said_in_one_line(folder, capsys):
     assert "expected annotations.csv or annotations.json" in capsys.readouterr().err
 
 
+def evaluate(folder, *options):
+    data = ("--data", str(folder / "data"), "--weights", str(folder / "weights.safetensors"))
+    return main(["evaluate", *data, "--quick", *map(str, options)])
+
+
+def test_a_control_of_other_classes_is_refused(folder, tmp_path, capsys):
+    network = build_network("small", 3)
+    other = Classifier(network, "small", ("a", "b", "c"), 64, IMAGENET_MEAN, IMAGENET_STD)
+    save_classifier(other, tmp_path / "other.safetensors")
+    assert evaluate(folder, "--shuffled-weights", tmp_path / "other.safetensors") == 2
+    assert "as --shuffled-weights, got a small of 3: train both" in capsys.readouterr().err
+
+
+def test_weights_of_another_architecture_are_refused(folder, capsys):
+    assert evaluate(folder, "--arch", "resnet18") == 2
+    assert "weights are of small, but resnet18 was asked for" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_named_before_the_work(folder, tmp_path, capsys):
+    (tmp_path / "file").write_text("not a folder")
+    assert evaluate(folder, "--json", tmp_path / "file" / "out.json") == 2
+    printed = capsys.readouterr()
+    assert "file" in printed.err and "evaluating" not in printed.err
+
+
 def test_images_that_cannot_be_used_are_left_out_by_name(folder):
     good, broken, far = read_data_set(folder / "data", "train")[:3]
     broken.path.write_bytes(b"no image")
