@@ -1,12 +1,14 @@
 """The command `python -m model evaluate`: how good the keypoints are on annotated images."""
 
 import argparse
+import ast
 import importlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from model.networks import Classifier, load_classifier
-from model.settings import PRESETS
+from model.settings import PRESETS, DetectorSettings
 
 QUICK = {"images": 4, "slow_images": 1, "repeated_images": 1, "fill_images": 1, "draws": 200}
 
@@ -28,6 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=parse_presets,
         metavar="NAMES",
         help=f"of {', '.join(PRESETS)}; default poster,default",
+    )
+    parser.add_argument(
+        "--variant",
+        dest="variants",
+        action="append",
+        default=[],
+        type=parse_variant,
+        metavar="PRESET:NAME=VALUE,...",
+        help="also a preset with other settings, such as default:activation_stride=8; any number",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write Markdown, CSV and plots")
@@ -51,6 +62,27 @@ def parse_presets(text: str) -> tuple[str, ...]:
     if unknown or not names:
         raise argparse.ArgumentTypeError(f"expected some of {', '.join(PRESETS)}, got {text!r}")
     return names
+
+
+def parse_variant(text: str) -> tuple[str, DetectorSettings]:
+    """Read a preset and what is different about it; its name is the text itself."""
+    preset, _, changes = text.partition(":")
+    try:
+        pairs = dict(part.strip().split("=") for part in changes.split(","))
+        return text, replace(PRESETS[preset], **{name: _value(pairs[name]) for name in pairs})
+    except (KeyError, TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(
+            f"expected a preset and settings, such as default:activation_stride=8, got {text!r}: "
+            f"{error}"
+        ) from error
+
+
+def _value(text: str) -> Any:
+    """A number, True, False or None where the text is one; else the text."""
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -82,7 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
     )
     presets = {name: PRESETS[name] for name in arguments.presets}
-    outcome = runner.run(images, classifier, presets, options, shuffled=shuffled)
+    outcome = runner.run(
+        images, classifier, presets, options, variants=dict(arguments.variants), shuffled=shuffled
+    )
     page = report.markdown(outcome, options, arguments.presets)
     print(page)
     if arguments.out:

@@ -1,7 +1,9 @@
 """The whole protocol on drawings, with a small network: what is measured, written and said."""
 
+import argparse
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ import torch
 
 from model.__main__ import main
 from model.drawings.dataset import write_data_set
+from model.evaluate import parse_variant
 from model.evaluation import runner, summary
 from model.evaluation.datasets import read_data_set
 from model.networks import IMAGENET_MEAN, IMAGENET_STD, Classifier, build_network, save_classifier
+from model.settings import POSTER
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +38,7 @@ def evaluated(folder):
             "evaluate", "--data", str(folder / "data"), "--split", "test",
             "--weights", str(folder / "weights.safetensors"),
             "--shuffled-weights", str(folder / "weights.safetensors"),
+            "--variant", "default:activation_stride=8,fine=guided",
             "--json", str(folder / "out.json"), "--out", str(folder / "out"), "--quick",
         ]
     )  # fmt: skip
@@ -51,6 +56,7 @@ def test_the_json_holds_every_method_metric_and_paired_difference(evaluated):
             "poster", "poster: coarse scale alone", "poster: fine scale alone",
             "poster: no Förstner", "poster, random weights", "poster, shuffled labels",
             "default", "default: no Förstner", "default, random weights",
+            "default:activation_stride=8,fine=guided",
         }  # fmt: skip
         for row in methods.values():
             primary = row["P@20 0.05"]
@@ -129,6 +135,26 @@ def test_a_place_that_cannot_be_written_is_named_before_the_work(folder, tmp_pat
     assert evaluate(folder, "--json", tmp_path / "file" / "out.json") == 2
     printed = capsys.readouterr()
     assert "file" in printed.err and "evaluating" not in printed.err
+
+
+def test_a_variant_is_a_preset_with_other_settings():
+    name, settings = parse_variant("poster:fills=4,coarse_score=log-odds,max_keypoints=None")
+    assert name == "poster:fills=4,coarse_score=log-odds,max_keypoints=None"
+    assert settings == replace(POSTER, fills=4, coarse_score="log-odds")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("default", "got 'default'"),
+        ("best:fills=4", "'best'"),
+        ("poster:fill=4", "'fill'"),
+        ("poster:fills=0", "fills is at least 1"),
+    ],
+)
+def test_a_variant_that_cannot_be_is_refused(text, named):
+    with pytest.raises(argparse.ArgumentTypeError, match=named):
+        parse_variant(text)
 
 
 def test_images_that_cannot_be_used_are_left_out_by_name(folder):

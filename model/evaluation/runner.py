@@ -67,15 +67,18 @@ def families(
     classifier: Classifier,
     shuffled: Classifier | None,
     presets: Mapping[str, DetectorSettings],
+    variants: Mapping[str, DetectorSettings],
     seed: int,
 ) -> list[Family]:
-    """All methods, the controls among them."""
+    """All methods, the controls among them; variants are measured without controls."""
     chance = methods.random_network(classifier, seed)
     found = [
         methods.without_network(),
         methods.maps_of_network(classifier),
         methods.guided_of(chance, "random weights"),
     ]
+    # Before the presets, which have the last word on what occlusion + Sobel finds.
+    found += [methods.preset(classifier, settings, name) for name, settings in variants.items()]
     for name, settings in presets.items():
         found.append(methods.preset(classifier, settings, name))
         found.append(methods.preset(chance, settings, f"{name}, random weights", parts=False))
@@ -114,6 +117,7 @@ def run(
     presets: Mapping[str, DetectorSettings],
     options: Options,
     *,
+    variants: Mapping[str, DetectorSettings] | None = None,
     shuffled: Classifier | None = None,
     progress: bool = True,
 ) -> Outcome:
@@ -123,7 +127,7 @@ def run(
     """
     kept, pictures, outcome = load(images)
     outcome.accuracy = _accuracy(classifier, kept, pictures)
-    every = families(classifier, shuffled, presets, options.seed)
+    every = families(classifier, shuffled, presets, variants or {}, options.seed)
     slow = {annotated.name for annotated in spread(kept, options.slow_images)}
     best: dict[str, dict[str, Points]] = {annotated.name: {} for annotated in kept}
     places = [BOX] if _boxes_fill(kept, pictures) else [BOX, FRAME]
