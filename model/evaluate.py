@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model.networks import Classifier, load_classifier
-from model.settings import PRESETS, DetectorSettings
+from model.settings import PRESETS, DetectorSettings, sidecar
 
 QUICK = {"images": 4, "slow_images": 1, "repeated_images": 1, "fill_images": 1, "draws": 200}
 
@@ -102,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     classifier = load_classifier(arguments.arch, arguments.weights)
     shuffled = _control(arguments.shuffled_weights, classifier)
+    _spare_the_weights(arguments)
     # What cannot be written is said before the work, not after it.
     for folder in (arguments.out, arguments.json and arguments.json.parent):
         if folder:
@@ -135,6 +136,19 @@ def run(arguments: argparse.Namespace) -> int:
         for where, values in outcome.values.items():
             report.plot(values, where, arguments.out, draws=options.draws, seed=options.seed)
     return 0
+
+
+def _spare_the_weights(arguments: argparse.Namespace) -> None:
+    """Refuse to write the outcome over the JSON that describes a weights file."""
+    for weights in (arguments.weights, arguments.shuffled_weights):
+        if (
+            weights
+            and arguments.json
+            and sidecar(Path(weights)).resolve() == (arguments.json.resolve())
+        ):
+            raise ValueError(
+                f"expected another file as --json: {arguments.json} describes the weights {weights}"
+            )
 
 
 def _control(weights: str | None, classifier: Classifier) -> Classifier | None:

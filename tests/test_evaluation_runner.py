@@ -137,6 +137,14 @@ def test_a_place_that_cannot_be_written_is_named_before_the_work(folder, tmp_pat
     assert "file" in printed.err and "evaluating" not in printed.err
 
 
+def test_the_json_beside_the_weights_is_not_written_over(folder, capsys):
+    described = folder / "weights.json"
+    before = described.read_text()
+    assert evaluate(folder, "--json", described) == 2
+    assert "expected another file as --json" in capsys.readouterr().err
+    assert described.read_text() == before
+
+
 def test_a_variant_is_a_preset_with_other_settings():
     name, settings = parse_variant("poster:fills=4,coarse_score=log-odds,max_keypoints=None")
     assert name == "poster:fills=4,coarse_score=log-odds,max_keypoints=None"
