@@ -60,17 +60,25 @@ class Samples:
         return dict(zip(self.classes, numbers, strict=True))
 
     def split(
-        self, validation_share: float, seed: int
+        self, validation_share: float, seed: int, *, by_content: bool = False
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Part the images at random into those to learn and those that check the result.
 
         Each class is parted alike; at least one of its images falls on either side.
+
+        Args:
+            by_content: let the pixels of an image decide, in place of the seed, so that nearly all
+                images keep their side when others are added.
         """
         rng = np.random.default_rng(seed)
         labels = self.labels.numpy()
         learnt, checking = [], []
         for label in range(len(self.classes)):
-            own = rng.permutation(np.flatnonzero(labels == label))
+            own = np.flatnonzero(labels == label)
+            if by_content:
+                own = np.array(sorted(own, key=lambda index: self.digests[index]))
+            else:
+                own = rng.permutation(own)
             count = int(np.clip(round(validation_share * len(own)), 1, len(own) - 1))
             checking.append(own[:count])
             learnt.append(own[count:])

@@ -48,6 +48,8 @@ class TrainingSettings:
         augmentation: strength of the random zooms, turns and colours, 0 to 1.
         flip: whether mirrored images keep their class; not where classes are viewpoints.
         validation_share: share of each class's images that only check the result.
+        split_by_content: which ones, their pixels decide; else the seed. A model that is trained
+            again when there are more images is then checked with those that it has not learnt.
         early_stopping: whether training ends after `patience` epochs without a better result, and
             its best epoch is kept; without, every epoch runs and the last one is kept.
         patience: epochs without a better result before training ends.
@@ -62,6 +64,7 @@ class TrainingSettings:
     augmentation: float = 1.0
     flip: bool = True
     validation_share: float = 0.2
+    split_by_content: bool = False
     early_stopping: bool = True
     patience: int = 8
     seed: int = 0
@@ -226,7 +229,9 @@ class _Loop:
         self.start = start
         self.samples = samples
         self.settings = settings
-        self.learnt, self.checking = samples.split(settings.validation_share, settings.seed)
+        self.learnt, self.checking = samples.split(
+            settings.validation_share, settings.seed, by_content=settings.split_by_content
+        )
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = start.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = self._optimiser()

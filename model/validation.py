@@ -31,7 +31,9 @@ def validation_accuracy(
         if not set(samples.classes) <= set(classifier.classes):
             return None
         number = torch.tensor([classifier.classes.index(name) for name in samples.classes])
-        _, checking = samples.split(settings.validation_share, settings.seed)
+        _, checking = samples.split(
+            settings.validation_share, settings.seed, by_content=settings.split_by_content
+        )
         size = (classifier.input_size, classifier.input_size)
         right = 0.0
         for indices in np.array_split(checking, -(-len(checking) // settings.batch)):

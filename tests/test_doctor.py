@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from label_studio_fake import UID
 from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
 from redis import Redis
 from rq import Queue, SimpleWorker
 from sqlalchemy import create_engine, text
+from test_model_registry import OUTCOME, new_model
 
 from backend.doctor import (
     check_data_folder,
@@ -22,6 +24,9 @@ from backend.doctor import (
 from backend.doctor_label_studio import check_label_studio
 from backend.settings import Settings
 from backend.storage import Storage
+from backend.training_queue import NAME as TRAINING
+from backend.training_records import Wishes
+from backend.training_storage import TrainingStorage
 from backend.work_queue import NAME
 
 CONFIG = (
@@ -199,6 +204,28 @@ def test_a_database_that_does_not_answer_is_said_without_its_password(settings: 
     line = only(check_database(changed(settings, database_url=url)))
     assert line.startswith("problem  Database: DATABASE_URL does not answer")
     assert "swordfish" not in line
+
+
+def test_trained_weights_that_are_not_here_are_said(settings: Settings, storage: Storage):
+    storage.save_label_config(UID, CONFIG)
+    trainings = TrainingStorage(storage.database)
+    training, _ = trainings.ask(UID, Wishes())
+    trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
+    database = str(storage.database.engine.url)
+    found = changed(settings, database_url=database)
+    line = only(check_model(found))
+    assert line.startswith("problem  Model: small-")
+    assert "set MODELS_DIR" in line
+    assert "models back" in line
+    found.models_folder.mkdir(parents=True)
+    (found.models_folder / "1.safetensors").touch()
+    assert only(check_model(found)).startswith("ok       Model: small-")
+
+
+def test_that_nobody_trains_is_noted(settings: Settings, redis_connection: Redis):
+    assert lines(check_redis(settings))[2].startswith("note     Trainer: none is alive")
+    SimpleWorker([TRAINING], connection=redis_connection).register_birth()
+    assert len(lines(check_redis(settings))) == 2
 
 
 def test_a_redis_without_a_worker_is_said(settings: Settings, redis_connection: Redis):

@@ -16,17 +16,19 @@ SERVICES = {"flask", "rq", "redis", "sqlalchemy", "alembic", "requests", "gunico
 LINES = [
     ["backend.__main__"],
     ["backend.demo", "backend.doctor"],
-    ["backend.app", "backend.worker", "backend.serve"],
-    ["backend.routes", "backend.agreement_routes", "backend.jobs"],
+    ["backend.app", "backend.worker", "backend.trainer", "backend.serve"],
+    ["backend.routes", "backend.agreement_routes", "backend.jobs", "backend.training_jobs"],
     ["backend.predictions", "backend.report", "backend.export"],
-    ["backend.delivery", "backend.agreement"],
+    ["backend.delivery", "backend.agreement", "backend.training_requests"],
     ["backend.corrections"],
+    ["backend.training_queue", "backend.model_registry"],
     ["backend.work_queue", "backend.regions", "backend.image_fetch"],
     ["backend.storage", "backend.label_studio", "backend.label_config", "backend.settings"],
     ["backend.delivery_storage"],
     ["backend.database", "backend.tables", "backend.records"],
     ["model.__main__"],
     ["model.detect", "model.evaluate", "model.train", "model.figures"],
+    ["model.validation"],
     ["model.detector", "model.training"],
     [
         "model.networks",
@@ -126,8 +128,8 @@ def test_only_one_module_imports_torchvision() -> None:
     assert having == ["model.networks"]
 
 
-@pytest.mark.parametrize("module", ["app", "serve"])
-def test_the_web_process_never_loads_torch(module: str) -> None:
+@pytest.mark.parametrize("module", ["app", "serve", "trainer", "training_jobs"])
+def test_web_process_and_trainer_never_load_torch(module: str) -> None:
     code = (
         f"import sys, backend.{module}; "
         "print([name for name in ('torch', 'torchvision', 'cv2') if name in sys.modules])"

@@ -113,6 +113,28 @@ def test_the_parting_depends_on_the_seed_alone():
     assert not np.array_equal(parts(40, 0.2, seed=1)[1], parts(40, 0.2, seed=2)[1])
 
 
+def test_parted_by_content_images_keep_their_side_when_others_are_added():
+    """Those that change it are few: among many, a new one now and then takes another's place."""
+
+    def checking(count: int, seed: int) -> set[str]:
+        images = [(flat(level), ("cat", "dog")[level % 2]) for level in range(count)]
+        with prepared(labelled(*images), 8) as samples:
+            learnt, checked = samples.split(0.2, seed, by_content=True)
+            assert sorted([*learnt, *checked]) == list(range(count))
+            return {samples.digests[index] for index in checked}
+
+    def everything(count: int) -> set[str]:
+        images = [(flat(level), ("cat", "dog")[level % 2]) for level in range(count)]
+        with prepared(labelled(*images), 8) as samples:
+            return set(samples.digests)
+
+    few, many = checking(120, seed=0), checking(240, seed=1)
+    assert checking(120, seed=1) == few
+    assert (len(few), len(many)) == (24, 48)
+    learnt_before = everything(120) - few
+    assert len(many & learnt_before) <= 4
+
+
 def test_an_error_that_is_no_unusable_image_is_not_hidden():
     def load(index: int) -> Pixels:
         raise ZeroDivisionError

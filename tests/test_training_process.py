@@ -18,7 +18,7 @@ from training_scene import CONFIG, add_shapes, ask, save_random, settings_for, s
 
 from backend.model_registry import Model, ModelRegistry
 from backend.storage import Storage
-from backend.training_process import run
+from backend.training_process import may_flip, run
 from backend.training_records import Training
 from backend.training_storage import TrainingStorage
 from model.networks import load_classifier
@@ -224,6 +224,29 @@ def test_images_that_cannot_be_had_now_are_waited_for_and_the_others_kept(
     scene.fake.unavailable.clear()
     assert scene.train().status == "done"
     assert len(scene.fake.asked("GET", path.format(9))) == 1
+
+
+@pytest.mark.parametrize(
+    ("wishes", "reason"),
+    [
+        ({"arch": "vit_b_16", "init": "nothing"}, "ReLU"),
+        ({"arch": "resnet18", "init": "{}/first.safetensors"}, "resnet18 was asked for"),
+        ({"init": "{}/none.safetensors"}, "found none"),
+    ],
+    ids=["no ReLU", "another architecture", "missing"],
+)
+def test_a_start_that_is_not_possible_is_refused(
+    scene: Scene, wishes: dict[str, str], reason: str
+) -> None:
+    ended = scene.train(**{name: value.format(scene.folder) for name, value in wishes.items()})
+    assert ended.status == "failed"
+    assert reason in (ended.reason or "")
+
+
+def test_classes_called_left_and_right_are_not_mirrored() -> None:
+    assert may_flip(["bus", "upright", "leftover"])
+    assert not may_flip(["bus", "seen from the left"])
+    assert not may_flip(["Right-side"])
 
 
 # What may go wrong on the way

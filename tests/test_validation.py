@@ -37,9 +37,11 @@ def always(name: str, classes: tuple[str, ...]) -> Classifier:
     return Classifier(network, "small", classes, 32, half, half)
 
 
-def test_a_trained_network_gets_right_what_its_training_says():
-    trained = train(shapes(40), settings=QUICK)
-    found = validation_accuracy(trained.classifier, shapes(40), QUICK)
+@pytest.mark.parametrize("by_content", [False, True])
+def test_a_trained_network_gets_right_what_its_training_says(by_content):
+    settings = replace(QUICK, split_by_content=by_content)
+    trained = train(shapes(40), settings=settings)
+    found = validation_accuracy(trained.classifier, shapes(40), settings)
     assert found == trained.best.validation_accuracy
 
 
