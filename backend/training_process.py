@@ -31,7 +31,7 @@ from model.settings import TORCHVISION_WEIGHTS, weights_fingerprint
 from model.training import FROM_NOTHING, Epoch, Trained, TrainingSettings, train
 from model.validation import validation_accuracy
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("backend.training_process")  # also where this module is run by its name
 
 NOTHING = "nothing"
 CHECKPOINT = "state.training"
