@@ -5,7 +5,7 @@
 #   make test     unit and integration tests
 #   make e2e      tests with a real Label Studio and a real browser
 #   make check    format, lint, types
-#   make bench    speed and exactness of the occlusion map; half an hour, on an idle machine
+#   make bench    speed and exactness of the occlusion map; three quarters of an hour, on an idle machine
 #   make clean    forget the environments and caches; data/ and demo-data/ stay
 
 SHELL := bash

@@ -140,11 +140,15 @@ def plot_salient(table: Sequence[Any], path: Path) -> None:
         histogram.bar(names, [row.nearest for row in rows], color="tab:gray")
         histogram.set(title=class_name, ylabel="detections nearest")
         lifts.axhline(1, color="black", linewidth=0.8)
-        for place, row in enumerate(rows):
-            # Where corners never hit, the ratio has no value to draw.
-            if np.isfinite([row.lift.low, row.lift.mean, row.lift.high]).all():
-                lifts.plot([place, place], [row.lift.low, row.lift.high], color="tab:gray")
-                lifts.plot(place, row.lift.mean, "o", color="tab:red")
+        ends = np.array([(row.lift.low, row.lift.mean, row.lift.high) for row in rows])
+        top = 1.25 * max(1.0, *ends[np.isfinite(ends)])
+        for place, (low, mean, high) in enumerate(np.minimum(ends, top)):
+            # An arrow at the top: beyond what is drawn, as where corners never hit.
+            lifts.plot([place, place], [low, high], color="tab:gray")
+            if high == top:
+                lifts.plot(place, top, "^", color="tab:gray")
+            lifts.plot(place, mean, "^" if mean == top else "o", color="tab:red")
+        lifts.set_ylim(0, 1.06 * top)
         lifts.set(title="lift over Shi-Tomasi at equal N", xticks=range(len(rows)))
         lifts.set_xticklabels(names)
         for side in (histogram, lifts):

@@ -16,6 +16,10 @@ from model.incremental.windows import Kernel, Span, Spans, kernel_of
 # A multiplication of the fast convolution takes so many times that of a plain one, measured.
 SLOWER = 1.35
 
+# VGG-19's map in bfloat16 with blocks up to 2, 3, 4 and 6: rank correlation 0.9995, 0.9985, 0.995
+# and 0.96 with that in float32.
+LARGEST_IN_LOWER_PRECISION = 3
+
 
 class WindowConvolution:
     """A convolution, without its bias, prepared for windows of certain sizes."""
@@ -30,7 +34,7 @@ class WindowConvolution:
         """
         self.convolution = convolution
         self.kernels = (kernel_of(convolution, 0), kernel_of(convolution, 1))
-        block = best_block(convolution, sizes)
+        block = best_block(convolution, sizes, products)
         self.fast = FastConvolution(convolution.weight, block, products) if block else None
         self.weight = convolution.weight.to(products)
 
@@ -95,8 +99,13 @@ def zeros_around(kernel: Kernel, inputs: Span, outputs: Span) -> tuple[int, int]
     return padding, (padding - before) // kernel.stride
 
 
-def best_block(convolution: Convolution, sizes: Sequence[tuple[int, int]]) -> int | None:
-    """The block of the fast convolution with the least work; None where a plain one has less."""
+def best_block(
+    convolution: Convolution, sizes: Sequence[tuple[int, int]], products: torch.dtype
+) -> int | None:
+    """The block of the fast convolution with the least work; None where a plain one has less.
+
+    In lower precision only small blocks, which round little worse than a plain convolution.
+    """
     outputs, channels, *kernel = convolution.weight.shape
     fits = (
         kernel == [fast_convolution.KERNEL] * 2
@@ -107,11 +116,13 @@ def best_block(convolution: Convolution, sizes: Sequence[tuple[int, int]]) -> in
     )
     if not fits:
         return None
+    full = products == convolution.weight.dtype
+    blocks = [b for b in fast_convolution.POINTS if full or b <= LARGEST_IN_LOWER_PRECISION]
     plain = sum(height * width for height, width in sizes) * convolution.weight.numel()
     work = {
         block: SLOWER
         * sum(fast_convolution.work(block, channels, outputs, *size) for size in sizes)
-        for block in fast_convolution.POINTS
+        for block in blocks
     }
     best = min(work, key=work.__getitem__)
     return best if work[best] < plain else None

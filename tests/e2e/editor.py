@@ -25,6 +25,9 @@ _IMAGE = """() => {
           naturalWidth: image.naturalWidth, naturalHeight: image.naturalHeight};
 }"""
 
+# Nothing moved for so long: the layout stands.
+STILL = 500  # ms
+
 _REGIONS = "() => Htx.annotationStore.selected.serializeAnnotation()"
 
 
@@ -44,9 +47,13 @@ class Editor:
         self.page = page
 
     def wait_for_dots(self, count: int) -> list[Dot]:
-        """The dots, once as many are drawn."""
+        """The dots, once as many are drawn and the page, whose panels come one by one, is still."""
         self.page.wait_for_function(f"({_DOTS})().length == {count}", timeout=60_000)
-        return self.dots()
+        before, now = None, (self.dots(), self.image())
+        while now != before:
+            self.page.wait_for_timeout(STILL)
+            before, now = now, (self.dots(), self.image())
+        return now[0]
 
     def dots(self) -> list[Dot]:
         """Every keypoint that is drawn."""
