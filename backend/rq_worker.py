@@ -20,6 +20,7 @@ from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
 
 from backend.job_control import Interrupted, JobFailed, interrupt
+from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,20 @@ LONGEST_PAUSE_SECONDS = 10.0
 
 class WorkerRefused(RuntimeError):
     """The worker cannot start; one line that says what to do."""
+
+
+def named_redis(settings: Settings) -> str:
+    """The address of Redis, which has to be set: a worker has no embedded one of its own.
+
+    Raises:
+        WorkerRefused: it is not set.
+    """
+    if settings.redis_url is None:
+        raise WorkerRefused(
+            "expected REDIS_URL, the Redis that the web process uses, but it is not set: set it, "
+            "or start everything at once with `python -m backend serve`"
+        )
+    return settings.redis_url
 
 
 class SteadyWorker(SimpleWorker):  # type: ignore[misc]

@@ -9,7 +9,7 @@ from redis import Redis
 
 from backend.job_control import begin_anew
 from backend.logs import set_up_logging
-from backend.rq_worker import SteadyWorker, WorkerRefused, work_until_told
+from backend.rq_worker import SteadyWorker, named_redis, work_until_told
 from backend.settings import Settings
 from backend.training_queue import make_training_queue
 from backend.web import prepare_database
@@ -26,16 +26,12 @@ def run_trainer(settings: Settings) -> None:
         WorkerRefused, DatabaseUnusable: Redis or database cannot be had; one line each.
     """
     set_up_logging(settings.log_level)
-    if settings.redis_url is None:
-        raise WorkerRefused(
-            "expected REDIS_URL, the Redis that the web process uses, but it is not set: set it, "
-            "or start everything at once with `python -m backend serve`"
-        )
+    redis_url = named_redis(settings)
     prepare_database(settings)
     begin_anew()
     os.nice(NICENESS)
     log.info("Ready to train")
-    work_until_told(make_training_queue(Redis.from_url(settings.redis_url)), _alone)
+    work_until_told(make_training_queue(Redis.from_url(redis_url)), _alone)
     log.info("Ended")
 
 

@@ -22,7 +22,7 @@ from backend.current_detector import CurrentDetector, ModelUnusable
 from backend.delivery import Courier, LabelStudios
 from backend.logs import set_up_logging
 from backend.model_registry import ModelRegistry
-from backend.rq_worker import SteadyWorker, WorkerRefused, clear_up, work_until_told
+from backend.rq_worker import SteadyWorker, WorkerRefused, clear_up, named_redis, work_until_told
 from backend.settings import Settings
 from backend.storage import Storage
 from backend.training_queue import enqueue_trainings_again, make_training_queue
@@ -46,16 +46,12 @@ def run_worker(settings: Settings) -> None:
         WorkerRefused, DatabaseUnusable: Redis, model or database cannot be had; one line each.
     """
     set_up_logging(settings.log_level)
-    if settings.redis_url is None:
-        raise WorkerRefused(
-            "expected REDIS_URL, the Redis that the web process uses, but it is not set: set it, "
-            "or start everything at once with `python -m backend serve`"
-        )
+    redis_url = named_redis(settings)
     prepare_database(settings)
     workshop = _open_workshop(settings, Storage(settings.database))
     jobs.open_workshop(workshop)
     log.info("Ready")
-    queue = make_queue(Redis.from_url(settings.redis_url))
+    queue = make_queue(Redis.from_url(redis_url))
     with bookkeeper(settings, workshop.storage):
         work_until_told(queue, lambda worker: _caretaker(Caretaker(worker, queue, workshop)))
     log.info("Ended")

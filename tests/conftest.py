@@ -211,3 +211,14 @@ def any_storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
     storage = Storage(_new_database(server, request.getfixturevalue("migrated_postgres")))
     yield storage
     storage.close()
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Torch computes the same whatever else the machine does."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

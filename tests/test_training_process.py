@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from conftest import wait_until
 from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
 from serving import PLAIN_ENVIRONMENT, ROOT
@@ -24,14 +23,7 @@ from backend.training_storage import TrainingStorage
 from model.networks import load_classifier
 from model.settings import version_name, weights_fingerprint
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Repeatable whatever else the machine does."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Scene:
