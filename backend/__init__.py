@@ -1,1 +1,0 @@
-"""Label Studio ML backend: HTTP, queue, storage and Label Studio around `model`."""

@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_filters(command: argparse.ArgumentParser) -> None:
-    from backend.filters import NAMES
+    from backend.agreement.filters import NAMES
 
     for name in NAMES:
         command.add_argument(f"--{name.replace('_', '-')}", help="only these annotations")
@@ -118,14 +118,14 @@ def _add_filters(command: argparse.ArgumentParser) -> None:
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
     """web process, workers and, unless REDIS_URL is set, a Redis, in the foreground"""
-    from backend.serve import serve
+    from backend.commands.serve import serve
 
     return serve(settings)
 
 
 def _web(settings: Settings, _: argparse.Namespace) -> int:
     """the web process alone; it needs REDIS_URL"""
-    from backend.web import run
+    from backend.web.server import run
 
     return run(settings)
 
@@ -133,11 +133,11 @@ def _web(settings: Settings, _: argparse.Namespace) -> int:
 def _worker(settings: Settings, arguments: argparse.Namespace) -> int:
     """one worker alone; it needs REDIS_URL"""
     if arguments.check:
-        from backend.worker_health import run
+        from backend.workers.health import run
 
         return run(settings)
-    from backend.web import DatabaseUnusable
-    from backend.worker import run_worker
+    from backend.web.server import DatabaseUnusable
+    from backend.workers.detection_worker import run_worker
 
     try:
         run_worker(settings)
@@ -150,12 +150,12 @@ def _worker(settings: Settings, arguments: argparse.Namespace) -> int:
 def _trainer(settings: Settings, arguments: argparse.Namespace) -> int:
     """one worker for trainings alone; it needs REDIS_URL"""
     if arguments.check:
-        from backend.training_queue import NAME
-        from backend.worker_health import run
+        from backend.training.queue import NAME
+        from backend.workers.health import run
 
         return run(settings, NAME)
-    from backend.trainer import run_trainer
-    from backend.web import DatabaseUnusable
+    from backend.web.server import DatabaseUnusable
+    from backend.workers.training_worker import run_trainer
 
     try:
         run_trainer(settings)
@@ -167,21 +167,21 @@ def _trainer(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _train(settings: Settings, arguments: argparse.Namespace) -> int:
     """train on the choices of a project's submitted annotations, and wait for it"""
-    from backend.training_command import run
+    from backend.commands.train import run
 
     return run(settings, arguments)
 
 
 def _models(settings: Settings, arguments: argparse.Namespace) -> int:
     """list trained models; let one of them answer, or the one before"""
-    from backend.models_command import run
+    from backend.commands.models import run
 
     return run(settings, arguments)
 
 
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     """the backend, a real Label Studio and a project with suggestions, on this machine"""
-    from backend.demo import demo
+    from backend.commands.demo import demo
 
     return demo(
         settings,
@@ -193,35 +193,35 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _doctor(settings: Settings, _: argparse.Namespace) -> int:
     """check a deployment and say what to set"""
-    from backend.doctor import run
+    from backend.commands.doctor import run
 
     return run(settings)
 
 
 def _prelabel(settings: Settings, arguments: argparse.Namespace) -> int:
     """ask for suggestions for every task of a project, and wait for them"""
-    from backend.prelabel import run
+    from backend.commands.prelabel import run
 
     return run(settings, arguments.project)
 
 
 def _sync(settings: Settings, arguments: argparse.Namespace) -> int:
     """pull annotations from Label Studio and fill in what its events did not bring"""
-    from backend.agreement_commands import pull
+    from backend.commands.agreement import pull
 
     return pull(settings, arguments.project)
 
 
 def _report(settings: Settings, arguments: argparse.Namespace) -> int:
     """write how annotators and detector agree, as one page"""
-    from backend.agreement_commands import write_report
+    from backend.commands.agreement import write_report
 
     return write_report(settings, arguments)
 
 
 def _export(settings: Settings, arguments: argparse.Namespace) -> int:
     """write verdicts, statistics or final annotations (coco) for other tools"""
-    from backend.agreement_commands import write_export
+    from backend.commands.agreement import write_export
 
     return write_export(settings, arguments)
 

@@ -4,15 +4,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from model import benchmark, detect, evaluate, figures, train
+from model.commands import detect, train
 from model.networks import Refused, WeightsError
+from studies import benchmark, evaluate, figure
 
 COMMANDS = {
     "detect": (detect, "find keypoints on image files"),
     "train": (train, "train a classifier on class labels alone"),
     "evaluate": (evaluate, "measure keypoints against annotated landmarks"),
     "benchmark": (benchmark, "measure how fast and how exact the occlusion map is"),
-    "figure": (figures, "draw the figures of the poster for annotated images"),
+    "figure": (figure, "draw the figures of the poster for annotated images"),
 }
 
 

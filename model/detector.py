@@ -11,20 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model import (
-    activation_region,
-    class_activation,
-    corners,
-    foerstner,
-    fusion,
-    guided_backprop,
-    image,
-    incremental,
-    nms,
-    occlusion,
-)
+from model import image
 from model.keypoint import Box, Detection, Keypoint
+from model.maps import class_activation, corners, guided_backprop, incremental, occlusion
 from model.networks import Classifier
+from model.peaks import activation_region, foerstner, fusion, nms
 from model.profile import Profile
 from model.settings import DetectorSettings
 

@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Position = TypeVar("Position", float, "NDArray[np.float64]")
+
+HALF_PIXEL = 0.5  # px between the edge of the image and the centre of its first pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +60,24 @@ class Detection:
     height: int
     box: Box
     maps: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+def centre_to_edge(position: Position) -> Position:
+    """Count from the image's left or top edge, as Label Studio, COCO and most data sets do.
+
+    Args:
+        position: px, 0 at the centre of the first pixel; a number or an array.
+
+    >>> centre_to_edge(0.0)
+    0.5
+    """
+    return position + HALF_PIXEL
+
+
+def edge_to_centre(position: Position) -> Position:
+    """Count from the centre of the first pixel, as a `Keypoint` does; inverse of `centre_to_edge`.
+
+    >>> edge_to_centre(0.5)
+    0.0
+    """
+    return position - HALF_PIXEL

@@ -18,7 +18,7 @@ import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from backend.storage import Storage
+from backend.suggestions.storage import Storage
 
 STARTS_WITHIN = 30.0
 

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backend.corrections import VERDICTS, Verdict
-from backend.packing import pack
-from backend.storage import Storage
-from backend.tables import predictions, projects
-from backend.verdict_tables import states, verdicts
+from backend.database.schema import predictions, projects
+from backend.suggestions.storage import Storage
+from backend.verdicts.judging import VERDICTS, Verdict
+from backend.verdicts.packing import pack
+from backend.verdicts.tables import states, verdicts
 
 POINTS = 20
 SIDE = 640.0

@@ -13,8 +13,8 @@ from typing import Any
 
 import requests
 
-from backend.local_label_studio import free_port
-from backend.processes import end, spawn
+from backend.local.label_studio import free_port
+from backend.local.processes import end, spawn
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,7 +8,7 @@ import pytest
 from rq import Queue, Worker
 
 from backend.__main__ import main
-from backend.work_queue import NAME
+from backend.suggestions.queue import NAME
 
 ROOT = Path(__file__).parent.parent
 

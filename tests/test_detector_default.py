@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import detect
+from model.commands import detect
 from model.detector import Detector
 from model.keypoint import Box
 from model.networks import IMAGENET_MEAN, IMAGENET_STD, Classifier, build_network

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from model.drawings import CLASSES, LANDMARKS, Drawing, draw
-from model.drawings.dataset import COLUMNS, write_data_set
+from drawings import CLASSES, LANDMARKS, Drawing, draw
+from drawings.dataset import COLUMNS, write_data_set
 from model.image import read
 
 GROUND = (238, 240, 242)  # of plain drawings

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.evaluation.chance import chance_precision
 from model.keypoint import Box
+from studies.evaluation.chance import chance_precision
 
 HUNDRED = Box(0, 0, 100, 100)
 

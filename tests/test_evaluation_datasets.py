@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from model.evaluation.datasets import COLUMNS, read_data_set, spread
 from model.keypoint import Box
+from studies.evaluation.datasets import COLUMNS, read_data_set, spread
 
 
 def write_table(folder, rows, columns=COLUMNS):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from model.evaluation.datasets import Annotated
-from model.evaluation.fills import spread_over_fills
 from model.keypoint import Box
 from model.networks import IMAGENET_MEAN, IMAGENET_STD, Classifier, build_network
 from model.settings import POSTER
+from studies.evaluation.datasets import Annotated
+from studies.evaluation.fills import spread_over_fills
 
 SETTINGS = replace(POSTER, input_size=64)
 

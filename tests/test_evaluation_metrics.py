@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.evaluation import metrics
+from studies.evaluation import metrics
 
 LANDMARKS = np.array([[0.0, 0.0], [10.0, 0.0], [20.0, 0.0], [30.0, 0.0]])
 # Right, right again, wrong, right: on the first landmark twice, nowhere, on the third.

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from model.evaluation.datasets import Annotated
-from model.evaluation.landmarks import salient_landmarks
-from model.evaluation.names import TooFew, cluster_agreement
 from model.keypoint import Box
 from model.networks import IMAGENET_MEAN, IMAGENET_STD, Classifier
+from studies.evaluation.datasets import Annotated
+from studies.evaluation.landmarks import salient_landmarks
+from studies.evaluation.names import TooFew, cluster_agreement
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from model.evaluation import baselines
-from model.evaluation.rankings import MapRanking, grid, strongest, uniform
-from model.evaluation.repeatability import changes
-from model.evaluation.rows import inside
 from model.keypoint import Box
+from studies.evaluation import baselines
+from studies.evaluation.rankings import MapRanking, grid, strongest, uniform
+from studies.evaluation.repeatability import changes
+from studies.evaluation.rows import inside
 
 BOX = Box(20, 10, 100, 60)
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from drawings.dataset import write_data_set
 from model.__main__ import main
-from model.drawings.dataset import write_data_set
-from model.evaluate import parse_variant
-from model.evaluation import runner, summary
-from model.evaluation.datasets import read_data_set
 from model.networks import IMAGENET_MEAN, IMAGENET_STD, Classifier, build_network, save_classifier
 from model.settings import POSTER
+from studies.evaluate import parse_variant
+from studies.evaluation import runner, summary
+from studies.evaluation.datasets import read_data_set
 
 
 @pytest.fixture(scope="module")

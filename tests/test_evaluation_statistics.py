@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from model.evaluation.statistics import difference, interval_of, ratio_of_rates
+from studies.evaluation.statistics import difference, interval_of, ratio_of_rates
 
 
 @pytest.fixture

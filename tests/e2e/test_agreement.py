@@ -9,9 +9,9 @@ from editor import Editor
 from playwright.sync_api import Page
 from serving import Serving, eventually
 
-from backend.demo_project import DemoProject, find_or_create, label_config
-from backend.local_label_studio import LocalLabelStudio
-from model.drawings import draw
+from backend.commands.demo_project import DemoProject, find_or_create, label_config
+from backend.local.label_studio import LocalLabelStudio
+from drawings import draw
 
 KEYPOINTS = 10
 

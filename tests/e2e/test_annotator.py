@@ -15,10 +15,10 @@ from PIL import Image
 from playwright.sync_api import Page
 from serving import Serving, eventually
 
-from backend.delivery import REPLY_SETTLES_SECONDS
-from backend.demo_project import DemoProject, find_or_create, label_config
-from backend.local_label_studio import LocalLabelStudio
-from model.drawings import draw
+from backend.commands.demo_project import DemoProject, find_or_create, label_config
+from backend.local.label_studio import LocalLabelStudio
+from backend.suggestions.delivery import REPLY_SETTLES_SECONDS
+from drawings import draw
 
 CONFIG = label_config(("saloon", "van", "bus"))
 KEYPOINTS = 10

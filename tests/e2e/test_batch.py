@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from serving import eventually, serving
 
-from backend.demo_project import DemoProject, find_or_create, label_config
-from backend.local_label_studio import LocalLabelStudio
+from backend.commands.demo_project import DemoProject, find_or_create, label_config
+from backend.local.label_studio import LocalLabelStudio
 
 TASKS = 200
 

@@ -10,8 +10,8 @@ import pytest
 import requests
 from serving import LABEL_STUDIO, PLAIN_ENVIRONMENT, ROOT, descendants, eventually, lives
 
-from backend.processes import spawn
-from model.drawings import draw
+from backend.local.processes import spawn
+from drawings import draw
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from PIL import Image
 from playwright.sync_api import Page
 from serving import Serving, eventually
 
-from backend.demo_project import DemoProject, find_or_create, label_config, uploaded_name
-from backend.local_label_studio import LocalLabelStudio
-from model.drawings import draw
+from backend.commands.demo_project import DemoProject, find_or_create, label_config, uploaded_name
+from backend.local.label_studio import LocalLabelStudio
+from drawings import draw
 
 CONFIG = label_config(("saloon", "van", "bus"))
 KEYPOINTS = 10

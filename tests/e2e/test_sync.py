@@ -11,9 +11,9 @@ import pytest
 import requests
 from serving import ROOT, Serving, eventually, serving
 
-from backend.demo_project import DemoProject, find_or_create, label_config, uploaded_name
-from backend.local_label_studio import LocalLabelStudio
-from model.drawings import draw
+from backend.commands.demo_project import DemoProject, find_or_create, label_config, uploaded_name
+from backend.local.label_studio import LocalLabelStudio
+from drawings import draw
 
 TASKS = 50
 CLASSES = ("saloon", "van", "bus")

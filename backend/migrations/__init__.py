@@ -1,1 +1,0 @@
-"""The steps that bring a database to the tables of `backend.tables`, for alembic."""

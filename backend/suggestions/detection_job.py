@@ -1,0 +1,203 @@
+"""The RQ job: fetch, detect, store, deliver; harmless when run twice.
+
+A worker calls `open_workshop` once; what a job needs besides a prediction's id lies there.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from rq import get_current_job
+from rq.timeouts import JobTimeoutException
+
+from backend.labelstudio.images import ImageFetchError, fetch
+from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.regions import RegionError, task_box
+from backend.queue.interruption import Interrupted, JobFailed, begin_anew, interruptions
+from backend.settings import Settings
+from backend.suggestions.delivery import Courier, LabelStudios, NotDeliverable
+from backend.suggestions.detector import CurrentDetector, ModelUnusable
+from backend.suggestions.maps import keep_some_maps
+from backend.suggestions.records import Prediction, Wanted
+from backend.suggestions.storage import Storage, now
+from backend.verdicts.storage import VerdictStorage
+from model.image import UnreadableImage, decode
+from model.keypoint import Detection
+
+log = logging.getLogger(__name__)
+
+# A job that ends its worker again and again, perhaps for want of memory, is not begun once more.
+MOST_ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every job of this process uses."""
+
+    settings: Settings
+    storage: Storage
+    studios: LabelStudios
+    courier: Courier
+    models: CurrentDetector
+
+
+_workshop: Workshop | None = None
+
+
+def open_workshop(workshop: Workshop | None) -> None:
+    """Give the jobs of this process what they need; None takes it away."""
+    global _workshop
+    _workshop = workshop
+    begin_anew()
+
+
+def predict(prediction_id: int) -> None:
+    """Make a prediction, unless it is made, and bring it to Label Studio, unless it is there.
+
+    Raises:
+        JobFailed: it cannot be made now, or ever; the database says which.
+        Interrupted: the worker was told to end.
+    """
+    assert _workshop is not None, "open_workshop comes first"
+    workshop = _workshop
+    row = workshop.storage.begin(prediction_id)
+    if row is None:
+        log.warning("There is no prediction %s: the database is another one now", prediction_id)
+        return
+    if row.status == "queued":
+        successor = workshop.models.successor_of(row.model_version)
+        if successor is not None:
+            _leave_to(successor, workshop, row)
+            return
+        _make(workshop, row)
+    workshop.courier.bring(prediction_id)
+
+
+def _leave_to(version: str, workshop: Workshop, row: Prediction) -> None:
+    """Have the model that answers now make the prediction; a caretaker queues it."""
+    wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
+    workshop.storage.request(
+        row.project_uid,
+        version,
+        [wanted],
+        retry_failed_before=now(),
+        to_deliver=row.to_deliver,
+    )
+    workshop.storage.fail(row.id, f"model {version} answers now: it makes the prediction instead")
+
+
+def _make(workshop: Workshop, row: Prediction) -> None:
+    """Detect and store; a failure is stored with its reason, and tried again if it may pass."""
+    try:
+        with interruptions():
+            detection = _detect(workshop, row)
+    except ImageFetchError as error:
+        _fail(workshop, row, str(error), may_pass=error.retryable)
+    except (ModelUnusable, _OtherModel) as error:
+        _fail(workshop, row, str(error), may_pass=True)
+    except _PERMANENT as error:
+        _fail(workshop, row, str(error), may_pass=False)
+    except Interrupted:
+        workshop.storage.take_back(row.id)
+        _put_first()
+        raise
+    except JobTimeoutException:
+        _fail(
+            workshop,
+            row,
+            f"expected to be done within JOB_TIMEOUT={workshop.settings.job_timeout} s, but was "
+            "not: raise it, or choose a lighter model",
+            may_pass=False,
+        )
+    except Exception as error:
+        log.exception("Task %s of project %s: unexpected error", row.task_id, row.project_uid)
+        _fail(workshop, row, f"{type(error).__name__}: {error}", may_pass=True)
+    else:
+        workshop.storage.finish(row.id, detection)
+        verdict_log = VerdictStorage(workshop.storage.database)
+        keep_some_maps(verdict_log, row.id, row.model_version, detection.maps)
+        log.info(
+            "Task %s of project %s: %d keypoints of a %s",
+            row.task_id,
+            row.project_uid,
+            len(detection.keypoints),
+            detection.class_name,
+        )
+
+
+def _detect(workshop: Workshop, row: Prediction) -> Detection:
+    if row.attempts > MOST_ATTEMPTS:
+        raise _TooOften(
+            f"expected to be done after {MOST_ATTEMPTS} attempts, but the worker ended during each "
+            "of them: it may lack memory for this image or model"
+        )
+    model = workshop.models.get()
+    if row.model_version != model.version:
+        raise _OtherModel(
+            f"expected a worker with model {row.model_version}, got one with {model.version}: "
+            "give web process and workers the same settings, and restart whichever is older"
+        )
+    settings = workshop.settings
+    project = workshop.storage.project(row.project_uid)
+    assert project is not None, "its foreign key"
+    control = keypoint_control(project.label_config or "")
+    data = fetch(
+        row.image_url,
+        workshop.studios.for_image(project, row.image_url),
+        max_bytes=settings.max_image_bytes,
+        hosts=settings.image_hosts,
+        task_id=row.task_id,
+    )
+    picture = decode(data, max_pixels=settings.max_image_pixels)
+    height, width = picture.shape[:2]
+    box = task_box(row.task, control, width, height)
+    try:
+        return model.detector.detect(picture, box)
+    except ValueError as error:
+        raise _Refused(str(error)) from error
+
+
+class _Refused(Exception):
+    """The detector will not look at this image or box."""
+
+
+class _OtherModel(Exception):
+    """The worker has another model than the one that was asked for."""
+
+
+class _TooOften(Exception):
+    """Begun too often without an end."""
+
+
+_PERMANENT = (
+    UnreadableImage,
+    LabelConfigError,
+    RegionError,
+    NotDeliverable,
+    _Refused,
+    _TooOften,
+)
+
+
+def _fail(workshop: Workshop, row: Prediction, reason: str, *, may_pass: bool) -> None:
+    """Store why; raise so that RQ tries again where that may help."""
+    limit = workshop.settings.job_retries if may_pass else 0
+    again = may_pass and workshop.storage.try_again(row.id, reason, limit=limit)
+    if not may_pass:
+        workshop.storage.fail(row.id, reason)
+    job = get_current_job()
+    if job is not None and not again:
+        job.retries_left = 0
+    end = "tried again soon" if again else "given up"
+    message = f"Task {row.task_id} of project {row.project_uid}: {reason} ({end})"
+    raise JobFailed(message) from None
+
+
+def _put_first() -> None:
+    """Have RQ put the job of this moment back to the front of the queue, at once and at no cost."""
+    job = get_current_job()
+    if job is None:
+        return
+    left, pauses = job.retries_left or 0, list(job.retry_intervals or [])
+    job.retries_left = left + 1
+    job.retry_intervals = [*pauses[: len(pauses) - left], 0, *pauses[len(pauses) - left :]]
+    job.enqueue_at_front_on_retry = True

@@ -1,0 +1,93 @@
+"""What statistics need of the verdicts about an annotation's points, in one value of the database.
+
+A million verdicts are then fifty thousand rows to read. They repeat what the rows of the verdicts
+say, and are never changed either.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.verdicts.judging import VERDICTS, Verdict
+
+# Labels are places in the annotation's own list, -1 for none; flags are 1, 0, and -1 for none.
+POINT = np.dtype(
+    [
+        ("verdict", "<i1"),
+        ("suggested_label", "<i2"),
+        ("final_label", "<i2"),
+        ("score", "<f8"),
+        ("displacement", "<f8"),
+        ("length", "<f8"),
+        ("area", "<f8"),
+        ("object", "<i4"),
+        ("suggested_hit", "<i1"),
+        ("final_hit", "<i1"),
+    ]
+)
+# The same with room for every label of all annotations.
+WIDE = np.dtype(
+    [
+        (name, "<i8" if name.endswith("_label") else kind)
+        for name, kind in ((name, POINT[name]) for name in POINT.names or ())
+    ]
+)
+
+
+def pack(verdicts: Iterable[Verdict]) -> tuple[bytes, list[str]]:
+    """The verdicts about points, packed, and the labels that occur in them."""
+    labels: dict[str | None, int] = {None: -1}
+    rows = []
+    for each in verdicts:
+        if each.kind != "point":
+            continue
+        for label in (each.suggested_label, each.final_label):
+            labels.setdefault(label, len(labels) - 1)
+        rows.append(
+            (
+                VERDICTS.index(each.verdict),
+                labels[each.suggested_label],
+                labels[each.final_label],
+                _or_nan(each.score),
+                _or_nan(each.displacement),
+                _or_nan(each.length),
+                _or_nan(each.area),
+                -1 if each.object is None else each.object,
+                -1 if each.suggested_hit is None else each.suggested_hit,
+                -1 if each.final_hit is None else each.final_hit,
+            )
+        )
+    names = [label for label in labels if label is not None]
+    return np.array(rows, POINT).tobytes(), names
+
+
+def unpack(
+    packed: Sequence[tuple[bytes, Sequence[str]]],
+) -> tuple[NDArray[Any], NDArray[np.int64], list[str]]:
+    """The way back, for many annotations at once.
+
+    Returns:
+        The points, the annotation of each (its place in `packed`), and all labels; the points'
+        labels are places among these.
+    """
+    points = np.frombuffer(b"".join(each for each, _ in packed), POINT).astype(WIDE)
+    sizes = np.array([len(each) // POINT.itemsize for each, _ in packed], np.int64)
+    owner = np.repeat(np.arange(len(packed)), sizes)
+    names: dict[str, int] = {}
+    # Local places → global ones: a table of all local lists, one after the other, -1 before each.
+    table: list[int] = []
+    starts = []
+    for _, labels in packed:
+        starts.append(len(table) + 1)
+        table.append(-1)
+        table.extend([names.setdefault(label, len(names)) for label in labels])
+    start, places = np.array(starts, np.int64)[owner], np.array(table, np.int64)
+    for side in ("suggested_label", "final_label"):
+        points[side] = places[start + points[side]] if len(points) else points[side]
+    return points, owner.astype(np.int64), list(names)
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,194 @@
+"""The tables of the verdict log, as the newest migration leaves them. Rows are only ever added.
+
+An annotation is known by project, id and the moment at which it was made: Label Studio on SQLite
+hands out the ids of deleted annotations again.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal,
+)
+
+from backend.database.schema import Time, metadata
+
+# What an annotation was at some moment. The newest state of an annotation is the one that counts.
+states = Table(
+    "annotation_states",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_uid", String(100), nullable=False),
+    Column("task_id", BigInteger, nullable=False),
+    Column("annotation_id", BigInteger, nullable=False),
+    Column("made_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("source", String(10), nullable=False),
+    Column("recorded_at", Time, nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("reason", Text),
+    Column("annotator", BigInteger),
+    Column("lead_time", Float),
+    Column("prediction_id", ForeignKey("predictions.id")),
+    Column("model_version", String(200)),
+    Column("score", Float),
+    Column("class_name", Text),
+    Column("shown", Boolean),
+    Column("width", Float),
+    Column("height", Float),
+    Column("objects", JSON(none_as_null=True)),
+    # See `packing`.
+    Column("points", LargeBinary, nullable=False),
+    Column("labels", JSON, nullable=False),
+    UniqueConstraint(
+        "project_uid",
+        "annotation_id",
+        "made_at",
+        "updated_at",
+        "digest",
+        name="uq_annotation_states_state",  # the usual name is too long for PostgreSQL
+    ),
+    Index("ix_annotation_states_project_uid_task_id", "project_uid", "task_id"),
+    Index("ix_annotation_states_prediction_id", "prediction_id"),
+    Index("ix_annotation_states_outcome", "outcome"),
+    sqlite_autoincrement=True,
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("state_id", ForeignKey("annotation_states.id"), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("verdict", String(20), nullable=False),
+    Column("number", Integer),
+    Column("region_id", Text),
+    Column("suggested_label", Text),
+    Column("final_label", Text),
+    Column("score", Float),
+    Column("suggested_x", Float),
+    Column("suggested_y", Float),
+    Column("final_x", Float),
+    Column("final_y", Float),
+    Column("displacement", Float),
+    Column("length", Float),
+    Column("area", Float),
+    Column("object", Integer),
+    Column("suggested_hit", Boolean),
+    Column("final_hit", Boolean),
+    Index("ix_verdicts_state_id", "state_id"),
+    sqlite_autoincrement=True,
+)
+
+# Few among the verdicts about points: an index holds these alone. The kind stands in the statement
+# itself, as a database takes such an index only where it sees that it suits.
+IS_CHOICE = verdicts.c.kind == literal("choice", literal_execute=True)
+Index(
+    "ix_verdicts_choice",
+    verdicts.c.state_id,
+    verdicts.c.verdict,
+    sqlite_where=IS_CHOICE,
+    postgresql_where=IS_CHOICE,
+)
+
+# That an annotation, or every annotation of a task, was deleted; or was seen to be there after all.
+retractions = Table(
+    "retractions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_uid", String(100), nullable=False),
+    Column("annotation_id", BigInteger),
+    Column("task_id", BigInteger),
+    Column("at", Time, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("source", String(10), nullable=False),
+    Index("ix_retractions_project_uid_annotation_id", "project_uid", "annotation_id"),
+    Index("ix_retractions_project_uid_task_id", "project_uid", "task_id"),
+    sqlite_autoincrement=True,
+)
+
+handled_events = Table(
+    "handled_events",
+    metadata,
+    Column("event_id", ForeignKey("events.id"), primary_key=True, autoincrement=False),
+    Column("handled_at", Time, nullable=False),
+)
+
+# Which states an event brought: one that only a pull brought was lost on its way.
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("state_id", ForeignKey("annotation_states.id"), primary_key=True, autoincrement=False),
+    Column("event_id", ForeignKey("events.id"), primary_key=True, autoincrement=False),
+)
+
+# What could not be used: a region of a state, or an event that makes no state at all.
+unused = Table(
+    "unused",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("state_id", ForeignKey("annotation_states.id")),
+    Column("event_id", ForeignKey("events.id")),
+    Column("project_uid", String(100)),
+    Column("task_id", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    UniqueConstraint("digest"),
+    Index("ix_unused_state_id", "state_id"),
+    sqlite_autoincrement=True,
+)
+
+# Tasks whose suggestions are held back, to see what annotators do without.
+holdouts = Table(
+    "holdouts",
+    metadata,
+    Column("project_uid", String(100), primary_key=True),
+    Column("task_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("withheld_at", Time, nullable=False),
+)
+
+# The two maps of a few predictions, as PNG, for the report.
+kept_maps = Table(
+    "kept_maps",
+    metadata,
+    Column("prediction_id", ForeignKey("predictions.id"), primary_key=True, autoincrement=False),
+    Column("coarse", LargeBinary, nullable=False),
+    Column("fine", LargeBinary, nullable=False),
+)
+
+sync_runs = Table(
+    "sync_runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_uid", String(100), nullable=False),
+    Column("started_at", Time, nullable=False),
+    Column("annotations", Integer, nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("retracted", Integer, nullable=False),
+    Column("problem", Text),
+    Index("ix_sync_runs_project_uid", "project_uid"),
+    sqlite_autoincrement=True,
+)
+
+VERDICT_TABLES = (
+    states,
+    verdicts,
+    retractions,
+    handled_events,
+    arrivals,
+    unused,
+    holdouts,
+    kept_maps,
+    sync_runs,
+)

@@ -1,0 +1,118 @@
+"""How annotators and detector agree, for people and for other tools. Thin: read, call, answer."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, render_template, request
+from werkzeug.exceptions import BadRequest
+
+from backend.agreement.export import ExportError, export
+from backend.agreement.figures import statistics
+from backend.agreement.filters import NAMES, FilterError, filters_from
+from backend.settings import Settings
+from backend.suggestions.storage import Storage
+from backend.verdicts.recording import Recorder
+from backend.verdicts.records import Filters
+
+bp = Blueprint("agreement", __name__, template_folder="templates")
+AGREEMENT = "agreement"
+
+# The page loads nothing, and runs no script but its own.
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the routes call; `app.extensions["agreement"]`."""
+
+    settings: Settings
+    storage: Storage
+    recorder: Recorder
+
+
+def agreement_of(settings: Settings, storage: Storage) -> Agreement:
+    """What the routes need."""
+    return Agreement(settings, storage, Recorder(settings, storage))
+
+
+def _agreement() -> Agreement:
+    found: Agreement = current_app.extensions[AGREEMENT]
+    found.recorder.drain()  # events that came a moment ago count
+    return found
+
+
+@bp.get("/")
+def index() -> Response:
+    """Say what there is; to a program, that we are up."""
+    version: str = current_app.extensions["backend"].model_version
+    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+        return _page(render_template("index.html", model_version=version))
+    return jsonify(status="UP", model_version=version, report="/report")
+
+
+@bp.get("/agreement")
+def agreement() -> Response:
+    """Every figure, as JSON."""
+    return jsonify(statistics(_agreement().recorder.log, _filters()))
+
+
+@bp.get("/report")
+def report() -> Response:
+    """The same for people: one page that needs no network."""
+    from backend.agreement.report import render
+
+    filters, nonce = _filters(), secrets.token_urlsafe(16)
+    found = _agreement()
+    page = render(found.settings, found.storage, filters, nonce=nonce, query=request.query_string)
+    return _page(page, nonce)
+
+
+@bp.get("/export")
+def download() -> Response:
+    """A file, streamed: `format` csv, json, parquet or coco; `what` verdicts or statistics."""
+    filters = _filters("format", "what")
+    log = _agreement().recorder.log
+    try:
+        made = export(
+            log,
+            request.args.get("format", ""),
+            request.args.get("what"),
+            filters,
+            lambda: statistics(log, filters),
+        )
+    except ExportError as error:
+        raise BadRequest(str(error)) from None
+    answer = Response(made.pieces, content_type=made.content_type)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
+    return answer
+
+
+def _filters(*others: str) -> Filters:
+    """The filters in the address.
+
+    Raises:
+        BadRequest: one is unknown, given twice, or means nothing.
+    """
+    given: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise BadRequest(f"expected {name!a} once, got it {len(values)} times")
+        if name in NAMES or name not in others:
+            given[name] = values[0]
+    try:
+        return filters_from(given)
+    except FilterError as error:
+        raise BadRequest(str(error)) from None
+
+
+def _page(html: str, nonce: str = "") -> Response:
+    answer = Response(html, content_type="text/html; charset=utf-8")
+    answer.headers["Content-Security-Policy"] = POLICY.format(nonce=nonce)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer

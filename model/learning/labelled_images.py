@@ -1,0 +1,168 @@
+"""Images with one class label each: all the supervision that the keypoints rest on."""
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drawings import CLASSES, class_of, draw
+from model.image import read
+
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+)
+
+LeftOut = tuple[str, str]  # name of an image, and why it is not used
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Where images and their labels come from; training needs to know nothing else.
+
+    Attributes:
+        names: of the images, as a person knows them; unique.
+        labels: the class of each.
+        load: number of an image → (H, W, 3) uint8 RGB; raises OSError or
+            `model.image.UnreadableImage` where there is no usable image.
+        left_out: what the source offers but cannot be used.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    load: Callable[[int], NDArray[np.uint8]]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+# Width and height, px, of drawings to learn from. People's images and boxes have many shapes, and
+# all of them become the same square before a network sees them.
+DRAWN_SIZES = ((192, 144), (192, 112), (192, 80), (160, 160))
+
+
+# Series from here on serve training alone, so that drawings of any other are unseen.
+FIRST_SERIES = 1_000_000
+
+
+def drawn(count: int, *, seed: int = 0) -> LabelledImages:
+    """The first `count` drawings of a series of their own, in several shapes.
+
+    Args:
+        count: the classes take turns; each is drawn when it is asked for.
+        seed: another one, other drawings.
+    """
+    series = FIRST_SERIES + seed
+
+    def load(index: int) -> NDArray[np.uint8]:
+        size = DRAWN_SIZES[index // len(CLASSES) % len(DRAWN_SIZES)]
+        return draw(index, size, seed=series).image
+
+    names = tuple(f"drawing {index} of series {series}" for index in range(count))
+    return LabelledImages(names, tuple(class_of(index) for index in range(count)), load)
+
+
+def shuffled(images: LabelledImages, *, seed: int) -> LabelledImages:
+    """The same images with each other's labels, so that there is nothing to learn but by heart."""
+    order = np.random.default_rng(seed).permutation(len(images.labels))
+    return replace(images, labels=tuple(images.labels[index] for index in order))
+
+
+def in_folders(folder: Path) -> LabelledImages:
+    """A folder for each class, named after it, with images in it or in folders below it.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: it holds no folder with an image.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"expected a folder of images at {folder}, found none")
+    paths, labels = [], []
+    for place in sorted(folder.iterdir()):
+        if not place.is_dir() or place.name.startswith("."):
+            continue
+        for path in sorted(place.rglob("*")):
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
+                paths.append(path)
+                labels.append(place.name)
+    if not paths:
+        raise ValueError(
+            f"expected a folder for each class in {folder}, such as {folder}/saloon/1.jpg; "
+            f"found no image in any folder there"
+        )
+    names = tuple(str(path.relative_to(folder)) for path in paths)
+    return LabelledImages(names, tuple(labels), lambda index: read(paths[index]))
+
+
+def in_table(folder: Path, *, split: str | None = None) -> LabelledImages:
+    """A data set with `annotations.csv`: only its columns image, class and split are read.
+
+    An image may stand in several rows, one for each keypoint. One that is given two classes, or
+    none, is left out.
+
+    Args:
+        folder: holds `annotations.csv`; image names are paths from it.
+        split: use the rows with this value in `split`; every row without it.
+
+    Raises:
+        FileNotFoundError: there is no `annotations.csv`.
+        ValueError: a column is missing, or no row has this split.
+    """
+    table = folder / "annotations.csv"
+    if not table.is_file():
+        raise FileNotFoundError(f"expected a table of images at {table}, found none")
+    classes: dict[str, set[str]] = {}
+    splits: set[str] = set()
+    for row in _image_class_and_split(table, needs_split=split is not None):
+        splits.add(row.get("split", ""))
+        if split is None or row["split"] == split:
+            classes.setdefault(row["image"], set()).add(row["class"])
+    if not classes:
+        raise ValueError(
+            f"expected rows of split {split!r} in {table}; it has {', '.join(sorted(splits))}"
+            if splits
+            else f"expected a row for each image in {table}; it has none"
+        )
+    single = {
+        image: found for image, found in classes.items() if len(found) == 1 and "" not in found
+    }
+    names = tuple(single)
+    return LabelledImages(
+        names,
+        tuple(next(iter(found)) for found in single.values()),
+        lambda index: read(folder / names[index]),
+        tuple(_without_one_class(classes)),
+    )
+
+
+def _without_one_class(classes: Mapping[str, set[str]]) -> list[LeftOut]:
+    left_out = []
+    for image, found in classes.items():
+        if "" in found:
+            left_out.append((image, "it has a row without a class"))
+        elif len(found) > 1:
+            left_out.append((image, f"it is called {' and '.join(sorted(found))}"))
+    return left_out
+
+
+def _image_class_and_split(table: Path, *, needs_split: bool) -> list[dict[str, str]]:
+    """These columns of every row, stripped; no other column is looked at."""
+    wanted = ["image", "class", *(["split"] if needs_split else [])]
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.reader(file)
+            header = next(rows, [])
+            missing = [name for name in wanted if name not in header]
+            if missing:
+                raise ValueError(
+                    f"expected the columns {', '.join(wanted)} in {table}; "
+                    f"{' and '.join(missing)} is missing from: {', '.join(header) or 'no header'}"
+                )
+            places = [header.index(name) for name in wanted]
+            return [
+                {name: row[place].strip() for name, place in zip(wanted, places, strict=True)}
+                for row in rows
+                if len(row) > max(places)
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{table} cannot be read as CSV in UTF-8: {error}") from error

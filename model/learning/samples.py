@@ -1,0 +1,199 @@
+"""Labelled images made ready for training: decoded once, checked, kept on disk, parted in two."""
+
+import hashlib
+import os
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from model.image import UnreadableImage, clip_box, to_square
+from model.learning.labelled_images import LabelledImages, LeftOut
+
+MIN_IMAGES = 2  # of a class: one to learn, one to check the result
+FEW_IMAGES = 10  # of a class: fewer are likely to give a poor result
+
+
+class UnusableLabels(ValueError):
+    """The labels do not suffice for training; the message says what is needed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Images of one size with the numbers of their classes.
+
+    Attributes:
+        squares: (M, S, S, 3) uint8 RGB, whole images squashed; in a file.
+        rows: (N,) which of them are used.
+        classes: names, sorted.
+        labels: (N,) number of each used image's class.
+        digests: SHA-256 of each used image as it was decoded.
+        left_out: images that are not used, and why.
+        warnings: what makes a result doubtful.
+    """
+
+    squares: NDArray[np.uint8]
+    rows: NDArray[np.intp]
+    classes: tuple[str, ...]
+    labels: Tensor
+    digests: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    warnings: tuple[str, ...]
+
+    def batch(self, indices: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, S, S) uint8 and their classes (B,)."""
+        pixels = torch.from_numpy(np.ascontiguousarray(self.squares[self.rows[indices]]))
+        return pixels.permute(0, 3, 1, 2), self.labels[torch.from_numpy(indices)]
+
+    def counts(self) -> dict[str, int]:
+        """Number of used images of each class."""
+        numbers = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        return dict(zip(self.classes, numbers, strict=True))
+
+    def split(
+        self, validation_share: float, seed: int, *, by_content: bool = False
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Part the images at random into those to learn and those that check the result.
+
+        Each class is parted alike; at least one of its images falls on either side.
+
+        Args:
+            by_content: let the pixels of an image decide, in place of the seed, so that nearly all
+                images keep their side when others are added.
+        """
+        rng = np.random.default_rng(seed)
+        labels = self.labels.numpy()
+        learnt, checking = [], []
+        for label in range(len(self.classes)):
+            own = np.flatnonzero(labels == label)
+            if by_content:
+                own = np.array(sorted(own, key=lambda index: self.digests[index]))
+            else:
+                own = rng.permutation(own)
+            count = int(np.clip(round(validation_share * len(own)), 1, len(own) - 1))
+            checking.append(own[:count])
+            learnt.append(own[count:])
+        return np.sort(np.concatenate(learnt)), np.sort(np.concatenate(checking))
+
+
+@contextmanager
+def prepared(images: LabelledImages, side: int, *, progress: bool = False) -> Iterator[Samples]:
+    """Decode every image once; inside the block the squares are at hand, in a temporary file.
+
+    An image that cannot be read is left out. So is every copy of an image after the first, which
+    might otherwise be learnt and checked at once, and every copy of one that has two classes.
+
+    Args:
+        side: of the squares, px.
+
+    Raises:
+        UnusableLabels: fewer than two classes, or too few images of one.
+        OSError: the disk is full.
+    """
+    with tempfile.TemporaryFile() as file:
+        decoded, unreadable = _write_squares(images, side, file, progress=progress)
+        digests = dict(decoded)
+        unwanted = _copies(images, digests)
+        left_out = (*images.left_out, *unreadable, *unwanted.values())
+        used = [index for index in digests if index not in unwanted]
+        labels = [images.labels[index] for index in used]
+        warnings = _check(labels, set(images.labels), left_out)
+        classes = tuple(sorted(set(labels)))
+        row = {index: number for number, index in enumerate(digests)}
+        yield Samples(
+            squares=np.memmap(file, np.uint8, "r", shape=(len(digests), side, side, 3)),
+            rows=np.array([row[index] for index in used]),
+            classes=classes,
+            labels=torch.tensor([classes.index(label) for label in labels]),
+            digests=tuple(digests[index] for index in used),
+            left_out=left_out,
+            warnings=tuple(warnings),
+        )
+
+
+def _write_squares(
+    images: LabelledImages, side: int, file: IO[bytes], *, progress: bool
+) -> tuple[list[tuple[int, str]], list[LeftOut]]:
+    """Decode with several threads, write in order; return (index, digest) and what failed."""
+
+    def square(index: int) -> tuple[NDArray[np.uint8], str] | str:
+        try:
+            image = images.load(index)
+        except (OSError, UnreadableImage) as error:
+            return str(error)
+        box = clip_box(None, image.shape[1], image.shape[0])
+        digest = hashlib.sha256(image.tobytes()).hexdigest()
+        return to_square(image, box, side, "squash")[0], digest
+
+    decoded, unreadable = [], []
+    indices = range(len(images.names))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        bar = tqdm(
+            pool.map(square, indices), "reading", len(indices), unit="image", disable=not progress
+        )
+        for index, outcome in enumerate(bar):
+            if isinstance(outcome, str):
+                unreadable.append((images.names[index], outcome))
+            else:
+                pixels, digest = outcome
+                file.write(pixels.tobytes())
+                decoded.append((index, digest))
+    file.flush()
+    return decoded, unreadable
+
+
+def _copies(images: LabelledImages, digests: dict[int, str]) -> dict[int, LeftOut]:
+    """Images that show the same pixels as another one, and what is wrong with them."""
+    same = defaultdict(list)
+    for index, digest in digests.items():
+        same[digest].append(index)
+    unwanted = {}
+    for indices in same.values():
+        first, *others = indices
+        labels = sorted({images.labels[index] for index in indices})
+        if len(labels) > 1:
+            reason = f"the same image is called {' and '.join(labels)}"
+            unwanted.update({index: (images.names[index], reason) for index in indices})
+        else:
+            reason = f"it is the same image as {images.names[first]}"
+            unwanted.update({index: (images.names[index], reason) for index in others})
+    return unwanted
+
+
+def _check(labels: Sequence[str], offered: set[str], left_out: Sequence[LeftOut]) -> list[str]:
+    """Return warnings; raise UnusableLabels where nothing can be learnt."""
+    counts = Counter(dict.fromkeys(offered, 0))
+    counts.update(labels)
+    unused = "".join(f"\n  left out {name}: {reason}" for name, reason in left_out[:10])
+    if not labels:
+        raise UnusableLabels(
+            f"expected images with class labels, found none that is usable{unused}"
+        )
+    if len(counts) == 1:
+        raise UnusableLabels(
+            f"expected at least two classes, found {labels[0]!r} alone: keypoints rest on what "
+            f"tells classes apart; add images of something else{unused}"
+        )
+    scarce = sorted(label for label in counts if counts[label] < MIN_IMAGES)
+    if scarce:
+        got = ", ".join(f"{counts[label]} of {label!r}" for label in scarce)
+        raise UnusableLabels(
+            f"expected at least {MIN_IMAGES} usable images of each class, one to learn and one to "
+            f"check the result; got {got}: add images, or take the class away{unused}"
+        )
+    few = sorted(label for label in counts if counts[label] < FEW_IMAGES)
+    if few:
+        return [
+            f"fewer than {FEW_IMAGES} images of {', '.join(map(repr, few))}: "
+            f"expect a poor result until there are more"
+        ]
+    return []

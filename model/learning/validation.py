@@ -1,0 +1,46 @@
+"""How another classifier does on the very images that a training was checked with."""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from model.image import normalise
+from model.learning.labelled_images import LabelledImages
+from model.learning.samples import prepared
+from model.learning.training import STORED, TrainingSettings
+from model.networks import Classifier
+
+
+@torch.inference_mode()
+def validation_accuracy(
+    classifier: Classifier,
+    images: LabelledImages,
+    settings: TrainingSettings,
+    *,
+    progress: bool = False,
+) -> float | None:
+    """Share of the validation images of `train` with these settings that a classifier gets right.
+
+    Returns:
+        In [0, 1]; None where it does not know all of the classes.
+
+    Raises:
+        UnusableLabels, OSError: as `train`.
+    """
+    with prepared(images, round(classifier.input_size * STORED), progress=progress) as samples:
+        if not set(samples.classes) <= set(classifier.classes):
+            return None
+        number = torch.tensor([classifier.classes.index(name) for name in samples.classes])
+        _, checking = samples.split(
+            settings.validation_share, settings.seed, by_content=settings.split_by_content
+        )
+        size = (classifier.input_size, classifier.input_size)
+        right = 0.0
+        for indices in np.array_split(checking, -(-len(checking) // settings.batch)):
+            pixels, labels = samples.batch(indices)
+            squares = functional.interpolate(
+                pixels.float() / 255, size, mode="bilinear", antialias=True
+            )
+            logits = classifier.network(normalise(squares, classifier.mean, classifier.std))
+            right += (logits.argmax(1) == number[labels]).sum().item()
+        return right / len(checking)

@@ -1,0 +1,448 @@
+import math
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from verdict_data import (
+    PROJECT,
+    UID,
+    added,
+    annotation,
+    deletion,
+    detection,
+    event,
+    moved,
+    predict,
+    relabelled,
+)
+
+from backend.agreement.figures import nominal_alpha, statistics
+from backend.settings import Settings
+from backend.suggestions.storage import Storage, now
+from backend.verdicts.judging import SIGMA
+from backend.verdicts.recording import NOT_DELIVERED, SECOND, UNKNOWN_TASK, Recorder
+from backend.verdicts.records import Filters
+from model.keypoint import Box
+
+
+@pytest.fixture
+def storage(any_storage: Storage) -> Storage:
+    """The log's questions have to be understood by both databases."""
+    return any_storage
+
+
+@pytest.fixture
+def recorder(storage: Storage) -> Recorder:
+    return Recorder(Settings(), storage)
+
+
+def figures(recorder: Recorder, filters: Filters = Filters()):  # noqa: B008
+    recorder.drain()
+    return statistics(recorder.log, filters)
+
+
+def counts(found) -> list[int]:
+    names = ("suggested", "accepted", "moved", "relabelled", "moved_and_relabelled")
+    return [found["overall"]["points"][name] for name in (*names, "deleted", "added")]
+
+
+def values(estimates) -> list[float]:
+    return [each["value"] for each in estimates]
+
+
+@pytest.fixture
+def two_tasks(storage: Storage, recorder: Recorder):
+    """Task 1: accepted, moved by 5 px, deleted; task 2: relabelled, moved by 20 px, one added."""
+    first = predict(storage, 1, detection((10, 10), (30, 30), (50, 50)))
+    event(storage, annotation(1, [first[0], moved(first[1], 3, 4), first[3]], lead_time=10))
+    second = predict(storage, 2, detection((20, 20), (60, 60), class_name="bus"))
+    result = [relabelled(second[0], "nose"), moved(second[1], 20), added(5, 90, "tail"), second[2]]
+    event(storage, annotation(2, result, annotator=2, lead_time=20))
+    return recorder
+
+
+def test_every_figure_of_two_tasks_is_what_it_is_by_hand(two_tasks):
+    found = figures(two_tasks)
+    assert counts(found) == [5, 1, 2, 1, 0, 1, 1]
+    overall = found["overall"]
+    assert overall["acceptance"]["untouched"]["value"] == 1 / 5
+    assert overall["acceptance"]["within_share"]["value"] == 1 / 5  # nothing moved within 2 px
+    assert overall["acceptance"]["within_px"]["value"] == 2 / 5  # one was moved by 5 px
+    # Within 5 px: accepted, moved by 5, relabelled. Of five suggestions, and of five final points.
+    assert overall["precision"]["value"] == 3 / 5
+    assert overall["recall"]["value"] == 3 / 5
+    assert overall["f1"]["value"] == 6 / 10
+    assert values(overall["pck"]["image"]) == [2 / 5, 2 / 5, 3 / 5, 3 / 5]
+    assert values(overall["pck"]["object"]) == [None] * 4
+    assert overall["normalised_error"]["image"]["value"] == pytest.approx(0.25 / 4)
+    assert overall["displacement_px"]["median"]["value"] == pytest.approx(12.5)
+    assert overall["displacement_px"]["p90"]["value"] == pytest.approx(18.5)
+    assert overall["oks"]["value"] is None  # no object's size is known
+    assert overall["lead_time"]["value"] == 15
+    assert (overall["annotations"], overall["tasks"], overall["annotators"]) == (2, 2, 2)
+    assert overall["choices"] == {
+        "suggested": 2,
+        "accepted": 2,
+        "relabelled": 0,
+        "deleted": 0,
+        "added": 0,
+    }
+
+
+def test_groups_are_those_of_annotations_and_labels(two_tasks):
+    by = figures(two_tasks)["by"]
+    assert [(each["name"], each["points"]["suggested"]) for each in by["annotator"]] == [
+        ("1", 3),
+        ("2", 2),
+    ]
+    assert [each["name"] for each in by["class"]] == ["bus", "car"]
+    assert [each["name"] for each in by["project"]] == [UID]
+    labels = {each["name"]: each for each in by["label"]}
+    assert labels["car"]["points"]["suggested"] == 5
+    assert labels["nose"]["recall"]["value"] == 1.0  # the suggestion lay there, as a car
+    assert labels["tail"]["points"] == dict.fromkeys(labels["tail"]["points"], 0) | {"added": 1}
+
+
+def test_labels_suggested_and_left_are_counted_together(two_tasks):
+    cells = {
+        (each["suggested"], each["final"]): each["count"] for each in figures(two_tasks)["labels"]
+    }
+    assert cells == {
+        ("car", "car"): 3,
+        ("car", "nose"): 1,
+        ("car", None): 1,
+        (None, "tail"): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("filters", "suggested", "added_"),
+    [
+        (Filters(annotator=2), 2, 1),
+        (Filters(annotator=9), 0, 0),
+        (Filters(project="3"), 5, 1),
+        (Filters(project=UID), 5, 1),
+        (Filters(project="31"), 0, 0),
+        (Filters(label="car"), 5, 0),
+        (Filters(label="tail"), 0, 1),
+        (Filters(label="nobody's"), 0, 0),
+        (Filters(model_version="other"), 0, 0),
+        (Filters(until=now()), 0, 0),
+        (Filters(since=now()), 5, 1),
+    ],
+)
+def test_filters_choose_annotations_and_labels(two_tasks, filters, suggested, added_):
+    found = counts(figures(two_tasks, filters))
+    assert (found[0], found[-1]) == (suggested, added_)
+
+
+def test_an_update_supersedes_and_a_deletion_retracts_whatever_order_they_come_in(
+    storage, recorder
+):
+    regions = predict(storage, 1, detection((10, 10), (30, 30)))
+    later = annotation(1, [regions[0]], minutes=5)
+    event(storage, later, "ANNOTATION_UPDATED")
+    event(storage, annotation(1, regions))
+    assert counts(figures(recorder)) == [2, 1, 0, 0, 0, 1, 0]
+    event(storage, later, "ANNOTATION_UPDATED")
+    assert counts(figures(recorder)) == [2, 1, 0, 0, 0, 1, 0]
+
+
+def test_a_deleted_annotation_does_not_count_and_its_id_may_be_given_out_again(storage, recorder):
+    regions = predict(storage, 1, detection((10, 10), (30, 30)))
+    past = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+    event(storage, annotation(1, regions, **past))
+    assert counts(figures(recorder))[0] == 2
+    deletion(storage, 1)
+    assert counts(figures(recorder))[0] == 0
+    event(storage, annotation(1, regions[:1]))  # made after the deletion
+    assert counts(figures(recorder)) == [2, 1, 0, 0, 0, 1, 0]
+
+
+def test_annotations_of_deleted_tasks_do_not_count(storage, recorder):
+    regions = predict(storage, 1, detection((10, 10)))
+    past = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+    event(storage, annotation(1, regions, **past))
+    body = {"action": "TASKS_DELETED", "tasks": [{"id": 1}], "project": PROJECT}
+    storage.save_event("TASKS_DELETED", 3, body)
+    assert counts(figures(recorder))[0] == 0
+
+
+def test_skipped_annotations_count_apart(storage, recorder):
+    predict(storage, 1, detection((10, 10)))
+    event(storage, annotation(1, [], was_cancelled=True))
+    found = figures(recorder)
+    assert found["overall"]["skipped"] == 1
+    assert counts(found) == [0] * 7
+
+
+def test_annotations_made_in_bulk_are_one_event(storage, recorder):
+    made = [annotation(task, predict(storage, task, detection((9, 9)))) for task in (1, 2, 3)]
+    body = {"action": "ANNOTATIONS_CREATED", "annotation": made, "task": [], "project": PROJECT}
+    storage.save_event("ANNOTATIONS_CREATED", 3, body)
+    assert counts(figures(recorder)) == [3, 3, 0, 0, 0, 0, 0]
+
+
+def test_what_cannot_be_used_is_counted_with_its_reason(storage, recorder):
+    event(storage, None)
+    event(storage, None)  # the same once more
+    event(storage, {"id": 5})
+    event(storage, annotation(99, []))
+    storage.save_event("ANNOTATION_CREATED", None, {"annotation": annotation(1, [])})
+    storage.save_event("ANNOTATIONS_DELETED", 3, {"annotations": [{"id": "x"}], "project": PROJECT})
+    predict(storage, 7, detection((10, 10)))
+    event(storage, annotation(7, [], number=70) | {"result": "no list"})
+    early = {"created_at": "2020-01-01T00:00:00Z", "updated_at": "2020-01-01T00:00:00Z"}
+    event(storage, annotation(7, [], number=71, parent=None, **early))
+    found = {each["reason"]: each["count"] for each in figures(recorder)["not_used"]}
+    assert found == {
+        "an event without an annotation": 1,
+        "an annotation without the id of its task": 1,
+        UNKNOWN_TASK: 1,
+        "an annotation without the id of its project and the moment that was made": 1,
+        "an annotation without an id": 1,
+        "an annotation whose result is not a list of regions": 1,
+        NOT_DELIVERED: 1,
+    }
+
+
+def test_of_two_predictions_of_one_version_the_one_that_was_started_from_is_compared(
+    storage, recorder
+):
+    first = predict(storage, 1, detection((10, 10), (20, 20)), image="/a.png", label_studio_id=1)
+    predict(storage, 1, detection((80, 80)), image="/b.png", label_studio_id=2)
+    event(storage, annotation(1, first, parent=None))
+    found = figures(recorder)
+    assert counts(found) == [2, 2, 0, 0, 0, 0, 0]
+    assert found["not_used"] == [{"reason": SECOND, "count": 1}]
+    event(storage, annotation(1, [], number=2, parent=2))
+    assert counts(figures(recorder)) == [3, 2, 0, 0, 0, 1, 0]
+
+
+def test_oks_is_that_of_pycocotools(storage, recorder):
+    generator = random.Random(3)
+    expected = []
+    for task in range(1, 9):
+        side = generator.choice((100, 400))
+        size = side / generator.choice((2, 4))
+        where = [(generator.uniform(1, size), generator.uniform(1, size)) for _ in range(4)]
+        regions = predict(storage, task, detection(*where, width=side, height=side))
+        percent = size / side * 100
+        box = {"x": 0, "y": 0, "width": percent, "height": percent}
+        drawn = {"id": "r", "to_name": "image", "from_name": "r", "type": "rectangle", "value": box}
+        left = [moved(r, generator.gauss(0, 1), generator.gauss(0, 1)) for r in regions[:3]]
+        left = [r for r in left if all(0 < r["value"][axis] < percent for axis in "xy")]
+        event(storage, annotation(task, [*left, drawn]))
+        expected.append(pycocotools_oks(left, regions, side, size**2))
+    found = figures(recorder)["overall"]["oks"]
+    assert found["n"] == 8
+    assert found["value"] == pytest.approx(np.mean(expected), abs=1e-9)
+
+
+def pycocotools_oks(left, regions, side: int, area: float) -> float:
+    """OKS of suggestions (slots in the order of `regions`) against what was left of them."""
+    ids = [region["id"] for region in regions[:4]]
+
+    def keypoints(kept):
+        flat = [0.0] * 12
+        for region in kept:
+            slot = ids.index(region["id"])
+            x, y = (region["value"][axis] / 100 * side for axis in "xy")
+            flat[3 * slot : 3 * slot + 3] = [x, y, 2]
+        return flat
+
+    common = {"image_id": 1, "category_id": 1, "iscrowd": 0, "area": area}
+    truth = COCO()
+    truth.dataset = {
+        "info": {},
+        "images": [{"id": 1, "width": side, "height": side}],
+        "categories": [{"id": 1, "name": "object", "keypoints": ["a", "b", "c", "d"]}],
+        "annotations": [
+            common
+            | {"id": 1, "bbox": [0, 0, 1, 1], "num_keypoints": len(left)}
+            | {"keypoints": keypoints(left)}
+        ],
+    }
+    truth.createIndex()
+    guess = truth.loadRes([{**common, "score": 1.0, "keypoints": keypoints(regions[:4])}])
+    evaluation = COCOeval(truth, guess, "keypoints")
+    evaluation.params.kpt_oks_sigmas = np.full(4, SIGMA)
+    evaluation.params.imgIds, evaluation.params.catIds = [1], [1]
+    evaluation._prepare()
+    return float(evaluation.computeOks(1, 1)[0, 0])
+
+
+def test_pck_and_error_by_the_object_count_only_points_whose_object_is_known(storage, recorder):
+    regions = predict(storage, 1, detection((10, 10), (80, 80)))
+    box = {"x": 0, "y": 0, "width": 20, "height": 10}
+    drawn = {"id": "r", "to_name": "image", "type": "rectangle", "value": {**box, "height": 20}}
+    event(storage, annotation(1, [moved(regions[0], 1), moved(regions[1], 9), drawn]))
+    overall = figures(recorder)["overall"]
+    assert overall["normalised_error"]["object"]["value"] == pytest.approx(1 / 20)
+    assert overall["normalised_error"]["object"]["n"] == 1
+    assert values(overall["pck"]["object"]) == [0, 0, pytest.approx(1), 1]
+    assert overall["normalised_error"]["image"]["value"] == pytest.approx(0.05)
+
+
+def test_krippendorffs_alpha_is_that_of_his_own_example():
+    """Computing Krippendorff's Alpha-Reliability, 2011, example C: nominal, 4 observers, 0.743."""
+    observers = ["123321412___", "1233224125_3", "_3332342251_", "12332441251_"]
+    units = []
+    for labels in zip(*observers, strict=True):
+        told = [label for label in labels if label != "_"]
+        units.append({label: told.count(label) for label in told})
+    assert nominal_alpha(units) == pytest.approx(0.743, abs=0.0005)
+    assert nominal_alpha([{"1": 2}]) is None
+
+
+def test_people_are_compared_with_one_another_and_with_the_detector(storage, recorder):
+    regions = predict(storage, 1, detection((10, 10), (30, 30), (50, 50)))
+    first = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 20)]
+    second = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 21)]
+    event(storage, annotation(1, first, number=1, annotator=1))
+    event(storage, annotation(1, second, number=2, annotator=2))
+    people = figures(recorder)["people"]
+    assert people["tasks"] == people["tasks_compared"] == 1
+    assert people["human_human"]["f1"]["value"] == 1.0
+    assert people["human_human"]["label_alpha"] == 1.0
+    assert people["detector_human"]["f1"]["value"] == pytest.approx(2 / 3)
+    assert people["detector_human"]["label_alpha"] < 1
+
+
+def test_two_model_versions_are_compared_on_the_same_tasks(storage, recorder):
+    for task in range(1, 7):
+        worse = detection((10, 10), (80, 80))
+        predict(storage, task, worse, version="new")
+        regions = predict(storage, task, detection((10, 10), (30, 30)), label_studio_id=task)
+        event(storage, annotation(task, regions, parent=task))
+    [pair] = figures(recorder)["model_versions"]
+    assert (pair["first"], pair["second"], pair["tasks"]) == ("new", "small-abc", 6)
+    assert (pair["first_f1"]["value"], pair["second_f1"]["value"]) == (0.5, 1.0)
+    assert (pair["difference"]["low"], pair["difference"]["high"]) == (0.5, 0.5)
+
+
+def test_suggestions_that_were_withheld_count_in_no_figure_but_the_comparison(storage, recorder):
+    for task in range(1, 7):
+        shown = predict(storage, task, detection((10, 10), (30, 30)))
+        event(storage, annotation(task, shown))
+        predict(storage, task + 100, detection((10, 10), (30, 30)), deliver=False)
+        alone = [added(11, 10.5, region_id="a"), added(70, 70, region_id="b")]
+        event(storage, annotation(task + 100, alone, parent=None))
+    recorder.log.withhold(UID, range(101, 107), now())
+    found = figures(recorder)
+    assert counts(found) == [12, 12, 0, 0, 0, 0, 0]
+    anchoring = found["anchoring"]
+    assert anchoring["withheld"]["annotations"] == 6
+    assert anchoring["withheld"]["precision"]["value"] == 0.5
+    assert anchoring["difference"]["value"] == 0.5
+    assert (anchoring["difference"]["low"], anchoring["difference"]["high"]) == (0.5, 0.5)
+
+
+def test_salient_landmarks_are_ranked_with_their_lift_over_chance(storage, recorder):
+    for task in range(1, 7):
+        regions = predict(storage, task, detection((10, 10)))
+        nose = relabelled(regions[0], "nose")
+        event(storage, annotation(task, [nose, added(80, 80, "tail")]))
+    nose, tail = figures(recorder)["landmarks"]
+    assert (nose["class"], nose["label"], nose["annotated"]) == ("car", "nose", 6)
+    assert (nose["found"]["value"], tail["found"]["value"]) == (1.0, 0.0)
+    chance = math.pi * 5**2 / 100**2  # one point, anywhere on 100 × 100 px, within 5 px
+    assert nose["lift"]["value"] == pytest.approx(1 / chance)
+
+
+def test_the_score_is_set_against_how_often_it_was_right(storage, recorder):
+    regions = predict(storage, 1, detection(*[(10 * n, 10 * n) for n in range(1, 9)]))
+    event(storage, annotation(1, regions[:4]))  # the four with the highest scores
+    bins = figures(recorder)["reliability"]
+    assert [each["accepted"]["value"] for each in bins] == sorted(
+        each["accepted"]["value"] for each in bins
+    )
+    assert sum(each["accepted"]["n"] for each in bins) == 8
+    assert (bins[0]["accepted"]["value"], bins[-1]["accepted"]["value"]) == (0, 1)
+
+
+def test_the_tasks_that_agree_least_come_first(two_tasks):
+    found = figures(two_tasks)["worst_tasks"]
+    # 4 of 5 points of the first task have a partner, 2 of 5 of the second.
+    assert [(each["task"], each["f1"]) for each in found] == [(2, 2 / 5), (1, 4 / 5)]
+
+
+def test_a_box_of_the_task_is_what_its_points_are_measured_by(storage, recorder):
+    found = detection((30, 30), box=Box(20, 20, 40, 40))
+    regions = predict(storage, 1, found)
+    event(storage, annotation(1, [moved(regions[0], 2)]))
+    object_error = figures(recorder)["overall"]["normalised_error"]["object"]["value"]
+    assert object_error == pytest.approx(2 / 40)
+
+
+# Whatever the order
+
+
+def stories() -> st.SearchStrategy[list[tuple]]:
+    act = st.sampled_from(["make", "change", "skip", "delete"])
+    return st.lists(st.tuples(act, st.integers(1, 3), st.integers(0, 15)), max_size=8)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(stories(), st.randoms(use_true_random=False))
+def test_neither_order_nor_repetition_of_events_changes_a_figure(story, draw):
+    def figures_of(order) -> dict:
+        with TemporaryDirectory() as folder:
+            storage = Storage(f"sqlite:///{Path(folder) / 'b.sqlite3'}")
+            storage.migrate()
+            recorder = Recorder(Settings(), storage)
+            sent = {
+                task: predict(storage, task, detection((10, 10), (30, 30), (50, 50), (80, 20)))
+                for task in (1, 2, 3)
+            }
+            events = list(happened(story, sent))
+            for action, body in order(events):
+                storage.save_event(action, 3, body)
+                if draw.random() < 0.5:
+                    recorder.drain()
+            recorder.drain()
+            found = statistics(recorder.log, Filters())
+            storage.close()
+            for name in ("made_at", "events", "worst_tasks"):
+                del found[name]
+            return found
+
+    straight = figures_of(lambda events: events)
+    points = straight["overall"]["points"]
+    assert points["suggested"] == sum(points.values()) - points["suggested"] - points["added"]
+
+    def shuffled(events):
+        # A deletion counts from the moment that it is heard of, so these stay at their end.
+        twice = events + draw.sample(events, len(events) // 2)
+        draw.shuffle(twice)
+        return sorted(twice, key=lambda each: each[0].endswith("DELETED"))
+
+    assert figures_of(shuffled) == straight
+
+
+def happened(story, sent) -> Iterator[tuple[str, dict]]:
+    """Events of a story: annotations of three tasks, made in the past, each change a minute on."""
+    deleted = set()
+    for minute, (act, task, kept) in enumerate(story):
+        if act == "delete":
+            deleted.add(task)
+            continue
+        points = [region for place, region in enumerate(sent[task]) if kept >> place & 1]
+        points = [
+            moved(each, 4) if place == kept % 4 else each for place, each in enumerate(points)
+        ]
+        at = {"created_at": "2026-01-01T00:00:00Z"}
+        at |= {"updated_at": f"2026-01-01T00:{minute:02}:00Z"}
+        body = annotation(task, points, was_cancelled=act == "skip", **at)
+        action = "ANNOTATION_UPDATED" if act == "change" else "ANNOTATION_CREATED"
+        yield action, {"action": action, "annotation": body, "project": dict(PROJECT)}
+    for task in sorted(deleted):
+        body = {"annotations": [{"id": task}], "project": dict(PROJECT)}
+        yield "ANNOTATIONS_DELETED", body

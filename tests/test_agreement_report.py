@@ -1,0 +1,159 @@
+import base64
+import io
+import shutil
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+from verdict_data import VERSION, added, annotation, detection, event, moved, predict, relabelled
+
+from backend.agreement.report import render
+from backend.settings import Settings
+from backend.suggestions.maps import MOST, keep_some_maps
+from backend.suggestions.storage import Storage
+from backend.verdicts.recording import Recorder
+from backend.verdicts.records import Filters
+
+HOSTILE = (
+    "<script>document.title = 'taken'</script>",
+    "<img src=x onerror=\"document.title = 'taken'\">",
+    "</text></svg><script>document.title = 'taken'</script>",
+    "$\\frac{1}$ & \"quotes\" 'too'",
+    "眼睛",
+    "a label so long that it would push every plot and every table aside " * 3,
+)
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser_page(tmp_path_factory) -> Iterator[Page]:
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("no chromium on this machine: install Debian's to look at the report")
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"),
+            executable_path=executable,
+            headless=True,
+            args=list(FLAGS),
+            viewport={"width": 1280, "height": 900},
+        )
+        yield context.new_page()
+        context.close()
+
+
+def picture() -> str:
+    """The address of a small picture that holds the picture itself."""
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    pixels[..., 0] = np.arange(100)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@pytest.fixture
+def report(storage: Storage) -> str:
+    settings = Settings(label_studio_url="http://label-studio.example")
+    recorder = Recorder(settings, storage)
+    for task, label in enumerate(HOSTILE, start=1):
+        found = detection((10, 10), (30, 30), (60, 60), class_name=label)
+        regions = predict(storage, task, found, image=picture())
+        left = [relabelled(regions[0], label), moved(regions[1], 7), added(5, 90, label)]
+        event(storage, annotation(task, left, made=2000 * task))
+        event(storage, annotation(task, left[:2], number=100 + task, annotator=2))
+        keep_some_maps(recorder.log, task, VERSION, {"coarse": np.eye(9), "fine": np.ones((9, 9))})
+    event(storage, {"id": 1, "task": None})
+    recorder.drain()
+    return render(settings, storage, Filters(), nonce="once", query=b"")
+
+
+def test_hostile_names_are_shown_as_they_are_and_run_nothing(report, browser_page, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(report)
+    asked: list[str] = []
+    problems: list[str] = []
+    browser_page.on("request", lambda request: asked.append(request.url))
+    browser_page.on("pageerror", lambda error: problems.append(str(error)))
+    browser_page.on("console", lambda line: problems.append(line.text))
+    browser_page.goto(path.as_uri())
+    assert browser_page.title() == "Agreement of annotators and detector"
+    assert problems == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    shown = browser_page.locator("#p-1").inner_text()
+    for label in HOSTILE:
+        assert " ".join(label.split()) in " ".join(shown.split())
+    assert browser_page.locator("svg script, img").count() == 0
+    # Nothing sticks out to the right.
+    width = browser_page.evaluate("document.documentElement.scrollWidth")
+    assert width <= browser_page.viewport_size["width"]
+
+
+def test_a_table_is_sorted_by_the_column_whose_heading_is_pressed(report, browser_page, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(report)
+    browser_page.goto(path.as_uri())
+    browser_page.get_by_role("tab", name="annotator").click()
+    panel = browser_page.locator("#p-3")
+
+    def names() -> list[str]:
+        return panel.locator("tbody tr td:first-child").all_inner_texts()
+
+    panel.get_by_role("button", name="added").click()
+    assert names() == ["1", "2"]
+    panel.get_by_role("button", name="added").click()
+    assert names() == ["2", "1"]
+    assert panel.locator("th[aria-sort=ascending]").count() == 1
+    assert not browser_page.locator("#p-1").is_visible()
+
+
+def test_the_worst_tasks_are_drawn_over_their_images_and_lead_to_label_studio(
+    report, browser_page, tmp_path
+):
+    path = tmp_path / "report.html"
+    path.write_text(report)
+    browser_page.goto(path.as_uri())
+    tasks = browser_page.locator(".tasks article")
+    assert tasks.count() == len(HOSTILE)
+    link = tasks.first.locator("a").get_attribute("href")
+    assert link.startswith("http://label-studio.example/projects/3/data?task=")
+    assert tasks.first.locator("svg image").count() == 1
+    assert browser_page.locator(".five").count() == 4
+    assert browser_page.locator(".five").first.locator("svg").count() == 5
+
+
+def test_a_report_of_nothing_says_so(storage, browser_page, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render(Settings(), storage, Filters()))
+    browser_page.goto(path.as_uri())
+    assert browser_page.get_by_text("No annotation that was made from suggestions yet").count()
+
+
+def test_an_image_that_cannot_be_had_leaves_its_points_and_a_reason(storage):
+    settings = Settings(label_studio_url="http://127.0.0.1:1")
+    regions = predict(storage, 1, detection((10, 10)))
+    event(storage, annotation(1, [moved(regions[0], 20)]))
+    Recorder(settings, storage).drain()
+    page = render(settings, storage, Filters())
+    assert "its image cannot be had" in page
+    assert "<circle" in page
+
+
+def test_the_maps_of_only_a_few_predictions_are_kept(storage: Storage):
+    log = Recorder(Settings(), storage).log
+    for task in range(1, MOST + 4):
+        predict(storage, task, detection((10, 10)))
+        keep_some_maps(log, task, VERSION, {"coarse": np.eye(9), "fine": np.eye(9)})
+    kept = log.maps_of(list(range(1, MOST + 4)))
+    assert len(kept) == MOST
+    coarse, _ = kept[1]
+    assert Image.open(io.BytesIO(coarse)).size == (112, 112)

@@ -1,0 +1,363 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+from label_studio_fake import UID
+from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
+from redis import Redis
+from rq import Queue, SimpleWorker
+from sqlalchemy import create_engine, text
+from test_training_registry import OUTCOME, new_model
+
+from backend.commands.doctor import (
+    check_data_folder,
+    check_database,
+    check_model,
+    check_redis,
+    check_web,
+    run,
+)
+from backend.commands.doctor_label_studio import check_label_studio
+from backend.settings import Settings
+from backend.suggestions.queue import NAME
+from backend.suggestions.storage import Storage
+from backend.training.queue import NAME as TRAINING
+from backend.training.records import Wishes
+from backend.training.storage import TrainingStorage
+
+CONFIG = (
+    '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
+    '<Label value="bus"/></KeyPointLabels></View>'
+)
+LEGACY_OFF = "legacy token authentication has been disabled for this organization"
+
+
+class Studio:
+    """What Label Studio 1.23.2 answers about its projects; every request but two only reads."""
+
+    def __init__(self) -> None:
+        self.token_refusal: str | None = None
+        self.blocks_private_addresses = False
+        self.projects = [
+            {"id": 3, "title": "Buses", "label_config": CONFIG, "show_collab_predictions": True}
+        ]
+        self.backends: list[dict[str, Any]] = []
+        self.webhooks: list[dict[str, Any]] = []
+        self.made = 0
+
+    def connect(self, backend: str) -> None:
+        row = {"id": 1, "title": "keypoints", "url": backend, "model_version": "another"}
+        self.backends.append(
+            row | {"state": "CO", "readable_state": "Connected", "error_message": None}
+        )
+        hook = {"url": f"{backend}/webhook", "headers": {}, "is_active": True}
+        self.webhooks.append(hook | {"send_payload": True, "send_for_all_actions": True})
+
+    def handle(self, request: Request, _: BaseHTTPRequestHandler) -> Answer:
+        path = request.path.partition("?")[0]
+        if path == "/health":
+            return Answer(body=b'{"status": "UP"}', headers={"Content-Type": "text/html"})
+        if self.token_refusal is not None:
+            return as_json({"detail": self.token_refusal}, 401)
+        if request.method == "POST":
+            return self.refuse(request.json)
+        answers: dict[str, Any] = {
+            "/api/current-user/whoami": {"email": "anna@example.com"},
+            "/api/projects/": {"results": self.projects, "next": None},
+            "/api/ml": self.backends,
+            "/api/webhooks/": self.webhooks,
+        }
+        return as_json(answers[path])
+
+    def refuse(self, body: dict[str, Any]) -> Answer:
+        if self.blocks_private_addresses:
+            said = "URL resolves to a reserved network address (block: 127.0.0.0/8)"
+            return as_json({"detail": said}, 403)
+        if body["project"] == 0:
+            unknown = {"project": ['Invalid pk "0" - object does not exist.']}
+            return as_json({"detail": "Validation error", "validation_errors": unknown}, 400)
+        self.made += 1
+        return as_json(body, 201)
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return Studio()
+
+
+@pytest.fixture
+def server(studio: Studio) -> Iterator[LoopbackServer]:
+    with loopback_server(studio.handle) as served:
+        yield served
+
+
+@pytest.fixture
+def settings(server: LoopbackServer, redis_url: str, tmp_path: Path) -> Settings:
+    return Settings(
+        label_studio_url=server.url,
+        label_studio_api_key="token",
+        redis_url=redis_url,
+        data_dir=tmp_path,
+    )
+
+
+def lines(findings: Iterator[Any]) -> list[str]:
+    return [str(finding) for finding in findings]
+
+
+def only(findings: Iterator[Any]) -> str:
+    (line,) = lines(findings)
+    return line
+
+
+def changed(settings: Settings, **values: Any) -> Settings:
+    return settings.model_copy(update=values)
+
+
+def test_a_deployment_without_fault_has_no_problem(
+    settings: Settings,
+    studio: Studio,
+    storage: Storage,
+    redis_connection: Redis,
+    queue: Queue,
+    capsys: pytest.CaptureFixture[str],
+):
+    def health(request: Request, _: BaseHTTPRequestHandler) -> Answer:
+        return as_json({"status": "UP", "model_version": settings.model_version()})
+
+    with loopback_server(health) as web:
+        settings = changed(settings, port=web.port)
+        studio.connect(web.url)
+        worker = SimpleWorker([NAME], connection=redis_connection)
+        worker.register_birth()
+        assert run(settings) == 0
+    said = capsys.readouterr().out
+    assert "problem" not in said.replace("No problem was found.", "")
+    for about in ("Data folder", "Database", "Redis", "Worker", "Web process", "Token"):
+        assert f"ok       {about}: " in said
+    assert "ok       Project 3, Buses: connected" in said
+    assert "ok       Webhook of project 3: " in said
+
+
+def test_problems_are_counted_and_make_the_exit_status_1(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+):
+    assert run(changed(settings, redis_url="redis://127.0.0.1:1/0", port=1)) == 1
+    said = capsys.readouterr().out
+    assert "problem  Redis: REDIS_URL does not answer" in said
+    assert "problem  Web process: no answer from http://127.0.0.1:1/health" in said
+    assert "problem  Projects: none is connected" in said
+    assert "3 to mend." in said
+
+
+def test_it_changes_nothing_in_label_studio(settings: Settings, studio: Studio):
+    list(check_label_studio(settings))
+    studio.connect("http://127.0.0.1:9090")
+    list(check_label_studio(settings))
+    assert studio.made == 0
+
+
+def test_a_data_folder_that_is_none_is_said(settings: Settings, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    line = only(check_data_folder(changed(settings, data_dir=tmp_path / "file")))
+    assert line.startswith("problem  Data folder")
+    assert "set DATA_DIR" in line
+
+
+def test_weights_that_are_downloaded_are_noted(settings: Settings):
+    line = only(check_model(settings))
+    assert line.startswith("note     Model: squeezenet1_1-")
+    assert "IMAGENET1K_V1" in line
+
+
+def test_weights_in_a_file_are_read(settings: Settings, tmp_path: Path):
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"weights")
+    with_file = changed(settings, model_weights=str(weights))
+    assert only(check_model(with_file)).startswith("ok       Model: squeezenet1_1-")
+
+
+def test_a_database_that_is_not_made_yet_is_noted_and_not_made(settings: Settings, tmp_path: Path):
+    assert only(check_database(settings)).startswith("note     Database")
+    assert not (tmp_path / "backend.sqlite3").exists()
+
+
+def test_a_database_of_another_version_is_said(
+    settings: Settings, storage: Storage, tmp_path: Path
+):
+    assert only(check_database(settings)).startswith("ok       Database")
+    engine = create_engine(f"sqlite:///{tmp_path / 'backend.sqlite3'}")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+    engine.dispose()
+    line = only(check_database(settings))
+    assert line.startswith("problem  Database")
+    assert "version older" in line
+
+
+def test_a_database_that_does_not_answer_is_said_without_its_password(settings: Settings):
+    url = "postgresql://anna:swordfish@127.0.0.1:1/backend"
+    line = only(check_database(changed(settings, database_url=url)))
+    assert line.startswith("problem  Database: DATABASE_URL does not answer")
+    assert "swordfish" not in line
+
+
+def test_trained_weights_that_are_not_here_are_said(settings: Settings, storage: Storage):
+    storage.save_label_config(UID, CONFIG)
+    trainings = TrainingStorage(storage.database)
+    training, _ = trainings.ask(UID, Wishes())
+    trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
+    database = str(storage.database.engine.url)
+    found = changed(settings, database_url=database)
+    line = only(check_model(found))
+    assert line.startswith("problem  Model: small-")
+    assert "set MODELS_DIR" in line
+    assert "models back" in line
+    found.models_folder.mkdir(parents=True)
+    (found.models_folder / "1.safetensors").touch()
+    assert only(check_model(found)).startswith("ok       Model: small-")
+
+
+def test_that_nobody_trains_is_noted(settings: Settings, redis_connection: Redis):
+    assert lines(check_redis(settings))[2].startswith("note     Trainer: none is alive")
+    SimpleWorker([TRAINING], connection=redis_connection).register_birth()
+    assert len(lines(check_redis(settings))) == 2
+
+
+def test_a_redis_without_a_worker_is_said(settings: Settings, redis_connection: Redis):
+    found = lines(check_redis(settings))
+    assert found[0].startswith("ok       Redis")
+    assert found[1].startswith("problem  Worker: none is alive")
+
+
+def test_a_worker_of_another_queue_does_not_count(settings: Settings, redis_connection: Redis):
+    SimpleWorker(["another"], connection=redis_connection).register_birth()
+    assert lines(check_redis(settings))[1].startswith("problem  Worker")
+
+
+def test_the_redis_of_serve_is_looked_for_where_serve_keeps_it(settings: Settings):
+    line = only(check_redis(changed(settings, redis_url=None)))
+    assert "problem  Redis: the Redis of `python -m backend serve` does not answer" in line
+
+
+def test_a_web_process_with_another_model_is_said(settings: Settings):
+    def health(request: Request, _: BaseHTTPRequestHandler) -> Answer:
+        return as_json({"status": "UP", "model_version": "vgg19-0123456789"})
+
+    with loopback_server(health) as web:
+        line = only(check_web(changed(settings, port=web.port)))
+    assert line.startswith("problem  Web process")
+    assert "vgg19-0123456789" in line
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]"])
+def test_another_server_on_the_port_is_said(settings: Settings, body: bytes):
+    with loopback_server(lambda request, handler: Answer(body=body)) as web:
+        assert only(check_web(changed(settings, port=web.port))).startswith("problem  Web process")
+
+
+def test_without_an_address_of_label_studio_the_rest_is_not_checked(settings: Settings):
+    line = only(check_label_studio(changed(settings, label_studio_url=None)))
+    assert line.startswith("note     Label Studio: LABEL_STUDIO_URL is not set")
+
+
+def test_label_studio_that_does_not_answer_is_said(settings: Settings):
+    line = only(check_label_studio(changed(settings, label_studio_url="http://127.0.0.1:1")))
+    assert line.startswith("problem  Label Studio: expected Label Studio to answer")
+
+
+def test_a_missing_token_is_said(settings: Settings):
+    found = lines(check_label_studio(changed(settings, label_studio_api_key=None)))
+    assert found[1].startswith("problem  Token: LABEL_STUDIO_API_KEY is not set")
+
+
+def test_legacy_tokens_that_are_switched_off_are_said(settings: Settings, studio: Studio):
+    studio.token_refusal = f"Authentication token no longer valid: {LEGACY_OFF}"
+    found = lines(check_label_studio(settings))
+    assert found[1].startswith("problem  Token: ")
+    assert "switched legacy tokens off" in found[1]
+    assert "personal access token" in found[1]
+
+
+def test_private_addresses_that_label_studio_blocks_are_said(settings: Settings, studio: Studio):
+    studio.blocks_private_addresses = True
+    found = lines(check_label_studio(settings))
+    assert found[-2].startswith("problem  Projects: none is connected")
+    assert "refuses to call http://127.0.0.1:9090 and http://127.0.0.1:9090/webhook" in found[-1]
+    assert "ML_BLOCK_LOCAL_IP=false" in found[-1]
+    assert "SSRF_PROTECTION_ENABLED=false" in found[-1]
+
+
+def about_project(settings: Settings) -> list[str]:
+    return [line for line in lines(check_label_studio(settings)) if "roject 3" in line]
+
+
+def test_a_backend_is_known_by_its_version_whatever_its_address(settings: Settings, studio: Studio):
+    studio.connect("http://keypoints.example")
+    assert about_project(settings) == []
+    studio.backends[0]["model_version"] = settings.model_version()
+    assert about_project(settings)[0].startswith("ok       Project 3, Buses: connected")
+
+
+def test_a_backend_that_label_studio_cannot_use_is_said_without_its_password(
+    settings: Settings, studio: Studio
+):
+    studio.connect("http://anna:swordfish@127.0.0.1:9090")
+    studio.backends[0] |= {"state": "ER", "readable_state": "Error", "error_message": "401"}
+    found = lines(check_label_studio(settings))
+    assert "cannot use http://127.0.0.1:9090: Error, 401" in "\n".join(found)
+    assert "swordfish" not in "\n".join(found)
+
+
+def test_a_backend_behind_another_is_said(settings: Settings, studio: Studio):
+    first = {"id": 9, "title": "older", "url": "http://older.example", "model_version": "x"}
+    studio.backends.append(first)
+    studio.connect("http://127.0.0.1:9090")
+    assert "asks only the first of its models, older" in about_project(settings)[0]
+
+
+def test_suggestions_that_are_hidden_are_said(settings: Settings, studio: Studio):
+    studio.connect("http://127.0.0.1:9090")
+    studio.projects[0]["show_collab_predictions"] = False
+    assert "hides suggestions" in about_project(settings)[1]
+
+
+def test_a_configuration_without_keypoints_is_said(settings: Settings, studio: Studio):
+    studio.connect("http://127.0.0.1:9090")
+    studio.projects[0]["label_config"] = '<View><Image name="image" value="$image"/></View>'
+    assert "<KeyPointLabels" in about_project(settings)[1]
+
+
+def test_a_missing_webhook_is_said(settings: Settings, studio: Studio):
+    studio.connect("http://127.0.0.1:9090")
+    studio.webhooks[0]["url"] = "http://another.example/webhook"
+    assert "add http://127.0.0.1:9090/webhook" in about_project(settings)[-1]
+
+
+@pytest.mark.parametrize("name", ["is_active", "send_payload", "send_for_all_actions"])
+def test_a_webhook_that_leaves_something_out_is_said(settings: Settings, studio: Studio, name: str):
+    studio.connect("http://127.0.0.1:9090")
+    studio.webhooks[0][name] = False
+    assert "leaves something out" in about_project(settings)[-1]
+
+
+def test_a_webhook_without_the_password_is_said(settings: Settings, studio: Studio):
+    studio.connect("http://127.0.0.1:9090")
+    guarded = changed(settings, basic_auth_user="anna", basic_auth_pass="swordfish")
+    assert "it carries no password" in about_project(guarded)[-1]
+    studio.webhooks[0]["headers"] = {"Authorization": "Basic YW5uYTpzd29yZGZpc2g="}
+    assert about_project(guarded)[-1].startswith("ok       Webhook of project 3")
+    studio.webhooks.clear()
+    studio.backends.clear()
+    studio.connect("http://anna:swordfish@127.0.0.1:9090")
+    assert about_project(guarded)[-1].startswith("ok       Webhook of project 3")
+
+
+def test_it_loads_no_torch():
+    code = "import sys, backend.commands.doctor; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

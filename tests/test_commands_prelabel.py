@@ -1,0 +1,235 @@
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
+from rq import Queue
+
+from backend.commands.prelabel import CannotPrelabel, project_uid, run
+from backend.settings import Settings
+from backend.suggestions.delivery import Courier, LabelStudios
+from backend.suggestions.storage import Storage
+from model.keypoint import Box, Detection, Keypoint
+
+CONFIG = (
+    '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
+    '<Label value="bus"/></KeyPointLabels></View>'
+)
+DETECTION = Detection("bus", 0.9, (Keypoint(1, 2, 0.5, "bus"),), 64, 48, Box(0, 0, 64, 48))
+
+
+class Studio:
+    """The part of Label Studio that tasks and predictions lie in."""
+
+    def __init__(self) -> None:
+        self.config = CONFIG
+        self.tasks: dict[int, dict[str, Any]] = {}
+        self.predictions: list[dict[str, Any]] = []
+
+    def handle(self, request: Request, _: BaseHTTPRequestHandler) -> Answer:
+        parts = urlsplit(request.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if request.method == "POST":
+            made = {**request.json, "id": len(self.predictions) + 1}
+            self.predictions.append(made)
+            return as_json(made, 201)
+        if parts.path == "/api/projects/3/":
+            return as_json(self.project)
+        if parts.path == "/api/predictions/":
+            return as_json(self.of(int(query["task"])))
+        if parts.path == "/api/tasks/":
+            return as_json(self.page(query))
+        return as_json({"detail": "Not found."}, 404)
+
+    @property
+    def project(self) -> dict[str, Any]:
+        return {
+            "id": 3,
+            "title": "Buses",
+            "label_config": self.config,
+            "created_at": "2026-11-22T16:44:01.618139Z",
+            "task_number": len(self.tasks),
+        }
+
+    def of(self, task_id: int) -> list[dict[str, Any]]:
+        return [each for each in self.predictions if each["task"] == task_id]
+
+    def page(self, query: dict[str, str]) -> dict[str, Any]:
+        tasks = list(self.tasks.values())
+        if "query" in query:  # one task, chosen by its number
+            tasks = [task for task in tasks if f"[{task['id']}]" in query["query"]]
+        start = (int(query.get("page", 1)) - 1) * int(query["page_size"])
+        chosen = tasks[start : start + int(query["page_size"])]
+        with_predictions = [{**task, "predictions": self.of(task["id"])} for task in chosen]
+        return {"tasks": with_predictions, "total": len(tasks)}
+
+    def add_tasks(self, *numbers: int, image: object = "/data/upload/3/{}.png") -> None:
+        for number in numbers:
+            address = image.format(number) if isinstance(image, str) else image
+            self.tasks[number] = {"id": number, "data": {"image": address}, "annotations": []}
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return Studio()
+
+
+@pytest.fixture
+def server(studio: Studio) -> Iterator[LoopbackServer]:
+    with loopback_server(studio.handle) as served:
+        yield served
+
+
+@pytest.fixture
+def settings(
+    server: LoopbackServer, storage: Storage, queue: Queue, redis_url: str, tmp_path: Any
+) -> Settings:
+    return Settings(
+        label_studio_url=server.url,
+        label_studio_api_key="token",
+        database_url=f"sqlite:///{tmp_path / 'backend.sqlite3'}",
+        redis_url=redis_url,
+        data_dir=tmp_path,
+    )
+
+
+@contextmanager
+def worker(settings: Settings, storage: Storage, unreadable: int | None = None) -> Iterator[None]:
+    """Takes what is queued and delivers it, with a detector that always sees the same."""
+    courier = Courier(settings, storage, LabelStudios(settings))
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.02):
+            for prediction_id, _ in storage.queued(0, 1000):
+                row = storage.prediction(prediction_id)
+                if row is not None and row.task_id == unreadable:
+                    storage.fail(prediction_id, "expected an image, got 0 bytes")
+                else:
+                    storage.finish(prediction_id, DETECTION)
+            courier.bring_due(1000)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_every_task_gets_one_prediction(
+    settings: Settings, storage: Storage, studio: Studio, capsys: pytest.CaptureFixture[str]
+):
+    studio.add_tasks(*range(1, 106))
+    with worker(settings, storage):
+        assert run(settings, 3) == 0
+    assert sorted(each["task"] for each in studio.predictions) == list(range(1, 106))
+    assert {each["model_version"] for each in studio.predictions} == {settings.model_version()}
+    assert all(each["result"][0]["type"] == "keypointlabels" for each in studio.predictions)
+    assert "Buses: 0 had one before, 105 got one now, 0 did not" in capsys.readouterr().out
+
+
+def test_running_it_again_adds_nothing_but_what_is_new(
+    settings: Settings, storage: Storage, studio: Studio, capsys: pytest.CaptureFixture[str]
+):
+    studio.add_tasks(1, 2)
+    with worker(settings, storage):
+        run(settings, 3)
+        studio.add_tasks(3)
+        run(settings, 3)
+    assert sorted(each["task"] for each in studio.predictions) == [1, 2, 3]
+    assert "2 had one before, 1 got one now, 0 did not" in capsys.readouterr().out
+
+
+def test_a_prediction_that_was_deleted_in_label_studio_comes_back(
+    settings: Settings, storage: Storage, studio: Studio
+):
+    studio.add_tasks(1, 2)
+    with worker(settings, storage):
+        run(settings, 3)
+        del studio.predictions[0]
+        assert run(settings, 3) == 0
+    assert sorted(each["task"] for each in studio.predictions) == [1, 2]
+
+
+def test_predictions_of_another_model_do_not_count(
+    settings: Settings, storage: Storage, studio: Studio
+):
+    studio.add_tasks(1)
+    studio.predictions.append({"id": 1, "task": 1, "model_version": "older", "result": []})
+    with worker(settings, storage):
+        assert run(settings, 3) == 0
+    assert [each["model_version"] for each in studio.predictions] == [
+        "older",
+        settings.model_version(),
+    ]
+
+
+def test_tasks_that_fail_are_summed_up_by_reason_and_tried_again_next_time(
+    settings: Settings, storage: Storage, studio: Studio, capsys: pytest.CaptureFixture[str]
+):
+    studio.add_tasks(1, 2)
+    studio.add_tasks(3, 4, image=None)
+    with worker(settings, storage, unreadable=2):
+        assert run(settings, 3) == 1
+    said = capsys.readouterr().out
+    assert "0 had one before, 1 got one now, 3 did not" in said
+    assert "  1 × expected an image, got 0 bytes" in said
+    assert "  2 × expected the address of an image in the field 'image'" in said
+    studio.add_tasks(3, 4)
+    with worker(settings, storage):
+        assert run(settings, 3) == 0
+    assert "1 had one before, 3 got one now, 0 did not" in capsys.readouterr().out
+
+
+def test_it_goes_on_without_redis_since_workers_queue_what_the_database_holds(
+    settings: Settings, storage: Storage, studio: Studio, capsys: pytest.CaptureFixture[str]
+):
+    studio.add_tasks(1)
+    nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    with worker(settings, storage):
+        assert run(nowhere, 3) == 0
+    assert "Redis cannot be reached" in capsys.readouterr().out
+
+
+def test_it_queues_one_job_a_task(
+    settings: Settings, storage: Storage, studio: Studio, queue: Queue
+):
+    studio.add_tasks(1, 2)
+    with worker(settings, storage):
+        run(settings, 3)
+    jobs = [queue.fetch_job(job_id) for job_id in queue.job_ids]
+    assert [job.func_name for job in jobs if job] == [
+        "backend.suggestions.detection_job.predict"
+    ] * 2
+
+
+def test_a_project_without_tasks_is_done_at_once(settings: Settings):
+    assert run(settings, 3) == 0
+
+
+def test_a_project_without_keypoints_is_refused(settings: Settings, studio: Studio):
+    studio.config = "<View><Image name='image' value='$image'/></View>"
+    with pytest.raises(CannotPrelabel, match="add, inside <View>, <KeyPointLabels"):
+        run(settings, 3)
+
+
+def test_an_unknown_project_is_refused(settings: Settings):
+    with pytest.raises(CannotPrelabel, match="/api/projects/4/ with 404"):
+        run(settings, 4)
+
+
+def test_without_an_address_of_label_studio_it_says_what_to_set(settings: Settings):
+    with pytest.raises(CannotPrelabel, match="LABEL_STUDIO_URL"):
+        run(settings.model_copy(update={"label_studio_url": None}), 3)
+
+
+def test_a_project_is_named_as_label_studio_names_it():
+    """Its sample: project 1 made at 1795346428 s is `1.1795346428`; fractions are cut off."""
+    created = "2026-11-22T11:20:28.999999Z"
+    assert project_uid({"id": 1, "created_at": created}) == "1.1795346428"

@@ -1,0 +1,163 @@
+"""`serve` as a process of its own, with a real Redis, a real web process and a real worker."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from redis import Redis
+from rq import Worker
+from serving import PLAIN_ENVIRONMENT, ROOT, Serving, descendants, eventually, lives, serving, state
+
+from backend.local import embedded_redis
+from model.networks import SMALL, Classifier, build_network, save_classifier
+
+PARTS = ("gunicorn", "backend worker", "redis-server")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    three = (0.5, 0.5, 0.5)
+    network = build_network(SMALL, 2)
+    save_classifier(Classifier(network, SMALL, ("car", "bus"), 64, three, three), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def running(weights: Path, tmp_path_factory: pytest.TempPathFactory):
+    """One that serves all tests that leave it as it was."""
+    folder = tmp_path_factory.mktemp("data")
+    with serving(folder, {"MODEL_WEIGHTS": str(weights)}) as backend:
+        assert eventually(backend.health), backend.words()
+        assert eventually(lambda: registered_workers(backend)), backend.words()
+        yield backend
+
+
+def registered_workers(backend: Serving) -> set[str]:
+    """Names of the workers that Redis knows."""
+    with Redis.from_url(embedded_redis.address(backend.folder)) as connection:
+        return {worker.name for worker in Worker.all(connection=connection)}
+
+
+def test_it_says_where_it_listens_and_what_to_do_next_once_it_is_ready(running):
+    words = running.words()
+    assert f"Ready: {running.url} (model version {running.health()['model_version']})" in words
+    assert "Connect Model" in words
+    assert "ML_BLOCK_LOCAL_IP=false SSRF_PROTECTION_ENABLED=false" in words
+    assert "LABEL_STUDIO_API_KEY" in words
+
+
+def test_the_web_process_never_loads_torch(running):
+    for pid in running.pids("gunicorn"):
+        assert "libtorch" not in Path(f"/proc/{pid}/maps").read_text()
+    for pid in running.pids("backend worker"):
+        assert "libtorch" in Path(f"/proc/{pid}/maps").read_text()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_whatever_is_killed_is_started_again(part, running):
+    before = set(running.pids(part))
+    assert before
+    workers = registered_workers(running)
+
+    running.kill(part)
+
+    def replaced() -> bool:
+        now = set(running.pids(part))
+        return len(now) == len(before) and not now & before
+
+    assert eventually(replaced), running.words()
+    assert eventually(running.health), running.words()
+    if part == "backend worker":
+        assert eventually(lambda: registered_workers(running) - workers)
+    # It accepts work: what happens is stored.
+    event = {"action": "TASKS_DELETED", "project": {"id": 7}}
+    assert requests.post(f"{running.url}/webhook", json=event, timeout=10).ok
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path, weights):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = serve(tmp_path / "data", PORT=str(port), MODEL_WEIGHTS=str(weights))
+    assert result.returncode == os.EX_CONFIG
+    assert f"port {port}" in result.stderr
+    assert "set PORT" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_database_that_cannot_be_opened_is_said_in_one_line(tmp_path, weights):
+    url = f"sqlite:///{tmp_path}"  # a folder
+    result = serve(tmp_path / "data", DATABASE_URL=url, MODEL_WEIGHTS=str(weights))
+    assert result.returncode == os.EX_CONFIG
+    assert "expected to open the database of DATABASE_URL" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_worker_that_cannot_have_its_weights_ends_it_all_with_the_reason(tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"nothing that a network could use")
+    result = serve(tmp_path / "data", MODEL_WEIGHTS=str(weights), MODEL_ARCH="small")
+    assert result.returncode == os.EX_CONFIG
+    assert str(weights) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def serve(data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `serve` where it is expected to end by itself."""
+    variables = {"PORT": "0", **PLAIN_ENVIRONMENT, "DATA_DIR": str(data_dir), **environment}
+    if variables["PORT"] == "0":
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            variables["PORT"] = str(free.getsockname()[1])
+    return subprocess.run(
+        [sys.executable, "-m", "backend", "serve"],
+        cwd=ROOT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def data_of_many_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_running_nor_lost_when_it_ends_by(death, data_of_many_runs, weights):
+    environment = {"MODEL_WEIGHTS": str(weights), "DETECTION_WORKERS": "2"}
+    with serving(data_of_many_runs, environment) as backend:
+        assert eventually(lambda: len(backend.pids("backend worker")) == 2), backend.words()
+        before = actions(backend)
+        event = {"action": death.name, "project": {"id": 7}}
+        assert requests.post(f"{backend.url}/webhook", json=event, timeout=10).ok
+        everything = [backend.process.pid, *descendants(backend.process.pid)]
+        assert len(everything) >= 6  # itself, Redis, gunicorn and its process, the workers
+        if death != signal.SIGINT:
+            deafen(backend.pids("backend worker")[0])
+
+        os.kill(backend.process.pid, death)
+        backend.process.wait(60)
+
+        assert eventually(lambda: not any(lives(pid) for pid in everything))
+        assert backend.process.returncode == (-death if death == signal.SIGKILL else 0)
+        assert actions(backend) == [*before, death.name]
+
+
+def deafen(pid: int) -> None:
+    """Make a process as deaf as a worker is that is deep in a calculation."""
+    os.kill(pid, signal.SIGSTOP)
+    assert eventually(lambda: state(pid) == "T")
+
+
+def actions(backend: Serving) -> list[str]:
+    """What happened, as the database has it."""
+    with sqlite3.connect(backend.folder / "backend.sqlite3") as database:
+        return [action for (action,) in database.execute("SELECT action FROM events ORDER BY id")]

@@ -1,0 +1,335 @@
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
+
+from backend.labelstudio import client
+from backend.labelstudio.client import LabelStudio, LabelStudioError
+
+LEGACY = "0123456789abcdef0123456789abcdef01234567"
+PERSONAL = "header.swordfish.signature"
+
+
+class Studio:
+    """Label Studio's tokens and a few of its answers, in the form that 1.23.2 gives them."""
+
+    def __init__(self) -> None:
+        self.accepted = {f"Token {LEGACY}"}
+        self.exchanges = 0
+        self.tasks = [{"id": number, "data": {}} for number in range(250)]
+        self.deleted_after: int | None = None
+
+    def handle(self, request: Request, _: BaseHTTPRequestHandler) -> Answer:
+        if request.path == "/api/token/refresh/":
+            return self.exchange(request.json["refresh"])
+        if request.headers.get("authorization") not in self.accepted:
+            return as_json({"status_code": 401, "detail": "Invalid token."}, 401)
+        path, _, query = request.path.partition("?")
+        if (request.method, path) == ("POST", "/api/predictions/"):
+            return as_json({**request.json, "id": 17}, 201)
+        if path == "/api/tasks/":
+            return self.page(dict(each.split("=") for each in query.split("&")))
+        return as_json({"path": request.path})
+
+    def exchange(self, token: str) -> Answer:
+        if token != PERSONAL:
+            return as_json({"detail": "Token is invalid", "code": "token_not_valid"}, 401)
+        self.exchanges += 1
+        self.accepted = {f"Bearer access-{self.exchanges}"}
+        return as_json({"access": f"access-{self.exchanges}"})
+
+    def page(self, query: dict[str, str]) -> Answer:
+        number, size = int(query["page"]), int(query["page_size"])
+        found = self.tasks[(number - 1) * size : number * size]
+        total = len(self.tasks)
+        if number == self.deleted_after:
+            del self.tasks[5:]
+        if not found and number > 1:
+            return as_json({"detail": "Invalid page."}, 404)
+        return as_json({"tasks": found, "total": total})
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return Studio()
+
+
+@pytest.fixture
+def server(studio: Studio) -> Iterator[LoopbackServer]:
+    with loopback_server(studio.handle) as served:
+        yield served
+
+
+@contextmanager
+def answering(answer: Answer) -> Iterator[LabelStudio]:
+    with loopback_server(lambda request, handler: answer) as served:
+        yield LabelStudio(served.url, LEGACY)
+
+
+def refusal(call: Callable[[], object]) -> LabelStudioError:
+    with pytest.raises(LabelStudioError) as caught:
+        call()
+    return caught.value
+
+
+def test_a_legacy_token_is_sent_as_it_is(server: LoopbackServer):
+    assert LabelStudio(server.url, LEGACY).task(3) == {"path": "/api/tasks/3/"}
+    assert [request.path for request in server.requests] == ["/api/tasks/3/"]
+
+
+def test_a_personal_access_token_is_exchanged_once(server: LoopbackServer, studio: Studio):
+    client = LabelStudio(server.url, PERSONAL)
+    for _ in range(3):
+        assert client.project(3) == {"path": "/api/projects/3/"}
+    assert client.authorization() == {"Authorization": "Bearer access-1"}
+    assert studio.exchanges == 1
+    assert [request.headers.get("authorization") for request in server.requests] == [
+        None,
+        *["Bearer access-1"] * 3,
+    ]
+
+
+def test_an_access_token_is_renewed_before_it_is_5_minutes_old(
+    server: LoopbackServer, studio: Studio, monkeypatch: pytest.MonkeyPatch
+):
+    assert client.ACCESS_TOKEN_LIFE < 300
+    monkeypatch.setattr(client, "ACCESS_TOKEN_LIFE", 0)
+    label_studio = LabelStudio(server.url, PERSONAL)
+    label_studio.task(1)
+    label_studio.task(1)
+    assert studio.exchanges == 2
+
+
+def test_an_access_token_that_is_no_longer_accepted_is_renewed(
+    server: LoopbackServer, studio: Studio
+):
+    client = LabelStudio(server.url, PERSONAL)
+    client.task(1)
+    studio.accepted = set()
+    assert client.task(1) == {"path": "/api/tasks/1/"}
+    assert studio.exchanges == 2
+
+
+def test_many_threads_exchange_a_token_once(server: LoopbackServer, studio: Studio):
+    client = LabelStudio(server.url, PERSONAL)
+    threads = [threading.Thread(target=client.task, args=(1,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert studio.exchanges == 1
+
+
+def test_a_personal_access_token_that_was_revoked_is_said(server: LoopbackServer):
+    error = refusal(lambda: LabelStudio(server.url, "another.personal.token").task(1))
+    assert "LABEL_STUDIO_API_KEY" in str(error)
+    assert (error.status, error.retryable) == (401, False)
+
+
+def test_without_a_token_nothing_is_sent(server: LoopbackServer):
+    client = LabelStudio(server.url, None)
+    assert client.authorization() == {}
+    assert refusal(lambda: client.task(1)).status == 401
+    assert "authorization" not in server.requests[0].headers
+
+
+def test_a_prediction_is_created_and_its_key_returned(server: LoopbackServer):
+    prediction = {"result": [], "score": 0.5, "model_version": "v"}
+    assert LabelStudio(server.url, LEGACY).create_prediction(3, prediction) == 17
+    assert server.requests[0].json == {**prediction, "task": 3}
+
+
+def test_every_page_of_tasks_is_read(server: LoopbackServer, studio: Studio):
+    client = LabelStudio(server.url, LEGACY)
+    assert [task["id"] for task in client.tasks(9)] == list(range(250))
+    assert [request.path for request in server.requests] == [
+        f"/api/tasks/?project=9&page={page}&page_size=100&fields=all&resolve_uri=false"
+        for page in (1, 2, 3)
+    ]
+    for count in (0, 1, 100):
+        del studio.tasks[count:]
+        assert len(list(client.tasks(9))) == len(studio.tasks)
+
+
+def test_reading_ends_where_tasks_are_deleted_meanwhile(server: LoopbackServer, studio: Studio):
+    studio.deleted_after = 1
+    assert len(list(LabelStudio(server.url, LEGACY).tasks(9))) == 100
+
+
+def test_every_page_of_projects_is_read():
+    def pages(request: Request, _: BaseHTTPRequestHandler) -> Answer:
+        number = int(request.path.partition("page=")[2].partition("&")[0])
+        return as_json({"results": [{"id": number}], "next": "more" if number < 3 else None})
+
+    with loopback_server(pages) as served:
+        found = list(LabelStudio(served.url, LEGACY).projects())
+    assert [project["id"] for project in found] == [1, 2, 3]
+
+
+def test_a_legacy_token_of_an_organization_without_them_is_explained():
+    said = "Authentication token no longer valid: legacy token authentication has been disabled"
+    with answering(as_json({"detail": f"{said} for this organization"}, 401)) as client:
+        error = refusal(lambda: client.task(1))
+    assert "switched legacy tokens off" in str(error)
+    assert "LABEL_STUDIO_API_KEY" in str(error)
+    assert not error.retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"),
+    [(400, False), (403, False), (404, False), (429, True), (500, True), (502, True), (503, True)],
+)
+def test_which_answers_may_be_better_later(status: int, retryable: bool):
+    with answering(as_json({"detail": "Because."}, status)) as client:
+        error = refusal(lambda: client.predictions(1))
+    assert (error.status, error.retryable) == (status, retryable)
+    assert f"GET /api/predictions/ with {status}: Because" in str(error)
+
+
+def test_what_label_studio_objects_to_is_repeated():
+    said = {"detail": "Validation error", "validation_errors": {"task": ["Invalid pk"]}}
+    with answering(as_json(said, 400)) as client:
+        assert "{'task': ['Invalid pk']}" in str(refusal(lambda: client.create_prediction(1, {})))
+
+
+def test_a_page_instead_of_json_is_another_server():
+    with answering(Answer(body=b"<html>", headers={"Content-Type": "text/html"})) as client:
+        error = refusal(lambda: client.task(1))
+    assert "expected JSON" in str(error)
+    assert "text/html" in str(error)
+    assert not error.retryable
+    with answering(Answer(502, b"<html>Bad gateway</html>")) as client:
+        assert refusal(lambda: client.task(1)).retryable
+
+
+def test_a_redirect_is_not_followed_but_explained():
+    elsewhere = {"Location": "https://labels.example/api/tasks/1/"}
+    with answering(Answer(301, headers=elsewhere)) as client:
+        error = refusal(lambda: client.task(1))
+    assert "set LABEL_STUDIO_URL" in str(error)
+    assert "https://labels.example" in str(error)
+
+
+def test_label_studio_may_be_there_later():
+    with socket.create_server(("127.0.0.1", 0)) as once:
+        port = once.getsockname()[1]
+    error = refusal(lambda: LabelStudio(f"http://127.0.0.1:{port}", LEGACY).task(1))
+    assert "Connection refused" in str(error)
+    assert (error.status, error.retryable) == (None, True)
+
+
+def test_label_studio_that_says_nothing_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        error = refusal(lambda: LabelStudio(url, LEGACY, timeout=0.1).task(1))
+    assert "timed out" in str(error)
+    assert error.retryable
+
+
+def test_half_an_answer_may_be_whole_another_time():
+    with answering(Answer(body=b'{"id": 1', length=1000)) as client:
+        assert refusal(lambda: client.task(1)).retryable
+
+
+@pytest.mark.parametrize(
+    "url", ["", "labels", "labels:8080", "ftp://labels", "http://[", "http://"]
+)
+def test_an_address_that_is_none_is_said(url: str):
+    error = refusal(lambda: LabelStudio(url, LEGACY).task(1))
+    assert "LABEL_STUDIO_URL" in str(error)
+    assert not error.retryable
+
+
+def test_no_token_comes_into_the_log(server: LoopbackServer, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    LabelStudio(server.url, LEGACY).task(1)
+    LabelStudio(server.url, PERSONAL).task(1)
+    text = str(refusal(lambda: LabelStudio(server.url, "another.swordfish.token").task(1)))
+    for secret in (LEGACY, "swordfish", "access-1"):
+        assert secret not in caplog.text + text
+
+
+def test_a_password_in_netrc_does_not_replace_the_token(
+    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login anna password swordfish\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    LabelStudio(server.url, LEGACY).task(1)
+    assert server.requests[0].headers["authorization"] == f"Token {LEGACY}"
+
+
+def test_no_session_cookie_is_kept():
+    """With one, Label Studio would want a CSRF token for every prediction."""
+    cookie = Answer(body=b"{}", headers={"Set-Cookie": "sessionid=1; Path=/"})
+    with loopback_server(lambda request, handler: cookie) as served:
+        client = LabelStudio(served.url, LEGACY)
+        client.task(1)
+        client.task(1)
+        assert "cookie" not in served.requests[1].headers
+
+
+@pytest.mark.parametrize(
+    ("url", "owned"),
+    [
+        ("http://labels:8080/data/upload/1/a.png", True),
+        ("HTTP://LABELS:8080", True),
+        ("http://anna:pw@labels:8080/", True),
+        ("http://labels/", False),
+        ("https://labels:8080/", False),
+        ("http://labels.example:8080/", False),
+        ("http://labels:8080@elsewhere/", False),
+        ("http://labels:8080.elsewhere/", False),
+        ("http://elsewhere\\@labels:8080/", False),
+        ("http://elsewhere#@labels:8080/", False),
+        ("/data/upload/1/a.png", False),
+        ("data:,x", False),
+        ("http://[", False),
+        ("", False),
+    ],
+)
+def test_which_addresses_are_label_studios_own(url: str, owned: bool):
+    assert LabelStudio("http://labels:8080", LEGACY).owns(url) is owned
+
+
+def test_ports_that_are_left_out_are_the_usual_ones():
+    assert LabelStudio("https://labels", None).owns("https://labels:443/x")
+    assert LabelStudio("http://labels:80", None).owns("http://labels/x")
+    assert not LabelStudio("nonsense", None).owns("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("/data/upload/1/a b.png", "http://inside:8080/ls/data/upload/1/a b.png"),
+        ("/ls/data/upload/1/a.png", "http://inside:8080/ls/data/upload/1/a.png"),
+        ("/lsx/a.png", "http://inside:8080/ls/lsx/a.png"),
+        ("//elsewhere/a.png", "http://inside:8080/ls//elsewhere/a.png"),
+        ("http://localhost:8080/data/?d=a%20b", "http://inside:8080/ls/data/?d=a%20b"),
+        ("http://LOCALHOST:8080/data/?d=a", "http://inside:8080/ls/data/?d=a"),
+        ("https://labels.example/pub/data/?d=a", "http://inside:8080/ls/data/?d=a"),
+        ("http://inside:8080/other/a.png", "http://inside:8080/other/a.png"),
+        ("http://localhost:8081/a.png", "http://localhost:8081/a.png"),
+        ("data:image/png;base64,AAAA", "data:image/png;base64,AAAA"),
+        ("s3://bucket/a.png", "s3://bucket/a.png"),
+    ],
+)
+def test_where_an_address_is_reached_from_here(address: str, found: str):
+    client = LabelStudio(
+        "http://inside:8080/ls/",
+        None,
+        known_as=["http://localhost:8080", "https://labels.example/pub/", "", "nonsense"],
+    )
+    assert client.locate(address) == found
+
+
+def test_any_part_of_the_api_can_be_asked(server: LoopbackServer):
+    found: Any = LabelStudio(server.url, LEGACY).get("/api/ml", project=3)
+    assert found == {"path": "/api/ml?project=3"}

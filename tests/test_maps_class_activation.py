@@ -1,0 +1,72 @@
+"""Class evidence inside a network, against captum and by hand."""
+
+import pytest
+import torch
+from captum.attr import LayerGradientXActivation
+from torch import nn
+
+from model.maps.class_activation import class_activation, flip_averaged
+from model.networks import build_network
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(5)
+    return build_network("small", 3)
+
+
+@pytest.fixture
+def image():
+    return torch.randn((3, 64, 64), generator=torch.Generator().manual_seed(2))
+
+
+def test_it_is_captums_gradient_times_activation_where_that_is_positive(image):
+    network = build_network("vgg11", 3)  # its first ReLU is the only one at full resolution
+    ours = class_activation(network, image, 1, stride=1)
+    for part in network.modules():
+        if isinstance(part, nn.ReLU):
+            part.inplace = False
+    product = LayerGradientXActivation(network, network.features[1]).attribute(
+        image[None], target=1
+    )
+    theirs = product[0].clamp(min=0).sum(dim=0)
+    assert theirs.max() > 0
+    torch.testing.assert_close(ours, theirs.double(), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(("stride", "side"), [(1, 32), (4, 16), (16, 4), (1000, 4)])
+def test_the_resolution_nearest_to_the_stride_is_taken(network, image, stride, side):
+    assert class_activation(network, image, 0, stride=stride).shape == (side, side)
+
+
+def test_layers_of_one_resolution_are_summed():
+    """y = mean(relu(x) + relu(2 x)): each layer carries its own share of the logit."""
+
+    class Twice(nn.Module):
+        def forward(self, x):
+            first = torch.relu(x)
+            second = nn.functional.relu(2 * x)
+            return (first + second).mean(dim=(2, 3))
+
+    pixels = torch.zeros((3, 2, 2))
+    pixels[0] = torch.tensor([[1.0, 2.0], [-3.0, 0.0]])
+    found = class_activation(Twice(), pixels, 0, stride=1)
+    torch.testing.assert_close(found, torch.tensor([[3.0, 6.0], [0, 0]]).double() / 4)
+
+
+def test_the_mirror_image_has_the_mirrored_map(network, image):
+    one = flip_averaged(network, image, 0, stride=16)
+    other = flip_averaged(network, image.flip(2), 0, stride=16)
+    torch.testing.assert_close(one, other.flip(1))
+
+
+def test_a_network_without_maps_is_refused():
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(12, 2), nn.ReLU())
+    with pytest.raises(ValueError, match="ReLU layers before its pooling"):
+        class_activation(flat, torch.zeros((3, 2, 2)), 0, stride=1)
+
+
+def test_the_network_is_left_as_it_was(network, image):
+    class_activation(network, image, 0, stride=16)
+    assert network.relu1.inplace
+    assert all(weight.grad is None and weight.requires_grad for weight in network.parameters())

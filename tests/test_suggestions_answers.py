@@ -1,0 +1,410 @@
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from conftest import wait_until
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
+from redis import Redis
+from rq import Queue
+
+from backend.labelstudio.label_config import keypoint_control
+from backend.settings import Settings
+from backend.suggestions.answers import LEASE_MARGIN, Predictions, wanted_of
+from backend.suggestions.delivery import Courier, LabelStudios
+from backend.suggestions.queue import job_id, make_queue
+from backend.suggestions.records import Prediction, Project
+from backend.suggestions.storage import Storage, now
+from model.keypoint import Box, Detection, Keypoint
+
+VERSION = "small-0123456789"
+CONTROL = keypoint_control(CONFIG)
+DETECTION = Detection("bus", 0.75, (Keypoint(10, 20, 0.875, "bus"),), 100, 100, Box(0, 0, 100, 100))
+
+
+def task(number: int, **more: Any) -> dict[str, Any]:
+    return {"id": number, "data": {"image": f"/data/upload/3/{number}.png"}, **more}
+
+
+class Scene:
+    """A backend without workers, whose part the test plays."""
+
+    def __init__(self, storage: Storage, queue: Queue, settings: Settings) -> None:
+        self.storage, self.queue, self.settings = storage, queue, settings
+        self.predictions = Predictions(settings, storage, queue, lambda: VERSION)
+        storage.save_label_config(UID, CONFIG)
+
+    @property
+    def project(self) -> Project:
+        found = self.storage.project(UID)
+        assert found is not None
+        return found
+
+    def answer(self, *tasks: object) -> list[Any]:
+        return self.predictions.answer(self.project, CONTROL, tasks)
+
+    def row(self, number: int) -> Prediction:
+        return self.storage.of_task(number)[0]
+
+    def finish(self, *numbers: int) -> None:
+        for number in numbers:
+            self.storage.finish(self.row(number).id, DETECTION)
+
+
+@pytest.fixture
+def scene(storage: Storage, queue: Queue) -> Scene:
+    return Scene(storage, queue, Settings(predict_wait_one=0, predict_wait_batch=0))
+
+
+@pytest.fixture
+def patient(storage: Storage, queue: Queue) -> Scene:
+    """As `scene`, waiting longer than any test takes."""
+    return Scene(storage, queue, Settings(predict_wait_one=60, predict_wait_batch=60))
+
+
+@contextmanager
+def meanwhile(act: Callable[[], Any]) -> Iterator[Future[Any]]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(act)
+
+
+def test_what_is_not_ready_is_queued_and_answered_with_nothing_yet(scene: Scene) -> None:
+    assert scene.answer(task(1), task(2)) == [[], []]
+    ids = [job_id(scene.row(number).id, 1) for number in (1, 2)]
+    assert scene.queue.get_job_ids() == ids
+
+
+def test_what_is_ready_is_answered(scene: Scene) -> None:
+    scene.answer(task(1), task(2))
+    scene.finish(2)
+    first, second = scene.answer(task(1), task(2))
+    assert first == []
+    assert (second["model_version"], second["score"]) == (VERSION, 0.75)
+    assert second["result"][0]["value"]["keypointlabels"] == ["bus"]
+    assert scene.row(2).delivery.sent == second  # type: ignore[union-attr]
+
+
+def test_asking_again_queues_nothing_twice(scene: Scene) -> None:
+    for _ in range(3):
+        scene.answer(task(1), task(2))
+    assert scene.queue.count == 2
+
+
+def test_no_tasks_have_no_answers(scene: Scene) -> None:
+    assert scene.answer() == []
+
+
+def test_a_task_that_comes_twice_is_answered_once(scene: Scene) -> None:
+    scene.answer(task(1))
+    scene.finish(1)
+    first, second = scene.answer(task(1), task(1))
+    assert first["result"]
+    assert second == []
+
+
+def test_a_bad_task_among_good_ones_harms_no_other(scene: Scene) -> None:
+    scene.answer(task(1), task(2))
+    scene.finish(1, 2)
+    bad = [None, "text", {}, {"id": True}, {"id": 2**70, "data": {}}, {"id": 9, "data": None}]
+    answers = scene.answer(task(1), *bad, task(2))
+    assert len(answers) == len(bad) + 2
+    assert answers[0]["result"] and answers[-1]["result"]
+    assert answers[1:-1] == [[]] * len(bad)
+
+
+def test_what_gets_ready_while_waiting_is_in_the_answer(patient: Scene) -> None:
+    with meanwhile(lambda: patient.answer(task(1), task(2))) as answers:
+        wait_until(lambda: patient.queue.count == 2)
+        patient.finish(1)
+        patient.storage.fail(patient.row(2).id, "not an image")
+        first, second = answers.result(30)
+    assert first["result"]
+    assert second == []
+
+
+def test_while_a_web_process_waits_workers_leave_it_alone(patient: Scene) -> None:
+    with meanwhile(lambda: patient.answer(task(1), task(2))) as answers:
+        wait_until(lambda: patient.queue.count == 2)
+        until = patient.row(1).waiting_until
+        assert until is not None
+        assert 0 < (until - now()).total_seconds() - LEASE_MARGIN.total_seconds() <= 60
+        patient.finish(1, 2)
+        answers.result(30)
+    assert patient.row(1).waiting_until is None
+
+
+def test_what_was_not_ready_in_time_is_left_to_the_workers(storage: Storage, queue: Queue) -> None:
+    hasty = Scene(storage, queue, Settings(predict_wait_one=0.2))
+    assert hasty.answer(task(1)) == [[]]
+    assert hasty.row(1).waiting_until is None
+    hasty.finish(1)
+    assert storage.due(10) == [hasty.row(1).id]
+
+
+def test_of_many_who_ask_at_once_one_is_answered(patient: Scene) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(patient.answer, task(1), task(2)) for _ in range(6)]
+        wait_until(lambda: patient.queue.count == 2)
+        patient.finish(1, 2)
+        answers = [each.result(30) for each in asked]
+    for position in (0, 1):
+        assert sum(bool(answer[position]) for answer in answers) == 1
+    assert patient.storage.deliveries_by_way() == {"reply": 2}
+
+
+def test_threads_that_may_not_wait_answer_at_once(storage: Storage, queue: Queue) -> None:
+    scene = Scene(storage, queue, Settings(predict_wait_one=60, threads=2))
+    with meanwhile(lambda: scene.answer(task(1))) as waiting:
+        wait_until(lambda: queue.count == 1)
+        began = time.monotonic()
+        assert scene.answer(task(2)) == [[]]
+        assert time.monotonic() - began < 30
+        assert not waiting.done()
+        scene.finish(1)
+        assert waiting.result(30)[0]["result"]
+
+
+def test_what_a_reply_has_no_time_for_is_left_to_the_workers(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.answer(task(1), task(2))
+    scene.finish(1)
+    monkeypatch.setattr("backend.suggestions.answers.LONGEST_ANSWER_SECONDS", -1.0)
+    assert scene.answer(task(1), task(2), task(3)) == [[], [], []]
+    assert scene.storage.due(10) == [scene.row(1).id]
+    assert scene.row(3).status == "queued"
+
+
+def test_without_redis_the_answer_is_not_yet_and_nothing_is_lost(
+    storage: Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = make_queue(Redis(port=1, socket_connect_timeout=1, retry=None))
+    scene = Scene(storage, away, Settings(predict_wait_one=0.1))
+    with caplog.at_level(logging.ERROR):
+        assert scene.answer(task(1)) == [[]]
+    assert "Redis cannot be reached" in caplog.text
+    assert scene.row(1).status == "queued"
+    scene.finish(1)
+    assert scene.answer(task(1))[0]["result"]
+
+
+def test_what_failed_is_tried_again_after_a_while(storage: Storage, queue: Queue) -> None:
+    scene = Scene(storage, queue, Settings(predict_wait_one=0, retry_failed_after=3600))
+    scene.answer(task(1))
+    storage.fail(scene.row(1).id, "not an image")
+    assert scene.answer(task(1)) == [[]]
+    assert scene.row(1).status == "failed"
+    soon = Scene(storage, queue, Settings(predict_wait_one=0, retry_failed_after=0))
+    assert soon.answer(task(1)) == [[]]
+    row = scene.row(1)
+    assert (row.status, row.reason) == ("queued", None)
+    assert job_id(row.id, 2) in queue.get_job_ids()
+
+
+# With a Label Studio
+
+
+@pytest.fixture
+def fake() -> Iterator[LabelStudioFake]:
+    with label_studio_fake() as fake:
+        yield fake
+
+
+def connected(fake: LabelStudioFake, storage: Storage, queue: Queue, **values: Any) -> Scene:
+    settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN, **values)
+    return Scene(storage, queue, settings)
+
+
+def make_old(storage: Storage, scene: Scene, *numbers: int) -> None:
+    """As if Label Studio had had time enough to store what it got."""
+    for number in numbers:
+        row = scene.row(number)
+        assert row.busy_until is not None
+        storage.let_go(row.id, row.busy_until, reason="", busy_until=None, check_at=None)
+
+
+def test_web_and_workers_in_a_race_give_each_task_one_prediction(
+    fake: LabelStudioFake, any_storage: Storage, queue: Queue
+) -> None:
+    scene = connected(fake, any_storage, queue, predict_wait_batch=0.3)
+    tasks = [fake.add_task(number, b"") for number in range(1, 13)]
+    scene.predictions.answer(scene.project, CONTROL, tasks)
+    studios = LabelStudios(scene.settings)
+    stop = threading.Event()
+
+    def deliver() -> None:
+        courier = Courier(scene.settings, any_storage, studios)
+        while not stop.is_set():
+            courier.bring_due(5)
+
+    def ask() -> None:
+        while not stop.is_set():
+            fake.store_answers(tasks, scene.answer(*tasks))
+
+    with ThreadPoolExecutor(4) as pool:
+        acts = [pool.submit(act) for act in (deliver, deliver, ask, ask)]
+        for number in range(1, 13):
+            scene.finish(number)
+        wait_until(lambda: all(fake.of_task(each["id"]) for each in tasks), seconds=60)
+        stop.set()
+        for act in acts:
+            act.result(60)
+    assert [len(fake.of_task(each["id"])) for each in tasks] == [1] * len(tasks)
+
+
+def test_a_batch_that_was_deleted_is_answered_again(
+    fake: LabelStudioFake, storage: Storage, queue: Queue
+) -> None:
+    scene = connected(fake, storage, queue, predict_wait_batch=60)
+    tasks = [fake.add_task(number, b"") for number in (1, 2, 3)]
+    numbers = [each["id"] for each in tasks]
+    storage.request(
+        UID,
+        VERSION,
+        [one for one in (wanted_of(each, CONTROL) for each in tasks) if one],
+        retry_failed_before=now(),
+    )
+    scene.finish(*numbers)
+    first = scene.answer(*tasks)
+    make_old(storage, scene, *numbers)
+    fake.store_answers(tasks[:1], first[:1])
+    assert scene.answer(*tasks) == [[], *first[1:]]
+
+
+def test_what_there_is_no_time_to_look_for_is_left_to_a_worker(
+    fake: LabelStudioFake, storage: Storage, queue: Queue
+) -> None:
+    scene = connected(fake, storage, queue, predict_wait_batch=0)
+    tasks = [fake.add_task(number, b"") for number in (1, 2)]
+    scene.answer(*tasks)
+    scene.finish(1, 2)
+    assert all(scene.answer(*tasks))
+    make_old(storage, scene, 1, 2)
+    assert scene.answer(*tasks) == [[], []]
+    Courier(scene.settings, storage, LabelStudios(scene.settings)).bring_due(10)
+    assert [len(fake.of_task(number)) for number in (1, 2)] == [1, 1]
+
+
+def test_a_label_studio_that_refuses_us_gets_a_whole_batch_again(
+    fake: LabelStudioFake, storage: Storage, queue: Queue
+) -> None:
+    scene = connected(fake, storage, queue, predict_wait_batch=60)
+    tasks = [fake.add_task(number, b"") for number in (1, 2, 3)]
+    with meanwhile(lambda: scene.answer(*tasks)) as answers:
+        wait_until(lambda: queue.count == 3)
+        scene.finish(1, 2, 3)
+        first = answers.result(30)
+    make_old(storage, scene, 1, 2, 3)
+    fake.refuses = True
+    asked = len(fake.requests)
+    assert scene.answer(*tasks) == first
+    assert len(fake.requests) == asked + 1
+
+
+# While an annotator draws
+
+RECTANGLE = {
+    "type": "rectangle",
+    "to_name": "image",
+    "value": {"x": 10, "y": 20, "width": 30, "height": 40},
+}
+
+
+def test_an_annotator_who_draws_a_rectangle_gets_what_is_in_it(patient: Scene) -> None:
+    drawn = {"result": [RECTANGLE]}
+
+    def ask() -> Any:
+        return patient.predictions.answer_interactive(patient.project, CONTROL, task(1), drawn)
+
+    with meanwhile(ask) as answer:
+        wait_until(lambda: patient.queue.count == 1)
+        row = patient.row(1)
+        assert row.task["drafts"] == [drawn]
+        patient.finish(1)
+        assert answer.result(30)["result"][0]["type"] == "keypointlabels"
+    assert patient.storage.due(10) == []
+    assert patient.row(1).deliveries == 0
+
+
+def test_an_annotator_who_draws_is_not_kept_waiting(scene: Scene) -> None:
+    answer = scene.predictions.answer_interactive(scene.project, CONTROL, task(1), {})
+    assert answer == {"result": [], "score": 0.0, "model_version": VERSION}
+
+
+@pytest.mark.parametrize("bad", [None, "text", {}, {"id": 1, "data": {}}])
+def test_an_annotator_who_draws_on_a_bad_task_gets_nothing(scene: Scene, bad: object) -> None:
+    answer = scene.predictions.answer_interactive(scene.project, CONTROL, bad, {"result": 3})
+    assert answer["result"] == []
+
+
+def test_what_was_drawn_is_another_prediction_than_the_tasks(scene: Scene) -> None:
+    drawn = {"result": [RECTANGLE]}
+    scene.answer(task(1))
+    scene.predictions.answer_interactive(scene.project, CONTROL, task(1), drawn)
+    assert scene.queue.count == 2
+    scene.predictions.answer_interactive(scene.project, CONTROL, task(1), {"result": []})
+    assert scene.queue.count == 2
+
+
+# What a task asks for
+
+
+def test_a_box_makes_another_prediction_of_the_same_image() -> None:
+    box = {"x": 10, "y": 20, "width": 30, "height": 40}
+    plain = wanted_of(task(1), CONTROL)
+    in_data = wanted_of({"id": 1, "data": {**task(1)["data"], "box": box}}, CONTROL)
+    drawn = wanted_of(task(1, annotations=[{"result": [RECTANGLE]}]), CONTROL)
+    assert plain and in_data and drawn
+    assert plain.task == {}
+    assert in_data.input_sha256 == drawn.input_sha256 != plain.input_sha256
+    assert in_data.task["data"] == {"box": box}
+
+
+def test_what_else_was_annotated_makes_no_difference() -> None:
+    point = {"type": "keypointlabels", "to_name": "image", "value": {"x": 1, "y": 2}}
+    annotated = task(1, annotations=[{"result": [point]}], meta={"a": 1})
+    assert wanted_of(annotated, CONTROL) == wanted_of(task(1), CONTROL)
+
+
+@pytest.mark.parametrize(
+    "data", [{}, None, {"image": None}, {"image": ""}, {"image": 5}, {"image": "a\0b"}]
+)
+def test_a_task_without_an_image_says_what_is_missing(data: object) -> None:
+    found = wanted_of({"id": 1, "data": data}, CONTROL)
+    assert found is not None
+    assert found.refusal is not None
+    assert "'image'" in found.refusal
+
+
+def test_a_box_that_is_none_is_refused_with_the_reason() -> None:
+    found = wanted_of({"id": 1, "data": {"image": "/a.png", "box": "left half"}}, CONTROL)
+    assert found is not None
+    assert "expected a box" in (found.refusal or "")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+fields = st.sampled_from(["id", "data", "annotations", "drafts", "result", "image", "box", "value"])
+tasks = st.dictionaries(
+    fields,
+    json_values
+    | st.integers(1, 9)
+    | st.dictionaries(fields, json_values)
+    | st.lists(st.dictionaries(fields, json_values | st.lists(st.just(RECTANGLE)))),
+)
+
+
+@settings(max_examples=50)
+@given(tasks | json_values)
+def test_whatever_a_task_is_nothing_breaks(anything: object) -> None:
+    found = wanted_of(anything, CONTROL)
+    assert found is None or found.refusal or found.image_url

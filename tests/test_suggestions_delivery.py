@@ -1,0 +1,585 @@
+"""Whoever dies whenever: Label Studio gets each prediction once.
+
+Label Studio is played by an object, as it has to fail, and others have to act, at exact moments in
+the middle of a talk with it; the clock is set by hand. `test_suggestions_detection_job.py` has a
+real server.
+"""
+
+import copy
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from label_studio_fake import CONFIG, UID
+
+from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.label_config import keypoint_control
+from backend.settings import Settings
+from backend.suggestions import answers, delivery, delivery_storage, storage
+from backend.suggestions.answers import Predictions
+from backend.suggestions.delivery import Courier, LabelStudios, NotDeliverable
+from backend.suggestions.records import Prediction, Project
+from backend.suggestions.storage import Storage
+from model.keypoint import Box, Detection, Keypoint
+
+VERSION = "small-0123456789"
+CONTROL = keypoint_control(CONFIG)
+DETECTION = Detection("bus", 0.75, (Keypoint(10, 20, 0.875, "bus"),), 100, 100, Box(0, 0, 100, 100))
+TASK = {"id": 1, "data": {"image": "/data/upload/3/a.png"}}
+START = datetime(2026, 11, 22, tzinfo=UTC)
+SETTINGS = Settings()
+
+
+class Killed(BaseException):
+    """The process that was talking to Label Studio is no more."""
+
+
+class Clock:
+    """Stands still unless it is told to go on."""
+
+    def __init__(self) -> None:
+        self.moment = START
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def pass_by(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+class Studio:
+    """Label Studio's part of a talk; each fault and each interruption happens once.
+
+    Attributes:
+        stored: predictions that it has.
+        late: predictions that reached it and that it will store in a moment.
+        interruptions: what others do before it answers, in turn.
+        fault: "down" before anything; on a POST "killed before", "killed after", "500 after
+            storing", "stores late".
+    """
+
+    def __init__(self) -> None:
+        self.stored: list[dict[str, Any]] = []
+        self.late: list[dict[str, Any]] = []
+        self.interruptions: list[Callable[[], None]] = []
+        self.fault: str | None = None
+        self.image = TASK["data"]["image"]  # type: ignore[index]
+        self.posts = 0
+
+    def predictions(self, task_id: int) -> list[dict[str, Any]]:
+        found = copy.deepcopy(self.stored)
+        self._interrupted("killed looking")
+        return found
+
+    def get(self, path: str, **_: object) -> dict[str, Any]:
+        assert path == "/api/tasks/"
+        self._interrupted("killed looking at the task")
+        return {"tasks": [{"id": 1, "data": {"image": self.image}}] if self.image else []}
+
+    def create_prediction(self, task_id: int, prediction: dict[str, Any]) -> int:
+        fault = self._take_fault(
+            "killed before", "killed after", "500 after storing", "stores late"
+        )
+        if fault == "killed before":
+            raise Killed
+        self.posts += 1
+        if fault == "stores late":
+            self.late.append(prediction)
+            raise LabelStudioError("no answer within 10 s", retryable=True)
+        self.store(prediction)
+        if fault == "killed after":
+            raise Killed
+        if fault == "500 after storing":
+            raise LabelStudioError("database is locked", retryable=True, status=500)
+        return int(self.stored[-1]["id"])
+
+    def store(self, prediction: dict[str, Any]) -> None:
+        self.stored.append({**prediction, "id": 100 + self.posts * 100 + len(self.stored)})
+
+    def store_late_ones(self) -> None:
+        while self.late:
+            self.store(self.late.pop())
+
+    def _interrupted(self, killed: str) -> None:
+        if self.interruptions:
+            self.interruptions.pop(0)()
+        fault = self._take_fault("down", killed)
+        if fault == "down":
+            raise LabelStudioError("it is down", retryable=True, status=503)
+        if fault == killed:
+            raise Killed
+
+    def _take_fault(self, *which: str) -> str | None:
+        if self.fault in which:
+            fault, self.fault = self.fault, None
+            return fault
+        return None
+
+
+class Studios(LabelStudios):
+    """Every project has the same one."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__(SETTINGS)
+        self._studio = studio
+
+    def of(self, project: Project) -> Any:
+        return self._studio
+
+
+class Scene:
+    """A database with one prediction, any number of workers and web processes, and their clock."""
+
+    def __init__(self, database: Storage) -> None:
+        self.storage, self.clock, self.studio = database, Clock(), Studio()
+        self.patches = pytest.MonkeyPatch()
+        for module in (delivery, delivery_storage, answers, storage):
+            self.patches.setattr(module, "now", self.clock)
+        self.storage.save_connection(
+            UID, hostname="http://studio", access_token="t", label_config=CONFIG
+        )
+        studios = Studios(self.studio)
+        self.courier = Courier(SETTINGS, database, studios)
+        self.web = Predictions(SETTINGS, database, None, lambda: VERSION)  # type: ignore[arg-type]
+        self.patches.setattr(self.web, "_studios", studios)
+
+    def close(self) -> None:
+        self.patches.undo()
+
+    def make_ready(self) -> None:
+        wanted = answers.wanted_of(TASK, CONTROL)
+        assert wanted is not None
+        [row] = self.storage.request(UID, VERSION, [wanted], retry_failed_before=START)
+        self.storage.finish(row.id, DETECTION)
+
+    def answer(self) -> Any:
+        project = self.storage.project(UID)
+        assert project is not None
+        [answer] = self.web.answer(project, CONTROL, [TASK])
+        return answer
+
+    def bring(self) -> None:
+        self.courier.bring_due(10)
+
+    def row(self) -> Prediction:
+        [row] = self.storage.of_task(1)
+        return row
+
+
+@pytest.fixture
+def scene(storage: Storage) -> Iterator[Scene]:
+    made = Scene(storage)
+    made.make_ready()
+    yield made
+    made.close()
+
+
+def test_a_worker_brings_what_nobody_waits_for(scene: Scene) -> None:
+    scene.bring()
+    [stored] = scene.studio.stored
+    assert stored["model_version"] == VERSION
+    latest = scene.row().delivery
+    assert latest is not None
+    assert (latest.way, latest.label_studio_id) == ("push", stored["id"])
+    assert latest.sent["result"] == stored["result"]
+    scene.clock.pass_by(100_000)
+    scene.bring()
+    assert len(scene.studio.stored) == 1
+
+
+def test_a_reply_is_looked_after_and_its_key_noted(scene: Scene) -> None:
+    answer = scene.answer()
+    scene.studio.store(answer)
+    scene.clock.pass_by(delivery.REPLY_CHECKED_AFTER_SECONDS + 1)
+    scene.bring()
+    latest = scene.row().delivery
+    assert latest is not None
+    assert (latest.way, latest.sent) == ("reply", answer)
+    assert latest.label_studio_id == scene.studio.stored[0]["id"]
+    assert scene.studio.posts == 0
+
+
+def test_a_reply_that_never_arrived_is_brought_by_a_worker(scene: Scene) -> None:
+    assert scene.answer()
+    scene.clock.pass_by(delivery.REPLY_CHECKED_AFTER_SECONDS - 1)
+    scene.bring()
+    assert scene.studio.stored == []
+    scene.clock.pass_by(2)
+    scene.bring()
+    assert len(scene.studio.stored) == 1
+    assert scene.storage.deliveries_by_way() == {"reply": 1, "push": 1}
+
+
+def test_asked_again_at_once_the_answer_is_not_yet(scene: Scene) -> None:
+    assert scene.answer()
+    assert scene.answer() == []
+    scene.clock.pass_by(delivery.REPLY_SETTLES_SECONDS - 1)
+    assert scene.answer() == []
+
+
+def test_asked_again_for_what_is_there_the_answer_is_nothing(scene: Scene) -> None:
+    scene.studio.store(scene.answer())
+    scene.clock.pass_by(delivery.REPLY_SETTLES_SECONDS + 1)
+    assert scene.answer() == []
+    assert scene.row().delivery.label_studio_id == scene.studio.stored[0]["id"]  # type: ignore[union-attr]
+
+
+def test_asked_again_for_what_was_deleted_the_answer_is_the_same_once_more(scene: Scene) -> None:
+    first = scene.answer()
+    scene.clock.pass_by(delivery.REPLY_SETTLES_SECONDS + 1)
+    assert scene.answer() == first
+    assert scene.answer() == []
+    assert scene.row().deliveries == 2
+
+
+def test_while_a_worker_talks_to_label_studio_the_answer_is_not_yet(scene: Scene) -> None:
+    answers = []
+    scene.studio.interruptions.append(lambda: answers.append(scene.answer()))
+    scene.bring()
+    assert answers == [[]]
+    assert len(scene.studio.stored) == 1
+
+
+def test_asked_again_while_label_studio_cannot_be_asked_it_gets_it_again(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = scene.answer()
+    scene.clock.pass_by(delivery.REPLY_SETTLES_SECONDS + 1)
+    scene.studio.fault = "down"
+    with caplog.at_level(logging.WARNING):
+        assert scene.answer() == first
+    assert "cannot look" in caplog.text
+    assert "task 1" in caplog.text
+
+
+def test_a_slow_label_studio_does_not_get_it_twice(scene: Scene) -> None:
+    scene.studio.fault = "stores late"
+    scene.bring()
+    assert scene.answer() == []
+    scene.clock.pass_by(delivery.FIRST_PAUSE_SECONDS - 1)
+    scene.bring()
+    scene.studio.store_late_ones()
+    scene.clock.pass_by(2)
+    scene.bring()
+    assert (scene.studio.posts, len(scene.studio.stored)) == (1, 1)
+    assert scene.row().delivery.label_studio_id is not None  # type: ignore[union-attr]
+
+
+def test_what_did_not_arrive_is_brought_again_as_the_same_delivery(scene: Scene) -> None:
+    scene.studio.fault = "killed before"
+    with pytest.raises(Killed):
+        scene.bring()
+    scene.clock.pass_by(delivery.HOLD_SECONDS + 1)
+    scene.bring()
+    assert len(scene.studio.stored) == 1
+    assert scene.storage.deliveries_by_way() == {"push": 1}
+
+
+@pytest.mark.parametrize("died_before", [False, True])
+def test_whoever_was_paused_for_long_comes_too_late(scene: Scene, died_before: bool) -> None:
+    def another_takes_over() -> None:
+        scene.clock.pass_by(delivery.HOLD_SECONDS + 1)
+        scene.bring()
+
+    if died_before:
+        scene.studio.fault = "killed before"
+        with pytest.raises(Killed):
+            scene.bring()
+        scene.clock.pass_by(delivery.HOLD_SECONDS + 1)
+    scene.studio.interruptions.append(another_takes_over)
+    scene.bring()
+    assert (scene.studio.posts, len(scene.studio.stored)) == (1, 1)
+
+
+def test_what_label_studio_has_already_is_noted_as_found(scene: Scene) -> None:
+    scene.studio.store({"result": [{"id": "a"}], "score": 0.5, "model_version": VERSION})
+    scene.bring()
+    latest = scene.row().delivery
+    assert latest is not None
+    assert (latest.way, latest.label_studio_id) == ("found", scene.studio.stored[0]["id"])
+    assert latest.sent == {"result": [{"id": "a"}], "score": 0.5, "model_version": VERSION}
+    assert scene.studio.posts == 0
+
+
+def test_predictions_of_other_versions_do_not_count(scene: Scene) -> None:
+    scene.studio.store({"result": [], "score": 0.5, "model_version": "another"})
+    scene.bring()
+    assert [each["model_version"] for each in scene.studio.stored] == ["another", VERSION]
+
+
+def test_of_two_the_one_with_our_regions_is_ours(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.studio.store({"result": [{"id": "x"}], "score": 0.5, "model_version": VERSION})
+    answer = scene.answer()
+    scene.studio.store(answer)
+    scene.clock.pass_by(delivery.REPLY_CHECKED_AFTER_SECONDS + 1)
+    with caplog.at_level(logging.WARNING):
+        scene.bring()
+    assert scene.row().delivery.label_studio_id == scene.studio.stored[1]["id"]  # type: ignore[union-attr]
+    assert "has 2 predictions" in caplog.text
+
+
+@pytest.mark.parametrize("image", ["/data/upload/3/another.png", None])
+def test_a_task_that_is_another_now_gets_nothing(scene: Scene, image: str | None) -> None:
+    scene.studio.image = image
+    scene.bring()
+    scene.clock.pass_by(1000)
+    scene.bring()
+    assert scene.studio.stored == []
+    row = scene.row()
+    assert row.status == "ready"
+    assert "kept here and not delivered" in (row.reason or "")
+    assert row.check_at is None
+
+
+def test_a_label_studio_that_is_down_is_asked_again_less_and_less_often(scene: Scene) -> None:
+    pauses = []
+    for _ in range(8):
+        scene.studio.fault = "down"
+        scene.bring()
+        row = scene.row()
+        assert row.check_at is not None
+        assert row.reason == "it is down"
+        pauses.append((row.check_at - scene.clock()).total_seconds())
+        scene.clock.moment = row.check_at
+    assert pauses == [15, 30, 60, 120, 240, 480, 600, 600]
+    scene.bring()
+    assert len(scene.studio.stored) == 1
+    assert scene.row().reason is None
+
+
+def test_after_a_day_nobody_tries_any_more(scene: Scene) -> None:
+    scene.clock.pass_by(delivery.GIVE_UP_AFTER.total_seconds() + 1)
+    scene.studio.fault = "down"
+    scene.bring()
+    assert scene.row().check_at is None
+    assert scene.answer()
+
+
+def test_a_reply_that_we_may_not_look_after_counts_as_arrived(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.answer()
+
+    def refuse(_: int) -> Any:
+        raise LabelStudioError("Invalid token.", retryable=False, status=401)
+
+    monkeypatch.setattr(scene.studio, "predictions", refuse)
+    scene.clock.pass_by(delivery.REPLY_CHECKED_AFTER_SECONDS + 1)
+    scene.bring()
+    assert scene.row().check_at is None
+
+
+def test_the_same_trouble_is_told_loudly_once(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            scene.studio.fault = "down"
+            scene.bring()
+            scene.clock.pass_by(700)
+    [told] = caplog.messages
+    assert "Task 1 of project 3.1795347724" in told
+
+
+def test_an_answer_that_nobody_thought_of_is_logged_whole_and_put_off(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scene.studio, "predictions", lambda _: {"detail": "moved"})
+    scene.bring()
+    assert "Traceback" in caplog.text
+    assert scene.row().check_at == scene.clock() + timedelta(seconds=delivery.FIRST_PAUSE_SECONDS)
+
+
+def test_a_configuration_without_keypoints_puts_the_delivery_off(scene: Scene) -> None:
+    scene.storage.save_label_config(UID, "<View/>")
+    scene.bring()
+    assert "control for keypoints" in (scene.row().reason or "")
+    scene.storage.save_label_config(UID, CONFIG)
+    scene.clock.pass_by(700)
+    scene.bring()
+    assert len(scene.studio.stored) == 1
+
+
+# Whom a project belongs to
+
+
+def project(hostname: str | None, token: str | None) -> Project:
+    return Project(UID, hostname, token, CONFIG)
+
+
+def test_the_label_studio_of_the_settings_comes_first() -> None:
+    studios = LabelStudios(Settings(label_studio_url="http://own", label_studio_api_key="key"))
+    found = studios.of(project("http://theirs", "theirs"))
+    assert found.url == "http://own"
+    assert found.authorization() == {"Authorization": "Token key"}
+    assert found.locate("http://theirs/data/a.png") == "http://own/data/a.png"
+    assert studios.of(project("http://theirs", "theirs")) is found
+
+
+def test_our_own_key_never_goes_where_a_caller_says_that_label_studio_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    studios = LabelStudios(Settings(label_studio_api_key="key"))
+    assert "LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL" in caplog.text
+    found = studios.of(project("http://theirs", "theirs"))
+    assert found.authorization() == {"Authorization": "Token theirs"}
+    assert studios.of(project("http://theirs", None)).authorization() == {}
+
+
+def test_without_any_address_it_is_said_what_to_set() -> None:
+    studios = LabelStudios(Settings())
+    with pytest.raises(NotDeliverable, match="LABEL_STUDIO_URL"):
+        studios.of(project(None, None))
+    with pytest.raises(NotDeliverable):
+        studios.for_image(project(None, None), "/data/upload/3/a.png")
+    elsewhere = studios.for_image(project(None, None), "https://example.com/a.png")
+    assert not elsewhere.owns("https://example.com/a.png")
+
+
+# Everything in any order
+
+
+@cache
+def empty_database() -> bytes:
+    """A database with its tables; making them for every example would take most of the time."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "backend.sqlite3"
+        made = Storage(f"sqlite:///{path}")
+        made.migrate()
+        made.close()
+        return path.read_bytes()
+
+
+class OnePrediction(RuleBasedStateMachine):
+    """Asks, replies, deaths, pauses, lost answers and deletions in any order.
+
+    Label Studio asks only while it has none, and stores or loses an answer within 8 s.
+    """
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="delivery-"))
+        path = self.folder / "backend.sqlite3"
+        path.write_bytes(empty_database())
+        self.scene = Scene(Storage(f"sqlite:///{path}"))
+        self.scene.make_ready()
+        self.asks = 0
+        self.replies: list[Any] = []
+        self.deleted = False
+
+    def _answer(self) -> None:
+        if self.asks:
+            self.asks -= 1
+            answer = self.scene.answer()
+            if answer:
+                self.replies.append(answer)
+
+    def _settle(self) -> None:
+        """What is on its way arrives."""
+        self.scene.studio.store_late_ones()
+        while self.replies:
+            self.scene.studio.store(self.replies.pop())
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > 8:
+            self._settle()
+            # Label Studio waits for an answer no longer than that.
+            self.asks = 0
+        self.scene.clock.pass_by(seconds)
+
+    @precondition(lambda self: not self.scene.studio.stored)
+    @rule()
+    def label_studio_decides_to_ask(self) -> None:
+        self.asks += 1
+
+    @rule()
+    def a_web_process_answers(self) -> None:
+        self._answer()
+
+    @precondition(lambda self: self.replies)
+    @rule(arrives=st.booleans())
+    def an_answer_arrives_or_is_lost(self, arrives: bool) -> None:
+        answer = self.replies.pop()
+        if arrives:
+            self.scene.studio.store(answer)
+
+    @rule(
+        fault=st.sampled_from(
+            [
+                None,
+                "down",
+                "killed looking",
+                "killed looking at the task",
+                "killed before",
+                "killed after",
+                "500 after storing",
+                "stores late",
+            ]
+        ),
+        meanwhile=st.lists(st.sampled_from(["ask", "bring", "pause"]), max_size=3),
+    )
+    def a_worker_brings(self, fault: str | None, meanwhile: list[str]) -> None:
+        acts = {
+            "ask": self._answer,
+            "bring": self.scene.bring,
+            "pause": lambda: self._wait(delivery.HOLD_SECONDS + 1),
+        }
+        self.scene.studio.interruptions = [acts[name] for name in meanwhile]
+        self.scene.studio.fault = fault
+        try:
+            self.scene.bring()
+        except Killed:
+            pass
+        finally:
+            self.scene.studio.interruptions, self.scene.studio.fault = [], None
+
+    @rule(seconds=st.sampled_from([1, 7, 12, 20, 65, 130, 700]))
+    def time_passes(self, seconds: float) -> None:
+        self._wait(seconds)
+
+    @precondition(lambda self: self.scene.studio.stored)
+    @rule()
+    def the_user_deletes_it(self) -> None:
+        self.scene.studio.stored.clear()
+        self.deleted = True
+
+    @invariant()
+    def label_studio_never_has_two(self) -> None:
+        studio = self.scene.studio
+        assert len(studio.stored) + len(studio.late) + len(self.replies) <= 1
+
+    def teardown(self) -> None:
+        if not hasattr(self, "scene"):
+            return
+        self._settle()
+        for _ in range(4):
+            self.scene.clock.pass_by(700)
+            self.scene.bring()
+        try:
+            if not self.deleted:
+                assert len(self.scene.studio.stored) == 1
+            assert len(self.scene.studio.stored) <= 1
+        finally:
+            self.scene.close()
+            self.scene.storage.close()
+            shutil.rmtree(self.folder)
+
+
+TestOnePrediction = OnePrediction.TestCase
+TestOnePrediction.settings = settings(
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

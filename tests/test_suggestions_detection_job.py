@@ -1,0 +1,431 @@
+import io
+import logging
+import signal
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
+from numpy.typing import NDArray
+from PIL import Image
+from rq import Queue, SimpleWorker
+from rq.serializers import JSONSerializer
+
+from backend.labelstudio.label_config import keypoint_control
+from backend.queue.interruption import Interrupted, JobFailed, interrupt
+from backend.settings import Settings
+from backend.suggestions import detection_job
+from backend.suggestions.answers import wanted_of
+from backend.suggestions.delivery import Courier, LabelStudios
+from backend.suggestions.detector import Loaded
+from backend.suggestions.queue import enqueue, enqueue_again, job_id
+from backend.suggestions.records import Prediction
+from backend.suggestions.storage import Storage, now
+from model.detector import Detector
+from model.keypoint import Box, Detection
+from model.networks import SMALL, Classifier, build_network
+from model.settings import DetectorSettings
+
+VERSION = "small-0123456789"
+CONTROL = keypoint_control(CONFIG)
+PIXELS = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+
+def encoded(pixels: NDArray[Any], kind: str = "PNG", mode: str | None = None, **more: Any) -> bytes:
+    image, buffer = Image.fromarray(pixels), io.BytesIO()
+    (image.convert(mode) if mode else image).save(buffer, kind, **more)
+    return buffer.getvalue()
+
+
+PNG = encoded(PIXELS)
+
+
+@pytest.fixture(scope="module")
+def detector() -> Iterator[Detector]:
+    """A real detector, small and with random weights, on one thread as it has so little to do."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    classes, half = ("bus", "van"), (0.5, 0.5, 0.5)
+    classifier = Classifier(build_network(SMALL, 2), SMALL, classes, 32, half, half)
+    yield Detector(classifier, DetectorSettings(input_size=32, stride=16))
+    torch.set_num_threads(threads)
+
+
+class QuickWorker(SimpleWorker):
+    """RQ's worker, which nobody commands from outside: ending that takes it a second."""
+
+    def subscribe(self) -> None:
+        pass
+
+
+class OneModel:
+    """In the place of a registry: this one answers, and always has."""
+
+    def __init__(self, detector: Any, version: str = VERSION) -> None:
+        self.loaded = Loaded(version, detector)
+
+    def get(self) -> Loaded:
+        return self.loaded
+
+    def successor_of(self, version: str) -> None:
+        return None
+
+
+class Scene:
+    """A worker's insides with a Label Studio, and the web process's part played by the test."""
+
+    def __init__(self, fake: LabelStudioFake, storage: Storage, queue: Queue, detector: Detector):
+        self.fake, self.storage, self.queue = fake, storage, queue
+        storage.save_label_config(UID, CONFIG)
+        settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN)
+        studios = LabelStudios(settings)
+        self.workshop = detection_job.Workshop(
+            settings, storage, studios, Courier(settings, storage, studios), OneModel(detector)
+        )
+        self.change()
+
+    def change(self, **values: Any) -> None:
+        """Give the jobs something else in their workshop."""
+        self.workshop = replace(self.workshop, **values)
+        detection_job.open_workshop(self.workshop)
+
+    def set(self, **values: Any) -> None:
+        """Change settings."""
+        self.change(settings=self.workshop.settings.model_copy(update=values))
+
+    def ask(self, number: int = 1, image: bytes = PNG, data: dict[str, Any] | None = None) -> int:
+        task = self.fake.add_task(number, image)
+        task["data"] |= data or {}
+        wanted = wanted_of(task, CONTROL)
+        assert wanted is not None
+        [row] = self.storage.request(UID, VERSION, [wanted], retry_failed_before=now())
+        return row.id
+
+    def row(self, prediction: int) -> Prediction:
+        found = self.storage.prediction(prediction)
+        assert found is not None
+        return found
+
+    def work(self, *rows: int) -> None:
+        """Let a worker of RQ do all that is queued."""
+        for row in rows:
+            enqueue(self.queue, self.workshop.settings, row, self.row(row).round)
+        self.worker().work(burst=True, logging_level="WARNING")
+
+    def worker(self) -> QuickWorker:
+        connection = self.queue.connection
+        return QuickWorker([self.queue], connection=connection, serializer=JSONSerializer)
+
+
+@pytest.fixture
+def scene(storage: Storage, queue: Queue, detector: Detector) -> Iterator[Scene]:
+    with label_studio_fake() as fake:
+        yield Scene(fake, storage, queue, detector)
+    detection_job.open_workshop(None)
+
+
+def test_an_upload_becomes_a_prediction_in_label_studio(scene: Scene) -> None:
+    row = scene.ask()
+    scene.work(row)
+    [stored] = scene.fake.of_task(1)
+    region = stored["result"][0]
+    assert (region["original_width"], region["original_height"]) == (64, 48)
+    assert stored["model_version"] == VERSION
+    found = scene.row(row)
+    assert (found.status, found.attempts, found.reason) == ("ready", 1, None)
+    assert found.delivery is not None
+    assert found.delivery.sent["result"] == stored["result"]
+
+
+def test_what_is_found_is_what_the_detector_finds(scene: Scene, detector: Detector) -> None:
+    row = scene.ask()
+    scene.work(row)
+    assert scene.row(row).detection == detector.detect(PIXELS)
+
+
+def test_running_a_job_twice_changes_nothing(scene: Scene) -> None:
+    row = scene.ask()
+    detection_job.predict(row)
+    before = scene.row(row)
+    detection_job.predict(row)
+    assert scene.row(row) == before
+    assert len(scene.fake.of_task(1)) == 1
+    assert len(scene.fake.asked("GET", "/data/upload/3/image-1.png")) == 1
+
+
+def test_a_box_in_the_data_is_where_it_looks(scene: Scene) -> None:
+    row = scene.ask(data={"box": {"x": 25, "y": 50, "width": 50, "height": 50}})
+    scene.work(row)
+    detection = scene.row(row).detection
+    assert detection is not None
+    assert detection.box == Box(16, 24, 32, 24)
+
+
+def test_a_prediction_that_is_no_more_is_passed_over(scene: Scene) -> None:
+    detection_job.predict(99)
+    assert scene.fake.requests == []
+
+
+# Images
+
+
+MISSING = b"missing"
+HUGE = encoded(np.zeros((10_000, 10_000), dtype=np.bool_))
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        (b"", "0 bytes"),
+        (b"this is a text", "something else"),
+        (PNG[:200], "cut short"),
+        (HUGE, "megapixels"),
+        (encoded(PIXELS[:5, :5]), "at least 8 px"),
+        (MISSING, "404"),
+    ],
+    ids=["empty", "text", "truncated", "100 megapixels", "tiny", "missing"],
+)
+def test_an_unreadable_image_fails_its_own_job_alone(
+    scene: Scene, image: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = scene.ask(1, image), scene.ask(2)
+    if image is MISSING:
+        del scene.fake.files["/data/upload/3/image-1.png"]
+    scene.work(bad, good)
+    found = scene.row(bad)
+    assert (found.status, found.attempts) == ("failed", 1)
+    assert reason in (found.reason or "")
+    assert f"Task 1 of project {UID}: {found.reason} (given up)" in caplog.text
+    assert scene.queue.failed_job_registry.get_job_ids() == [job_id(bad, 1)]
+    assert scene.fake.of_task(1) == []
+    assert len(scene.fake.of_task(2)) == 1
+
+
+def upright(pixels: NDArray[Any]) -> bytes:
+    """The image turned by a quarter, with the note that it has to be turned back."""
+    turned, exif = np.rot90(pixels), Image.Exif()
+    exif[0x0112] = 6
+    return encoded(turned, exif=exif)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        encoded(PIXELS, "JPEG", "CMYK"),
+        encoded(PIXELS[..., 0].astype(np.uint16) * 257),
+        encoded(PIXELS, mode="L"),
+        encoded(PIXELS, mode="RGBA"),
+        encoded(PIXELS, "GIF", save_all=True, append_images=[Image.fromarray(PIXELS)]),
+        upright(PIXELS),
+    ],
+    ids=["CMYK", "16-bit", "grey", "alpha", "animated", "EXIF-rotated"],
+)
+def test_an_unusual_image_is_predicted_at_its_upright_size(scene: Scene, image: bytes) -> None:
+    row = scene.ask(1, image)
+    scene.work(row)
+    [stored] = scene.fake.of_task(1)
+    sizes = {(each["original_width"], each["original_height"]) for each in stored["result"]}
+    assert sizes == {(64, 48)}
+
+
+def test_an_image_over_the_limit_of_bytes_is_refused(scene: Scene) -> None:
+    scene.set(max_image_bytes=100)
+    row = scene.ask()
+    scene.work(row)
+    assert "MAX_IMAGE_BYTES" in (scene.row(row).reason or "")
+
+
+def test_an_image_in_the_address_needs_no_label_studio(scene: Scene) -> None:
+    nowhere = LabelStudios(Settings())
+    courier = Courier(scene.workshop.settings, scene.storage, nowhere)
+    scene.change(studios=nowhere, courier=courier)
+    row = scene.ask(data={"image": f"data:image/png;base64,{b64encode(PNG).decode()}"})
+    scene.work(row)
+    found = scene.row(row)
+    assert found.status == "ready"
+    assert "LABEL_STUDIO_URL" in (found.reason or "")
+
+
+def test_an_upload_without_any_label_studio_says_what_to_set(scene: Scene) -> None:
+    scene.change(studios=LabelStudios(Settings()))
+    row = scene.ask()
+    with pytest.raises(JobFailed, match="LABEL_STUDIO_URL"):
+        detection_job.predict(row)
+    assert scene.row(row).status == "failed"
+
+
+def test_a_configuration_that_lost_its_keypoints_fails_the_job(scene: Scene) -> None:
+    row = scene.ask()
+    scene.storage.save_label_config(UID, "<View/>")
+    with pytest.raises(JobFailed, match="control for keypoints"):
+        detection_job.predict(row)
+    assert scene.row(row).status == "failed"
+
+
+# What may pass
+
+
+def test_a_label_studio_that_is_down_is_asked_again_and_then_given_up(scene: Scene) -> None:
+    scene.set(job_retries=2)
+    row = scene.ask()
+    scene.fake.down = True
+    scene.work(row)
+    waiting = scene.row(row)
+    assert (waiting.status, waiting.failures) == ("queued", 1)
+    assert "503" in (waiting.reason or "")
+    assert job_id(row, 1) in scene.queue.scheduled_job_registry.get_job_ids()
+    for _ in range(2):
+        with pytest.raises(JobFailed):
+            detection_job.predict(row)
+    found = scene.row(row)
+    assert (found.status, found.attempts) == ("failed", 3)
+
+
+def test_what_went_wrong_once_is_forgotten_when_it_goes_well(scene: Scene) -> None:
+    row = scene.ask()
+    scene.fake.down = True
+    with pytest.raises(JobFailed):
+        detection_job.predict(row)
+    scene.fake.down = False
+    detection_job.predict(row)
+    assert (scene.row(row).status, scene.row(row).reason) == ("ready", None)
+
+
+def test_a_prediction_that_cannot_be_delivered_is_kept(scene: Scene) -> None:
+    scene.fake.tasks.clear()
+    row = scene.ask()
+    scene.fake.tasks.clear()
+    scene.work(row)
+    found = scene.row(row)
+    assert found.status == "ready"
+    assert "none of that number" in (found.reason or "")
+    assert scene.queue.failed_job_registry.count == 0
+
+
+def test_label_studio_that_stores_and_then_fails_has_it_once(scene: Scene) -> None:
+    scene.fake.fails_after_storing = 1
+    row = scene.ask()
+    scene.work(row)
+    assert len(scene.fake.of_task(1)) == 1
+    with scene.storage.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE predictions SET busy_until = NULL, check_at = asked_at")
+    scene.workshop.courier.bring_due(10)
+    assert len(scene.fake.of_task(1)) == 1
+    assert scene.row(row).delivery.confirmed_at is not None  # type: ignore[union-attr]
+
+
+class Broken:
+    """A detector that fails in one way."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def detect(self, picture: NDArray[np.uint8], box: Box | None = None) -> Detection:
+        raise self.error
+
+
+def test_an_error_that_nobody_thought_of_is_logged_whole_and_tried_again(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.change(models=OneModel(Broken(RuntimeError("out of memory"))))
+    row = scene.ask()
+    scene.work(row)
+    assert "Traceback" in caplog.text
+    found = scene.row(row)
+    assert (found.status, found.reason) == ("queued", "RuntimeError: out of memory")
+
+
+def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
+    class Slow(Broken):
+        def detect(self, picture: NDArray[np.uint8], box: Box | None = None) -> Detection:
+            signal.raise_signal(signal.SIGALRM)  # as RQ's own clock does when the time is up
+            raise AssertionError
+
+    scene.change(models=OneModel(Slow(AssertionError())))
+    scene.set(job_timeout=77)
+    row = scene.ask()
+    scene.work(row)
+    found = scene.row(row)
+    assert found.status == "failed"
+    assert "JOB_TIMEOUT=77 s" in (found.reason or "")
+
+
+def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
+    scene: Scene, detector: Detector
+) -> None:
+    scene.change(models=OneModel(detector, "small-9876543210"))
+    row = scene.ask()
+    scene.work(row)
+    found = scene.row(row)
+    assert found.status == "queued"
+    assert VERSION in (found.reason or "")
+    assert "small-9876543210" in (found.reason or "")
+
+
+def test_an_image_that_kills_every_worker_is_given_up(scene: Scene) -> None:
+    row = scene.ask()
+    for _ in range(detection_job.MOST_ATTEMPTS):
+        scene.storage.begin(row)
+    with pytest.raises(JobFailed, match="memory"):
+        detection_job.predict(row)
+    assert scene.row(row).status == "failed"
+
+
+def test_a_job_that_is_interrupted_goes_back_to_the_front_of_the_queue(scene: Scene) -> None:
+    class Told(Broken):
+        def detect(self, picture: NDArray[np.uint8], box: Box | None = None) -> Detection:
+            interrupt()
+            raise AssertionError
+
+    scene.change(models=OneModel(Told(AssertionError())))
+    first, second = scene.ask(1), scene.ask(2)
+    for row in (first, second):
+        enqueue(scene.queue, scene.workshop.settings, row, 1)
+    scene.worker().work(burst=True, max_jobs=1, logging_level="CRITICAL")
+    assert scene.queue.get_job_ids() == [job_id(first, 1), job_id(second, 1)]
+    assert (scene.row(first).status, scene.row(first).attempts) == ("queued", 0)
+    job = scene.queue.fetch_job(job_id(first, 1))
+    assert job is not None
+    assert (job.retries_left, job.retry_intervals) == (2, [0, 5, 15])
+
+
+def test_a_worker_that_is_told_to_end_between_jobs_begins_no_other(scene: Scene) -> None:
+    row = scene.ask()
+    interrupt()
+    with pytest.raises(Interrupted):
+        detection_job.predict(row)
+    assert (scene.row(row).status, scene.row(row).attempts) == ("queued", 0)
+    assert scene.fake.requests == []
+
+
+def test_a_failed_job_does_not_stand_in_the_way_of_another_try(scene: Scene) -> None:
+    scene.set(job_retries=0)
+    row = scene.ask()
+    scene.fake.down = True
+    scene.work(row)
+    assert scene.row(row).status == "failed"
+    scene.fake.down = False
+    assert scene.ask() == row
+    assert enqueue_again(scene.queue, scene.workshop.settings, scene.storage) == 1
+    scene.work()
+    assert len(scene.fake.of_task(1)) == 1
+
+
+def test_secrets_are_not_logged(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        scene.work(scene.ask())
+        scene.fake.refuses = True
+        scene.work(scene.ask(2))
+    assert TOKEN not in caplog.text
+    assert scene.row(2).status == "failed"
+
+
+def test_the_file_of_this_module_is_where_jobs_are_looked_for() -> None:
+    assert Path(detection_job.__file__).name == "detection_job.py"
+    assert detection_job.predict.__module__ == "backend.suggestions.detection_job"

@@ -1,0 +1,138 @@
+"""A worker's detector, and what becomes of predictions that were asked for before a change."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from label_studio_fake import CONFIG, UID, LabelStudioFake, label_studio_fake
+from test_suggestions_detection_job import PNG
+from test_training_registry import OUTCOME, new_model
+from training_scene import save_random, settings_for
+
+from backend.labelstudio.label_config import keypoint_control
+from backend.suggestions import detection_job
+from backend.suggestions.answers import wanted_of
+from backend.suggestions.delivery import Courier, LabelStudios
+from backend.suggestions.detector import CurrentDetector, ModelUnusable
+from backend.suggestions.records import Prediction
+from backend.suggestions.storage import Storage, now
+from backend.training.records import Wishes
+from backend.training.registry import Model, ModelRegistry
+from backend.training.storage import TrainingStorage
+from model.settings import weights_fingerprint
+
+
+class Scene:
+    """A worker's insides with the model of the settings, and trained ones as a test needs them."""
+
+    def __init__(self, fake: LabelStudioFake, storage: Storage, folder: Path) -> None:
+        self.fake, self.storage = fake, storage
+        weights = save_random(folder / "own.safetensors", ("bus", "van"))
+        self.settings = settings_for(fake, folder, weights)
+        self.registry = ModelRegistry(self.settings, storage.database)
+        self.models = CurrentDetector(self.settings, self.registry)
+        storage.save_label_config(UID, CONFIG)
+        studios = LabelStudios(self.settings)
+        courier = Courier(self.settings, storage, studios)
+        detection_job.open_workshop(
+            detection_job.Workshop(self.settings, storage, studios, courier, self.models)
+        )
+
+    def train(self, number: int) -> Model:
+        """Another model answers from now on."""
+        file = self.settings.models_folder / f"{number}.safetensors"
+        fingerprint = weights_fingerprint(str(save_random(file, ("bar", "disc"), seed=number)))
+        trainings = TrainingStorage(self.storage.database)
+        training, _ = trainings.ask(UID, Wishes())
+        trainings.succeed(
+            training.id, new_model(number, fingerprint=fingerprint), OUTCOME, use=True
+        )
+        return self.registry.current()
+
+    def ask(self, version: str, **more: Any) -> Prediction:
+        wanted = wanted_of(self.fake.add_task(1, PNG), keypoint_control(CONFIG))
+        assert wanted is not None
+        [row] = self.storage.request(UID, version, [wanted], retry_failed_before=now(), **more)
+        return row
+
+    def rows(self) -> dict[str, Prediction]:
+        return {row.model_version: row for row in self.storage.of_task(1)}
+
+
+@pytest.fixture
+def scene(storage: Storage, tmp_path: Path):
+    with label_studio_fake() as fake:
+        yield Scene(fake, storage, tmp_path)
+    detection_job.open_workshop(None)
+
+
+def test_the_detector_stays_loaded_until_another_model_answers(scene: Scene) -> None:
+    first = scene.models.get()
+    assert first.version == scene.registry.of_settings.version
+    assert scene.models.get() is first
+    trained = scene.train(1)
+    second = scene.models.get()
+    assert second.version == trained.version
+    assert second.detector.classifier.classes == ("bar", "disc")
+    scene.registry.back()
+    assert scene.models.get().version == first.version
+
+
+def test_weights_that_are_missing_here_are_said_with_what_to_do(scene: Scene) -> None:
+    model = scene.train(1)
+    Path(model.weights).unlink()
+    with pytest.raises(ModelUnusable) as caught:
+        scene.models.get()
+    assert model.weights in str(caught.value)
+    assert "MODELS_DIR" in str(caught.value)
+    assert "models back" in str(caught.value)
+
+
+def test_a_worker_takes_up_a_new_model_with_the_next_job(scene: Scene) -> None:
+    old = scene.ask(scene.registry.current().version)
+    detection_job.predict(old.id)
+    trained = scene.train(1)
+    detection_job.predict(scene.ask(trained.version).id)
+    versions = [each["model_version"] for each in scene.fake.of_task(1)]
+    assert versions == [old.model_version, trained.version]
+    detection = scene.rows()[trained.version].detection
+    assert detection is not None
+    assert detection.class_name in ("bar", "disc")
+
+
+def test_what_was_asked_of_the_model_before_is_made_by_the_one_that_answers(scene: Scene) -> None:
+    old = scene.ask(scene.registry.current().version)
+    trained = scene.train(1)
+    detection_job.predict(old.id)
+    rows = scene.rows()
+    assert rows[old.model_version].status == "failed"
+    assert f"model {trained.version} answers now" in (rows[old.model_version].reason or "")
+    assert (rows[trained.version].status, rows[trained.version].to_deliver) == ("queued", True)
+    assert scene.storage.queued(0, 10) == [(rows[trained.version].id, 1)]
+    detection_job.predict(rows[trained.version].id)
+    assert [each["model_version"] for each in scene.fake.of_task(1)] == [trained.version]
+
+
+def test_what_is_not_to_be_delivered_is_not_by_the_next_model_either(scene: Scene) -> None:
+    old = scene.ask(scene.registry.current().version, to_deliver=False)
+    trained = scene.train(1)
+    detection_job.predict(old.id)
+    assert not scene.rows()[trained.version].to_deliver
+
+
+def test_after_going_back_the_model_before_is_asked_again(scene: Scene) -> None:
+    own = scene.registry.current().version
+    old = scene.ask(own)
+    scene.train(1)
+    detection_job.predict(old.id)
+    scene.registry.back()
+    assert scene.ask(own).status == "queued"
+    detection_job.predict(old.id)
+    assert [each["model_version"] for each in scene.fake.of_task(1)] == [own]
+
+
+def test_a_version_that_nobody_knows_is_nobodys_successor(scene: Scene) -> None:
+    trained = scene.train(1)
+    assert scene.models.successor_of("vgg19-0123456789") is None
+    assert scene.models.successor_of(trained.version) is None
+    assert scene.models.successor_of(scene.registry.of_settings.version) == trained.version

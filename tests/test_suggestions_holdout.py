@@ -1,0 +1,50 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from verdict_data import CONFIG, UID, VERSION, detection
+
+from backend.labelstudio.label_config import keypoint_control
+from backend.settings import Settings
+from backend.suggestions.answers import Predictions
+from backend.suggestions.holdout import is_held_back
+from backend.verdicts.recording import Recorder
+
+CONTROL = keypoint_control(CONFIG)
+TASKS = range(1, 41)
+
+
+@given(st.integers(), st.floats(0, 1), st.floats(0, 1))
+def test_a_larger_share_holds_back_what_a_smaller_one_does(task, one, other):
+    small, large = sorted((one, other))
+    assert not is_held_back(small, UID, task) or is_held_back(large, UID, task)
+    assert not is_held_back(0.0, UID, task)
+    assert is_held_back(1.0, UID, task)
+
+
+def test_the_share_is_what_it_says_and_differs_from_project_to_project():
+    first = {task for task in range(20_000) if is_held_back(0.1, UID, task)}
+    second = {task for task in range(20_000) if is_held_back(0.1, "4.1", task)}
+    assert len(first) / 20_000 == pytest.approx(0.1, abs=0.01)
+    assert len(first & second) / 20_000 == pytest.approx(0.01, abs=0.004)
+
+
+def test_predictions_of_held_back_tasks_are_made_and_neither_answered_nor_pushed(storage, queue):
+    settings = Settings(holdout_share=0.5, predict_wait_batch=0)
+    storage.save_label_config(UID, CONFIG)
+    predictions = Predictions(settings, storage, queue, lambda: VERSION)
+    project = storage.project(UID)
+    tasks = [{"id": task, "data": {"image": f"/data/upload/{task}.png"}} for task in TASKS]
+    held = [is_held_back(0.5, UID, task) for task in TASKS]
+    assert 5 < sum(held) < 35
+
+    predictions.answer(project, CONTROL, tasks)
+    assert len(queue) == len(TASKS)
+    rows = [storage.of_task(task)[0] for task in TASKS]
+    for row in rows:
+        storage.finish(row.id, detection((10, 10)))
+    answers = predictions.answer(project, CONTROL, tasks)
+
+    assert [answer == [] for answer in answers] == held
+    assert storage.due(100) == []
+    log = Recorder(settings, storage).log
+    assert [log.is_withheld(UID, task) for task in TASKS] == held

@@ -1,0 +1,124 @@
+import json
+import zlib
+from datetime import UTC, datetime
+
+import pytest
+from label_studio_fake import CONFIG, UID
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.job import Job, JobStatus
+
+from backend.labelstudio.label_config import keypoint_control
+from backend.settings import Settings
+from backend.suggestions.answers import wanted_of
+from backend.suggestions.queue import JOB, enqueue, enqueue_again, job_id, make_queue
+from backend.suggestions.records import Prediction
+from backend.suggestions.storage import Storage
+from model.keypoint import Box, Detection
+
+SETTINGS = Settings(job_timeout=123, job_retries=2)
+NOTHING = Detection("bus", 0.5, (), 10, 10, Box(0, 0, 10, 10))
+
+
+def ask(storage: Storage, *tasks: int) -> list[Prediction]:
+    storage.save_label_config(UID, CONFIG)
+    control = keypoint_control(CONFIG)
+    wanted = [wanted_of({"id": task, "data": {"image": "/a.png"}}, control) for task in tasks]
+    before = datetime(2020, 1, 1, tzinfo=UTC)
+    return storage.request(UID, "v", [one for one in wanted if one], retry_failed_before=before)
+
+
+def job_of(queue: Queue, prediction: int, round_: int = 1) -> Job:
+    job = queue.fetch_job(job_id(prediction, round_))
+    assert job is not None
+    return job
+
+
+def test_a_job_holds_the_id_alone_in_json_and_says_all_its_times(queue: Queue) -> None:
+    enqueue(queue, SETTINGS, 7, 1)
+    [name] = queue.get_job_ids()
+    raw = queue.connection.hget(f"rq:job:{name}", "data")
+    assert json.loads(zlib.decompress(raw)) == [JOB, None, [7], {}]
+    job = job_of(queue, 7)
+    assert (job.timeout, job.result_ttl, job.failure_ttl) == (123, 600, 604_800)
+    assert (job.retries_left, job.retry_intervals) == (2, [5, 15])
+
+
+def test_a_job_without_retries_can_be_queued(queue: Queue) -> None:
+    enqueue(queue, Settings(job_retries=0), 7, 1)
+    assert job_of(queue, 7).retries_left is None
+
+
+def test_a_prediction_that_is_queued_is_not_queued_again(queue: Queue) -> None:
+    for _ in range(3):
+        enqueue(queue, SETTINGS, 7, 1)
+    assert queue.count == 1
+
+
+def test_what_redis_forgot_is_queued_again(storage: Storage, queue: Queue) -> None:
+    rows = ask(storage, 1, 2, 3)
+    for row in rows:
+        enqueue(queue, SETTINGS, row.id, row.round)
+    queue.connection.flushall()
+    assert enqueue_again(queue, SETTINGS, storage) == 3
+    assert queue.count == 3
+    assert enqueue_again(queue, SETTINGS, storage) == 0
+    assert queue.count == 3
+
+
+def test_more_than_a_page_is_queued_again(
+    storage: Storage, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.suggestions.queue.PAGE", 2)
+    ask(storage, 1, 2, 3, 4, 5)
+    assert enqueue_again(queue, SETTINGS, storage) == 5
+
+
+def test_what_needs_no_worker_is_not_queued_again(storage: Storage, queue: Queue) -> None:
+    ready, failed, waiting = ask(storage, 1, 2, 3)
+    storage.finish(ready.id, NOTHING)
+    storage.fail(failed.id, "not an image")
+    assert enqueue_again(queue, SETTINGS, storage) == 1
+    assert queue.get_job_ids() == [job_id(waiting.id, 1)]
+
+
+@pytest.mark.parametrize("status", ["failed", "finished", "canceled", "stopped"])
+def test_a_job_that_ended_without_a_result_is_followed_by_another(
+    storage: Storage, queue: Queue, status: str
+) -> None:
+    [row] = ask(storage, 1)
+    enqueue(queue, SETTINGS, row.id, 1)
+    job_of(queue, row.id).set_status(JobStatus(status))
+    assert enqueue_again(queue, SETTINGS, storage) == 1
+    assert job_of(queue, row.id, 2).get_status() == "queued"
+    assert enqueue_again(queue, SETTINGS, storage) == 0
+
+
+@pytest.mark.parametrize("status", ["queued", "started", "scheduled"])
+def test_a_job_that_is_still_to_come_is_left_alone(
+    storage: Storage, queue: Queue, status: str
+) -> None:
+    [row] = ask(storage, 1)
+    enqueue(queue, SETTINGS, row.id, 1)
+    job_of(queue, row.id).set_status(JobStatus(status))
+    assert enqueue_again(queue, SETTINGS, storage) == 0
+    assert queue.count == 1
+
+
+def test_a_failed_job_does_not_stand_in_the_way_of_the_next_round(
+    storage: Storage, queue: Queue
+) -> None:
+    [row] = ask(storage, 1)
+    enqueue(queue, SETTINGS, row.id, 1)
+    job_of(queue, row.id).set_status(JobStatus.FAILED)
+    assert storage.next_round(row.id, 1)
+    enqueue(queue, SETTINGS, row.id, 2)
+    assert job_of(queue, row.id, 2).get_status() == "queued"
+
+
+def test_a_redis_that_is_away_is_said_to_be(storage: Storage) -> None:
+    ask(storage, 1)
+    away = make_queue(Redis(port=1, socket_connect_timeout=1, retry=None))
+    with pytest.raises(RedisError):
+        enqueue_again(away, SETTINGS, storage)

@@ -1,0 +1,175 @@
+import base64
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from label_studio_fake import CONFIG, UID
+from rq import Queue
+from serving import PLAIN_ENVIRONMENT, ROOT
+
+from backend.settings import Settings
+from backend.suggestions.storage import Storage
+from backend.web.app import LARGEST_BODY, create_app
+
+PASSWORD = "pä:ss"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.fixture
+def app(storage: Storage, queue: Queue, weights: Path) -> Flask:
+    return create_app(Settings(model_weights=str(weights)), storage, queue)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def guarded(storage: Storage, queue: Queue, weights: Path) -> FlaskClient:
+    settings = Settings(
+        model_weights=str(weights), basic_auth_user="anna", basic_auth_pass=PASSWORD
+    )
+    return create_app(settings, storage, queue).test_client()
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+GUARDED = [
+    ("GET", "/setup"),
+    ("POST", "/setup"),
+    ("POST", "/predict"),
+    ("POST", "/webhook"),
+    ("GET", "/versions"),
+    ("GET", "/metrics"),
+    ("GET", "/jobs/1"),
+    ("GET", "/nowhere"),
+]
+
+
+@pytest.mark.parametrize(("method", "address"), GUARDED)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        basic("anna", "wrong"),
+        basic("bert", PASSWORD),
+        basic("anna", ""),
+        {"Authorization": "Bearer abc"},
+        {"Authorization": "Basic !!!"},
+    ],
+)
+def test_without_the_password_nothing_but_health_is_answered(
+    guarded: FlaskClient, method: str, address: str, headers: dict[str, str]
+) -> None:
+    answer = guarded.open(address, method=method, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Basic")
+    assert "BASIC_AUTH_USER" in answer.json["error"]  # type: ignore[index]
+    assert guarded.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(("method", "address"), GUARDED)
+def test_with_the_password_everything_is_answered(
+    guarded: FlaskClient, method: str, address: str
+) -> None:
+    answer = guarded.open(address, method=method, headers=basic("anna", PASSWORD))
+    assert answer.status_code != 401
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status"), [("GET", "/nowhere", 404), ("GET", "/predict", 405)]
+)
+def test_a_wrong_address_is_answered_in_json(
+    client: FlaskClient, method: str, address: str, status: int
+) -> None:
+    answer = client.open(address, method=method)
+    assert answer.status_code == status
+    assert answer.json["error"]  # type: ignore[index]
+
+
+def test_a_body_over_the_limit_is_refused(app: Flask, client: FlaskClient) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = 1000
+    answer = client.post("/predict", data=b" " * 1001)
+    assert answer.status_code == 413
+    assert str(LARGEST_BODY) in answer.json["error"]  # type: ignore[index]
+
+
+def test_an_unexpected_error_tells_the_caller_nothing_and_the_log_everything(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/broken")
+    def broken() -> None:
+        raise KeyError("a secret of ours")
+
+    answer = app.test_client().get("/broken")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+    assert "a secret of ours" in caplog.text
+    assert "GET /broken" in caplog.text
+
+
+def test_a_database_that_is_away_is_said_to_be(
+    queue: Queue, weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = Storage(f"sqlite:///{tmp_path / 'empty.sqlite3'}")
+    client = create_app(Settings(model_weights=str(weights)), storage, queue).test_client()
+    body = {"tasks": [], "project": UID, "label_config": CONFIG}
+    answer = client.post("/predict", json=body)
+    storage.close()
+    assert answer.status_code == 503
+    assert "database" in answer.json["error"]  # type: ignore[index]
+    assert "no such table" in caplog.text
+
+
+# As gunicorn starts it
+
+
+def start(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=PLAIN_ENVIRONMENT | variables,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+CREATE = "from backend.web.app import create_from_environment; app = create_from_environment(); "
+
+
+def test_gunicorn_gets_an_application_that_has_connected_to_nothing(
+    weights: Path, tmp_path: Path
+) -> None:
+    ended = start(
+        CREATE + "print(app.test_client().get('/health').json['status'])",
+        REDIS_URL="redis://127.0.0.1:1/0",
+        DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
+        MODEL_WEIGHTS=str(weights),
+    )
+    assert ended.stdout == "UP\n", ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [({}, "REDIS_URL"), ({"PORT": "x", "THREADS": "y"}, "THREADS")],
+    ids=["no Redis", "wrong settings"],
+)
+def test_an_application_that_cannot_be_says_why(variables: dict[str, str], said: str) -> None:
+    ended = start(CREATE, **variables)
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr

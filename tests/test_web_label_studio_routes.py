@@ -1,0 +1,384 @@
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from label_studio_fake import CONFIG, UID
+from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
+from rq import Queue
+
+from backend.settings import Settings
+from backend.suggestions.queue import make_queue
+from backend.suggestions.storage import Storage
+from backend.web.app import create_app
+from model.keypoint import Box, Detection, Keypoint
+
+SAMPLES = Path(__file__).parent.parent.parent / "shared/label-studio/samples"
+DETECTION = Detection("bus", 0.75, (Keypoint(10, 20, 0.875, "bus"),), 100, 100, Box(0, 0, 100, 100))
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A file by which the web process names the version; it reads nothing of it."""
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.fixture
+def app(storage: Storage, queue: Queue, weights: Path) -> Flask:
+    settings = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
+    return create_app(settings, storage, queue)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def version(client: FlaskClient) -> str:
+    found: str = client.get("/health").json["model_version"]  # type: ignore[index]
+    return found
+
+
+def task(number: int) -> dict[str, Any]:
+    return {"id": number, "data": {"image": f"/data/upload/3/{number}.png"}}
+
+
+def predict(client: FlaskClient, *tasks: object, **more: Any) -> Any:
+    body = {"tasks": list(tasks), "project": UID, "label_config": CONFIG, **more}
+    answer = client.post("/predict", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def finish(storage: Storage, number: int) -> None:
+    storage.finish(storage.of_task(number)[0].id, DETECTION)
+
+
+def sample(name: str) -> Any:
+    path = SAMPLES / f"{name}.json"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there: Label Studio's own requests cannot be tried")
+    return json.loads(path.read_text())["body"]
+
+
+def test_health_says_up_and_which_model(client: FlaskClient, version: str) -> None:
+    answer = client.get("/health")
+    assert answer.status_code == 200
+    assert answer.json == {
+        "status": "UP",
+        "model_class": "KeypointDetector",
+        "model_version": version,
+    }
+    assert version.startswith("squeezenet1_1-")
+
+
+def test_health_needs_neither_database_nor_redis(weights: Path, tmp_path: Path) -> None:
+    nowhere = Storage(f"sqlite:///{tmp_path}/none.sqlite3")
+    queue = make_queue(Redis(port=1))
+    app = create_app(Settings(model_weights=str(weights)), nowhere, queue)
+    assert app.test_client().get("/health").status_code == 200
+    nowhere.close()
+
+
+def test_setup_tells_the_version_and_keeps_where_the_project_is(
+    client: FlaskClient, storage: Storage, version: str
+) -> None:
+    body = {
+        "project": UID,
+        "schema": CONFIG,
+        "hostname": "http://127.0.0.1:8080",
+        "access_token": "secret",
+        "extra_params": None,
+    }
+    assert client.post("/setup", json=body).json == {"model_version": version}
+    found = storage.project(UID)
+    assert found is not None
+    assert (found.hostname, found.access_token) == ("http://127.0.0.1:8080", "secret")
+    assert found.label_config == CONFIG
+    assert client.get("/setup").json == {"model_version": version}
+
+
+def test_setup_without_a_host_leaves_what_is_known(client: FlaskClient, storage: Storage) -> None:
+    storage.save_connection(UID, hostname="http://a", access_token="t", label_config=CONFIG)
+    assert client.post("/setup", json={"project": UID, "schema": CONFIG}).status_code == 200
+    found = storage.project(UID)
+    assert found is not None
+    assert (found.hostname, found.access_token) == ("http://a", "t")
+
+
+def test_setup_says_what_a_configuration_lacks(
+    client: FlaskClient, version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"project": UID, "schema": '<View><Image name="image" value="$image"/></View>'}
+    answer = client.post("/setup", json=body)
+    assert answer.status_code == 200
+    assert answer.json["model_version"] == version  # type: ignore[index]
+    assert "<KeyPointLabels" in answer.json["error"]  # type: ignore[index]
+    assert f"Project {UID}" in caplog.text
+
+
+def test_versions_lists_the_one(client: FlaskClient, version: str) -> None:
+    assert client.get("/versions").json == {"versions": [version]}
+
+
+def test_predict_answers_each_task_in_its_place(
+    client: FlaskClient, storage: Storage, version: str
+) -> None:
+    assert predict(client, task(1), task(2)) == {"results": [[], []]}
+    finish(storage, 2)
+    first, second = predict(client, task(1), task(2))["results"]
+    assert first == []
+    assert second["model_version"] == version
+    assert second["score"] == 0.75
+    [region] = second["result"]
+    assert region["value"] == {"x": 10.5, "y": 20.5, "width": 0.6, "keypointlabels": ["bus"]}
+
+
+def test_predict_works_for_a_project_that_never_called_setup(
+    client: FlaskClient, queue: Queue
+) -> None:
+    assert predict(client, task(1), project="99.1")["results"] == [[]]
+    assert queue.count == 1
+
+
+def test_predict_takes_the_configuration_of_setup_where_it_brings_none(
+    client: FlaskClient,
+) -> None:
+    client.post("/setup", json={"project": UID, "schema": CONFIG})
+    answer = client.post("/predict", json={"tasks": [task(1)], "project": UID})
+    assert answer.json == {"results": [[]]}
+
+
+def test_predict_without_any_configuration_is_refused(client: FlaskClient) -> None:
+    answer = client.post("/predict", json={"tasks": [task(1)], "project": UID})
+    assert answer.status_code == 400
+    assert "'label_config'" in answer.json["error"]  # type: ignore[index]
+
+
+def test_predict_for_a_configuration_without_keypoints_queues_nothing(
+    client: FlaskClient, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = predict(client, task(1), task(2), label_config="<View/>")
+    assert answer["results"] == [[], []]
+    assert "control for keypoints" in answer["error"]
+    assert queue.count == 0
+    assert f"Project {UID}" in caplog.text
+
+
+def test_predict_for_an_annotator_who_draws_gives_a_prediction_at_any_rate(
+    client: FlaskClient, storage: Storage, version: str
+) -> None:
+    context = {"params": {"context": {"result": []}}}
+    [nothing] = predict(client, task(1), **context)["results"]
+    assert nothing == {"result": [], "score": 0.0, "model_version": version}
+    finish(storage, 1)
+    for _ in range(2):
+        [found] = predict(client, task(1), **context)["results"]
+        assert found["result"][0]["type"] == "keypointlabels"
+    assert storage.deliveries_by_way() == {}
+
+
+@pytest.mark.parametrize("name", ["predict", "predict_interactive"])
+def test_label_studios_own_requests_are_answered(client: FlaskClient, name: str) -> None:
+    body = sample(name)
+    answer = client.post("/predict", json=body)
+    assert answer.status_code == 200
+    assert len(answer.json["results"]) == len(body["tasks"])  # type: ignore[index]
+    assert "error" not in answer.json  # type: ignore[operator]
+
+
+def test_label_studios_own_setup_is_answered(client: FlaskClient, version: str) -> None:
+    assert client.post("/setup", json=sample("setup")).json == {"model_version": version}
+
+
+@pytest.mark.parametrize(
+    ("address", "body", "said"),
+    [
+        ("/predict", {}, "'tasks'"),
+        ("/predict", {"tasks": {}, "project": UID, "label_config": CONFIG}, "an object"),
+        ("/predict", {"tasks": [], "label_config": CONFIG}, "'project'"),
+        ("/predict", {"tasks": [], "project": UID, "label_config": 5}, "'label_config'"),
+        ("/setup", {"schema": CONFIG}, "'project'"),
+        ("/setup", {"project": UID, "schema": []}, "'schema'"),
+        ("/setup", {"project": UID, "schema": "", "hostname": "nowhere"}, "'hostname'"),
+        ("/webhook", {}, "'action'"),
+        ("/webhook", {"action": 5}, "'action'"),
+    ],
+)
+def test_a_wrong_body_is_refused_with_the_reason(
+    client: FlaskClient, address: str, body: object, said: str
+) -> None:
+    answer = client.post(address, json=body)
+    assert answer.status_code == 400
+    assert list(answer.json) == ["error"]  # type: ignore[arg-type]
+    assert answer.json["error"].startswith("expected")  # type: ignore[index]
+    assert said in answer.json["error"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("address", ["/predict", "/setup", "/webhook"])
+@pytest.mark.parametrize("raw", [b"", b"{", b"not json", b"[]", b"\x00\xff"])
+def test_a_body_that_is_no_json_is_refused(client: FlaskClient, address: str, raw: bytes) -> None:
+    answer = client.post(address, data=raw, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json["error"].startswith("expected")  # type: ignore[index]
+
+
+# Events
+
+EVENTS = sorted(path.stem for path in SAMPLES.glob("webhook_*.json")) or ["webhook_none"]
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_label_studios_own_events_are_kept_without_the_token(
+    client: FlaskClient, storage: Storage, name: str
+) -> None:
+    body = sample(name)
+    assert client.post("/webhook", json=body).status_code == 200
+    [event] = storage.events()
+    assert event.action == body["action"]
+    assert event.project_id == body["project"]["id"]
+    token = body["project"].pop("token")
+    assert event.body == body
+    assert token not in json.dumps(event.body)
+
+
+def test_an_event_of_a_kind_that_nobody_knows_is_kept(
+    client: FlaskClient, storage: Storage
+) -> None:
+    for action in ("START_TRAINING", "SOMETHING_NEW"):
+        assert client.post("/webhook", json={"action": action}).status_code == 200
+    assert [event.action for event in storage.events()] == ["START_TRAINING", "SOMETHING_NEW"]
+
+
+# How it goes
+
+
+def test_a_job_tells_its_state_and_its_times(client: FlaskClient, storage: Storage) -> None:
+    predict(client, task(1))
+    queued = client.get("/jobs/1").json
+    assert queued is not None
+    assert (queued["status"], queued["reason"], queued["finished_at"]) == ("queued", None, None)
+    storage.begin(storage.of_task(1)[0].id)
+    finish(storage, 1)
+    predict(client, task(1))
+    ready = client.get("/jobs/1").json
+    assert ready is not None
+    assert (ready["status"], ready["keypoints"], ready["attempts"]) == ("ready", 1, 1)
+    assert ready["delivery"]["way"] == "reply"
+    assert ready["asked_at"] and ready["started_at"] <= ready["finished_at"]
+    assert ready["earlier"] == []
+
+
+def test_a_failed_job_tells_its_reason(client: FlaskClient, storage: Storage) -> None:
+    predict(client, task(1))
+    storage.fail(storage.of_task(1)[0].id, "expected an image, got 0 bytes")
+    found = client.get("/jobs/1").json
+    assert found is not None
+    assert (found["status"], found["reason"]) == ("failed", "expected an image, got 0 bytes")
+
+
+def test_a_task_of_two_projects_tells_of_both(client: FlaskClient) -> None:
+    predict(client, task(1), project="1.1")
+    predict(client, task(1), project="2.2")
+    found = client.get("/jobs/1").json
+    assert found is not None
+    assert found["project"] == "2.2"
+    assert [each["project"] for each in found["earlier"]] == ["1.1"]
+    assert client.get("/jobs/1?project=1.1").json["project"] == "1.1"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("address", ["/jobs/1", "/jobs/99999999999999999999", "/jobs/1?project=x"])
+def test_a_task_that_nobody_asked_about_is_not_found(client: FlaskClient, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert "expected a task" in answer.json["error"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("image", "shown"),
+    [
+        ("https://user:secret@host/a.png?signature=secret#x", "https://host/a.png"),
+        ("data:image/png;base64,c2VjcmV0", "data:image/png;base64"),
+        ("/data/local-files/?d=set/a.png", "/data/local-files/?d=set/a.png"),
+        ("http://[secret", ""),
+    ],
+)
+def test_a_job_does_not_tell_the_secrets_in_an_address(
+    client: FlaskClient, image: str, shown: str
+) -> None:
+    predict(client, {"id": 1, "data": {"image": image}})
+    answer = client.get("/jobs/1")
+    assert answer.json["image"] == shown  # type: ignore[index]
+    assert "secret" not in answer.text
+
+
+def figures(client: FlaskClient) -> dict[str, float]:
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.content_type.startswith("text/plain")
+    return {
+        "/".join([each.name, *each.labels.values()]): each.value
+        for family in text_string_to_metric_families(answer.text)
+        for each in family.samples
+    }
+
+
+def test_metrics_count_what_there_is(client: FlaskClient, storage: Storage, version: str) -> None:
+    predict(client, task(1), task(2), task(3), task(4))
+    finish(storage, 1)
+    predict(client, task(1))
+    storage.fail(storage.of_task(2)[0].id, "not an image")
+    client.post("/webhook", json={"action": "ANNOTATION_CREATED"})
+    found = figures(client)
+    assert found["keypoint_predictions/queued"] == 2
+    assert found["keypoint_predictions/ready"] == 1
+    assert found["keypoint_predictions/failed"] == 1
+    assert found["keypoint_deliveries_total/reply"] == 1
+    assert found["keypoint_deliveries_total/push"] == 0
+    assert found["keypoint_events_total/ANNOTATION_CREATED"] == 1
+    assert found["keypoint_queue_depth"] == 4
+    assert found["keypoint_redis_up"] == 1
+    assert found[f"keypoint_model_info/{version}"] == 1
+
+
+def test_metrics_do_without_redis(storage: Storage, weights: Path) -> None:
+    queue = make_queue(Redis(port=1, socket_connect_timeout=1, retry=None))
+    app = create_app(Settings(model_weights=str(weights)), storage, queue)
+    found = figures(app.test_client())
+    assert found["keypoint_redis_up"] == 0
+    assert "keypoint_queue_depth" not in found
+
+
+def test_tokens_are_not_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        body = {"project": UID, "schema": "<", "hostname": "http://a", "access_token": "secret-1"}
+        client.post("/setup", json=body)
+        client.post("/webhook", json={"action": "X", "project": {"id": 1, "token": "secret-2"}})
+        client.post("/webhook", json={"action": 5, "project": {"id": 1, "token": "secret-3"}})
+    assert "secret" not in caplog.text
+
+
+@pytest.fixture
+def on_postgres(postgres_url: str, queue: Queue, weights: Path) -> Iterator[FlaskClient]:
+    storage = Storage(postgres_url)
+    storage.migrate()
+    settings = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
+    yield create_app(settings, storage, queue).test_client()
+    storage.close()
+
+
+def test_all_of_it_works_on_postgresql(on_postgres: FlaskClient) -> None:
+    odd = {"id": 2, "data": {"image": "/a\0\ud800.png", "box": {"x": 1e300, "y": "\0"}}}
+    assert len(predict(on_postgres, task(1), odd)["results"]) == 2
+    body = {"action": "X", "text": "\0 \ud800"}
+    assert on_postgres.post("/webhook", json=body).status_code == 200
+    assert on_postgres.get("/jobs/2").json["status"] == "failed"  # type: ignore[index]
+    assert figures(on_postgres)["keypoint_predictions/queued"] == 1
