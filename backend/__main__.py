@@ -136,7 +136,7 @@ def _worker(settings: Settings, arguments: argparse.Namespace) -> int:
         from backend.workers.health import run
 
         return run(settings)
-    from backend.web.server import DatabaseUnusable
+    from backend.database.prepare import DatabaseUnusable
     from backend.workers.detection_worker import run_worker
 
     try:
@@ -154,7 +154,7 @@ def _trainer(settings: Settings, arguments: argparse.Namespace) -> int:
         from backend.workers.health import run
 
         return run(settings, NAME)
-    from backend.web.server import DatabaseUnusable
+    from backend.database.prepare import DatabaseUnusable
     from backend.workers.training_worker import run_trainer
 
     try:

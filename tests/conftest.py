@@ -18,7 +18,7 @@ import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from backend.suggestions.storage import Storage
+from backend.database.connection import Database
 
 STARTS_WITHIN = 30.0
 
@@ -95,20 +95,20 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _migrate(database: str) -> None:
-    storage = Storage(database)
-    storage.migrate()
-    storage.close()
+def _migrate(url: str) -> None:
+    database = Database(url)
+    database.migrate()
+    database.close()
 
 
 @pytest.fixture
-def storage(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Storage]:
+def database(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
     """A fresh SQLite storage with its tables."""
     path = tmp_path / "backend.sqlite3"
     shutil.copy(migrated_sqlite, path)
-    storage = Storage(f"sqlite:///{path}")
-    yield storage
-    storage.close()
+    database = Database(f"sqlite:///{path}")
+    yield database
+    database.close()
 
 
 def postgres_program(name: str) -> str:
@@ -193,7 +193,7 @@ def migrated_postgres(postgres_server: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database, of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'backend.sqlite3'}"
@@ -202,15 +202,15 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def any_storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
+def any_database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A fresh storage with its tables, on each kind of database in turn."""
     if request.param == "sqlite":
-        yield request.getfixturevalue("storage")
+        yield request.getfixturevalue("database")
         return
     server: str = request.getfixturevalue("postgres_server")
-    storage = Storage(_new_database(server, request.getfixturevalue("migrated_postgres")))
-    yield storage
-    storage.close()
+    database = Database(_new_database(server, request.getfixturevalue("migrated_postgres")))
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="module")

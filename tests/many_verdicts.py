@@ -6,8 +6,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backend.database.schema import predictions, projects
-from backend.suggestions.storage import Storage
+from backend.database.connection import Database
+from backend.labelstudio.projects import projects
+from backend.suggestions.tables import predictions
 from backend.verdicts.judging import VERDICTS, Verdict
 from backend.verdicts.packing import pack
 from backend.verdicts.tables import states, verdicts
@@ -20,10 +21,9 @@ CLASSES = ("wren", "crow", "finch")
 BATCH = 500  # annotations a transaction
 
 
-def fill(storage: Storage, count: int, *, seed: int = 0) -> None:
+def fill(database: Database, count: int, *, seed: int = 0) -> None:
     """Write `count` verdicts, twenty an annotation, two annotators for every tenth task."""
     draw = random.Random(seed)
-    database = storage.database
     with database.writing() as connection:
         connection.execute(projects.insert(), [{"uid": "1.1", "changed_at": START}])
     for start in range(0, count // POINTS, BATCH):
@@ -131,6 +131,6 @@ def _verdict(place: int, number: int, draw: random.Random) -> Verdict:
 
 
 if __name__ == "__main__":
-    storage = Storage(f"sqlite:///{Path(sys.argv[1]).absolute()}")
-    storage.migrate()
-    fill(storage, int(sys.argv[2]))
+    database = Database(f"sqlite:///{Path(sys.argv[1]).absolute()}")
+    database.migrate()
+    fill(database, int(sys.argv[2]))

@@ -14,36 +14,37 @@ from verdict_data import added, annotation, detection, event, moved, predict, re
 
 from backend.agreement.export import COLUMNS, ExportError, export
 from backend.agreement.figures import statistics
+from backend.agreement.queries import AgreementQueries
+from backend.database.connection import Database
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 
 
 @pytest.fixture
-def storage(any_storage: Storage) -> Storage:
+def database(any_database: Database) -> Database:
     """Both databases stream in a way of their own."""
-    return any_storage
+    return any_database
 
 
 @pytest.fixture
-def recorder(storage: Storage) -> Recorder:
-    return Recorder(Settings(), storage)
+def recorder(database: Database) -> Recorder:
+    return Recorder(Settings(), database)
 
 
 def exported(recorder: Recorder, format_: str, what: str | None = None) -> bytes:
     recorder.drain()
-    log = recorder.log
+    log = AgreementQueries(recorder.database)
     made = export(log, format_, what, Filters(), lambda: statistics(log, Filters()))
     return b"".join(made.pieces)
 
 
 @pytest.fixture
-def some(storage: Storage, recorder: Recorder) -> Recorder:
+def some(database: Database, recorder: Recorder) -> Recorder:
     for task in range(1, 4):
-        regions = predict(storage, task, detection((10, 10), (30, 30)))
+        regions = predict(database, task, detection((10, 10), (30, 30)))
         result = [moved(regions[0], 0.123456), relabelled(regions[1], "nose"), added(5, 5)]
-        event(storage, annotation(task, [*result, regions[2]]))
+        event(database, annotation(task, [*result, regions[2]]))
     return recorder
 
 
@@ -67,9 +68,9 @@ def test_an_empty_log_is_a_valid_file_in_every_format(recorder, tmp_path):
     assert loaded(exported(recorder, "coco"), tmp_path).getAnnIds() == []
 
 
-def test_a_label_is_no_formula_for_a_spreadsheet(storage, recorder):
-    regions = predict(storage, 1, detection((10, 10)))
-    event(storage, annotation(1, [relabelled(regions[0], "=1+1")]))
+def test_a_label_is_no_formula_for_a_spreadsheet(database, recorder):
+    regions = predict(database, 1, detection((10, 10)))
+    event(database, annotation(1, [relabelled(regions[0], "=1+1")]))
     rows = list(csv.DictReader(io.StringIO(exported(recorder, "csv").decode("utf-8-sig"))))
     assert "'=1+1" in [row["final_label"] for row in rows]
 
@@ -92,12 +93,12 @@ def loaded(content: bytes, folder: Path) -> COCO:
     return COCO(path)
 
 
-def test_coco_keypoints_load_in_pycocotools_and_round_trip(storage, recorder, tmp_path):
+def test_coco_keypoints_load_in_pycocotools_and_round_trip(database, recorder, tmp_path):
     generator = random.Random(0)
     where = [(generator.uniform(1, 98), generator.uniform(1, 98)) for _ in range(4)]
-    regions = predict(storage, 1, detection(*where))
+    regions = predict(database, 1, detection(*where))
     left = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 0.1), regions[4]]
-    event(storage, annotation(1, left))
+    event(database, annotation(1, left))
     coco = loaded(exported(recorder, "coco"), tmp_path)
     [category] = coco.loadCats(coco.getCatIds())
     assert category["keypoints"] == ["car 1", "car 2", "nose"]
@@ -113,8 +114,8 @@ def test_coco_keypoints_load_in_pycocotools_and_round_trip(storage, recorder, tm
     assert (image["width"], image["height"], image["file_name"]) == (100, 100, "data/upload/1.png")
 
 
-def test_each_rectangle_is_an_instance_with_its_area(storage, recorder, tmp_path):
-    regions = predict(storage, 1, detection((10, 10), (70, 70), (95, 5)))
+def test_each_rectangle_is_an_instance_with_its_area(database, recorder, tmp_path):
+    regions = predict(database, 1, detection((10, 10), (70, 70), (95, 5)))
     boxes = [
         {
             "id": name,
@@ -125,7 +126,7 @@ def test_each_rectangle_is_an_instance_with_its_area(storage, recorder, tmp_path
         }
         for name, at in (("left", 0), ("right", 60))
     ]
-    event(storage, annotation(1, [*regions, *boxes]))
+    event(database, annotation(1, [*regions, *boxes]))
     coco = loaded(exported(recorder, "coco"), tmp_path)
     found = coco.loadAnns(coco.getAnnIds())
     assert [(each["label"], each["num_keypoints"]) for each in found] == [
@@ -139,17 +140,17 @@ def test_each_rectangle_is_an_instance_with_its_area(storage, recorder, tmp_path
 @pytest.mark.parametrize(("format_", "what"), [("xml", None), ("csv", "people"), ("coco", "log")])
 def test_a_format_that_there_is_not_is_refused(recorder, format_, what):
     with pytest.raises(ExportError, match="expected"):
-        export(recorder.log, format_, what, Filters(), dict)
+        export(AgreementQueries(recorder.database), format_, what, Filters(), dict)
 
 
 EXPORT = """
 import resource, sys
 from backend.agreement.export import export
-from backend.suggestions.storage import Storage
+from backend.agreement.queries import AgreementQueries
+from backend.database.connection import Database
 from backend.verdicts.records import Filters
-from backend.verdicts.storage import VerdictStorage
-storage = Storage(sys.argv[1])
-made = export(VerdictStorage(storage.database), sys.argv[2], None, Filters(), dict)
+queries = AgreementQueries(Database(sys.argv[1]))
+made = export(queries, sys.argv[2], None, Filters(), dict)
 size = sum(len(piece) for piece in made.pieces)
 print(size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -162,10 +163,10 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     for count in (20_000, 60_000):
         path = tmp_path_factory.mktemp("log") / "log.sqlite3"
         found[count] = f"sqlite:///{path}"
-        storage = Storage(found[count])
-        storage.migrate()
-        fill(storage, count)
-        storage.close()
+        database = Database(found[count])
+        database.migrate()
+        fill(database, count)
+        database.close()
     return found
 
 

@@ -24,28 +24,31 @@ from verdict_data import (
 )
 
 from backend.agreement.figures import nominal_alpha, statistics
+from backend.agreement.queries import AgreementQueries
+from backend.database.connection import Database, now
 from backend.settings import Settings
-from backend.suggestions.storage import Storage, now
+from backend.suggestions.holdout import HoldoutStorage
 from backend.verdicts.judging import SIGMA
 from backend.verdicts.recording import NOT_DELIVERED, SECOND, UNKNOWN_TASK, Recorder
 from backend.verdicts.records import Filters
+from backend.verdicts.storage import EventStorage
 from model.keypoint import Box
 
 
 @pytest.fixture
-def storage(any_storage: Storage) -> Storage:
+def database(any_database: Database) -> Database:
     """The log's questions have to be understood by both databases."""
-    return any_storage
+    return any_database
 
 
 @pytest.fixture
-def recorder(storage: Storage) -> Recorder:
-    return Recorder(Settings(), storage)
+def recorder(database: Database) -> Recorder:
+    return Recorder(Settings(), database)
 
 
 def figures(recorder: Recorder, filters: Filters = Filters()):  # noqa: B008
     recorder.drain()
-    return statistics(recorder.log, filters)
+    return statistics(AgreementQueries(recorder.database), filters)
 
 
 def counts(found) -> list[int]:
@@ -58,13 +61,13 @@ def values(estimates) -> list[float]:
 
 
 @pytest.fixture
-def two_tasks(storage: Storage, recorder: Recorder):
+def two_tasks(database: Database, recorder: Recorder):
     """Task 1: accepted, moved by 5 px, deleted; task 2: relabelled, moved by 20 px, one added."""
-    first = predict(storage, 1, detection((10, 10), (30, 30), (50, 50)))
-    event(storage, annotation(1, [first[0], moved(first[1], 3, 4), first[3]], lead_time=10))
-    second = predict(storage, 2, detection((20, 20), (60, 60), class_name="bus"))
+    first = predict(database, 1, detection((10, 10), (30, 30), (50, 50)))
+    event(database, annotation(1, [first[0], moved(first[1], 3, 4), first[3]], lead_time=10))
+    second = predict(database, 2, detection((20, 20), (60, 60), class_name="bus"))
     result = [relabelled(second[0], "nose"), moved(second[1], 20), added(5, 90, "tail"), second[2]]
-    event(storage, annotation(2, result, annotator=2, lead_time=20))
+    event(database, annotation(2, result, annotator=2, lead_time=20))
     return recorder
 
 
@@ -144,63 +147,65 @@ def test_filters_choose_annotations_and_labels(two_tasks, filters, suggested, ad
 
 
 def test_an_update_supersedes_and_a_deletion_retracts_whatever_order_they_come_in(
-    storage, recorder
+    database, recorder
 ):
-    regions = predict(storage, 1, detection((10, 10), (30, 30)))
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
     later = annotation(1, [regions[0]], minutes=5)
-    event(storage, later, "ANNOTATION_UPDATED")
-    event(storage, annotation(1, regions))
+    event(database, later, "ANNOTATION_UPDATED")
+    event(database, annotation(1, regions))
     assert counts(figures(recorder)) == [2, 1, 0, 0, 0, 1, 0]
-    event(storage, later, "ANNOTATION_UPDATED")
+    event(database, later, "ANNOTATION_UPDATED")
     assert counts(figures(recorder)) == [2, 1, 0, 0, 0, 1, 0]
 
 
-def test_a_deleted_annotation_does_not_count_and_its_id_may_be_given_out_again(storage, recorder):
-    regions = predict(storage, 1, detection((10, 10), (30, 30)))
+def test_a_deleted_annotation_does_not_count_and_its_id_may_be_given_out_again(database, recorder):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
     past = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
-    event(storage, annotation(1, regions, **past))
+    event(database, annotation(1, regions, **past))
     assert counts(figures(recorder))[0] == 2
-    deletion(storage, 1)
+    deletion(database, 1)
     assert counts(figures(recorder))[0] == 0
-    event(storage, annotation(1, regions[:1]))  # made after the deletion
+    event(database, annotation(1, regions[:1]))  # made after the deletion
     assert counts(figures(recorder)) == [2, 1, 0, 0, 0, 1, 0]
 
 
-def test_annotations_of_deleted_tasks_do_not_count(storage, recorder):
-    regions = predict(storage, 1, detection((10, 10)))
+def test_annotations_of_deleted_tasks_do_not_count(database, recorder):
+    regions = predict(database, 1, detection((10, 10)))
     past = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
-    event(storage, annotation(1, regions, **past))
+    event(database, annotation(1, regions, **past))
     body = {"action": "TASKS_DELETED", "tasks": [{"id": 1}], "project": PROJECT}
-    storage.save_event("TASKS_DELETED", 3, body)
+    EventStorage(database).save_event("TASKS_DELETED", 3, body)
     assert counts(figures(recorder))[0] == 0
 
 
-def test_skipped_annotations_count_apart(storage, recorder):
-    predict(storage, 1, detection((10, 10)))
-    event(storage, annotation(1, [], was_cancelled=True))
+def test_skipped_annotations_count_apart(database, recorder):
+    predict(database, 1, detection((10, 10)))
+    event(database, annotation(1, [], was_cancelled=True))
     found = figures(recorder)
     assert found["overall"]["skipped"] == 1
     assert counts(found) == [0] * 7
 
 
-def test_annotations_made_in_bulk_are_one_event(storage, recorder):
-    made = [annotation(task, predict(storage, task, detection((9, 9)))) for task in (1, 2, 3)]
+def test_annotations_made_in_bulk_are_one_event(database, recorder):
+    made = [annotation(task, predict(database, task, detection((9, 9)))) for task in (1, 2, 3)]
     body = {"action": "ANNOTATIONS_CREATED", "annotation": made, "task": [], "project": PROJECT}
-    storage.save_event("ANNOTATIONS_CREATED", 3, body)
+    EventStorage(database).save_event("ANNOTATIONS_CREATED", 3, body)
     assert counts(figures(recorder)) == [3, 3, 0, 0, 0, 0, 0]
 
 
-def test_what_cannot_be_used_is_counted_with_its_reason(storage, recorder):
-    event(storage, None)
-    event(storage, None)  # the same once more
-    event(storage, {"id": 5})
-    event(storage, annotation(99, []))
-    storage.save_event("ANNOTATION_CREATED", None, {"annotation": annotation(1, [])})
-    storage.save_event("ANNOTATIONS_DELETED", 3, {"annotations": [{"id": "x"}], "project": PROJECT})
-    predict(storage, 7, detection((10, 10)))
-    event(storage, annotation(7, [], number=70) | {"result": "no list"})
+def test_what_cannot_be_used_is_counted_with_its_reason(database, recorder):
+    event(database, None)
+    event(database, None)  # the same once more
+    event(database, {"id": 5})
+    event(database, annotation(99, []))
+    EventStorage(database).save_event("ANNOTATION_CREATED", None, {"annotation": annotation(1, [])})
+    EventStorage(database).save_event(
+        "ANNOTATIONS_DELETED", 3, {"annotations": [{"id": "x"}], "project": PROJECT}
+    )
+    predict(database, 7, detection((10, 10)))
+    event(database, annotation(7, [], number=70) | {"result": "no list"})
     early = {"created_at": "2020-01-01T00:00:00Z", "updated_at": "2020-01-01T00:00:00Z"}
-    event(storage, annotation(7, [], number=71, parent=None, **early))
+    event(database, annotation(7, [], number=71, parent=None, **early))
     found = {each["reason"]: each["count"] for each in figures(recorder)["not_used"]}
     assert found == {
         "an event without an annotation": 1,
@@ -214,32 +219,32 @@ def test_what_cannot_be_used_is_counted_with_its_reason(storage, recorder):
 
 
 def test_of_two_predictions_of_one_version_the_one_that_was_started_from_is_compared(
-    storage, recorder
+    database, recorder
 ):
-    first = predict(storage, 1, detection((10, 10), (20, 20)), image="/a.png", label_studio_id=1)
-    predict(storage, 1, detection((80, 80)), image="/b.png", label_studio_id=2)
-    event(storage, annotation(1, first, parent=None))
+    first = predict(database, 1, detection((10, 10), (20, 20)), image="/a.png", label_studio_id=1)
+    predict(database, 1, detection((80, 80)), image="/b.png", label_studio_id=2)
+    event(database, annotation(1, first, parent=None))
     found = figures(recorder)
     assert counts(found) == [2, 2, 0, 0, 0, 0, 0]
     assert found["not_used"] == [{"reason": SECOND, "count": 1}]
-    event(storage, annotation(1, [], number=2, parent=2))
+    event(database, annotation(1, [], number=2, parent=2))
     assert counts(figures(recorder)) == [3, 2, 0, 0, 0, 1, 0]
 
 
-def test_oks_is_that_of_pycocotools(storage, recorder):
+def test_oks_is_that_of_pycocotools(database, recorder):
     generator = random.Random(3)
     expected = []
     for task in range(1, 9):
         side = generator.choice((100, 400))
         size = side / generator.choice((2, 4))
         where = [(generator.uniform(1, size), generator.uniform(1, size)) for _ in range(4)]
-        regions = predict(storage, task, detection(*where, width=side, height=side))
+        regions = predict(database, task, detection(*where, width=side, height=side))
         percent = size / side * 100
         box = {"x": 0, "y": 0, "width": percent, "height": percent}
         drawn = {"id": "r", "to_name": "image", "from_name": "r", "type": "rectangle", "value": box}
         left = [moved(r, generator.gauss(0, 1), generator.gauss(0, 1)) for r in regions[:3]]
         left = [r for r in left if all(0 < r["value"][axis] < percent for axis in "xy")]
-        event(storage, annotation(task, [*left, drawn]))
+        event(database, annotation(task, [*left, drawn]))
         expected.append(pycocotools_oks(left, regions, side, size**2))
     found = figures(recorder)["overall"]["oks"]
     assert found["n"] == 8
@@ -279,11 +284,11 @@ def pycocotools_oks(left, regions, side: int, area: float) -> float:
     return float(evaluation.computeOks(1, 1)[0, 0])
 
 
-def test_pck_and_error_by_the_object_count_only_points_whose_object_is_known(storage, recorder):
-    regions = predict(storage, 1, detection((10, 10), (80, 80)))
+def test_pck_and_error_by_the_object_count_only_points_whose_object_is_known(database, recorder):
+    regions = predict(database, 1, detection((10, 10), (80, 80)))
     box = {"x": 0, "y": 0, "width": 20, "height": 10}
     drawn = {"id": "r", "to_name": "image", "type": "rectangle", "value": {**box, "height": 20}}
-    event(storage, annotation(1, [moved(regions[0], 1), moved(regions[1], 9), drawn]))
+    event(database, annotation(1, [moved(regions[0], 1), moved(regions[1], 9), drawn]))
     overall = figures(recorder)["overall"]
     assert overall["normalised_error"]["object"]["value"] == pytest.approx(1 / 20)
     assert overall["normalised_error"]["object"]["n"] == 1
@@ -302,12 +307,12 @@ def test_krippendorffs_alpha_is_that_of_his_own_example():
     assert nominal_alpha([{"1": 2}]) is None
 
 
-def test_people_are_compared_with_one_another_and_with_the_detector(storage, recorder):
-    regions = predict(storage, 1, detection((10, 10), (30, 30), (50, 50)))
+def test_people_are_compared_with_one_another_and_with_the_detector(database, recorder):
+    regions = predict(database, 1, detection((10, 10), (30, 30), (50, 50)))
     first = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 20)]
     second = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 21)]
-    event(storage, annotation(1, first, number=1, annotator=1))
-    event(storage, annotation(1, second, number=2, annotator=2))
+    event(database, annotation(1, first, number=1, annotator=1))
+    event(database, annotation(1, second, number=2, annotator=2))
     people = figures(recorder)["people"]
     assert people["tasks"] == people["tasks_compared"] == 1
     assert people["human_human"]["f1"]["value"] == 1.0
@@ -316,26 +321,26 @@ def test_people_are_compared_with_one_another_and_with_the_detector(storage, rec
     assert people["detector_human"]["label_alpha"] < 1
 
 
-def test_two_model_versions_are_compared_on_the_same_tasks(storage, recorder):
+def test_two_model_versions_are_compared_on_the_same_tasks(database, recorder):
     for task in range(1, 7):
         worse = detection((10, 10), (80, 80))
-        predict(storage, task, worse, version="new")
-        regions = predict(storage, task, detection((10, 10), (30, 30)), label_studio_id=task)
-        event(storage, annotation(task, regions, parent=task))
+        predict(database, task, worse, version="new")
+        regions = predict(database, task, detection((10, 10), (30, 30)), label_studio_id=task)
+        event(database, annotation(task, regions, parent=task))
     [pair] = figures(recorder)["model_versions"]
     assert (pair["first"], pair["second"], pair["tasks"]) == ("new", "small-abc", 6)
     assert (pair["first_f1"]["value"], pair["second_f1"]["value"]) == (0.5, 1.0)
     assert (pair["difference"]["low"], pair["difference"]["high"]) == (0.5, 0.5)
 
 
-def test_suggestions_that_were_withheld_count_in_no_figure_but_the_comparison(storage, recorder):
+def test_suggestions_that_were_withheld_count_in_no_figure_but_the_comparison(database, recorder):
     for task in range(1, 7):
-        shown = predict(storage, task, detection((10, 10), (30, 30)))
-        event(storage, annotation(task, shown))
-        predict(storage, task + 100, detection((10, 10), (30, 30)), deliver=False)
+        shown = predict(database, task, detection((10, 10), (30, 30)))
+        event(database, annotation(task, shown))
+        predict(database, task + 100, detection((10, 10), (30, 30)), deliver=False)
         alone = [added(11, 10.5, region_id="a"), added(70, 70, region_id="b")]
-        event(storage, annotation(task + 100, alone, parent=None))
-    recorder.log.withhold(UID, range(101, 107), now())
+        event(database, annotation(task + 100, alone, parent=None))
+    HoldoutStorage(recorder.database).withhold(UID, range(101, 107), now())
     found = figures(recorder)
     assert counts(found) == [12, 12, 0, 0, 0, 0, 0]
     anchoring = found["anchoring"]
@@ -345,11 +350,11 @@ def test_suggestions_that_were_withheld_count_in_no_figure_but_the_comparison(st
     assert (anchoring["difference"]["low"], anchoring["difference"]["high"]) == (0.5, 0.5)
 
 
-def test_salient_landmarks_are_ranked_with_their_lift_over_chance(storage, recorder):
+def test_salient_landmarks_are_ranked_with_their_lift_over_chance(database, recorder):
     for task in range(1, 7):
-        regions = predict(storage, task, detection((10, 10)))
+        regions = predict(database, task, detection((10, 10)))
         nose = relabelled(regions[0], "nose")
-        event(storage, annotation(task, [nose, added(80, 80, "tail")]))
+        event(database, annotation(task, [nose, added(80, 80, "tail")]))
     nose, tail = figures(recorder)["landmarks"]
     assert (nose["class"], nose["label"], nose["annotated"]) == ("car", "nose", 6)
     assert (nose["found"]["value"], tail["found"]["value"]) == (1.0, 0.0)
@@ -357,9 +362,9 @@ def test_salient_landmarks_are_ranked_with_their_lift_over_chance(storage, recor
     assert nose["lift"]["value"] == pytest.approx(1 / chance)
 
 
-def test_the_score_is_set_against_how_often_it_was_right(storage, recorder):
-    regions = predict(storage, 1, detection(*[(10 * n, 10 * n) for n in range(1, 9)]))
-    event(storage, annotation(1, regions[:4]))  # the four with the highest scores
+def test_the_score_is_set_against_how_often_it_was_right(database, recorder):
+    regions = predict(database, 1, detection(*[(10 * n, 10 * n) for n in range(1, 9)]))
+    event(database, annotation(1, regions[:4]))  # the four with the highest scores
     bins = figures(recorder)["reliability"]
     assert [each["accepted"]["value"] for each in bins] == sorted(
         each["accepted"]["value"] for each in bins
@@ -374,10 +379,10 @@ def test_the_tasks_that_agree_least_come_first(two_tasks):
     assert [(each["task"], each["f1"]) for each in found] == [(2, 2 / 5), (1, 4 / 5)]
 
 
-def test_a_box_of_the_task_is_what_its_points_are_measured_by(storage, recorder):
+def test_a_box_of_the_task_is_what_its_points_are_measured_by(database, recorder):
     found = detection((30, 30), box=Box(20, 20, 40, 40))
-    regions = predict(storage, 1, found)
-    event(storage, annotation(1, [moved(regions[0], 2)]))
+    regions = predict(database, 1, found)
+    event(database, annotation(1, [moved(regions[0], 2)]))
     object_error = figures(recorder)["overall"]["normalised_error"]["object"]["value"]
     assert object_error == pytest.approx(2 / 40)
 
@@ -395,21 +400,21 @@ def stories() -> st.SearchStrategy[list[tuple]]:
 def test_neither_order_nor_repetition_of_events_changes_a_figure(story, draw):
     def figures_of(order) -> dict:
         with TemporaryDirectory() as folder:
-            storage = Storage(f"sqlite:///{Path(folder) / 'b.sqlite3'}")
-            storage.migrate()
-            recorder = Recorder(Settings(), storage)
+            database = Database(f"sqlite:///{Path(folder) / 'b.sqlite3'}")
+            database.migrate()
+            recorder = Recorder(Settings(), database)
             sent = {
-                task: predict(storage, task, detection((10, 10), (30, 30), (50, 50), (80, 20)))
+                task: predict(database, task, detection((10, 10), (30, 30), (50, 50), (80, 20)))
                 for task in (1, 2, 3)
             }
             events = list(happened(story, sent))
             for action, body in order(events):
-                storage.save_event(action, 3, body)
+                EventStorage(database).save_event(action, 3, body)
                 if draw.random() < 0.5:
                     recorder.drain()
             recorder.drain()
-            found = statistics(recorder.log, Filters())
-            storage.close()
+            found = statistics(AgreementQueries(recorder.database), Filters())
+            database.close()
             for name in ("made_at", "events", "worst_tasks"):
                 del found[name]
             return found

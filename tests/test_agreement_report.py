@@ -10,9 +10,9 @@ from playwright.sync_api import Page, sync_playwright
 from verdict_data import VERSION, added, annotation, detection, event, moved, predict, relabelled
 
 from backend.agreement.report import render
+from backend.database.connection import Database
 from backend.settings import Settings
-from backend.suggestions.maps import MOST, keep_some_maps
-from backend.suggestions.storage import Storage
+from backend.suggestions.maps import MOST, MapStorage, keep_some_maps
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 
@@ -62,19 +62,21 @@ def picture() -> str:
 
 
 @pytest.fixture
-def report(storage: Storage) -> str:
+def report(database: Database) -> str:
     settings = Settings(label_studio_url="http://label-studio.example")
-    recorder = Recorder(settings, storage)
+    recorder = Recorder(settings, database)
     for task, label in enumerate(HOSTILE, start=1):
         found = detection((10, 10), (30, 30), (60, 60), class_name=label)
-        regions = predict(storage, task, found, image=picture())
+        regions = predict(database, task, found, image=picture())
         left = [relabelled(regions[0], label), moved(regions[1], 7), added(5, 90, label)]
-        event(storage, annotation(task, left, made=2000 * task))
-        event(storage, annotation(task, left[:2], number=100 + task, annotator=2))
-        keep_some_maps(recorder.log, task, VERSION, {"coarse": np.eye(9), "fine": np.ones((9, 9))})
-    event(storage, {"id": 1, "task": None})
+        event(database, annotation(task, left, made=2000 * task))
+        event(database, annotation(task, left[:2], number=100 + task, annotator=2))
+        keep_some_maps(
+            MapStorage(database), task, VERSION, {"coarse": np.eye(9), "fine": np.ones((9, 9))}
+        )
+    event(database, {"id": 1, "task": None})
     recorder.drain()
-    return render(settings, storage, Filters(), nonce="once", query=b"")
+    return render(settings, database, Filters(), nonce="once", query=b"")
 
 
 def test_hostile_names_are_shown_as_they_are_and_run_nothing(report, browser_page, tmp_path):
@@ -131,29 +133,29 @@ def test_the_worst_tasks_are_drawn_over_their_images_and_lead_to_label_studio(
     assert browser_page.locator(".five").first.locator("svg").count() == 5
 
 
-def test_a_report_of_nothing_says_so(storage, browser_page, tmp_path):
+def test_a_report_of_nothing_says_so(database, browser_page, tmp_path):
     path = tmp_path / "report.html"
-    path.write_text(render(Settings(), storage, Filters()))
+    path.write_text(render(Settings(), database, Filters()))
     browser_page.goto(path.as_uri())
     assert browser_page.get_by_text("No annotation that was made from suggestions yet").count()
 
 
-def test_an_image_that_cannot_be_had_leaves_its_points_and_a_reason(storage):
+def test_an_image_that_cannot_be_had_leaves_its_points_and_a_reason(database):
     settings = Settings(label_studio_url="http://127.0.0.1:1")
-    regions = predict(storage, 1, detection((10, 10)))
-    event(storage, annotation(1, [moved(regions[0], 20)]))
-    Recorder(settings, storage).drain()
-    page = render(settings, storage, Filters())
+    regions = predict(database, 1, detection((10, 10)))
+    event(database, annotation(1, [moved(regions[0], 20)]))
+    Recorder(settings, database).drain()
+    page = render(settings, database, Filters())
     assert "its image cannot be had" in page
     assert "<circle" in page
 
 
-def test_the_maps_of_only_a_few_predictions_are_kept(storage: Storage):
-    log = Recorder(Settings(), storage).log
+def test_the_maps_of_only_a_few_predictions_are_kept(database: Database):
+    maps = MapStorage(database)
     for task in range(1, MOST + 4):
-        predict(storage, task, detection((10, 10)))
-        keep_some_maps(log, task, VERSION, {"coarse": np.eye(9), "fine": np.eye(9)})
-    kept = log.maps_of(list(range(1, MOST + 4)))
+        predict(database, task, detection((10, 10)))
+        keep_some_maps(maps, task, VERSION, {"coarse": np.eye(9), "fine": np.eye(9)})
+    kept = maps.maps_of(list(range(1, MOST + 4)))
     assert len(kept) == MOST
     coarse, _ = kept[1]
     assert Image.open(io.BytesIO(coarse)).size == (112, 112)

@@ -22,9 +22,10 @@ from backend.commands.doctor import (
     run,
 )
 from backend.commands.doctor_label_studio import check_label_studio
+from backend.database.connection import Database
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.queue import NAME
-from backend.suggestions.storage import Storage
 from backend.training.queue import NAME as TRAINING
 from backend.training.records import Wishes
 from backend.training.storage import TrainingStorage
@@ -121,7 +122,7 @@ def changed(settings: Settings, **values: Any) -> Settings:
 def test_a_deployment_without_fault_has_no_problem(
     settings: Settings,
     studio: Studio,
-    storage: Storage,
+    database: Database,
     redis_connection: Redis,
     queue: Queue,
     capsys: pytest.CaptureFixture[str],
@@ -187,7 +188,7 @@ def test_a_database_that_is_not_made_yet_is_noted_and_not_made(settings: Setting
 
 
 def test_a_database_of_another_version_is_said(
-    settings: Settings, storage: Storage, tmp_path: Path
+    settings: Settings, database: Database, tmp_path: Path
 ):
     assert only(check_database(settings)).startswith("ok       Database")
     engine = create_engine(f"sqlite:///{tmp_path / 'backend.sqlite3'}")
@@ -206,13 +207,13 @@ def test_a_database_that_does_not_answer_is_said_without_its_password(settings: 
     assert "swordfish" not in line
 
 
-def test_trained_weights_that_are_not_here_are_said(settings: Settings, storage: Storage):
-    storage.save_label_config(UID, CONFIG)
-    trainings = TrainingStorage(storage.database)
+def test_trained_weights_that_are_not_here_are_said(settings: Settings, database: Database):
+    ProjectStorage(database).save_label_config(UID, CONFIG)
+    trainings = TrainingStorage(database)
     training, _ = trainings.ask(UID, Wishes())
     trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
-    database = str(storage.database.engine.url)
-    found = changed(settings, database_url=database)
+    url = str(database.engine.url)
+    found = changed(settings, database_url=url)
     line = only(check_model(found))
     assert line.startswith("problem  Model: small-")
     assert "set MODELS_DIR" in line

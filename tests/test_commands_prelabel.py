@@ -9,10 +9,12 @@ import pytest
 from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
 from rq import Queue
 
-from backend.commands.prelabel import CannotPrelabel, project_uid, run
+from backend.commands.prelabel import CannotPrelabel, run
+from backend.database.connection import Database
+from backend.labelstudio.projects import LabelStudioNotSet, LabelStudios, uid_of
 from backend.settings import Settings
-from backend.suggestions.delivery import Courier, LabelStudios
-from backend.suggestions.storage import Storage
+from backend.suggestions.delivery import Courier
+from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Box, Detection, Keypoint
 
 CONFIG = (
@@ -86,7 +88,7 @@ def server(studio: Studio) -> Iterator[LoopbackServer]:
 
 @pytest.fixture
 def settings(
-    server: LoopbackServer, storage: Storage, queue: Queue, redis_url: str, tmp_path: Any
+    server: LoopbackServer, database: Database, queue: Queue, redis_url: str, tmp_path: Any
 ) -> Settings:
     return Settings(
         label_studio_url=server.url,
@@ -98,19 +100,21 @@ def settings(
 
 
 @contextmanager
-def worker(settings: Settings, storage: Storage, unreadable: int | None = None) -> Iterator[None]:
+def worker(settings: Settings, database: Database, unreadable: int | None = None) -> Iterator[None]:
     """Takes what is queued and delivers it, with a detector that always sees the same."""
-    courier = Courier(settings, storage, LabelStudios(settings))
+    courier = Courier(settings, database, LabelStudios(settings))
     done = threading.Event()
 
     def work() -> None:
         while not done.wait(0.02):
-            for prediction_id, _ in storage.queued(0, 1000):
-                row = storage.prediction(prediction_id)
+            for prediction_id, _ in PredictionStorage(database).queued(0, 1000):
+                row = PredictionStorage(database).prediction(prediction_id)
                 if row is not None and row.task_id == unreadable:
-                    storage.fail(prediction_id, "expected an image, got 0 bytes")
+                    PredictionStorage(database).fail(
+                        prediction_id, "expected an image, got 0 bytes"
+                    )
                 else:
-                    storage.finish(prediction_id, DETECTION)
+                    PredictionStorage(database).finish(prediction_id, DETECTION)
             courier.bring_due(1000)
 
     thread = threading.Thread(target=work)
@@ -123,10 +127,10 @@ def worker(settings: Settings, storage: Storage, unreadable: int | None = None) 
 
 
 def test_every_task_gets_one_prediction(
-    settings: Settings, storage: Storage, studio: Studio, capsys: pytest.CaptureFixture[str]
+    settings: Settings, database: Database, studio: Studio, capsys: pytest.CaptureFixture[str]
 ):
     studio.add_tasks(*range(1, 106))
-    with worker(settings, storage):
+    with worker(settings, database):
         assert run(settings, 3) == 0
     assert sorted(each["task"] for each in studio.predictions) == list(range(1, 106))
     assert {each["model_version"] for each in studio.predictions} == {settings.model_version()}
@@ -135,10 +139,10 @@ def test_every_task_gets_one_prediction(
 
 
 def test_running_it_again_adds_nothing_but_what_is_new(
-    settings: Settings, storage: Storage, studio: Studio, capsys: pytest.CaptureFixture[str]
+    settings: Settings, database: Database, studio: Studio, capsys: pytest.CaptureFixture[str]
 ):
     studio.add_tasks(1, 2)
-    with worker(settings, storage):
+    with worker(settings, database):
         run(settings, 3)
         studio.add_tasks(3)
         run(settings, 3)
@@ -147,10 +151,10 @@ def test_running_it_again_adds_nothing_but_what_is_new(
 
 
 def test_a_prediction_that_was_deleted_in_label_studio_comes_back(
-    settings: Settings, storage: Storage, studio: Studio
+    settings: Settings, database: Database, studio: Studio
 ):
     studio.add_tasks(1, 2)
-    with worker(settings, storage):
+    with worker(settings, database):
         run(settings, 3)
         del studio.predictions[0]
         assert run(settings, 3) == 0
@@ -158,11 +162,11 @@ def test_a_prediction_that_was_deleted_in_label_studio_comes_back(
 
 
 def test_predictions_of_another_model_do_not_count(
-    settings: Settings, storage: Storage, studio: Studio
+    settings: Settings, database: Database, studio: Studio
 ):
     studio.add_tasks(1)
     studio.predictions.append({"id": 1, "task": 1, "model_version": "older", "result": []})
-    with worker(settings, storage):
+    with worker(settings, database):
         assert run(settings, 3) == 0
     assert [each["model_version"] for each in studio.predictions] == [
         "older",
@@ -171,37 +175,37 @@ def test_predictions_of_another_model_do_not_count(
 
 
 def test_tasks_that_fail_are_summed_up_by_reason_and_tried_again_next_time(
-    settings: Settings, storage: Storage, studio: Studio, capsys: pytest.CaptureFixture[str]
+    settings: Settings, database: Database, studio: Studio, capsys: pytest.CaptureFixture[str]
 ):
     studio.add_tasks(1, 2)
     studio.add_tasks(3, 4, image=None)
-    with worker(settings, storage, unreadable=2):
+    with worker(settings, database, unreadable=2):
         assert run(settings, 3) == 1
     said = capsys.readouterr().out
     assert "0 had one before, 1 got one now, 3 did not" in said
     assert "  1 × expected an image, got 0 bytes" in said
     assert "  2 × expected the address of an image in the field 'image'" in said
     studio.add_tasks(3, 4)
-    with worker(settings, storage):
+    with worker(settings, database):
         assert run(settings, 3) == 0
     assert "1 had one before, 3 got one now, 0 did not" in capsys.readouterr().out
 
 
 def test_it_goes_on_without_redis_since_workers_queue_what_the_database_holds(
-    settings: Settings, storage: Storage, studio: Studio, capsys: pytest.CaptureFixture[str]
+    settings: Settings, database: Database, studio: Studio, capsys: pytest.CaptureFixture[str]
 ):
     studio.add_tasks(1)
     nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    with worker(settings, storage):
+    with worker(settings, database):
         assert run(nowhere, 3) == 0
     assert "Redis cannot be reached" in capsys.readouterr().out
 
 
 def test_it_queues_one_job_a_task(
-    settings: Settings, storage: Storage, studio: Studio, queue: Queue
+    settings: Settings, database: Database, studio: Studio, queue: Queue
 ):
     studio.add_tasks(1, 2)
-    with worker(settings, storage):
+    with worker(settings, database):
         run(settings, 3)
     jobs = [queue.fetch_job(job_id) for job_id in queue.job_ids]
     assert [job.func_name for job in jobs if job] == [
@@ -225,11 +229,11 @@ def test_an_unknown_project_is_refused(settings: Settings):
 
 
 def test_without_an_address_of_label_studio_it_says_what_to_set(settings: Settings):
-    with pytest.raises(CannotPrelabel, match="LABEL_STUDIO_URL"):
+    with pytest.raises(LabelStudioNotSet, match="LABEL_STUDIO_URL"):
         run(settings.model_copy(update={"label_studio_url": None}), 3)
 
 
 def test_a_project_is_named_as_label_studio_names_it():
     """Its sample: project 1 made at 1795346428 s is `1.1795346428`; fractions are cut off."""
     created = "2026-11-22T11:20:28.999999Z"
-    assert project_uid({"id": 1, "created_at": created}) == "1.1795346428"
+    assert uid_of({"id": 1, "created_at": created}) == "1.1795346428"

@@ -14,13 +14,16 @@ from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_
 from redis import Redis
 from rq import Queue
 
+from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.answers import LEASE_MARGIN, Predictions, wanted_of
-from backend.suggestions.delivery import Courier, LabelStudios
+from backend.suggestions.delivery import Courier
+from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.queue import job_id, make_queue
-from backend.suggestions.records import Prediction, Project
-from backend.suggestions.storage import Storage, now
+from backend.suggestions.records import Prediction
+from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Box, Detection, Keypoint
 
 VERSION = "small-0123456789"
@@ -35,14 +38,14 @@ def task(number: int, **more: Any) -> dict[str, Any]:
 class Scene:
     """A backend without workers, whose part the test plays."""
 
-    def __init__(self, storage: Storage, queue: Queue, settings: Settings) -> None:
-        self.storage, self.queue, self.settings = storage, queue, settings
-        self.predictions = Predictions(settings, storage, queue, lambda: VERSION)
-        storage.save_label_config(UID, CONFIG)
+    def __init__(self, database: Database, queue: Queue, settings: Settings) -> None:
+        self.database, self.queue, self.settings = database, queue, settings
+        self.predictions = Predictions(settings, database, queue, lambda: VERSION)
+        ProjectStorage(database).save_label_config(UID, CONFIG)
 
     @property
     def project(self) -> Project:
-        found = self.storage.project(UID)
+        found = ProjectStorage(self.database).project(UID)
         assert found is not None
         return found
 
@@ -50,22 +53,22 @@ class Scene:
         return self.predictions.answer(self.project, CONTROL, tasks)
 
     def row(self, number: int) -> Prediction:
-        return self.storage.of_task(number)[0]
+        return PredictionStorage(self.database).of_task(number)[0]
 
     def finish(self, *numbers: int) -> None:
         for number in numbers:
-            self.storage.finish(self.row(number).id, DETECTION)
+            PredictionStorage(self.database).finish(self.row(number).id, DETECTION)
 
 
 @pytest.fixture
-def scene(storage: Storage, queue: Queue) -> Scene:
-    return Scene(storage, queue, Settings(predict_wait_one=0, predict_wait_batch=0))
+def scene(database: Database, queue: Queue) -> Scene:
+    return Scene(database, queue, Settings(predict_wait_one=0, predict_wait_batch=0))
 
 
 @pytest.fixture
-def patient(storage: Storage, queue: Queue) -> Scene:
+def patient(database: Database, queue: Queue) -> Scene:
     """As `scene`, waiting longer than any test takes."""
-    return Scene(storage, queue, Settings(predict_wait_one=60, predict_wait_batch=60))
+    return Scene(database, queue, Settings(predict_wait_one=60, predict_wait_batch=60))
 
 
 @contextmanager
@@ -122,7 +125,7 @@ def test_what_gets_ready_while_waiting_is_in_the_answer(patient: Scene) -> None:
     with meanwhile(lambda: patient.answer(task(1), task(2))) as answers:
         wait_until(lambda: patient.queue.count == 2)
         patient.finish(1)
-        patient.storage.fail(patient.row(2).id, "not an image")
+        PredictionStorage(patient.database).fail(patient.row(2).id, "not an image")
         first, second = answers.result(30)
     assert first["result"]
     assert second == []
@@ -139,12 +142,14 @@ def test_while_a_web_process_waits_workers_leave_it_alone(patient: Scene) -> Non
     assert patient.row(1).waiting_until is None
 
 
-def test_what_was_not_ready_in_time_is_left_to_the_workers(storage: Storage, queue: Queue) -> None:
-    hasty = Scene(storage, queue, Settings(predict_wait_one=0.2))
+def test_what_was_not_ready_in_time_is_left_to_the_workers(
+    database: Database, queue: Queue
+) -> None:
+    hasty = Scene(database, queue, Settings(predict_wait_one=0.2))
     assert hasty.answer(task(1)) == [[]]
     assert hasty.row(1).waiting_until is None
     hasty.finish(1)
-    assert storage.due(10) == [hasty.row(1).id]
+    assert DeliveryStorage(database).due(10) == [hasty.row(1).id]
 
 
 def test_of_many_who_ask_at_once_one_is_answered(patient: Scene) -> None:
@@ -155,11 +160,11 @@ def test_of_many_who_ask_at_once_one_is_answered(patient: Scene) -> None:
         answers = [each.result(30) for each in asked]
     for position in (0, 1):
         assert sum(bool(answer[position]) for answer in answers) == 1
-    assert patient.storage.deliveries_by_way() == {"reply": 2}
+    assert DeliveryStorage(patient.database).deliveries_by_way() == {"reply": 2}
 
 
-def test_threads_that_may_not_wait_answer_at_once(storage: Storage, queue: Queue) -> None:
-    scene = Scene(storage, queue, Settings(predict_wait_one=60, threads=2))
+def test_threads_that_may_not_wait_answer_at_once(database: Database, queue: Queue) -> None:
+    scene = Scene(database, queue, Settings(predict_wait_one=60, threads=2))
     with meanwhile(lambda: scene.answer(task(1))) as waiting:
         wait_until(lambda: queue.count == 1)
         began = time.monotonic()
@@ -177,15 +182,15 @@ def test_what_a_reply_has_no_time_for_is_left_to_the_workers(
     scene.finish(1)
     monkeypatch.setattr("backend.suggestions.answers.LONGEST_ANSWER_SECONDS", -1.0)
     assert scene.answer(task(1), task(2), task(3)) == [[], [], []]
-    assert scene.storage.due(10) == [scene.row(1).id]
+    assert DeliveryStorage(scene.database).due(10) == [scene.row(1).id]
     assert scene.row(3).status == "queued"
 
 
 def test_without_redis_the_answer_is_not_yet_and_nothing_is_lost(
-    storage: Storage, caplog: pytest.LogCaptureFixture
+    database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = make_queue(Redis(port=1, socket_connect_timeout=1, retry=None))
-    scene = Scene(storage, away, Settings(predict_wait_one=0.1))
+    scene = Scene(database, away, Settings(predict_wait_one=0.1))
     with caplog.at_level(logging.ERROR):
         assert scene.answer(task(1)) == [[]]
     assert "Redis cannot be reached" in caplog.text
@@ -194,13 +199,13 @@ def test_without_redis_the_answer_is_not_yet_and_nothing_is_lost(
     assert scene.answer(task(1))[0]["result"]
 
 
-def test_what_failed_is_tried_again_after_a_while(storage: Storage, queue: Queue) -> None:
-    scene = Scene(storage, queue, Settings(predict_wait_one=0, retry_failed_after=3600))
+def test_what_failed_is_tried_again_after_a_while(database: Database, queue: Queue) -> None:
+    scene = Scene(database, queue, Settings(predict_wait_one=0, retry_failed_after=3600))
     scene.answer(task(1))
-    storage.fail(scene.row(1).id, "not an image")
+    PredictionStorage(database).fail(scene.row(1).id, "not an image")
     assert scene.answer(task(1)) == [[]]
     assert scene.row(1).status == "failed"
-    soon = Scene(storage, queue, Settings(predict_wait_one=0, retry_failed_after=0))
+    soon = Scene(database, queue, Settings(predict_wait_one=0, retry_failed_after=0))
     assert soon.answer(task(1)) == [[]]
     row = scene.row(1)
     assert (row.status, row.reason) == ("queued", None)
@@ -216,30 +221,32 @@ def fake() -> Iterator[LabelStudioFake]:
         yield fake
 
 
-def connected(fake: LabelStudioFake, storage: Storage, queue: Queue, **values: Any) -> Scene:
+def connected(fake: LabelStudioFake, database: Database, queue: Queue, **values: Any) -> Scene:
     settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN, **values)
-    return Scene(storage, queue, settings)
+    return Scene(database, queue, settings)
 
 
-def make_old(storage: Storage, scene: Scene, *numbers: int) -> None:
+def make_old(database: Database, scene: Scene, *numbers: int) -> None:
     """As if Label Studio had had time enough to store what it got."""
     for number in numbers:
         row = scene.row(number)
         assert row.busy_until is not None
-        storage.let_go(row.id, row.busy_until, reason="", busy_until=None, check_at=None)
+        DeliveryStorage(database).let_go(
+            row.id, row.busy_until, reason="", busy_until=None, check_at=None
+        )
 
 
 def test_web_and_workers_in_a_race_give_each_task_one_prediction(
-    fake: LabelStudioFake, any_storage: Storage, queue: Queue
+    fake: LabelStudioFake, any_database: Database, queue: Queue
 ) -> None:
-    scene = connected(fake, any_storage, queue, predict_wait_batch=0.3)
+    scene = connected(fake, any_database, queue, predict_wait_batch=0.3)
     tasks = [fake.add_task(number, b"") for number in range(1, 13)]
     scene.predictions.answer(scene.project, CONTROL, tasks)
     studios = LabelStudios(scene.settings)
     stop = threading.Event()
 
     def deliver() -> None:
-        courier = Courier(scene.settings, any_storage, studios)
+        courier = Courier(scene.settings, any_database, studios)
         while not stop.is_set():
             courier.bring_due(5)
 
@@ -259,12 +266,12 @@ def test_web_and_workers_in_a_race_give_each_task_one_prediction(
 
 
 def test_a_batch_that_was_deleted_is_answered_again(
-    fake: LabelStudioFake, storage: Storage, queue: Queue
+    fake: LabelStudioFake, database: Database, queue: Queue
 ) -> None:
-    scene = connected(fake, storage, queue, predict_wait_batch=60)
+    scene = connected(fake, database, queue, predict_wait_batch=60)
     tasks = [fake.add_task(number, b"") for number in (1, 2, 3)]
     numbers = [each["id"] for each in tasks]
-    storage.request(
+    PredictionStorage(database).request(
         UID,
         VERSION,
         [one for one in (wanted_of(each, CONTROL) for each in tasks) if one],
@@ -272,35 +279,35 @@ def test_a_batch_that_was_deleted_is_answered_again(
     )
     scene.finish(*numbers)
     first = scene.answer(*tasks)
-    make_old(storage, scene, *numbers)
+    make_old(database, scene, *numbers)
     fake.store_answers(tasks[:1], first[:1])
     assert scene.answer(*tasks) == [[], *first[1:]]
 
 
 def test_what_there_is_no_time_to_look_for_is_left_to_a_worker(
-    fake: LabelStudioFake, storage: Storage, queue: Queue
+    fake: LabelStudioFake, database: Database, queue: Queue
 ) -> None:
-    scene = connected(fake, storage, queue, predict_wait_batch=0)
+    scene = connected(fake, database, queue, predict_wait_batch=0)
     tasks = [fake.add_task(number, b"") for number in (1, 2)]
     scene.answer(*tasks)
     scene.finish(1, 2)
     assert all(scene.answer(*tasks))
-    make_old(storage, scene, 1, 2)
+    make_old(database, scene, 1, 2)
     assert scene.answer(*tasks) == [[], []]
-    Courier(scene.settings, storage, LabelStudios(scene.settings)).bring_due(10)
+    Courier(scene.settings, database, LabelStudios(scene.settings)).bring_due(10)
     assert [len(fake.of_task(number)) for number in (1, 2)] == [1, 1]
 
 
 def test_a_label_studio_that_refuses_us_gets_a_whole_batch_again(
-    fake: LabelStudioFake, storage: Storage, queue: Queue
+    fake: LabelStudioFake, database: Database, queue: Queue
 ) -> None:
-    scene = connected(fake, storage, queue, predict_wait_batch=60)
+    scene = connected(fake, database, queue, predict_wait_batch=60)
     tasks = [fake.add_task(number, b"") for number in (1, 2, 3)]
     with meanwhile(lambda: scene.answer(*tasks)) as answers:
         wait_until(lambda: queue.count == 3)
         scene.finish(1, 2, 3)
         first = answers.result(30)
-    make_old(storage, scene, 1, 2, 3)
+    make_old(database, scene, 1, 2, 3)
     fake.refuses = True
     asked = len(fake.requests)
     assert scene.answer(*tasks) == first
@@ -328,7 +335,7 @@ def test_an_annotator_who_draws_a_rectangle_gets_what_is_in_it(patient: Scene) -
         assert row.task["drafts"] == [drawn]
         patient.finish(1)
         assert answer.result(30)["result"][0]["type"] == "keypointlabels"
-    assert patient.storage.due(10) == []
+    assert DeliveryStorage(patient.database).due(10) == []
     assert patient.row(1).deliveries == 0
 
 

@@ -21,14 +21,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from label_studio_fake import CONFIG, UID
 
+from backend.database.connection import Database
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project, ProjectStorage
 from backend.settings import Settings
 from backend.suggestions import answers, delivery, delivery_storage, storage
 from backend.suggestions.answers import Predictions
-from backend.suggestions.delivery import Courier, LabelStudios, NotDeliverable
-from backend.suggestions.records import Prediction, Project
-from backend.suggestions.storage import Storage
+from backend.suggestions.delivery import Courier
+from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.records import Prediction
+from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Box, Detection, Keypoint
 
 VERSION = "small-0123456789"
@@ -139,12 +142,12 @@ class Studios(LabelStudios):
 class Scene:
     """A database with one prediction, any number of workers and web processes, and their clock."""
 
-    def __init__(self, database: Storage) -> None:
-        self.storage, self.clock, self.studio = database, Clock(), Studio()
+    def __init__(self, database: Database) -> None:
+        self.database, self.clock, self.studio = database, Clock(), Studio()
         self.patches = pytest.MonkeyPatch()
         for module in (delivery, delivery_storage, answers, storage):
             self.patches.setattr(module, "now", self.clock)
-        self.storage.save_connection(
+        ProjectStorage(self.database).save_connection(
             UID, hostname="http://studio", access_token="t", label_config=CONFIG
         )
         studios = Studios(self.studio)
@@ -158,11 +161,13 @@ class Scene:
     def make_ready(self) -> None:
         wanted = answers.wanted_of(TASK, CONTROL)
         assert wanted is not None
-        [row] = self.storage.request(UID, VERSION, [wanted], retry_failed_before=START)
-        self.storage.finish(row.id, DETECTION)
+        [row] = PredictionStorage(self.database).request(
+            UID, VERSION, [wanted], retry_failed_before=START
+        )
+        PredictionStorage(self.database).finish(row.id, DETECTION)
 
     def answer(self) -> Any:
-        project = self.storage.project(UID)
+        project = ProjectStorage(self.database).project(UID)
         assert project is not None
         [answer] = self.web.answer(project, CONTROL, [TASK])
         return answer
@@ -171,13 +176,13 @@ class Scene:
         self.courier.bring_due(10)
 
     def row(self) -> Prediction:
-        [row] = self.storage.of_task(1)
+        [row] = PredictionStorage(self.database).of_task(1)
         return row
 
 
 @pytest.fixture
-def scene(storage: Storage) -> Iterator[Scene]:
-    made = Scene(storage)
+def scene(database: Database) -> Iterator[Scene]:
+    made = Scene(database)
     made.make_ready()
     yield made
     made.close()
@@ -216,7 +221,7 @@ def test_a_reply_that_never_arrived_is_brought_by_a_worker(scene: Scene) -> None
     scene.clock.pass_by(2)
     scene.bring()
     assert len(scene.studio.stored) == 1
-    assert scene.storage.deliveries_by_way() == {"reply": 1, "push": 1}
+    assert DeliveryStorage(scene.database).deliveries_by_way() == {"reply": 1, "push": 1}
 
 
 def test_asked_again_at_once_the_answer_is_not_yet(scene: Scene) -> None:
@@ -281,7 +286,7 @@ def test_what_did_not_arrive_is_brought_again_as_the_same_delivery(scene: Scene)
     scene.clock.pass_by(delivery.HOLD_SECONDS + 1)
     scene.bring()
     assert len(scene.studio.stored) == 1
-    assert scene.storage.deliveries_by_way() == {"push": 1}
+    assert DeliveryStorage(scene.database).deliveries_by_way() == {"push": 1}
 
 
 @pytest.mark.parametrize("died_before", [False, True])
@@ -402,10 +407,10 @@ def test_an_answer_that_nobody_thought_of_is_logged_whole_and_put_off(
 
 
 def test_a_configuration_without_keypoints_puts_the_delivery_off(scene: Scene) -> None:
-    scene.storage.save_label_config(UID, "<View/>")
+    ProjectStorage(scene.database).save_label_config(UID, "<View/>")
     scene.bring()
     assert "control for keypoints" in (scene.row().reason or "")
-    scene.storage.save_label_config(UID, CONFIG)
+    ProjectStorage(scene.database).save_label_config(UID, CONFIG)
     scene.clock.pass_by(700)
     scene.bring()
     assert len(scene.studio.stored) == 1
@@ -455,7 +460,7 @@ def empty_database() -> bytes:
     """A database with its tables; making them for every example would take most of the time."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "backend.sqlite3"
-        made = Storage(f"sqlite:///{path}")
+        made = Database(f"sqlite:///{path}")
         made.migrate()
         made.close()
         return path.read_bytes()
@@ -472,7 +477,7 @@ class OnePrediction(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="delivery-"))
         path = self.folder / "backend.sqlite3"
         path.write_bytes(empty_database())
-        self.scene = Scene(Storage(f"sqlite:///{path}"))
+        self.scene = Scene(Database(f"sqlite:///{path}"))
         self.scene.make_ready()
         self.asks = 0
         self.replies: list[Any] = []
@@ -572,7 +577,7 @@ class OnePrediction(RuleBasedStateMachine):
             assert len(self.scene.studio.stored) <= 1
         finally:
             self.scene.close()
-            self.scene.storage.close()
+            self.scene.database.close()
             shutil.rmtree(self.folder)
 
 

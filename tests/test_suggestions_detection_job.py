@@ -16,16 +16,18 @@ from PIL import Image
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
+from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
 from backend.settings import Settings
 from backend.suggestions import detection_job
 from backend.suggestions.answers import wanted_of
-from backend.suggestions.delivery import Courier, LabelStudios
+from backend.suggestions.delivery import Courier
 from backend.suggestions.detector import Loaded
 from backend.suggestions.queue import enqueue, enqueue_again, job_id
 from backend.suggestions.records import Prediction
-from backend.suggestions.storage import Storage, now
+from backend.suggestions.storage import PredictionStorage
 from model.detector import Detector
 from model.keypoint import Box, Detection
 from model.networks import SMALL, Classifier, build_network
@@ -80,13 +82,13 @@ class OneModel:
 class Scene:
     """A worker's insides with a Label Studio, and the web process's part played by the test."""
 
-    def __init__(self, fake: LabelStudioFake, storage: Storage, queue: Queue, detector: Detector):
-        self.fake, self.storage, self.queue = fake, storage, queue
-        storage.save_label_config(UID, CONFIG)
+    def __init__(self, fake: LabelStudioFake, database: Database, queue: Queue, detector: Detector):
+        self.fake, self.database, self.queue = fake, database, queue
+        ProjectStorage(database).save_label_config(UID, CONFIG)
         settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN)
         studios = LabelStudios(settings)
         self.workshop = detection_job.Workshop(
-            settings, storage, studios, Courier(settings, storage, studios), OneModel(detector)
+            settings, database, studios, Courier(settings, database, studios), OneModel(detector)
         )
         self.change()
 
@@ -104,11 +106,13 @@ class Scene:
         task["data"] |= data or {}
         wanted = wanted_of(task, CONTROL)
         assert wanted is not None
-        [row] = self.storage.request(UID, VERSION, [wanted], retry_failed_before=now())
+        [row] = PredictionStorage(self.database).request(
+            UID, VERSION, [wanted], retry_failed_before=now()
+        )
         return row.id
 
     def row(self, prediction: int) -> Prediction:
-        found = self.storage.prediction(prediction)
+        found = PredictionStorage(self.database).prediction(prediction)
         assert found is not None
         return found
 
@@ -124,9 +128,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene(storage: Storage, queue: Queue, detector: Detector) -> Iterator[Scene]:
+def scene(database: Database, queue: Queue, detector: Detector) -> Iterator[Scene]:
     with label_studio_fake() as fake:
-        yield Scene(fake, storage, queue, detector)
+        yield Scene(fake, database, queue, detector)
     detection_job.open_workshop(None)
 
 
@@ -243,7 +247,7 @@ def test_an_image_over_the_limit_of_bytes_is_refused(scene: Scene) -> None:
 
 def test_an_image_in_the_address_needs_no_label_studio(scene: Scene) -> None:
     nowhere = LabelStudios(Settings())
-    courier = Courier(scene.workshop.settings, scene.storage, nowhere)
+    courier = Courier(scene.workshop.settings, scene.database, nowhere)
     scene.change(studios=nowhere, courier=courier)
     row = scene.ask(data={"image": f"data:image/png;base64,{b64encode(PNG).decode()}"})
     scene.work(row)
@@ -262,7 +266,7 @@ def test_an_upload_without_any_label_studio_says_what_to_set(scene: Scene) -> No
 
 def test_a_configuration_that_lost_its_keypoints_fails_the_job(scene: Scene) -> None:
     row = scene.ask()
-    scene.storage.save_label_config(UID, "<View/>")
+    ProjectStorage(scene.database).save_label_config(UID, "<View/>")
     with pytest.raises(JobFailed, match="control for keypoints"):
         detection_job.predict(row)
     assert scene.row(row).status == "failed"
@@ -313,7 +317,7 @@ def test_label_studio_that_stores_and_then_fails_has_it_once(scene: Scene) -> No
     row = scene.ask()
     scene.work(row)
     assert len(scene.fake.of_task(1)) == 1
-    with scene.storage.database.writing() as connection:
+    with scene.database.writing() as connection:
         connection.exec_driver_sql("UPDATE predictions SET busy_until = NULL, check_at = asked_at")
     scene.workshop.courier.bring_due(10)
     assert len(scene.fake.of_task(1)) == 1
@@ -371,7 +375,7 @@ def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
 def test_an_image_that_kills_every_worker_is_given_up(scene: Scene) -> None:
     row = scene.ask()
     for _ in range(detection_job.MOST_ATTEMPTS):
-        scene.storage.begin(row)
+        PredictionStorage(scene.database).begin(row)
     with pytest.raises(JobFailed, match="memory"):
         detection_job.predict(row)
     assert scene.row(row).status == "failed"
@@ -412,7 +416,7 @@ def test_a_failed_job_does_not_stand_in_the_way_of_another_try(scene: Scene) -> 
     assert scene.row(row).status == "failed"
     scene.fake.down = False
     assert scene.ask() == row
-    assert enqueue_again(scene.queue, scene.workshop.settings, scene.storage) == 1
+    assert enqueue_again(scene.queue, scene.workshop.settings, scene.database) == 1
     scene.work()
     assert len(scene.fake.of_task(1)) == 1
 

@@ -9,13 +9,15 @@ from test_suggestions_detection_job import PNG
 from test_training_registry import OUTCOME, new_model
 from training_scene import save_random, settings_for
 
+from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.suggestions import detection_job
 from backend.suggestions.answers import wanted_of
-from backend.suggestions.delivery import Courier, LabelStudios
+from backend.suggestions.delivery import Courier
 from backend.suggestions.detector import CurrentDetector, ModelUnusable
 from backend.suggestions.records import Prediction
-from backend.suggestions.storage import Storage, now
+from backend.suggestions.storage import PredictionStorage
 from backend.training.records import Wishes
 from backend.training.registry import Model, ModelRegistry
 from backend.training.storage import TrainingStorage
@@ -25,24 +27,24 @@ from model.settings import weights_fingerprint
 class Scene:
     """A worker's insides with the model of the settings, and trained ones as a test needs them."""
 
-    def __init__(self, fake: LabelStudioFake, storage: Storage, folder: Path) -> None:
-        self.fake, self.storage = fake, storage
+    def __init__(self, fake: LabelStudioFake, database: Database, folder: Path) -> None:
+        self.fake, self.database = fake, database
         weights = save_random(folder / "own.safetensors", ("bus", "van"))
         self.settings = settings_for(fake, folder, weights)
-        self.registry = ModelRegistry(self.settings, storage.database)
+        self.registry = ModelRegistry(self.settings, database)
         self.models = CurrentDetector(self.settings, self.registry)
-        storage.save_label_config(UID, CONFIG)
+        ProjectStorage(database).save_label_config(UID, CONFIG)
         studios = LabelStudios(self.settings)
-        courier = Courier(self.settings, storage, studios)
+        courier = Courier(self.settings, database, studios)
         detection_job.open_workshop(
-            detection_job.Workshop(self.settings, storage, studios, courier, self.models)
+            detection_job.Workshop(self.settings, database, studios, courier, self.models)
         )
 
     def train(self, number: int) -> Model:
         """Another model answers from now on."""
         file = self.settings.models_folder / f"{number}.safetensors"
         fingerprint = weights_fingerprint(str(save_random(file, ("bar", "disc"), seed=number)))
-        trainings = TrainingStorage(self.storage.database)
+        trainings = TrainingStorage(self.database)
         training, _ = trainings.ask(UID, Wishes())
         trainings.succeed(
             training.id, new_model(number, fingerprint=fingerprint), OUTCOME, use=True
@@ -52,17 +54,19 @@ class Scene:
     def ask(self, version: str, **more: Any) -> Prediction:
         wanted = wanted_of(self.fake.add_task(1, PNG), keypoint_control(CONFIG))
         assert wanted is not None
-        [row] = self.storage.request(UID, version, [wanted], retry_failed_before=now(), **more)
+        [row] = PredictionStorage(self.database).request(
+            UID, version, [wanted], retry_failed_before=now(), **more
+        )
         return row
 
     def rows(self) -> dict[str, Prediction]:
-        return {row.model_version: row for row in self.storage.of_task(1)}
+        return {row.model_version: row for row in PredictionStorage(self.database).of_task(1)}
 
 
 @pytest.fixture
-def scene(storage: Storage, tmp_path: Path):
+def scene(database: Database, tmp_path: Path):
     with label_studio_fake() as fake:
-        yield Scene(fake, storage, tmp_path)
+        yield Scene(fake, database, tmp_path)
     detection_job.open_workshop(None)
 
 
@@ -108,7 +112,7 @@ def test_what_was_asked_of_the_model_before_is_made_by_the_one_that_answers(scen
     assert rows[old.model_version].status == "failed"
     assert f"model {trained.version} answers now" in (rows[old.model_version].reason or "")
     assert (rows[trained.version].status, rows[trained.version].to_deliver) == ("queued", True)
-    assert scene.storage.queued(0, 10) == [(rows[trained.version].id, 1)]
+    assert PredictionStorage(scene.database).queued(0, 10) == [(rows[trained.version].id, 1)]
     detection_job.predict(rows[trained.version].id)
     assert [each["model_version"] for each in scene.fake.of_task(1)] == [trained.version]
 

@@ -4,10 +4,12 @@ from hypothesis import strategies as st
 from verdict_data import CONFIG, UID, VERSION, detection
 
 from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.answers import Predictions
-from backend.suggestions.holdout import is_held_back
-from backend.verdicts.recording import Recorder
+from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.holdout import HoldoutStorage, is_held_back
+from backend.suggestions.storage import PredictionStorage
 
 CONTROL = keypoint_control(CONFIG)
 TASKS = range(1, 41)
@@ -28,23 +30,22 @@ def test_the_share_is_what_it_says_and_differs_from_project_to_project():
     assert len(first & second) / 20_000 == pytest.approx(0.01, abs=0.004)
 
 
-def test_predictions_of_held_back_tasks_are_made_and_neither_answered_nor_pushed(storage, queue):
+def test_predictions_of_held_back_tasks_are_made_and_neither_answered_nor_pushed(database, queue):
     settings = Settings(holdout_share=0.5, predict_wait_batch=0)
-    storage.save_label_config(UID, CONFIG)
-    predictions = Predictions(settings, storage, queue, lambda: VERSION)
-    project = storage.project(UID)
+    ProjectStorage(database).save_label_config(UID, CONFIG)
+    predictions = Predictions(settings, database, queue, lambda: VERSION)
+    project = ProjectStorage(database).project(UID)
     tasks = [{"id": task, "data": {"image": f"/data/upload/{task}.png"}} for task in TASKS]
     held = [is_held_back(0.5, UID, task) for task in TASKS]
     assert 5 < sum(held) < 35
 
     predictions.answer(project, CONTROL, tasks)
     assert len(queue) == len(TASKS)
-    rows = [storage.of_task(task)[0] for task in TASKS]
+    rows = [PredictionStorage(database).of_task(task)[0] for task in TASKS]
     for row in rows:
-        storage.finish(row.id, detection((10, 10)))
+        PredictionStorage(database).finish(row.id, detection((10, 10)))
     answers = predictions.answer(project, CONTROL, tasks)
 
     assert [answer == [] for answer in answers] == held
-    assert storage.due(100) == []
-    log = Recorder(settings, storage).log
-    assert [log.is_withheld(UID, task) for task in TASKS] == held
+    assert DeliveryStorage(database).due(100) == []
+    assert [HoldoutStorage(database).is_withheld(UID, task) for task in TASKS] == held

@@ -9,24 +9,28 @@ from redis.exceptions import RedisError
 from rq import Queue
 from rq.job import Job, JobStatus
 
+from backend.database.connection import Database
 from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.answers import wanted_of
 from backend.suggestions.queue import JOB, enqueue, enqueue_again, job_id, make_queue
 from backend.suggestions.records import Prediction
-from backend.suggestions.storage import Storage
+from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Box, Detection
 
 SETTINGS = Settings(job_timeout=123, job_retries=2)
 NOTHING = Detection("bus", 0.5, (), 10, 10, Box(0, 0, 10, 10))
 
 
-def ask(storage: Storage, *tasks: int) -> list[Prediction]:
-    storage.save_label_config(UID, CONFIG)
+def ask(database: Database, *tasks: int) -> list[Prediction]:
+    ProjectStorage(database).save_label_config(UID, CONFIG)
     control = keypoint_control(CONFIG)
     wanted = [wanted_of({"id": task, "data": {"image": "/a.png"}}, control) for task in tasks]
     before = datetime(2020, 1, 1, tzinfo=UTC)
-    return storage.request(UID, "v", [one for one in wanted if one], retry_failed_before=before)
+    return PredictionStorage(database).request(
+        UID, "v", [one for one in wanted if one], retry_failed_before=before
+    )
 
 
 def job_of(queue: Queue, prediction: int, round_: int = 1) -> Job:
@@ -56,69 +60,69 @@ def test_a_prediction_that_is_queued_is_not_queued_again(queue: Queue) -> None:
     assert queue.count == 1
 
 
-def test_what_redis_forgot_is_queued_again(storage: Storage, queue: Queue) -> None:
-    rows = ask(storage, 1, 2, 3)
+def test_what_redis_forgot_is_queued_again(database: Database, queue: Queue) -> None:
+    rows = ask(database, 1, 2, 3)
     for row in rows:
         enqueue(queue, SETTINGS, row.id, row.round)
     queue.connection.flushall()
-    assert enqueue_again(queue, SETTINGS, storage) == 3
+    assert enqueue_again(queue, SETTINGS, database) == 3
     assert queue.count == 3
-    assert enqueue_again(queue, SETTINGS, storage) == 0
+    assert enqueue_again(queue, SETTINGS, database) == 0
     assert queue.count == 3
 
 
 def test_more_than_a_page_is_queued_again(
-    storage: Storage, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.suggestions.queue.PAGE", 2)
-    ask(storage, 1, 2, 3, 4, 5)
-    assert enqueue_again(queue, SETTINGS, storage) == 5
+    ask(database, 1, 2, 3, 4, 5)
+    assert enqueue_again(queue, SETTINGS, database) == 5
 
 
-def test_what_needs_no_worker_is_not_queued_again(storage: Storage, queue: Queue) -> None:
-    ready, failed, waiting = ask(storage, 1, 2, 3)
-    storage.finish(ready.id, NOTHING)
-    storage.fail(failed.id, "not an image")
-    assert enqueue_again(queue, SETTINGS, storage) == 1
+def test_what_needs_no_worker_is_not_queued_again(database: Database, queue: Queue) -> None:
+    ready, failed, waiting = ask(database, 1, 2, 3)
+    PredictionStorage(database).finish(ready.id, NOTHING)
+    PredictionStorage(database).fail(failed.id, "not an image")
+    assert enqueue_again(queue, SETTINGS, database) == 1
     assert queue.get_job_ids() == [job_id(waiting.id, 1)]
 
 
 @pytest.mark.parametrize("status", ["failed", "finished", "canceled", "stopped"])
 def test_a_job_that_ended_without_a_result_is_followed_by_another(
-    storage: Storage, queue: Queue, status: str
+    database: Database, queue: Queue, status: str
 ) -> None:
-    [row] = ask(storage, 1)
+    [row] = ask(database, 1)
     enqueue(queue, SETTINGS, row.id, 1)
     job_of(queue, row.id).set_status(JobStatus(status))
-    assert enqueue_again(queue, SETTINGS, storage) == 1
+    assert enqueue_again(queue, SETTINGS, database) == 1
     assert job_of(queue, row.id, 2).get_status() == "queued"
-    assert enqueue_again(queue, SETTINGS, storage) == 0
+    assert enqueue_again(queue, SETTINGS, database) == 0
 
 
 @pytest.mark.parametrize("status", ["queued", "started", "scheduled"])
 def test_a_job_that_is_still_to_come_is_left_alone(
-    storage: Storage, queue: Queue, status: str
+    database: Database, queue: Queue, status: str
 ) -> None:
-    [row] = ask(storage, 1)
+    [row] = ask(database, 1)
     enqueue(queue, SETTINGS, row.id, 1)
     job_of(queue, row.id).set_status(JobStatus(status))
-    assert enqueue_again(queue, SETTINGS, storage) == 0
+    assert enqueue_again(queue, SETTINGS, database) == 0
     assert queue.count == 1
 
 
 def test_a_failed_job_does_not_stand_in_the_way_of_the_next_round(
-    storage: Storage, queue: Queue
+    database: Database, queue: Queue
 ) -> None:
-    [row] = ask(storage, 1)
+    [row] = ask(database, 1)
     enqueue(queue, SETTINGS, row.id, 1)
     job_of(queue, row.id).set_status(JobStatus.FAILED)
-    assert storage.next_round(row.id, 1)
+    assert PredictionStorage(database).next_round(row.id, 1)
     enqueue(queue, SETTINGS, row.id, 2)
     assert job_of(queue, row.id, 2).get_status() == "queued"
 
 
-def test_a_redis_that_is_away_is_said_to_be(storage: Storage) -> None:
-    ask(storage, 1)
+def test_a_redis_that_is_away_is_said_to_be(database: Database) -> None:
+    ask(database, 1)
     away = make_queue(Redis(port=1, socket_connect_timeout=1, retry=None))
     with pytest.raises(RedisError):
-        enqueue_again(away, SETTINGS, storage)
+        enqueue_again(away, SETTINGS, database)

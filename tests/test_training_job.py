@@ -11,8 +11,8 @@ from rq.serializers import JSONSerializer
 from test_suggestions_detection_job import QuickWorker
 from training_scene import add_shapes, ask, save_random, settings_for
 
+from backend.database.connection import Database
 from backend.queue.interruption import Interrupted, JobFailed, begin_anew, interrupt
-from backend.suggestions.storage import Storage
 from backend.training import job
 from backend.training.queue import enqueue_training, make_training_queue
 from backend.training.records import Training
@@ -25,15 +25,15 @@ class Scene:
     def __init__(
         self,
         fake: LabelStudioFake,
-        storage: Storage,
+        database: Database,
         folder: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         self.fake = fake
         weights = save_random(folder / "first.safetensors", ("bus", "van"))
         self.settings = settings_for(fake, folder, weights, training_timeout=1)
-        self.trainings = TrainingStorage(storage.database)
-        self.number = ask(storage).id
+        self.trainings = TrainingStorage(database)
+        self.number = ask(database).id
         for name, value in {
             "DATA_DIR": str(folder),
             "MODEL_WEIGHTS": str(weights),
@@ -52,11 +52,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def scene(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     begin_anew()
     with label_studio_fake() as fake:
         add_shapes(fake, 8)
-        yield Scene(fake, storage, tmp_path, monkeypatch)
+        yield Scene(fake, database, tmp_path, monkeypatch)
     begin_anew()
 
 

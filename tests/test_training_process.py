@@ -15,7 +15,7 @@ from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
 from serving import PLAIN_ENVIRONMENT, ROOT
 from training_scene import CONFIG, add_shapes, ask, save_random, settings_for, shape
 
-from backend.suggestions.storage import Storage
+from backend.database.connection import Database
 from backend.training.process import may_flip, run
 from backend.training.records import Training
 from backend.training.registry import Model, ModelRegistry
@@ -29,8 +29,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 class Scene:
     """A project, and a backend that has only a network for other classes."""
 
-    def __init__(self, fake: LabelStudioFake, storage: Storage, folder: Path) -> None:
-        self.fake, self.storage, self.folder = fake, storage, folder
+    def __init__(self, fake: LabelStudioFake, database: Database, folder: Path) -> None:
+        self.fake, self.database, self.folder = fake, database, folder
         self.use(save_random(folder / "first.safetensors", ("bus", "van")))
 
     def use(self, weights: Path) -> None:
@@ -39,13 +39,13 @@ class Scene:
 
     @property
     def registry(self) -> ModelRegistry:
-        return ModelRegistry(self.settings, self.storage.database)
+        return ModelRegistry(self.settings, self.database)
 
     def train(self, **wishes: Any) -> Training:
         """Ask and do it here; how it ended."""
-        training = ask(self.storage, **wishes)
-        run(self.settings, self.storage, training.id)
-        ended = TrainingStorage(self.storage.database).training(training.id)
+        training = ask(self.database, **wishes)
+        run(self.settings, self.database, training.id)
+        ended = TrainingStorage(self.database).training(training.id)
         assert ended is not None
         return ended
 
@@ -54,10 +54,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(storage: Storage, tmp_path: Path) -> Iterator[Scene]:
+def scene(database: Database, tmp_path: Path) -> Iterator[Scene]:
     with label_studio_fake() as fake:
         add_shapes(fake, 20)
-        yield Scene(fake, storage, tmp_path)
+        yield Scene(fake, database, tmp_path)
 
 
 def test_submitted_choices_become_the_model_that_answers(scene: Scene) -> None:
@@ -82,7 +82,7 @@ def test_its_version_is_that_of_its_weights_file_and_the_settings(scene: Scene) 
     detector = scene.settings.detector_settings()
     assert model.version == version_name("small", weights_fingerprint(model.weights), detector)
     moved = scene.settings.model_copy(update={"detector_stride": 8})
-    assert ModelRegistry(moved, scene.storage.database).current().version != model.version
+    assert ModelRegistry(moved, scene.database).current().version != model.version
 
 
 def test_what_it_kept_on_the_way_is_removed_and_earlier_weights_stay(scene: Scene) -> None:
@@ -283,9 +283,9 @@ def test_pretrained_weights_that_cannot_be_had_are_done_without(
 
 
 def test_a_training_that_is_killed_goes_on_to_the_very_same_weights(scene: Scene) -> None:
-    trainings = TrainingStorage(scene.storage.database)
+    trainings = TrainingStorage(scene.database)
     wishes = {"init": "nothing", "arch": "small", "epochs": 6}
-    training = ask(scene.storage, **wishes)
+    training = ask(scene.database, **wishes)
     environment = PLAIN_ENVIRONMENT | {
         "LABEL_STUDIO_URL": scene.fake.url,
         "LABEL_STUDIO_API_KEY": TOKEN,

@@ -9,9 +9,10 @@ from alembic.migration import MigrationContext
 from label_studio_fake import UID
 
 from backend.__main__ import main
+from backend.database.connection import Database
 from backend.database.schema import metadata
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.training.records import NewModel, Outcome, Wishes
 from backend.training.registry import Model, ModelRegistry, UnknownModel, model_that_answers
 from backend.training.storage import TrainingStorage
@@ -38,14 +39,14 @@ def new_model(number: int, **more: Any) -> NewModel:
 class Scene:
     """A database, and settings whose weights file nobody reads."""
 
-    def __init__(self, storage: Storage, folder: Path) -> None:
+    def __init__(self, database: Database, folder: Path) -> None:
         weights = folder / "weights.pth"
         weights.write_bytes(b"weights")
         self.settings = Settings(model_weights=str(weights), data_dir=folder)
-        self.database = storage.database
-        self.trainings = TrainingStorage(storage.database)
-        self.registry = ModelRegistry(self.settings, storage.database)
-        storage.save_label_config(UID, "<View/>")
+        self.database = database
+        self.trainings = TrainingStorage(database)
+        self.registry = ModelRegistry(self.settings, database)
+        ProjectStorage(database).save_label_config(UID, "<View/>")
 
     def trained(self, number: int, *, use: bool = True) -> Model:
         """A training that ends with a model."""
@@ -60,17 +61,17 @@ class Scene:
 
 
 @pytest.fixture
-def scene(any_storage: Storage, tmp_path: Path) -> Scene:
-    return Scene(any_storage, tmp_path)
+def scene(any_database: Database, tmp_path: Path) -> Scene:
+    return Scene(any_database, tmp_path)
 
 
 @pytest.fixture
-def on_sqlite(storage: Storage, tmp_path: Path) -> Scene:
-    return Scene(storage, tmp_path)
+def on_sqlite(database: Database, tmp_path: Path) -> Scene:
+    return Scene(database, tmp_path)
 
 
-def test_the_migrations_lead_to_the_tables_that_the_code_uses(any_storage: Storage) -> None:
-    with any_storage.database.reading() as connection:
+def test_the_migrations_lead_to_the_tables_that_the_code_uses(any_database: Database) -> None:
+    with any_database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         found = compare_metadata(context, metadata)
     assert [each for each in found if "trainings" in str(each) or "models" in str(each)] == []

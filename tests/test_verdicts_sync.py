@@ -8,8 +8,10 @@ from loopback_server import Answer, as_json, loopback_server
 from verdict_data import MADE, PROJECT, UID, annotation, deletion, detection, event, moved, predict
 
 from backend.agreement.figures import statistics
+from backend.agreement.queries import AgreementQueries
+from backend.database.connection import Database
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 from backend.verdicts.sync import sync, sync_due
@@ -54,21 +56,21 @@ def project() -> Iterator[Project]:
         yield found
 
 
-def log_of(project: Project, storage: Storage) -> dict[str, Any]:
+def log_of(project: Project, database: Database) -> dict[str, Any]:
     """Every figure; what depends on the way that annotations came is left out."""
-    recorder = Recorder(project.settings, storage)
+    recorder = Recorder(project.settings, database)
     recorder.drain()
-    found = statistics(recorder.log, Filters())
+    found = statistics(AgreementQueries(recorder.database), Filters())
     for name in ("made_at", "events", "worst_tasks"):
         del found[name]
     return found
 
 
-def work(project: Project, storage: Storage, tasks: range) -> list[dict[str, Any]]:
+def work(project: Project, database: Database, tasks: range) -> list[dict[str, Any]]:
     """An annotator works through tasks; what events would have told of it."""
     told = []
     for task in tasks:
-        regions = predict(storage, task, detection((10, 10), (30, 30), (60, 60)))
+        regions = predict(database, task, detection((10, 10), (30, 30), (60, 60)))
         made = annotation(task, [regions[0], moved(regions[1], task % 7)], annotator=task % 3)
         project.add(made)
         told.append(made)
@@ -76,115 +78,125 @@ def work(project: Project, storage: Storage, tasks: range) -> list[dict[str, Any
 
 
 def test_with_the_webhook_off_for_fifty_annotations_sync_leads_to_the_same_figures(
-    project, storage, tmp_path
+    project, database, tmp_path
 ):
-    told = work(project, storage, range(1, 71))
+    told = work(project, database, range(1, 71))
     for made in told[:20]:
-        event(storage, made)
-    with_events = Storage(f"sqlite:///{tmp_path / 'other.sqlite3'}")
+        event(database, made)
+    with_events = Database(f"sqlite:///{tmp_path / 'other.sqlite3'}")
     with_events.migrate()
     for made in told:
         predict(with_events, made["task"], detection((10, 10), (30, 30), (60, 60)))
         event(with_events, made)
 
-    [pulled] = sync(project.settings, storage)
+    [pulled] = sync(project.settings, database)
 
     assert (pulled.annotations, pulled.added, pulled.retracted, pulled.problem) == (70, 50, 0, None)
-    assert log_of(project, storage) == log_of(project, with_events)
-    recorder = Recorder(project.settings, storage)
-    assert recorder.log.arrivals(Filters()) == {"by_event": 20, "lost": 50, "recovered": 50}
+    assert log_of(project, database) == log_of(project, with_events)
+    recorder = Recorder(project.settings, database)
+    assert AgreementQueries(recorder.database).arrivals(Filters()) == {
+        "by_event": 20,
+        "lost": 50,
+        "recovered": 50,
+    }
     with_events.close()
 
 
-def test_syncing_twice_adds_nothing(project, storage):
-    work(project, storage, range(1, 6))
-    sync(project.settings, storage)
-    before = log_of(project, storage)
-    [pulled] = sync(project.settings, storage)
+def test_syncing_twice_adds_nothing(project, database):
+    work(project, database, range(1, 6))
+    sync(project.settings, database)
+    before = log_of(project, database)
+    [pulled] = sync(project.settings, database)
     assert (pulled.added, pulled.retracted) == (0, 0)
-    assert log_of(project, storage) == before
+    assert log_of(project, database) == before
 
 
-def test_an_event_that_comes_after_the_pull_is_not_counted_as_lost(project, storage):
-    [made] = work(project, storage, range(1, 2))
-    sync(project.settings, storage)
-    event(storage, made)
-    recorder = Recorder(project.settings, storage)
+def test_an_event_that_comes_after_the_pull_is_not_counted_as_lost(project, database):
+    [made] = work(project, database, range(1, 2))
+    sync(project.settings, database)
+    event(database, made)
+    recorder = Recorder(project.settings, database)
     recorder.drain()
-    assert recorder.log.arrivals(Filters()) == {"by_event": 1, "lost": 0, "recovered": 0}
+    assert AgreementQueries(recorder.database).arrivals(Filters()) == {
+        "by_event": 1,
+        "lost": 0,
+        "recovered": 0,
+    }
 
 
 PAST = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
 
 
-def test_a_lost_deletion_is_found_out(project, storage):
-    regions = predict(storage, 1, detection((10, 10)))
-    event(storage, annotation(1, regions, **PAST))
-    [pulled] = sync(project.settings, storage)
+def test_a_lost_deletion_is_found_out(project, database):
+    regions = predict(database, 1, detection((10, 10)))
+    event(database, annotation(1, regions, **PAST))
+    [pulled] = sync(project.settings, database)
     assert pulled.retracted == 1
-    assert log_of(project, storage)["overall"]["points"]["suggested"] == 0
-    [again] = sync(project.settings, storage)
+    assert log_of(project, database)["overall"]["points"]["suggested"] == 0
+    [again] = sync(project.settings, database)
     assert again.retracted == 0
 
 
-def test_a_task_that_a_page_missed_loses_no_annotation(project, storage):
-    regions = predict(storage, 1, detection((10, 10)))
+def test_a_task_that_a_page_missed_loses_no_annotation(project, database):
+    regions = predict(database, 1, detection((10, 10)))
     made = annotation(1, regions, **PAST)
     project.add(made)
-    event(storage, made)
+    event(database, made)
     project.hidden_tasks.add(1)
-    [pulled] = sync(project.settings, storage)
+    [pulled] = sync(project.settings, database)
     assert pulled.retracted == 0
 
 
-def test_an_annotation_that_is_there_counts_although_its_deletion_was_told(project, storage):
-    regions = predict(storage, 1, detection((10, 10)))
+def test_an_annotation_that_is_there_counts_although_its_deletion_was_told(project, database):
+    regions = predict(database, 1, detection((10, 10)))
     made = annotation(1, regions, **PAST)
     project.add(made)
-    event(storage, made)
-    deletion(storage, 1)
-    assert log_of(project, storage)["overall"]["points"]["suggested"] == 0
-    sync(project.settings, storage)
-    assert log_of(project, storage)["overall"]["points"]["suggested"] == 1
+    event(database, made)
+    deletion(database, 1)
+    assert log_of(project, database)["overall"]["points"]["suggested"] == 0
+    sync(project.settings, database)
+    assert log_of(project, database)["overall"]["points"]["suggested"] == 1
 
 
-def test_a_project_that_is_gone_keeps_what_its_annotators_did(project, storage):
-    regions = predict(storage, 1, detection((10, 10)))
-    event(storage, annotation(1, regions, **PAST))
+def test_a_project_that_is_gone_keeps_what_its_annotators_did(project, database):
+    regions = predict(database, 1, detection((10, 10)))
+    event(database, annotation(1, regions, **PAST))
     project.made_at = "2030-01-01T00:00:00Z"  # its number was given to another
-    [pulled] = sync(project.settings, storage)
+    [pulled] = sync(project.settings, database)
     assert pulled.problem == "the project is no longer in Label Studio"
-    assert log_of(project, storage)["overall"]["points"]["suggested"] == 1
+    assert log_of(project, database)["overall"]["points"]["suggested"] == 1
 
 
-def test_a_label_studio_that_is_down_is_said_and_nothing_changes(project, storage):
-    predict(storage, 1, detection((10, 10)))
+def test_a_label_studio_that_is_down_is_said_and_nothing_changes(project, database):
+    predict(database, 1, detection((10, 10)))
     down = Settings(label_studio_url="http://127.0.0.1:1")
-    [pulled] = sync(down, storage)
+    [pulled] = sync(down, database)
     assert pulled.problem is not None and "127.0.0.1:1" in pulled.problem
 
 
-def test_the_periodic_pull_waits_for_its_time(project, storage):
-    work(project, storage, range(1, 2))
+def test_the_periodic_pull_waits_for_its_time(project, database):
+    work(project, database, range(1, 2))
     often = project.settings.model_copy(update={"sync_every": 3600.0})
-    assert sync_due(often, storage)
-    assert not sync_due(often, storage)
-    assert not sync_due(project.settings.model_copy(update={"sync_every": 0.0}), storage)
+    assert sync_due(often, database)
+    assert not sync_due(often, database)
+    assert not sync_due(project.settings.model_copy(update={"sync_every": 0.0}), database)
 
 
-def test_only_the_project_that_is_asked_for_is_pulled(project, storage):
-    work(project, storage, range(1, 2))
-    storage.save_label_config("4.1", "<View/>")
-    assert [each.project_uid for each in sync(project.settings, storage, "3")] == [UID]
+def test_only_the_project_that_is_asked_for_is_pulled(project, database):
+    work(project, database, range(1, 2))
+    ProjectStorage(database).save_label_config("4.1", "<View/>")
+    assert [each.project_uid for each in sync(project.settings, database, "3")] == [UID]
     assert PROJECT["id"] == 3
 
 
-def test_event_and_pull_make_the_same_rows(project, any_storage):
-    [made] = work(project, any_storage, range(1, 2))
-    event(any_storage, made)
-    recorder = Recorder(project.settings, any_storage)
+def test_event_and_pull_make_the_same_rows(project, any_database):
+    [made] = work(project, any_database, range(1, 2))
+    event(any_database, made)
+    recorder = Recorder(project.settings, any_database)
     recorder.drain()
-    [pulled] = sync(project.settings, any_storage)
+    [pulled] = sync(project.settings, any_database)
     assert pulled.added == 0
-    rows = [row for portion in recorder.log.log(Filters()) for row in portion]
+    rows = [
+        row for portion in AgreementQueries(recorder.database).log(Filters()) for row in portion
+    ]
     assert [row.verdict for row in rows] == ["deleted", "accepted", "moved", "deleted"]

@@ -10,8 +10,8 @@ from label_studio_fake import CONFIG, UID
 from rq import Queue
 from serving import PLAIN_ENVIRONMENT, ROOT
 
+from backend.database.connection import Database
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.web.app import LARGEST_BODY, create_app
 
 PASSWORD = "pä:ss"
@@ -25,8 +25,8 @@ def weights(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(storage: Storage, queue: Queue, weights: Path) -> Flask:
-    return create_app(Settings(model_weights=str(weights)), storage, queue)
+def app(database: Database, queue: Queue, weights: Path) -> Flask:
+    return create_app(Settings(model_weights=str(weights)), database, queue)
 
 
 @pytest.fixture
@@ -35,11 +35,11 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def guarded(storage: Storage, queue: Queue, weights: Path) -> FlaskClient:
+def guarded(database: Database, queue: Queue, weights: Path) -> FlaskClient:
     settings = Settings(
         model_weights=str(weights), basic_auth_user="anna", basic_auth_pass=PASSWORD
     )
-    return create_app(settings, storage, queue).test_client()
+    return create_app(settings, database, queue).test_client()
 
 
 def basic(user: str, password: str) -> dict[str, str]:
@@ -124,11 +124,11 @@ def test_an_unexpected_error_tells_the_caller_nothing_and_the_log_everything(
 def test_a_database_that_is_away_is_said_to_be(
     queue: Queue, weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    storage = Storage(f"sqlite:///{tmp_path / 'empty.sqlite3'}")
-    client = create_app(Settings(model_weights=str(weights)), storage, queue).test_client()
+    database = Database(f"sqlite:///{tmp_path / 'empty.sqlite3'}")
+    client = create_app(Settings(model_weights=str(weights)), database, queue).test_client()
     body = {"tasks": [], "project": UID, "label_config": CONFIG}
     answer = client.post("/predict", json=body)
-    storage.close()
+    database.close()
     assert answer.status_code == 503
     assert "database" in answer.json["error"]  # type: ignore[index]
     assert "no such table" in caplog.text

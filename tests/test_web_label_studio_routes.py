@@ -12,9 +12,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from rq import Queue
 
+from backend.database.connection import Database
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
+from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.queue import make_queue
-from backend.suggestions.storage import Storage
+from backend.suggestions.storage import PredictionStorage
+from backend.verdicts.storage import EventStorage
 from backend.web.app import create_app
 from model.keypoint import Box, Detection, Keypoint
 
@@ -31,9 +35,9 @@ def weights(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(storage: Storage, queue: Queue, weights: Path) -> Flask:
+def app(database: Database, queue: Queue, weights: Path) -> Flask:
     settings = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
-    return create_app(settings, storage, queue)
+    return create_app(settings, database, queue)
 
 
 @pytest.fixture
@@ -58,8 +62,8 @@ def predict(client: FlaskClient, *tasks: object, **more: Any) -> Any:
     return answer.json
 
 
-def finish(storage: Storage, number: int) -> None:
-    storage.finish(storage.of_task(number)[0].id, DETECTION)
+def finish(database: Database, number: int) -> None:
+    PredictionStorage(database).finish(PredictionStorage(database).of_task(number)[0].id, DETECTION)
 
 
 def sample(name: str) -> Any:
@@ -81,7 +85,7 @@ def test_health_says_up_and_which_model(client: FlaskClient, version: str) -> No
 
 
 def test_health_needs_neither_database_nor_redis(weights: Path, tmp_path: Path) -> None:
-    nowhere = Storage(f"sqlite:///{tmp_path}/none.sqlite3")
+    nowhere = Database(f"sqlite:///{tmp_path}/none.sqlite3")
     queue = make_queue(Redis(port=1))
     app = create_app(Settings(model_weights=str(weights)), nowhere, queue)
     assert app.test_client().get("/health").status_code == 200
@@ -89,7 +93,7 @@ def test_health_needs_neither_database_nor_redis(weights: Path, tmp_path: Path) 
 
 
 def test_setup_tells_the_version_and_keeps_where_the_project_is(
-    client: FlaskClient, storage: Storage, version: str
+    client: FlaskClient, database: Database, version: str
 ) -> None:
     body = {
         "project": UID,
@@ -99,17 +103,19 @@ def test_setup_tells_the_version_and_keeps_where_the_project_is(
         "extra_params": None,
     }
     assert client.post("/setup", json=body).json == {"model_version": version}
-    found = storage.project(UID)
+    found = ProjectStorage(database).project(UID)
     assert found is not None
     assert (found.hostname, found.access_token) == ("http://127.0.0.1:8080", "secret")
     assert found.label_config == CONFIG
     assert client.get("/setup").json == {"model_version": version}
 
 
-def test_setup_without_a_host_leaves_what_is_known(client: FlaskClient, storage: Storage) -> None:
-    storage.save_connection(UID, hostname="http://a", access_token="t", label_config=CONFIG)
+def test_setup_without_a_host_leaves_what_is_known(client: FlaskClient, database: Database) -> None:
+    ProjectStorage(database).save_connection(
+        UID, hostname="http://a", access_token="t", label_config=CONFIG
+    )
     assert client.post("/setup", json={"project": UID, "schema": CONFIG}).status_code == 200
-    found = storage.project(UID)
+    found = ProjectStorage(database).project(UID)
     assert found is not None
     assert (found.hostname, found.access_token) == ("http://a", "t")
 
@@ -130,10 +136,10 @@ def test_versions_lists_the_one(client: FlaskClient, version: str) -> None:
 
 
 def test_predict_answers_each_task_in_its_place(
-    client: FlaskClient, storage: Storage, version: str
+    client: FlaskClient, database: Database, version: str
 ) -> None:
     assert predict(client, task(1), task(2)) == {"results": [[], []]}
-    finish(storage, 2)
+    finish(database, 2)
     first, second = predict(client, task(1), task(2))["results"]
     assert first == []
     assert second["model_version"] == version
@@ -174,16 +180,16 @@ def test_predict_for_a_configuration_without_keypoints_queues_nothing(
 
 
 def test_predict_for_an_annotator_who_draws_gives_a_prediction_at_any_rate(
-    client: FlaskClient, storage: Storage, version: str
+    client: FlaskClient, database: Database, version: str
 ) -> None:
     context = {"params": {"context": {"result": []}}}
     [nothing] = predict(client, task(1), **context)["results"]
     assert nothing == {"result": [], "score": 0.0, "model_version": version}
-    finish(storage, 1)
+    finish(database, 1)
     for _ in range(2):
         [found] = predict(client, task(1), **context)["results"]
         assert found["result"][0]["type"] == "keypointlabels"
-    assert storage.deliveries_by_way() == {}
+    assert DeliveryStorage(database).deliveries_by_way() == {}
 
 
 @pytest.mark.parametrize("name", ["predict", "predict_interactive"])
@@ -238,11 +244,11 @@ EVENTS = sorted(path.stem for path in SAMPLES.glob("webhook_*.json")) or ["webho
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_label_studios_own_events_are_kept_without_the_token(
-    client: FlaskClient, storage: Storage, name: str
+    client: FlaskClient, database: Database, name: str
 ) -> None:
     body = sample(name)
     assert client.post("/webhook", json=body).status_code == 200
-    [event] = storage.events()
+    [event] = EventStorage(database).events()
     assert event.action == body["action"]
     assert event.project_id == body["project"]["id"]
     token = body["project"].pop("token")
@@ -251,23 +257,26 @@ def test_label_studios_own_events_are_kept_without_the_token(
 
 
 def test_an_event_of_a_kind_that_nobody_knows_is_kept(
-    client: FlaskClient, storage: Storage
+    client: FlaskClient, database: Database
 ) -> None:
     for action in ("START_TRAINING", "SOMETHING_NEW"):
         assert client.post("/webhook", json={"action": action}).status_code == 200
-    assert [event.action for event in storage.events()] == ["START_TRAINING", "SOMETHING_NEW"]
+    assert [event.action for event in EventStorage(database).events()] == [
+        "START_TRAINING",
+        "SOMETHING_NEW",
+    ]
 
 
 # How it goes
 
 
-def test_a_job_tells_its_state_and_its_times(client: FlaskClient, storage: Storage) -> None:
+def test_a_job_tells_its_state_and_its_times(client: FlaskClient, database: Database) -> None:
     predict(client, task(1))
     queued = client.get("/jobs/1").json
     assert queued is not None
     assert (queued["status"], queued["reason"], queued["finished_at"]) == ("queued", None, None)
-    storage.begin(storage.of_task(1)[0].id)
-    finish(storage, 1)
+    PredictionStorage(database).begin(PredictionStorage(database).of_task(1)[0].id)
+    finish(database, 1)
     predict(client, task(1))
     ready = client.get("/jobs/1").json
     assert ready is not None
@@ -277,9 +286,11 @@ def test_a_job_tells_its_state_and_its_times(client: FlaskClient, storage: Stora
     assert ready["earlier"] == []
 
 
-def test_a_failed_job_tells_its_reason(client: FlaskClient, storage: Storage) -> None:
+def test_a_failed_job_tells_its_reason(client: FlaskClient, database: Database) -> None:
     predict(client, task(1))
-    storage.fail(storage.of_task(1)[0].id, "expected an image, got 0 bytes")
+    PredictionStorage(database).fail(
+        PredictionStorage(database).of_task(1)[0].id, "expected an image, got 0 bytes"
+    )
     found = client.get("/jobs/1").json
     assert found is not None
     assert (found["status"], found["reason"]) == ("failed", "expected an image, got 0 bytes")
@@ -331,11 +342,11 @@ def figures(client: FlaskClient) -> dict[str, float]:
     }
 
 
-def test_metrics_count_what_there_is(client: FlaskClient, storage: Storage, version: str) -> None:
+def test_metrics_count_what_there_is(client: FlaskClient, database: Database, version: str) -> None:
     predict(client, task(1), task(2), task(3), task(4))
-    finish(storage, 1)
+    finish(database, 1)
     predict(client, task(1))
-    storage.fail(storage.of_task(2)[0].id, "not an image")
+    PredictionStorage(database).fail(PredictionStorage(database).of_task(2)[0].id, "not an image")
     client.post("/webhook", json={"action": "ANNOTATION_CREATED"})
     found = figures(client)
     assert found["keypoint_predictions/queued"] == 2
@@ -349,9 +360,9 @@ def test_metrics_count_what_there_is(client: FlaskClient, storage: Storage, vers
     assert found[f"keypoint_model_info/{version}"] == 1
 
 
-def test_metrics_do_without_redis(storage: Storage, weights: Path) -> None:
+def test_metrics_do_without_redis(database: Database, weights: Path) -> None:
     queue = make_queue(Redis(port=1, socket_connect_timeout=1, retry=None))
-    app = create_app(Settings(model_weights=str(weights)), storage, queue)
+    app = create_app(Settings(model_weights=str(weights)), database, queue)
     found = figures(app.test_client())
     assert found["keypoint_redis_up"] == 0
     assert "keypoint_queue_depth" not in found
@@ -368,11 +379,11 @@ def test_tokens_are_not_logged(client: FlaskClient, caplog: pytest.LogCaptureFix
 
 @pytest.fixture
 def on_postgres(postgres_url: str, queue: Queue, weights: Path) -> Iterator[FlaskClient]:
-    storage = Storage(postgres_url)
-    storage.migrate()
+    database = Database(postgres_url)
+    database.migrate()
     settings = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
-    yield create_app(settings, storage, queue).test_client()
-    storage.close()
+    yield create_app(settings, database, queue).test_client()
+    database.close()
 
 
 def test_all_of_it_works_on_postgresql(on_postgres: FlaskClient) -> None:

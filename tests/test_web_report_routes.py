@@ -13,16 +13,16 @@ from backend.web.app import create_app
 
 
 @pytest.fixture
-def client(storage, queue):
-    regions = predict(storage, 1, detection((10, 10), (30, 30)))
-    event(storage, annotation(1, [regions[0], moved(regions[1], 4)]))
-    return create_app(Settings(), storage, queue).test_client()
+def client(database, queue):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
+    event(database, annotation(1, [regions[0], moved(regions[1], 4)]))
+    return create_app(Settings(), database, queue).test_client()
 
 
-def test_an_event_that_came_a_moment_ago_is_counted(client, storage):
+def test_an_event_that_came_a_moment_ago_is_counted(client, database):
     points = client.get("/agreement").json["overall"]["points"]
     assert (points["suggested"], points["accepted"], points["moved"]) == (2, 1, 1)
-    regions = predict(storage, 2, detection((10, 10)))
+    regions = predict(database, 2, detection((10, 10)))
     body = {
         "action": "ANNOTATION_CREATED",
         "annotation": annotation(2, regions),
@@ -32,8 +32,8 @@ def test_an_event_that_came_a_moment_ago_is_counted(client, storage):
     assert client.get("/agreement").json["overall"]["points"]["suggested"] == 3
 
 
-def test_nan_in_a_webhook_is_kept_and_shown_as_not_used(client, storage):
-    regions = predict(storage, 2, detection((10, 10)))
+def test_nan_in_a_webhook_is_kept_and_shown_as_not_used(client, database):
+    regions = predict(database, 2, detection((10, 10)))
     broken = {**regions[0], "value": {"x": float("nan"), "y": 1e300, "width": 1}}
     body = {
         "action": "ANNOTATION_CREATED",
@@ -112,9 +112,9 @@ def test_a_browser_is_shown_the_way_to_the_report_and_a_program_json(client):
     assert client.get("/", headers={"Accept": "*/*"}).json["report"] == "/report"
 
 
-def test_all_of_it_asks_for_the_login_that_is_set(storage, queue):
+def test_all_of_it_asks_for_the_login_that_is_set(database, queue):
     settings = Settings(basic_auth_user="me", basic_auth_pass="secret")
-    client = create_app(settings, storage, queue).test_client()
+    client = create_app(settings, database, queue).test_client()
     for path in ("/", "/agreement", "/report", "/export?format=csv"):
         assert client.get(path).status_code == 401
         assert client.get(path, auth=("me", "secret")).status_code == 200

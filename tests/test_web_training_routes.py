@@ -13,9 +13,11 @@ from rq import Queue
 from test_training_registry import OUTCOME, new_model
 from test_web_label_studio_routes import predict, sample, task
 
+from backend.database.connection import Database
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.queue import make_queue
-from backend.suggestions.storage import Storage
+from backend.suggestions.storage import PredictionStorage
 from backend.training.queue import (
     enqueue_training,
     enqueue_trainings_again,
@@ -25,6 +27,7 @@ from backend.training.queue import (
 from backend.training.records import Wishes
 from backend.training.registry import ModelRegistry
 from backend.training.storage import TrainingStorage
+from backend.verdicts.storage import EventStorage
 from backend.web.app import create_app
 
 MADE_AT = datetime.fromtimestamp(int(UID.partition(".")[2]) + 0.5, UTC).isoformat()
@@ -39,8 +42,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings, storage: Storage, queue: Queue) -> Flask:
-    return create_app(settings, storage, queue)
+def app(settings: Settings, database: Database, queue: Queue) -> Flask:
+    return create_app(settings, database, queue)
 
 
 @pytest.fixture
@@ -49,8 +52,8 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def trainings(storage: Storage) -> TrainingStorage:
-    return TrainingStorage(storage.database)
+def trainings(database: Database) -> TrainingStorage:
+    return TrainingStorage(database)
 
 
 @pytest.fixture
@@ -101,20 +104,20 @@ def test_pressed_again_it_goes_on_with_the_same_training(
 
 
 def test_a_press_that_names_no_project_is_kept_and_told_what_is_missing(
-    client: FlaskClient, storage: Storage, training_queue: Queue
+    client: FlaskClient, database: Database, training_queue: Queue
 ) -> None:
     for project in (None, {}, {**PROJECT, "created_at": 5}, {**PROJECT, "label_config": None}):
         assert "expected the project" in press(client, project)["error"]
     assert training_queue.count == 0
-    assert storage.events_by_action() == {"START_TRAINING": 4}
+    assert EventStorage(database).events_by_action() == {"START_TRAINING": 4}
 
 
 def test_without_redis_a_press_is_not_lost(
-    settings: Settings, storage: Storage, trainings: TrainingStorage, training_queue: Queue
+    settings: Settings, database: Database, trainings: TrainingStorage, training_queue: Queue
 ) -> None:
-    client = create_app(settings, storage, make_queue(Redis(port=1))).test_client()
+    client = create_app(settings, database, make_queue(Redis(port=1))).test_client()
     press(client)
-    assert enqueue_trainings_again(training_queue, settings, storage) == 1
+    assert enqueue_trainings_again(training_queue, settings, database) == 1
     assert training_queue.count == 1
 
 
@@ -137,13 +140,13 @@ def test_how_it_goes_with_a_training_is_told(
 
 
 def test_a_new_model_is_told_and_asked_for_without_a_restart(
-    client: FlaskClient, settings: Settings, storage: Storage, trainings: TrainingStorage
+    client: FlaskClient, settings: Settings, database: Database, trainings: TrainingStorage
 ) -> None:
     body = {"project": UID, "schema": CONFIG, "hostname": "http://127.0.0.1:8080"}
     first = client.post("/setup", json=body).json["model_version"]  # type: ignore[index]
     predict(client, task(1))
     trainings.succeed(press(client)["training"], new_model(1), OUTCOME, use=True)
-    second = ModelRegistry(settings, storage.database).current().version
+    second = ModelRegistry(settings, database).current().version
     assert second != first
     assert client.post("/setup", json=body).json == {"model_version": second}
     assert client.get("/setup").json == {"model_version": second}
@@ -151,8 +154,8 @@ def test_a_new_model_is_told_and_asked_for_without_a_restart(
     assert client.get("/health").json["model_version"] == second  # type: ignore[index]
     assert f'version="{second}"' in client.get("/metrics").text
     predict(client, task(1))
-    assert {row.model_version for row in storage.of_task(1)} == {first, second}
-    ModelRegistry(settings, storage.database).back()
+    assert {row.model_version for row in PredictionStorage(database).of_task(1)} == {first, second}
+    ModelRegistry(settings, database).back()
     assert client.post("/setup", json=body).json == {"model_version": first}
 
 
@@ -160,28 +163,28 @@ def test_a_new_model_is_told_and_asked_for_without_a_restart(
 
 
 def test_a_training_that_is_queued_is_not_queued_twice(
-    settings: Settings, storage: Storage, trainings: TrainingStorage, training_queue: Queue
+    settings: Settings, database: Database, trainings: TrainingStorage, training_queue: Queue
 ) -> None:
-    storage.save_label_config(UID, CONFIG)
+    ProjectStorage(database).save_label_config(UID, CONFIG)
     training, _ = trainings.ask(UID, Wishes())
     for _ in range(2):
         enqueue_training(training_queue, settings, training)
-    assert enqueue_trainings_again(training_queue, settings, storage) == 0
+    assert enqueue_trainings_again(training_queue, settings, database) == 0
     assert training_queue.count == 1
 
 
 def test_a_training_whose_job_is_over_but_that_has_not_ended_is_queued_again(
-    settings: Settings, storage: Storage, trainings: TrainingStorage, training_queue: Queue
+    settings: Settings, database: Database, trainings: TrainingStorage, training_queue: Queue
 ) -> None:
-    storage.save_label_config(UID, CONFIG)
+    ProjectStorage(database).save_label_config(UID, CONFIG)
     training, _ = trainings.ask(UID, Wishes())
     enqueue_training(training_queue, settings, training)
     job = training_queue.fetch_job(training_job_id(training))
     assert job is not None
     job.set_status("failed")
     training_queue.remove(job)
-    assert enqueue_trainings_again(training_queue, settings, storage) == 1
+    assert enqueue_trainings_again(training_queue, settings, database) == 1
     assert training_queue.get_job_ids() == [f"train-{training.id}-2"]
     trainings.fail(training.id, "no labels")
     training_queue.empty()
-    assert enqueue_trainings_again(training_queue, settings, storage) == 0
+    assert enqueue_trainings_again(training_queue, settings, database) == 0

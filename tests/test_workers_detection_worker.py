@@ -20,13 +20,15 @@ from rq import Queue
 from serving import PLAIN_ENVIRONMENT, ROOT
 from test_suggestions_detection_job import PNG, encoded
 
+from backend.database.connection import Database
 from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.projects import ProjectStorage
 from backend.queue.steady_worker import WorkerRefused
 from backend.settings import Settings
 from backend.suggestions import delivery
 from backend.suggestions.answers import Predictions
 from backend.suggestions.queue import job_id, make_queue
-from backend.suggestions.storage import Storage
+from backend.suggestions.storage import PredictionStorage
 from backend.workers.detection_worker import run_worker
 from model.networks import SMALL, Classifier, build_network, save_classifier
 
@@ -91,13 +93,13 @@ class Scene:
             predict_wait_one=0,
             predict_wait_batch=0.5,
         )
-        self.storage = Storage(self.settings.database)
-        self.storage.migrate()
-        self.storage.save_label_config(UID, CONFIG)
+        self.database = Database(self.settings.database)
+        self.database.migrate()
+        ProjectStorage(self.database).save_label_config(UID, CONFIG)
         self.redis = Redis.from_url(redis_url)
         self.queue: Queue = make_queue(self.redis)
         version = self.settings.model_version()
-        self.web = Predictions(self.settings, self.storage, self.queue, lambda: version)
+        self.web = Predictions(self.settings, self.database, self.queue, lambda: version)
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -114,7 +116,7 @@ class Scene:
         return worker
 
     def ask(self, *tasks: dict[str, Any]) -> list[Any]:
-        project = self.storage.project(UID)
+        project = ProjectStorage(self.database).project(UID)
         assert project is not None
         return self.web.answer(project, CONTROL, tasks)
 
@@ -122,7 +124,7 @@ class Scene:
         for worker in self.workers:
             worker.kill()
             worker.wait()
-        self.storage.close()
+        self.database.close()
         self.redis.close()
 
 
@@ -145,7 +147,7 @@ def test_a_job_outlives_the_workers_that_have_it(
     with deployment(tmp_path, redis_url, weights) as scene:
         scene.fake.hands_out.clear()
         assert scene.ask(scene.fake.add_task(1, PNG)) == [[]]
-        [row] = scene.storage.of_task(1)
+        [row] = PredictionStorage(scene.database).of_task(1)
 
         first = scene.start()
         wait_until(lambda: len(scene.fake.asked("GET", path)) == 1)
@@ -157,7 +159,7 @@ def test_a_job_outlives_the_workers_that_have_it(
         first.terminate()
         assert first.wait(ENDS_WITHIN) == 0
         assert scene.queue.get_job_ids() == [job_id(row.id, 1)]
-        assert scene.storage.of_task(1)[0].attempts == 0
+        assert PredictionStorage(scene.database).of_task(1)[0].attempts == 0
 
         second = scene.start()
         wait_until(lambda: len(scene.fake.asked("GET", path)) == 2)
@@ -170,7 +172,7 @@ def test_a_job_outlives_the_workers_that_have_it(
         third.terminate()
         assert third.wait(ENDS_WITHIN) == 0
         assert len(scene.fake.of_task(1)) == 1
-        [row] = scene.storage.of_task(1)
+        [row] = PredictionStorage(scene.database).of_task(1)
         assert (row.status, row.attempts) == ("ready", 2)
         assert row.delivery is not None
         assert row.delivery.confirmed_at is not None

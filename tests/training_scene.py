@@ -10,8 +10,9 @@ import torch
 from label_studio_fake import TOKEN, UID, LabelStudioFake
 from PIL import Image
 
+from backend.database.connection import Database
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.training.records import Training, Wishes
 from backend.training.storage import TrainingStorage
 from model.networks import SMALL, Classifier, build_network, save_classifier
@@ -68,8 +69,8 @@ def settings_for(fake: LabelStudioFake, folder: Path, weights: Path, **more: Any
     )
 
 
-def ask(storage: Storage, **wishes: Any) -> Training:
+def ask(database: Database, **wishes: Any) -> Training:
     """A training that somebody asks for."""
-    storage.save_label_config(UID, CONFIG)
-    training, _ = TrainingStorage(storage.database).ask(UID, Wishes(**{"epochs": 2} | wishes))
+    ProjectStorage(database).save_label_config(UID, CONFIG)
+    training, _ = TrainingStorage(database).ask(UID, Wishes(**{"epochs": 2} | wishes))
     return training

@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.projects import ProjectStorage
 from backend.suggestions.delivery import as_sent
+from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.records import Wanted
-from backend.suggestions.storage import Storage, now
+from backend.suggestions.storage import PredictionStorage
+from backend.verdicts.storage import EventStorage
 from model.keypoint import Box, Detection, Keypoint
 
 CONFIG = (
@@ -44,7 +48,7 @@ def detection(
 
 
 def predict(
-    storage: Storage,
+    database: Database,
     task_id: int,
     found: Detection,
     *,
@@ -55,22 +59,24 @@ def predict(
     label_studio_id: int | None = None,
 ) -> list[dict[str, Any]]:
     """Store a prediction as if made and delivered in a reply; the regions that were sent."""
-    storage.save_label_config(uid, CONFIG)
+    ProjectStorage(database).save_label_config(uid, CONFIG)
     url = image or f"/data/upload/{task_id}.png"
     wanted = Wanted(task_id, url, f"{url}".ljust(64, "0")[-64:], {})
     moment = now()
-    [row] = storage.request(uid, version, [wanted], retry_failed_before=moment, to_deliver=deliver)
-    storage.finish(row.id, found)
-    ready = storage.prediction(row.id)
+    [row] = PredictionStorage(database).request(
+        uid, version, [wanted], retry_failed_before=moment, to_deliver=deliver
+    )
+    PredictionStorage(database).finish(row.id, found)
+    ready = PredictionStorage(database).prediction(row.id)
     assert ready is not None
     sent = as_sent(ready, keypoint_control(CONFIG), None)
     if deliver:
-        token = storage.deliver(
+        token = DeliveryStorage(database).deliver(
             row.id, "reply", sent, number=1, token=None, settles_in=10, check_in=120
         )
         assert token is not None
         if label_studio_id is not None:
-            storage.confirm(row.id, label_studio_id, number=1, token=token)
+            DeliveryStorage(database).confirm(row.id, label_studio_id, number=1, token=token)
     regions: list[dict[str, Any]] = sent["result"]
     return regions
 
@@ -138,18 +144,18 @@ def annotation(
 
 
 def event(
-    storage: Storage, body: Mapping[str, Any] | None, action: str = "ANNOTATION_CREATED"
+    database: Database, body: Mapping[str, Any] | None, action: str = "ANNOTATION_CREATED"
 ) -> int:
     """Store an event as the webhook does; `body` is the annotation."""
-    return storage.save_event(
+    return EventStorage(database).save_event(
         action, 3, {"action": action, "annotation": body, "project": dict(PROJECT)}
     )
 
 
-def deletion(storage: Storage, *annotation_ids: int) -> int:
+def deletion(database: Database, *annotation_ids: int) -> int:
     """Store the event that annotations were deleted."""
     action = "ANNOTATIONS_DELETED"
     ids = [{"id": one} for one in annotation_ids]
-    return storage.save_event(
+    return EventStorage(database).save_event(
         action, 3, {"action": action, "annotations": ids, "project": dict(PROJECT)}
     )

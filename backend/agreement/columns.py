@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Row
 
+from backend.agreement.queries import AgreementQueries
 from backend.verdicts.judging import ADDED, DELETED, VERDICTS
 from backend.verdicts.packing import unpack
 from backend.verdicts.records import Filters
-from backend.verdicts.storage import VerdictStorage
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -96,7 +96,7 @@ COLUMNS = (
 )
 
 
-def load(log: VerdictStorage, filters: Filters) -> Columns:
+def load(log: AgreementQueries, filters: Filters) -> Columns:
     """Every annotation that counts and passes, and its verdicts about points.
 
     With a label, verdicts count as suggestions where it was suggested, and as final points where

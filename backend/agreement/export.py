@@ -13,9 +13,9 @@ from itertools import chain, groupby
 from typing import Any
 from urllib.parse import urlsplit
 
+from backend.agreement.queries import AgreementQueries
 from backend.verdicts.judging import SIGMA
 from backend.verdicts.records import Filters
-from backend.verdicts.storage import VerdictStorage
 
 ROW_GROUP = 20_000
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -84,7 +84,7 @@ Table = Iterator[Sequence[Sequence[Any]]]
 
 
 def export(
-    log: VerdictStorage,
+    log: AgreementQueries,
     format_: str,
     what: str | None,
     filters: Filters,
@@ -134,7 +134,7 @@ def _of_table(name: str, format_: str, columns: Mapping[str, type], table: Table
 # Rows
 
 
-def verdict_rows(log: VerdictStorage, filters: Filters) -> Table:
+def verdict_rows(log: AgreementQueries, filters: Filters) -> Table:
     """Every verdict that counts, `COLUMNS` each, some at a time."""
     times = [list(COLUMNS).index(name) for name in ("made_at", "updated_at")]
     for rows in log.log(filters):
@@ -280,7 +280,7 @@ class _Sink(io.RawIOBase):
 # COCO
 
 
-def coco(log: VerdictStorage, filters: Filters) -> Iterator[bytes]:
+def coco(log: AgreementQueries, filters: Filters) -> Iterator[bytes]:
     """The final annotations as COCO keypoints.
 
     An image for each annotation that counts, so that several annotators do not mix; an instance
@@ -326,7 +326,7 @@ def _array(objects: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
         yield (separator + ",\n".join(batch)).encode()
 
 
-def _annotations(log: VerdictStorage, filters: Filters) -> Iterator[tuple[Any, list[Any]]]:
+def _annotations(log: AgreementQueries, filters: Filters) -> Iterator[tuple[Any, list[Any]]]:
     """Each annotation with its points."""
     rows = chain.from_iterable(log.final_points(filters))
     for _, of_state in groupby(rows, key=lambda row: row.id):
@@ -334,7 +334,7 @@ def _annotations(log: VerdictStorage, filters: Filters) -> Iterator[tuple[Any, l
         yield found[0], [row for row in found if row.final_x is not None]
 
 
-def _images(log: VerdictStorage, filters: Filters) -> Iterator[dict[str, Any]]:
+def _images(log: AgreementQueries, filters: Filters) -> Iterator[dict[str, Any]]:
     for state, _ in _annotations(log, filters):
         yield {
             "id": state.id,
@@ -350,7 +350,7 @@ def _images(log: VerdictStorage, filters: Filters) -> Iterator[dict[str, Any]]:
 
 
 def _instances(
-    log: VerdictStorage, filters: Filters, slots: int, first: Mapping[str, int]
+    log: AgreementQueries, filters: Filters, slots: int, first: Mapping[str, int]
 ) -> Iterator[dict[str, Any]]:
     number = 0
     for state, points in _annotations(log, filters):

@@ -26,9 +26,9 @@ from backend.agreement.groups import (
     overall,
 )
 from backend.agreement.intervals import DRAWS, FEWEST_IMAGES, LEVEL, SEED, Clusters, Estimate, share
+from backend.agreement.queries import AgreementQueries
 from backend.verdicts.judging import GATE, NEAR, SIGMA, UNTOUCHED, VERDICTS
 from backend.verdicts.records import Filters
-from backend.verdicts.storage import VerdictStorage
 
 MOST_GROUPS = 50
 MOST_LABELS_CONFUSED = 40
@@ -43,7 +43,7 @@ Points = NDArray[np.float64]
 T = TypeVar("T")
 
 
-def statistics(log: VerdictStorage, filters: Filters) -> dict[str, Any]:
+def statistics(log: AgreementQueries, filters: Filters) -> dict[str, Any]:
     """All that the log says about agreement, as JSON."""
     everything = load(log, filters)
     was_shown = np.array([bool(row.shown) for row in everything.states], bool)
@@ -120,7 +120,7 @@ def _as_text(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _choices(log: VerdictStorage, filters: Filters, state_ids: set[int]) -> dict[str, int]:
+def _choices(log: AgreementQueries, filters: Filters, state_ids: set[int]) -> dict[str, int]:
     counts = dict.fromkeys(("accepted", "relabelled", "deleted", "added"), 0)
     for row in log.choices(filters):
         if row.state_id in state_ids:
@@ -177,7 +177,7 @@ def reliability(columns: Columns) -> list[dict[str, Any]]:
 # People among themselves
 
 
-def people(log: VerdictStorage, columns: Columns) -> dict[str, Any]:
+def people(log: AgreementQueries, columns: Columns) -> dict[str, Any]:
     """Annotators compared with one another, and with the detector on the same tasks.
 
     Points are paired anew within `NEAR`, whatever their ids; labels are compared by Krippendorff's
@@ -256,7 +256,7 @@ def nominal_alpha(units: Sequence[dict[str, int]]) -> float | None:
 # Model versions, each on the same tasks
 
 
-def model_versions(log: VerdictStorage, columns: Columns) -> list[dict[str, Any]]:
+def model_versions(log: AgreementQueries, columns: Columns) -> list[dict[str, Any]]:
     """Each two model versions on the tasks for which both have a prediction, paired.
 
     Every version's points are paired anew with what annotators left, also of a version that they
@@ -467,7 +467,7 @@ def _draw(items: Sequence[T], most: int) -> list[T]:
     return [items[place] for place in np.sort(drawn).tolist()]
 
 
-def _points_by_state(log: VerdictStorage, state_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+def _points_by_state(log: AgreementQueries, state_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
     found: dict[int, list[Row[Any]]] = {}
     for row in log.points_of(state_ids):
         found.setdefault(row.state_id, []).append(row)

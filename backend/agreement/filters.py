@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
-from backend.suggestions.records import is_storable
+from backend.database.text import is_storable
 from backend.verdicts.records import Filters
 
 NAMES = ("project", "label", "annotator", "model_version", "since", "until")

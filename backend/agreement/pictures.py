@@ -15,12 +15,14 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from backend.agreement.queries import AgreementQueries
+from backend.database.connection import Database
 from backend.labelstudio.images import ImageFetchError, fetch
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.delivery import LabelStudios, NotDeliverable
+from backend.suggestions.maps import MapStorage
 from backend.suggestions.records import Prediction
-from backend.suggestions.storage import Storage
-from backend.verdicts.storage import VerdictStorage
+from backend.suggestions.storage import PredictionStorage
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +55,11 @@ class Columns:
 class Pictures:
     """Fetches what the report shows; whatever cannot be had in time is left out, and it says so."""
 
-    def __init__(self, settings: Settings, storage: Storage) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
-        self._storage = storage
-        self._log = VerdictStorage(storage.database)
+        self._database = database
+        self._log = AgreementQueries(database)
+        self._maps = MapStorage(database)
         self._studios = LabelStudios(settings)
         self._deadline = time.monotonic() + FETCHED_WITHIN
 
@@ -81,7 +84,7 @@ class Pictures:
 
     def columns(self, prediction_ids: Sequence[int]) -> list[Columns]:
         """Tasks whose maps are kept, in the form of the poster's figure 2."""
-        maps = self._log.maps_of(prediction_ids)
+        maps = self._maps.maps_of(prediction_ids)
         rows = [row for row in self._predictions(prediction_ids) if row.id in maps]
         images = self._fetched(rows)
         final = self._log.final_of_predictions([row.id for row in rows])
@@ -94,11 +97,11 @@ class Pictures:
         return found
 
     def _predictions(self, ids: Sequence[int]) -> list[Prediction]:
-        return self._storage.predictions(sorted(set(ids)))
+        return PredictionStorage(self._database).predictions(sorted(set(ids)))
 
     def _link(self, task: Mapping[str, Any]) -> str | None:
         """Where a person sees the task in Label Studio."""
-        project = self._storage.project(task["project"])
+        project = ProjectStorage(self._database).project(task["project"])
         address = self._settings.label_studio_url or (project.hostname if project else None)
         if not address:
             return None
@@ -120,7 +123,7 @@ class Pictures:
             return "its image did not come in time"
 
     def _image(self, row: Prediction) -> Image.Image | str:
-        project = self._storage.project(row.project_uid)
+        project = ProjectStorage(self._database).project(row.project_uid)
         try:
             assert project is not None
             data = fetch(

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from backend.agreement.figures import statistics
 from backend.agreement.pictures import Pictures
 from backend.agreement.plots import VERDICT_COLOURS, plots
+from backend.agreement.queries import AgreementQueries
+from backend.database.connection import Database
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.verdicts.records import Filters
-from backend.verdicts.storage import VerdictStorage
 
 FIVE_COLUMNS = 4
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,7 +24,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def render(
     settings: Settings,
-    storage: Storage,
+    database: Database,
     filters: Filters,
     *,
     nonce: str = "",
@@ -37,9 +37,9 @@ def render(
         query: of the address that asked for it; None for a file, which has no form and no links to
             the backend.
     """
-    log = VerdictStorage(storage.database)
+    log = AgreementQueries(database)
     figures = statistics(log, filters)
-    pictures = Pictures(settings, storage)
+    pictures = Pictures(settings, database)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

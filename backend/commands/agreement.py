@@ -12,13 +12,14 @@ from typing import IO
 from backend.agreement.export import ExportError, export
 from backend.agreement.figures import statistics
 from backend.agreement.filters import NAMES, FilterError, filters_from
+from backend.agreement.queries import AgreementQueries
 from backend.agreement.report import render
+from backend.database.connection import Database
+from backend.database.prepare import prepare_database
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 from backend.verdicts.sync import sync
-from backend.web.server import prepare_database
 
 
 class CannotDo(RuntimeError):
@@ -31,8 +32,8 @@ def pull(settings: Settings, project: str | None) -> int:
     Returns:
         0 where every project could be pulled, else 1.
     """
-    with _storage(settings) as storage:
-        pulled = sync(settings, storage, project)
+    with _database(settings) as database:
+        pulled = sync(settings, database, project)
     if not pulled:
         print(f"No project {project or ''} is known: Label Studio has not called /setup yet.")
     for each in pulled:
@@ -49,9 +50,9 @@ def pull(settings: Settings, project: str | None) -> int:
 def write_report(settings: Settings, arguments: argparse.Namespace) -> int:
     """Write the page to a file."""
     filters = _filters(arguments)
-    with _storage(settings) as storage:
-        Recorder(settings, storage).drain()
-        page = render(settings, storage, filters)
+    with _database(settings) as database:
+        Recorder(settings, database).drain()
+        page = render(settings, database, filters)
     with _written(arguments.out) as file:
         file.write(page.encode())
     print(f"Written: {arguments.out}")
@@ -61,10 +62,10 @@ def write_report(settings: Settings, arguments: argparse.Namespace) -> int:
 def write_export(settings: Settings, arguments: argparse.Namespace) -> int:
     """Write an export to a file or to standard output, piece by piece."""
     filters = _filters(arguments)
-    with _storage(settings) as storage:
-        recorder = Recorder(settings, storage)
+    with _database(settings) as database:
+        recorder = Recorder(settings, database)
         recorder.drain()
-        log = recorder.log
+        log = AgreementQueries(recorder.database)
         try:
             made = export(
                 log, arguments.format, arguments.what, filters, lambda: statistics(log, filters)
@@ -78,13 +79,13 @@ def write_export(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _storage(settings: Settings) -> Iterator[Storage]:
+def _database(settings: Settings) -> Iterator[Database]:
     prepare_database(settings)
-    storage = Storage(settings.database)
+    database = Database(settings.database)
     try:
-        yield storage
+        yield database
     finally:
-        storage.close()
+        database.close()
 
 
 def _filters(arguments: argparse.Namespace) -> Filters:

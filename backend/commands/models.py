@@ -2,10 +2,10 @@
 
 import argparse
 
+from backend.database.connection import Database
+from backend.database.prepare import prepare_database
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.training.registry import Model, ModelRegistry, UnknownModel
-from backend.web.server import prepare_database
 
 
 class CannotChoose(RuntimeError):
@@ -22,9 +22,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         CannotChoose, DatabaseUnusable: there is no such model, or no database.
     """
     prepare_database(settings)
-    storage = Storage(settings.database)
+    database = Database(settings.database)
     try:
-        registry = ModelRegistry(settings, storage.database)
+        registry = ModelRegistry(settings, database)
         if arguments.action == "use":
             registry.use(arguments.version)
         elif arguments.action == "back":
@@ -34,7 +34,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     except UnknownModel as error:
         raise CannotChoose(str(error)) from error
     finally:
-        storage.close()
+        database.close()
     return 0
 
 

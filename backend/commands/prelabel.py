@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -18,17 +17,20 @@ from redis.exceptions import RedisError
 from rq import Queue
 from tqdm import tqdm
 
+from backend.database.connection import Database, now
+from backend.database.prepare import prepare_database
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
-from backend.local import embedded_redis
+from backend.labelstudio.projects import ProjectStorage, label_studio_of, required_uid_of
+from backend.local.embedded_redis import redis_url
 from backend.settings import Settings
 from backend.suggestions.answers import wanted_of
+from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.holdout import is_held_back
 from backend.suggestions.queue import enqueue, make_queue
 from backend.suggestions.records import Prediction
-from backend.suggestions.storage import Storage, now
+from backend.suggestions.storage import PredictionStorage
 from backend.training.registry import ModelRegistry
-from backend.web.server import prepare_database
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ POLL_SECONDS = 0.5
 
 
 class CannotPrelabel(RuntimeError):
-    """Something that is needed is missing; one line that says what to do."""
+    """The project cannot be read or configured; the message says what to do."""
 
 
 @dataclass
@@ -68,61 +70,36 @@ def run(settings: Settings, project_id: int) -> int:
         0 where every task has its prediction, else 1.
 
     Raises:
-        CannotPrelabel: Label Studio, the project or the database cannot be used.
+        LabelStudioNotSet, DatabaseUnusable, CannotPrelabel: Label Studio, the database or the
+            project cannot be used.
     """
     label_studio = label_studio_of(settings)
     prepare_database(settings)
-    storage = Storage(settings.database)
+    database = Database(settings.database)
     with Redis.from_url(redis_url(settings)) as connection:
-        errand = _Errand(settings, storage, make_queue(connection), label_studio)
+        errand = _Errand(settings, database, make_queue(connection), label_studio)
         try:
             project = label_studio.project(project_id)
             summary = errand.run(project)
         except (LabelStudioError, LabelConfigError) as error:
             raise CannotPrelabel(str(error)) from error
         finally:
-            storage.close()
+            database.close()
     print(
         f"Predictions of {errand.version} for project {project_id}, {project['title']}: {summary}"
     )
     return 1 if summary.failures else 0
 
 
-def label_studio_of(settings: Settings) -> LabelStudio:
-    """The one that the settings name.
-
-    Raises:
-        CannotPrelabel: they name none.
-    """
-    if settings.label_studio_url is None:
-        raise CannotPrelabel(
-            "expected to know which Label Studio is meant: set LABEL_STUDIO_URL and "
-            "LABEL_STUDIO_API_KEY"
-        )
-    key = settings.label_studio_api_key
-    return LabelStudio(settings.label_studio_url, key.get_secret_value() if key else None)
-
-
-def redis_url(settings: Settings) -> str:
-    """Where Redis is, also the one that `serve` brings."""
-    return settings.redis_url or embedded_redis.address(settings.data_dir)
-
-
-def project_uid(project: dict[str, Any]) -> str:
-    """A project's name in /setup and /predict: its number and the second in which it was made."""
-    created = datetime.fromisoformat(project["created_at"])
-    return f"{project['id']}.{int(created.timestamp())}"
-
-
 class _Errand:
     def __init__(
-        self, settings: Settings, storage: Storage, queue: Queue, label_studio: LabelStudio
+        self, settings: Settings, database: Database, queue: Queue, label_studio: LabelStudio
     ) -> None:
         self._settings = settings
-        self._storage = storage
+        self._database = database
         self._queue = queue
         self._label_studio = label_studio
-        self.version = ModelRegistry(settings, storage.database).current().version
+        self.version = ModelRegistry(settings, database).current().version
 
     def run(self, project: dict[str, Any]) -> Summary:
         summary = Summary()
@@ -134,8 +111,8 @@ class _Errand:
     def _ask(self, project: dict[str, Any], summary: Summary) -> set[int]:
         """Ids of the predictions that are wanted now, queued where they are not made yet."""
         control = keypoint_control(project["label_config"])
-        uid = project_uid(project)
-        self._storage.save_label_config(uid, project["label_config"])
+        uid = required_uid_of(project)
+        ProjectStorage(self._database).save_label_config(uid, project["label_config"])
         asked: set[int] = set()
         tasks = self._label_studio.tasks(project["id"])
         with tqdm(total=project["task_number"], desc="Looking for tasks", unit="task") as bar:
@@ -149,10 +126,10 @@ class _Errand:
                     and not is_held_back(self._settings.holdout_share, uid, one.task_id)
                 ]
                 # Whoever gives this command wants what failed a moment ago to be tried again.
-                rows = self._storage.request(
+                rows = PredictionStorage(self._database).request(
                     uid, self.version, wanted, retry_failed_before=now(), to_deliver=True
                 )
-                self._storage.check_now([row.id for row in rows])
+                DeliveryStorage(self._database).check_now([row.id for row in rows])
                 self._enqueue(rows)
                 asked.update(row.id for row in rows)
                 bar.update(len(chunk))
@@ -175,8 +152,8 @@ class _Errand:
         open_ids = set(asked)
         with tqdm(total=len(asked), desc="Pre-labelling", unit="task") as bar:
             while open_ids:
-                for row in self._storage.predictions(
-                    sorted(self._storage.finished(sorted(open_ids)))
+                for row in PredictionStorage(self._database).predictions(
+                    sorted(PredictionStorage(self._database).finished(sorted(open_ids)))
                 ):
                     if row.status == "failed" or row.check_at is None:
                         open_ids.discard(row.id)

@@ -14,12 +14,13 @@ from typing import Any
 
 import requests
 
+from backend.database.prepare import prepare_database
 from backend.local import embedded_redis
 from backend.local.processes import spawn
 from backend.local.supervisor import ChildRefused, Supervisor
 from backend.logs import set_up_logging
 from backend.settings import Settings
-from backend.web.server import prepare_database, web_command
+from backend.web.server import web_command
 
 log = logging.getLogger(__name__)
 

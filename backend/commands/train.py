@@ -13,15 +13,16 @@ from redis.exceptions import RedisError
 from rq import Worker
 from tqdm import tqdm
 
-from backend.commands.prelabel import label_studio_of, project_uid, redis_url
+from backend.database.connection import Database
+from backend.database.prepare import prepare_database
 from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.projects import label_studio_of, required_uid_of
+from backend.local.embedded_redis import redis_url
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.training.queue import NAME, make_training_queue
 from backend.training.records import Training, Wishes
 from backend.training.requests import TrainingRequests
 from backend.training.storage import TrainingStorage
-from backend.web.server import prepare_database
 
 POLL_SECONDS = 0.5
 
@@ -37,18 +38,18 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         0 where it brought a model, else 1.
 
     Raises:
-        CannotTrain, CannotPrelabel, DatabaseUnusable: Label Studio, the project or the database
+        CannotTrain, LabelStudioNotSet, DatabaseUnusable: Label Studio, the project or the database
             cannot be used.
     """
     label_studio = label_studio_of(settings)
     wishes = _wishes(arguments)
     prepare_database(settings)
-    storage = Storage(settings.database)
+    database = Database(settings.database)
     with Redis.from_url(redis_url(settings)) as connection:
-        requests = TrainingRequests(settings, storage, make_training_queue(connection))
+        requests = TrainingRequests(settings, database, make_training_queue(connection))
         try:
             project = label_studio.project(arguments.project)
-            training = requests.ask(project_uid(project), project["label_config"], wishes)
+            training = requests.ask(required_uid_of(project), project["label_config"], wishes)
             if training.wishes != wishes:
                 print(
                     "A training of this project is going on already, with other options; this "
@@ -61,11 +62,11 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
                     "`... trainer`.",
                     file=sys.stderr,
                 )
-            ended = _watch(TrainingStorage(storage.database), training)
+            ended = _watch(TrainingStorage(database), training)
         except LabelStudioError as error:
             raise CannotTrain(str(error)) from error
         finally:
-            storage.close()
+            database.close()
     return _sum_up(ended)
 
 

@@ -14,6 +14,8 @@ from sqlalchemy.engine import URL
 WRITES = "writes"  # the execution option of a transaction that does
 # For every thread of a web process one connection.
 POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_pre_ping": True}
+# Rows a statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
+CHUNK = 500
 LOCK_WAIT = 10.0  # s that a transaction waits for SQLite's one writer
 MIGRATION_LOCK = 726_173_015  # any number, the same for every process of this project
 
@@ -64,6 +66,10 @@ class Database:
             connection = connection.execution_options(**{WRITES: True})
             with connection.begin():
                 yield connection
+
+    def close(self) -> None:
+        """Close every connection; new ones are opened where it is used again."""
+        self.engine.dispose()
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; harmless when they are, or when many do it.

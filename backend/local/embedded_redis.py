@@ -12,6 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from backend.local.processes import end, spawn
+from backend.settings import Settings
 
 # sockaddr_un.sun_path holds 108 bytes, the last of them 0.
 _LONGEST_SOCKET_PATH = 107
@@ -131,3 +132,8 @@ def _wait_until_ready(redis: EmbeddedRedis, log: Path) -> None:
                         "queued again from the database"
                     ) from None
             time.sleep(0.02)
+
+
+def redis_url(settings: Settings) -> str:
+    """Where Redis is, also the one that `serve` brings."""
+    return settings.redis_url or address(settings.data_dir)

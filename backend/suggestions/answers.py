@@ -14,24 +14,25 @@ from typing import Any
 from redis.exceptions import RedisError
 from rq import Queue
 
+from backend.database.connection import Database, now
+from backend.database.text import is_storable
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.label_config import KeypointControl
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project
 from backend.labelstudio.regions import BOX_FIELD, RegionError, task_box
 from backend.settings import Settings
 from backend.suggestions.delivery import (
     HOLD_SECONDS,
     REPLY_CHECKED_AFTER_SECONDS,
     REPLY_SETTLES_SECONDS,
-    LabelStudios,
-    NotDeliverable,
     arrived,
     as_sent,
 )
-from backend.suggestions.holdout import is_held_back
+from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.holdout import HoldoutStorage, is_held_back
 from backend.suggestions.queue import enqueue
-from backend.suggestions.records import Prediction, Project, Wanted, is_storable
-from backend.suggestions.storage import Storage, now
-from backend.verdicts.storage import VerdictStorage
+from backend.suggestions.records import Prediction, Wanted
+from backend.suggestions.storage import PredictionStorage
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +61,12 @@ class Predictions:
     def __init__(
         self,
         settings: Settings,
-        storage: Storage,
+        database: Database,
         queue: Queue,
         model_version: Callable[[], str],
     ) -> None:
         self._settings = settings
-        self._storage = storage
+        self._database = database
         self._queue = queue
         self._version = model_version
         self._studios = LabelStudios(settings)
@@ -102,7 +103,7 @@ class Predictions:
         if not held:
             return list(wanted)
         task_ids = {one.task_id for one in held}
-        VerdictStorage(self._storage.database).withhold(project.uid, sorted(task_ids), now())
+        HoldoutStorage(self._database).withhold(project.uid, sorted(task_ids), now())
         self._enqueue(self._request(project, held, to_deliver=False), latest)
         return [None if one and one.task_id in task_ids else one for one in wanted]
 
@@ -129,7 +130,7 @@ class Predictions:
             latest = time.monotonic() + LONGEST_ANSWER_SECONDS
             with self._deadline(self._settings.predict_wait_one) as deadline:
                 self._wait(rows, deadline, latest)
-            found = self._storage.predictions([row.id for row in rows])
+            found = PredictionStorage(self._database).predictions([row.id for row in rows])
             ready = [row for row in found if row.status == "ready"]
         if not ready:
             return {"result": [], "score": 0.0, "model_version": self._version()}
@@ -142,7 +143,7 @@ class Predictions:
             if one.refusal:
                 log.warning("Task %s of project %s: %s", one.task_id, project.uid, one.refusal)
         pause = timedelta(seconds=self._settings.retry_failed_after)
-        return self._storage.request(
+        return PredictionStorage(self._database).request(
             project.uid,
             self._version(),
             wanted,
@@ -169,18 +170,18 @@ class Predictions:
             yield
             return
         until = now() + timedelta(seconds=seconds) + LEASE_MARGIN
-        self._storage.wait_for(ids, until)
+        DeliveryStorage(self._database).wait_for(ids, until)
         try:
             yield
         finally:
-            self._storage.stop_waiting(ids, until)
+            DeliveryStorage(self._database).stop_waiting(ids, until)
 
     def _wait(self, rows: Sequence[Prediction], deadline: float, latest: float) -> None:
         """Queue what is not ready and wait for it, until the deadline at most."""
         waiting = self._enqueue(rows, latest)
         while waiting and time.monotonic() < deadline:
             began = time.monotonic()
-            waiting -= self._storage.finished(sorted(waiting))
+            waiting -= PredictionStorage(self._database).finished(sorted(waiting))
             pause = max(POLL_SECONDS, (time.monotonic() - began) / POLL_SHARE)
             if waiting:
                 time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
@@ -206,14 +207,17 @@ class Predictions:
         latest: float,
     ) -> list[Answer]:
         """An answer for each row; the same row twice is answered once."""
-        desk = _Desk(self._settings, self._storage, self._studios, project, control, deadline)
-        current = {row.id: row for row in self._storage.predictions([row.id for row in rows])}
+        desk = _Desk(self._settings, self._database, self._studios, project, control, deadline)
+        current = {
+            row.id: row
+            for row in PredictionStorage(self._database).predictions([row.id for row in rows])
+        }
         answers: list[Answer] = []
         for row in rows:
             found = current.pop(row.id, None)
             ready = found if found and found.status == "ready" else None
             answers.append(desk.reply(ready) if ready and time.monotonic() < latest else [])
-        self._storage.check_now(desk.unchecked)
+        DeliveryStorage(self._database).check_now(desk.unchecked)
         return answers
 
 
@@ -223,14 +227,14 @@ class _Desk:
     def __init__(
         self,
         settings: Settings,
-        storage: Storage,
+        database: Database,
         studios: LabelStudios,
         project: Project,
         control: KeypointControl,
         deadline: float,
     ) -> None:
         self._default_label = settings.default_label
-        self._storage = storage
+        self._database = database
         self._studios = studios
         self._project = project
         self._control = control
@@ -251,13 +255,15 @@ class _Desk:
         if not self._unreachable and time.monotonic() > self._deadline:
             self.unchecked.append(row.id)  # a worker looks, and brings it where it is missing
             return []
-        token = self._storage.hold(row.id, HOLD_SECONDS, only_if_due=False)
+        token = DeliveryStorage(self._database).hold(row.id, HOLD_SECONDS, only_if_due=False)
         if token is None:
             return []
         there = None if self._unreachable else self._look(row)
         if there is None:
             return self._deliver(row, token=token)
-        self._storage.confirm(row.id, there["id"], number=row.deliveries, token=token)
+        DeliveryStorage(self._database).confirm(
+            row.id, there["id"], number=row.deliveries, token=token
+        )
         return []
 
     def _look(self, row: Prediction) -> Mapping[str, Any] | None:
@@ -279,7 +285,7 @@ class _Desk:
 
     def _deliver(self, row: Prediction, token: datetime | None) -> Answer:
         sent = as_sent(row, self._control, self._default_label)
-        delivered = self._storage.deliver(
+        delivered = DeliveryStorage(self._database).deliver(
             row.id,
             "reply",
             sent,

@@ -10,15 +10,17 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
+from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project, ProjectStorage
 from backend.labelstudio.regions import to_prediction
 from backend.settings import Settings
-from backend.suggestions.records import Prediction, Project, Way
-from backend.suggestions.storage import Storage, now
+from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.records import Prediction, Way
+from backend.suggestions.storage import PredictionStorage
 
 log = logging.getLogger(__name__)
 
@@ -34,62 +36,9 @@ LONGEST_PAUSE_SECONDS = 600.0
 GIVE_UP_AFTER = timedelta(days=1)
 MOST_REMEMBERED = 1000
 
-# A host of no address, by RFC 2606.
-NOWHERE = "http://label-studio.invalid"
-
-
-class NotDeliverable(Exception):
-    """Nobody can bring this prediction to Label Studio as things are; says what to do."""
-
 
 class TaskChanged(NotDeliverable):
     """The task shows another image than the one that was asked about."""
-
-
-class LabelStudios:
-    """The Label Studio of each project, each with the access token that it remembers."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._url = settings.label_studio_url
-        key = settings.label_studio_api_key
-        self._key = key.get_secret_value() if key else None
-        if self._key and not self._url:
-            log.warning("LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL: set it too")
-        # Bounded, as whoever calls /setup makes up addresses.
-        self._client = lru_cache(maxsize=MOST_REMEMBERED)(_client)
-
-    def of(self, project: Project) -> LabelStudio:
-        """The one of the settings, else the one that /setup named.
-
-        Raises:
-            NotDeliverable: neither is known.
-        """
-        if self._url:
-            # Our own key never goes to an address that some caller of /setup gave.
-            return self._client(self._url, self._key or project.access_token, project.hostname)
-        if project.hostname:
-            return self._client(project.hostname, project.access_token, None)
-        raise NotDeliverable(
-            "expected to know where Label Studio is, but neither did it call /setup for project "
-            f"{project.uid} nor is LABEL_STUDIO_URL set: set it, with LABEL_STUDIO_API_KEY"
-        )
-
-    def for_image(self, project: Project, image_url: str) -> LabelStudio:
-        """The one to fetch an image with; where none is known, one that owns no address.
-
-        Raises:
-            NotDeliverable: none is known, and the image lies in Label Studio.
-        """
-        try:
-            return self.of(project)
-        except NotDeliverable:
-            if image_url.lower().startswith(("http:", "https:", "data:")):
-                return self._client(NOWHERE, None, None)
-            raise
-
-
-def _client(url: str, token: str | None, also: str | None) -> LabelStudio:
-    return LabelStudio(url, token, known_as=[also] if also else [])
 
 
 def arrived(
@@ -141,15 +90,15 @@ class _Errand:
 class Courier:
     """What a worker does for predictions that are ready, when it is due."""
 
-    def __init__(self, settings: Settings, storage: Storage, studios: LabelStudios) -> None:
+    def __init__(self, settings: Settings, database: Database, studios: LabelStudios) -> None:
         self._default_label = settings.default_label
-        self._storage = storage
+        self._database = database
         self._studios = studios
         self._told: set[tuple[str, str]] = set()
 
     def bring_due(self, limit: int) -> bool:
         """Bring up to `limit` predictions that are due; whether there were so many."""
-        due = self._storage.due(limit)
+        due = DeliveryStorage(self._database).due(limit)
         for prediction_id in due:
             self.bring(prediction_id)
         return len(due) == limit
@@ -159,9 +108,9 @@ class Courier:
 
         What goes wrong is logged and tried again when it may have passed.
         """
-        token = self._storage.hold(prediction_id, HOLD_SECONDS, only_if_due=True)
-        row = self._storage.prediction(prediction_id)
-        project = self._storage.project(row.project_uid) if row else None
+        token = DeliveryStorage(self._database).hold(prediction_id, HOLD_SECONDS, only_if_due=True)
+        row = PredictionStorage(self._database).prediction(prediction_id)
+        project = ProjectStorage(self._database).project(row.project_uid) if row else None
         if token is None or row is None or project is None:
             return
         errand = _Errand(row, project, token)
@@ -191,7 +140,9 @@ class Courier:
             kept = {name: there.get(name) for name in ("result", "score", "model_version")}
             if not self._announce(errand, number, kept, way="found"):
                 return
-        self._storage.confirm(row.id, there["id"], number=number, token=errand.token)
+        DeliveryStorage(self._database).confirm(
+            row.id, there["id"], number=number, token=errand.token
+        )
 
     def _push(self, errand: _Errand, client: LabelStudio) -> None:
         row, latest = errand.row, errand.row.delivery
@@ -200,7 +151,7 @@ class Courier:
         if latest is not None and latest.way == "push" and latest.confirmed_at is None:
             # Our own, which did not arrive: the same once more.
             number, sent = latest.number, latest.sent
-            token = self._storage.hold_on(row.id, errand.token, HOLD_SECONDS)
+            token = DeliveryStorage(self._database).hold_on(row.id, errand.token, HOLD_SECONDS)
             if token is None:
                 return
             errand.token = token
@@ -210,12 +161,14 @@ class Courier:
                 return
         errand.posted = True
         label_studio_id = client.create_prediction(row.task_id, sent)
-        self._storage.confirm(row.id, label_studio_id, number=number, token=errand.token)
+        DeliveryStorage(self._database).confirm(
+            row.id, label_studio_id, number=number, token=errand.token
+        )
         log.info("Task %s of project %s: delivered", row.task_id, row.project_uid)
 
     def _announce(self, errand: _Errand, number: int, sent: dict[str, Any], *, way: Way) -> bool:
         """Record a delivery; False where somebody else came first."""
-        token = self._storage.deliver(
+        token = DeliveryStorage(self._database).deliver(
             errand.row.id,
             way,
             sent,
@@ -273,7 +226,7 @@ class Courier:
         )
         # It may be storing what we sent although it did not say so.
         unclear = errand.posted and may_pass
-        self._storage.let_go(
+        DeliveryStorage(self._database).let_go(
             row.id,
             errand.token,
             reason=str(error),

@@ -6,13 +6,11 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, and_, or_, select, update
 
-from backend.database.connection import Database, now
-from backend.database.schema import deliveries, predictions
+from backend.database.connection import CHUNK, Database, now
+from backend.database.text import storable
 from backend.suggestions.records import Way
-
-# Rows a statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
-CHUNK = 500
-LONGEST_REASON = 2000
+from backend.suggestions.storage import count_by
+from backend.suggestions.tables import deliveries, predictions
 
 
 class DeliveryStorage:
@@ -224,6 +222,10 @@ class DeliveryStorage:
                 .values(check_at=now(), checks=0)
             )
 
+    def deliveries_by_way(self) -> dict[str, int]:
+        """How many deliveries there were of each way."""
+        return count_by(self._database, deliveries.c.way)
+
     def _change(
         self, prediction_id: int, *conditions: ColumnElement[bool], **values: object
     ) -> bool:
@@ -235,11 +237,6 @@ class DeliveryStorage:
                 .values(**values)
             )
         return result.rowcount == 1
-
-
-def storable(reason: str) -> str:
-    """A reason may quote what came from outside, and hold what PostgreSQL does not take."""
-    return reason.replace("\0", " ").encode(errors="replace").decode()[:LONGEST_REASON]
 
 
 def past(column: Column[datetime | None], moment: datetime) -> ColumnElement[bool]:

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
+from backend.database.connection import Database, now
 from backend.labelstudio.images import ImageFetchError, fetch
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
 from backend.labelstudio.regions import RegionError, task_box
 from backend.queue.interruption import Interrupted, JobFailed, begin_anew, interruptions
 from backend.settings import Settings
-from backend.suggestions.delivery import Courier, LabelStudios, NotDeliverable
+from backend.suggestions.delivery import Courier
 from backend.suggestions.detector import CurrentDetector, ModelUnusable
-from backend.suggestions.maps import keep_some_maps
+from backend.suggestions.maps import MapStorage, keep_some_maps
 from backend.suggestions.records import Prediction, Wanted
-from backend.suggestions.storage import Storage, now
-from backend.verdicts.storage import VerdictStorage
+from backend.suggestions.storage import PredictionStorage
 from model.image import UnreadableImage, decode
 from model.keypoint import Detection
 
@@ -34,7 +35,7 @@ class Workshop:
     """What every job of this process uses."""
 
     settings: Settings
-    storage: Storage
+    database: Database
     studios: LabelStudios
     courier: Courier
     models: CurrentDetector
@@ -59,7 +60,7 @@ def predict(prediction_id: int) -> None:
     """
     assert _workshop is not None, "open_workshop comes first"
     workshop = _workshop
-    row = workshop.storage.begin(prediction_id)
+    row = PredictionStorage(workshop.database).begin(prediction_id)
     if row is None:
         log.warning("There is no prediction %s: the database is another one now", prediction_id)
         return
@@ -75,14 +76,16 @@ def predict(prediction_id: int) -> None:
 def _leave_to(version: str, workshop: Workshop, row: Prediction) -> None:
     """Have the model that answers now make the prediction; a caretaker queues it."""
     wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
-    workshop.storage.request(
+    PredictionStorage(workshop.database).request(
         row.project_uid,
         version,
         [wanted],
         retry_failed_before=now(),
         to_deliver=row.to_deliver,
     )
-    workshop.storage.fail(row.id, f"model {version} answers now: it makes the prediction instead")
+    PredictionStorage(workshop.database).fail(
+        row.id, f"model {version} answers now: it makes the prediction instead"
+    )
 
 
 def _make(workshop: Workshop, row: Prediction) -> None:
@@ -97,7 +100,7 @@ def _make(workshop: Workshop, row: Prediction) -> None:
     except _PERMANENT as error:
         _fail(workshop, row, str(error), may_pass=False)
     except Interrupted:
-        workshop.storage.take_back(row.id)
+        PredictionStorage(workshop.database).take_back(row.id)
         _put_first()
         raise
     except JobTimeoutException:
@@ -112,9 +115,9 @@ def _make(workshop: Workshop, row: Prediction) -> None:
         log.exception("Task %s of project %s: unexpected error", row.task_id, row.project_uid)
         _fail(workshop, row, f"{type(error).__name__}: {error}", may_pass=True)
     else:
-        workshop.storage.finish(row.id, detection)
-        verdict_log = VerdictStorage(workshop.storage.database)
-        keep_some_maps(verdict_log, row.id, row.model_version, detection.maps)
+        PredictionStorage(workshop.database).finish(row.id, detection)
+        kept = MapStorage(workshop.database)
+        keep_some_maps(kept, row.id, row.model_version, detection.maps)
         log.info(
             "Task %s of project %s: %d keypoints of a %s",
             row.task_id,
@@ -137,7 +140,7 @@ def _detect(workshop: Workshop, row: Prediction) -> Detection:
             "give web process and workers the same settings, and restart whichever is older"
         )
     settings = workshop.settings
-    project = workshop.storage.project(row.project_uid)
+    project = ProjectStorage(workshop.database).project(row.project_uid)
     assert project is not None, "its foreign key"
     control = keypoint_control(project.label_config or "")
     data = fetch(
@@ -181,9 +184,9 @@ _PERMANENT = (
 def _fail(workshop: Workshop, row: Prediction, reason: str, *, may_pass: bool) -> None:
     """Store why; raise so that RQ tries again where that may help."""
     limit = workshop.settings.job_retries if may_pass else 0
-    again = may_pass and workshop.storage.try_again(row.id, reason, limit=limit)
+    again = may_pass and PredictionStorage(workshop.database).try_again(row.id, reason, limit=limit)
     if not may_pass:
-        workshop.storage.fail(row.id, reason)
+        PredictionStorage(workshop.database).fail(row.id, reason)
     job = get_current_job()
     if job is not None and not again:
         job.retries_left = 0

@@ -10,18 +10,16 @@ from rq import Queue, Retry
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
+from backend.database.connection import Database
+from backend.queue.lifetimes import KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS, OVER
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
+from backend.suggestions.storage import PredictionStorage
 
 log = logging.getLogger(__name__)
 
 NAME = "predictions"
 # By its path, so that the web process never loads torch.
 JOB = "backend.suggestions.detection_job.predict"
-KEEP_RESULT_SECONDS = 600
-KEEP_FAILURE_SECONDS = 7 * 24 * 3600
-# States of a job that RQ has done with; in every other state it is still to come.
-OVER = ("finished", "failed", "stopped", "canceled")
 PAGE = 1000
 
 
@@ -57,7 +55,7 @@ def enqueue(queue: Queue, settings: Settings, prediction_id: int, round_: int) -
         log.debug("Prediction %s is queued already", prediction_id)
 
 
-def enqueue_again(queue: Queue, settings: Settings, storage: Storage) -> int:
+def enqueue_again(queue: Queue, settings: Settings, database: Database) -> int:
     """Queue whatever waits for a worker and has no job: Redis may forget, and jobs may fail.
 
     Returns:
@@ -67,7 +65,7 @@ def enqueue_again(queue: Queue, settings: Settings, storage: Storage) -> int:
         RedisError: Redis cannot be reached.
     """
     missing, after = 0, 0
-    while page := storage.queued(after, PAGE):
+    while page := PredictionStorage(database).queued(after, PAGE):
         with queue.connection.pipeline(transaction=False) as pipeline:
             for prediction_id, round_ in page:
                 pipeline.hget(queue.job_class.key_for(job_id(prediction_id, round_)), "status")
@@ -77,7 +75,7 @@ def enqueue_again(queue: Queue, settings: Settings, storage: Storage) -> int:
             if status is None:
                 enqueue(queue, settings, prediction_id, round_)
                 missing += 1
-            elif status in OVER and storage.next_round(prediction_id, round_):
+            elif status in OVER and PredictionStorage(database).next_round(prediction_id, round_):
                 enqueue(queue, settings, prediction_id, round_ + 1)
                 missing += 1
         after = page[-1][0]

@@ -12,16 +12,6 @@ Way = Literal["reply", "push", "found"]
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
-    """What is known of a Label Studio project; `uid` is its `id.created_ts`."""
-
-    uid: str
-    hostname: str | None
-    access_token: str | None
-    label_config: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Wanted:
     """A prediction that somebody asks for.
 
@@ -92,17 +82,6 @@ class Prediction:
         return "/".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What Label Studio's webhook sent, without the project's token."""
-
-    id: int
-    received_at: datetime
-    action: str
-    project_id: int | None
-    body: dict[str, Any]
-
-
 def detection_to_json(detection: Detection) -> dict[str, Any]:
     """What is kept of a detection: all but its maps."""
     return {
@@ -125,8 +104,3 @@ def detection_from_json(kept: dict[str, Any]) -> Detection:
         height=kept["height"],
         box=Box(**kept["box"]),
     )
-
-
-def is_storable(value: str) -> bool:
-    """Whether every database takes a text: PostgreSQL no NUL, and nobody half a character."""
-    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)

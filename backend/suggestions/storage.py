@@ -1,4 +1,4 @@
-"""SQL about projects, predictions and raw events; about deliveries see `delivery_storage`.
+"""SQL about predictions; about their deliveries see `delivery_storage`.
 
 Every change of state is one transaction, and a condition inside its `UPDATE` decides between those
 who want the same thing at the same moment, so that any number of web processes and workers may be
@@ -6,12 +6,13 @@ stopped at any time.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Row,
     Select,
@@ -22,94 +23,29 @@ from sqlalchemy import (
     update,
 )
 
-from backend.database.connection import Database, StorageError, now
-from backend.database.schema import deliveries, events, predictions, projects
-from backend.suggestions.delivery_storage import CHUNK, DeliveryStorage, storable
+from backend.database.connection import CHUNK, Database, now
+from backend.database.text import storable
 from backend.suggestions.records import (
     Delivery,
-    Event,
     Prediction,
-    Project,
     Wanted,
     detection_from_json,
     detection_to_json,
 )
+from backend.suggestions.tables import deliveries, predictions
 from model.keypoint import Detection
-
-__all__ = ["Prediction", "Project", "Storage", "StorageError", "Wanted", "now"]
 
 DELIVERED = fields(Delivery)
 
 
-class Storage(DeliveryStorage):
-    """The database.
+class PredictionStorage:
+    """The table of predictions.
 
     A prediction is `queued` until a worker has found it (`ready`) or given up (`failed`).
-
-    Args:
-        database: a URL, `sqlite:///path` or `postgresql://user:password@host/name`.
-
-    Raises:
-        StorageError: another kind of database.
     """
 
-    def __init__(self, database: str) -> None:
-        super().__init__(Database(database))
-
-    @property
-    def database(self) -> Database:
-        """The same database, for the other storage modules."""
-        return self._database
-
-    def migrate(self) -> None:
-        """Bring the tables to the newest version; harmless when they are, or when many do it.
-
-        Raises:
-            StorageError: the database is of a newer version of this program.
-        """
-        self._database.migrate()
-
-    def close(self) -> None:
-        """Close every connection; the storage opens new ones where it is used again."""
-        self._database.engine.dispose()
-
-    # Projects
-
-    def save_connection(
-        self, uid: str, *, hostname: str | None, access_token: str | None, label_config: str | None
-    ) -> None:
-        """Keep what `/setup` says of a project: host and token together, never one alone."""
-        known = self.project(uid)
-        new = Project(uid, hostname, access_token, label_config)
-        if known != new:
-            self._save_project(asdict(new))
-
-    def save_label_config(self, uid: str, label_config: str) -> None:
-        """Keep what `/predict` says of a project."""
-        known = self.project(uid)
-        if known is None or known.label_config != label_config:
-            self._save_project({"uid": uid, "label_config": label_config})
-
-    def project(self, uid: str) -> Project | None:
-        """A project, or None where nothing is known of it."""
-        columns = (projects.c.uid, projects.c.hostname, projects.c.access_token)
-        with self._database.reading() as connection:
-            row = connection.execute(
-                select(*columns, projects.c.label_config).where(projects.c.uid == uid)
-            ).one_or_none()
-        return None if row is None else Project(*row)
-
-    def _save_project(self, values: dict[str, Any]) -> None:
-        values = {**values, "changed_at": now()}
-        changes = {name: value for name, value in values.items() if name != "uid"}
-        with self._database.writing() as connection:
-            connection.execute(
-                self._database.insert(projects)
-                .values(values)
-                .on_conflict_do_update(index_elements=["uid"], set_=changes)
-            )
-
-    # Predictions: what is asked for
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def request(
         self,
@@ -237,8 +173,6 @@ class Storage(DeliveryStorage):
                 found.update(rows)
         return found
 
-    # Predictions: the work
-
     def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
         """(id, round) of rows that wait for a worker, in the order of ids, from behind `after`."""
         with self._database.reading() as connection:
@@ -323,44 +257,28 @@ class Storage(DeliveryStorage):
         )
         return not given_up
 
-    # Events
-
-    def save_event(self, action: str, project_id: int | None, body: dict[str, Any]) -> int:
-        """Keep what Label Studio's webhook sent, as it came; returns its id."""
-        with self._database.writing() as connection:
-            result = connection.execute(
-                events.insert().values(
-                    received_at=now(), action=action, project_id=project_id, body=body
-                )
-            )
-        assert result.inserted_primary_key is not None
-        event_id: int = result.inserted_primary_key[0]
-        return event_id
-
-    def events(self, after: int = 0, limit: int = CHUNK) -> list[Event]:
-        """Events in the order in which they came, from behind the id `after`."""
-        asked = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
-        with self._database.reading() as connection:
-            return [Event(**row._mapping) for row in connection.execute(asked)]
-
-    # Counts
-
     def predictions_by_status(self) -> dict[str, int]:
         """How many predictions there are of each status."""
-        return self._count(predictions.c.status)
+        return count_by(self._database, predictions.c.status)
 
-    def deliveries_by_way(self) -> dict[str, int]:
-        """How many deliveries there were of each way."""
-        return self._count(deliveries.c.way)
+    def _change(
+        self, prediction_id: int, *conditions: ColumnElement[bool], **values: object
+    ) -> bool:
+        """Change one row where the conditions hold; whether it did."""
+        with self._database.writing() as connection:
+            result = connection.execute(
+                update(predictions)
+                .where(predictions.c.id == prediction_id, *conditions)
+                .values(**values)
+            )
+        return result.rowcount == 1
 
-    def events_by_action(self) -> dict[str, int]:
-        """How many events came of each action."""
-        return self._count(events.c.action)
 
-    def _count(self, column: Column[Any]) -> dict[str, int]:
-        with self._database.reading() as connection:
-            rows = connection.execute(select(column, func.count()).group_by(column))
-            return {row[0]: row[1] for row in rows}
+def count_by(database: Database, column: Column[Any]) -> dict[str, int]:
+    """Count the rows of a table for each value of a column."""
+    with database.reading() as connection:
+        rows = connection.execute(select(column, func.count()).group_by(column))
+        return {row[0]: row[1] for row in rows}
 
 
 def _touch(connection: Connection, ids: Collection[int], to_deliver: bool) -> None:

@@ -9,10 +9,10 @@ import sys
 
 from rq.timeouts import JobTimeoutException
 
+from backend.database.connection import Database
 from backend.local.processes import end, spawn
 from backend.queue.interruption import Interrupted, JobFailed, interruptions
 from backend.settings import Settings, load_settings
-from backend.suggestions.storage import Storage
 from backend.training.storage import TrainingStorage
 
 log = logging.getLogger(__name__)
@@ -30,11 +30,11 @@ def train(training_id: int) -> None:
         Interrupted: the worker was told to end.
     """
     settings = load_settings()
-    storage = Storage(settings.database)
+    database = Database(settings.database)
     try:
-        _train(settings, TrainingStorage(storage.database), training_id)
+        _train(settings, TrainingStorage(database), training_id)
     finally:
-        storage.close()
+        database.close()
 
 
 def _train(settings: Settings, trainings: TrainingStorage, training_id: int) -> None:

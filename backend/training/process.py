@@ -13,18 +13,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from backend.database.connection import Database
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage, uid_of
 from backend.logs import set_up_logging
 from backend.settings import Settings, load_settings
-from backend.suggestions.delivery import LabelStudios, NotDeliverable
-from backend.suggestions.storage import Storage
 from backend.training.images import ImagesUnreachable, fetch_images
 from backend.training.labels import class_labels, possible_controls
 from backend.training.records import NewModel, Outcome, Training
 from backend.training.registry import Model, ModelRegistry
 from backend.training.storage import TrainingStorage
-from backend.verdicts.recording import uid_of
 from model.learning.labelled_images import LabelledImages
 from model.learning.training import FROM_NOTHING, Epoch, Trained, TrainingSettings, train
 from model.learning.validation import validation_accuracy
@@ -79,20 +78,20 @@ def main(training_id: int) -> int:
     """
     settings = load_settings()
     set_up_logging(settings.log_level)
-    storage = Storage(settings.database)
-    run(settings, storage, training_id)
-    storage.close()
+    database = Database(settings.database)
+    run(settings, database, training_id)
+    database.close()
     return 0
 
 
-def run(settings: Settings, storage: Storage, training_id: int) -> None:
+def run(settings: Settings, database: Database, training_id: int) -> None:
     """Do one training that has not ended, and note how it ended."""
-    trainings = TrainingStorage(storage.database)
+    trainings = TrainingStorage(database)
     training = trainings.training(training_id)
     if training is None or training.status != "queued":
         return
     try:
-        _Run(settings, storage, trainings, training).run()
+        _Run(settings, database, trainings, training).run()
     except EXPECTED as error:
         trainings.fail(training.id, str(error))
         log.warning("Training %d of project %s: %s", training.id, training.project_uid, error)
@@ -103,13 +102,13 @@ def run(settings: Settings, storage: Storage, training_id: int) -> None:
 
 class _Run:
     def __init__(
-        self, settings: Settings, storage: Storage, trainings: TrainingStorage, training: Training
+        self, settings: Settings, database: Database, trainings: TrainingStorage, training: Training
     ) -> None:
         self._settings = settings
-        self._storage = storage
+        self._database = database
         self._trainings = trainings
         self._training = training
-        self._registry = ModelRegistry(settings, storage.database)
+        self._registry = ModelRegistry(settings, database)
         self._folder = settings.models_folder / f"training-{training.project_uid}"
         self._noted_at = 0.0
 
@@ -149,7 +148,7 @@ class _Run:
         return labels.control, images
 
     def _client(self) -> LabelStudio:
-        project = self._storage.project(self._training.project_uid)
+        project = ProjectStorage(self._database).project(self._training.project_uid)
         assert project is not None, "its foreign key"
         return LabelStudios(self._settings).of(project)
 

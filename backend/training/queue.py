@@ -10,9 +10,9 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
+from backend.database.connection import Database
+from backend.queue.lifetimes import KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS, OVER
 from backend.settings import Settings
-from backend.suggestions.queue import KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS, OVER
-from backend.suggestions.storage import Storage
 from backend.training.records import Training
 from backend.training.storage import TrainingStorage
 
@@ -52,13 +52,13 @@ def enqueue_training(queue: Queue, settings: Settings, training: Training) -> No
         log.debug("Training %s is queued already", training.id)
 
 
-def enqueue_trainings_again(queue: Queue, settings: Settings, storage: Storage) -> int:
+def enqueue_trainings_again(queue: Queue, settings: Settings, database: Database) -> int:
     """Queue every training that has not ended and has no job; how many were missing.
 
     Raises:
         RedisError: Redis cannot be reached.
     """
-    trainings, missing = TrainingStorage(storage.database), 0
+    trainings, missing = TrainingStorage(database), 0
     for training in trainings.unfinished():
         job = queue.fetch_job(training_job_id(training))
         over = job is not None and job.get_status() in OVER

@@ -5,8 +5,9 @@ import logging
 from redis.exceptions import RedisError
 from rq import Queue
 
+from backend.database.connection import Database
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.training.queue import enqueue_training
 from backend.training.records import Training, Wishes
 from backend.training.storage import TrainingStorage
@@ -21,15 +22,15 @@ class TrainingRequests:
         queue: of `training_queue.make_training_queue`.
     """
 
-    def __init__(self, settings: Settings, storage: Storage, queue: Queue) -> None:
+    def __init__(self, settings: Settings, database: Database, queue: Queue) -> None:
         self._settings = settings
-        self._storage = storage
-        self._trainings = TrainingStorage(storage.database)
+        self._database = database
+        self._trainings = TrainingStorage(database)
         self._queue = queue
 
     def ask(self, project_uid: str, label_config: str, wishes: Wishes | None = None) -> Training:
         """The training of a project; one that has not ended goes on, whatever its wishes were."""
-        self._storage.save_label_config(project_uid, label_config)
+        ProjectStorage(self._database).save_label_config(project_uid, label_config)
         training, is_new = self._trainings.ask(project_uid, wishes or Wishes())
         log.info(
             "Project %s: training %d is %s",

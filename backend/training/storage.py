@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, insert, select, update
 
 from backend.database.connection import Database, now
-from backend.suggestions.delivery_storage import storable
+from backend.database.text import storable
 from backend.training.records import NewModel, Outcome, TrainedModel, Training, Way, Wishes
 from backend.training.tables import choices, models, trainings
 

@@ -7,26 +7,27 @@ useful leaves a reason.
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from backend.database.connection import Database, now
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.projects import ProjectStorage, uid_of
+from backend.labelstudio.values import listed, moment_of, seconds, user_id, whole_number
 from backend.settings import Settings
 from backend.suggestions.delivery import as_sent
-from backend.suggestions.records import Event
-from backend.suggestions.storage import Storage, now
+from backend.suggestions.holdout import HoldoutStorage
+from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.judging import Shown, Unusable, judge
-from backend.verdicts.records import Candidate, Entry, Retraction, Source, State, Unused
+from backend.verdicts.records import Candidate, Entry, Event, Retraction, Source, State, Unused
 from backend.verdicts.storage import VerdictStorage
 from model.keypoint import Box
 
 log = logging.getLogger(__name__)
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-LARGEST = 2**63 - 1
 
 NO_ANNOTATION = "an event without an annotation"
 NO_ID = "an annotation without an id"
@@ -44,10 +45,12 @@ COUNTS = ("result", "was_cancelled", "completed_by", "lead_time", "parent_predic
 class Recorder:
     """Keeps the verdict log up with what Label Studio says; may be run by many at once."""
 
-    def __init__(self, settings: Settings, storage: Storage) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         self._default_label = settings.default_label
-        self._storage = storage
-        self.log = VerdictStorage(storage.database)
+        self._database = database
+        self.database = database
+        self.log = VerdictStorage(database)
+        self._holdouts = HoldoutStorage(database)
 
     def drain(self) -> int:
         """Bring every event that came so far into the log; how many there were."""
@@ -64,7 +67,7 @@ class Recorder:
         if event.action.endswith("DELETED"):
             return self._deletions(event, body, project_uid)
         states, unused = [], []
-        for annotation in _listed(body.get("annotation")):
+        for annotation in listed(body.get("annotation")):
             found = self.state_of(project_uid, annotation, "event")
             if isinstance(found, State):
                 states.append(found)
@@ -77,11 +80,13 @@ class Recorder:
     def _deletions(self, event: Event, body: Mapping[str, Any], project_uid: str | None) -> Entry:
         of_tasks = event.action == "TASKS_DELETED"
         named = "tasks" if of_tasks else "annotations"
-        listed = _listed(body.get(named, body.get(named[:-1])))
-        ids = [_id(each.get("id") if isinstance(each, Mapping) else each) for each in listed]
+        deleted = listed(body.get(named, body.get(named[:-1])))
+        ids = [
+            whole_number(each.get("id") if isinstance(each, Mapping) else each) for each in deleted
+        ]
         if project_uid is None or None in ids or not ids:
             reason = NO_PROJECT if project_uid is None else NO_ID
-            return Entry(event.id, unused=[unused_of(reason, listed, project_uid)])
+            return Entry(event.id, unused=[unused_of(reason, deleted, project_uid)])
         retractions = [
             Retraction(
                 project_uid,
@@ -98,26 +103,29 @@ class Recorder:
         """What an annotation says, or why that cannot even be kept."""
         if not isinstance(annotation, Mapping):
             return NO_ANNOTATION
-        annotation_id, task_id = _id(annotation.get("id")), _id(annotation.get("task"))
+        annotation_id, task_id = (
+            whole_number(annotation.get("id")),
+            whole_number(annotation.get("task")),
+        )
         if annotation_id is None:
             return NO_ID
         if task_id is None:
             return NO_TASK
         if project_uid is None:
             return NO_PROJECT
-        made_at = _moment(annotation.get("created_at")) or EPOCH
+        made_at = moment_of(annotation.get("created_at")) or EPOCH
         cancelled = annotation.get("was_cancelled") is True
         state = State(
             project_uid=project_uid,
             task_id=task_id,
             annotation_id=annotation_id,
             made_at=made_at,
-            updated_at=_moment(annotation.get("updated_at")) or made_at,
+            updated_at=moment_of(annotation.get("updated_at")) or made_at,
             digest=_digest({name: annotation.get(name) for name in COUNTS}),
             source=source,
             outcome="skipped" if cancelled else "unused",
-            annotator=_id(_user(annotation.get("completed_by"))),
-            lead_time=_seconds(annotation.get("lead_time")),
+            annotator=whole_number(user_id(annotation.get("completed_by"))),
+            lead_time=seconds(annotation.get("lead_time")),
         )
         result = annotation.get("result")
         if not cancelled and not isinstance(result, list):
@@ -126,8 +134,8 @@ class Recorder:
 
     def _judged(self, state: State, annotation: Mapping[str, Any], result: list[object]) -> State:
         candidates = self.log.candidates(state.project_uid, state.task_id)
-        parent = _id(annotation.get("parent_prediction"))
-        withheld = self.log.is_withheld(state.project_uid, state.task_id)
+        parent = whole_number(annotation.get("parent_prediction"))
+        withheld = self._holdouts.is_withheld(state.project_uid, state.task_id)
         chosen = _seen(candidates, parent, _ids(result), state.made_at, withheld)
         if chosen is None:
             reason = NOT_DELIVERED if candidates else UNKNOWN_TASK
@@ -175,8 +183,8 @@ class Recorder:
     def _shown(self, state: State, chosen: Candidate) -> Shown:
         detection, sent = chosen.detection, chosen.sent
         if sent is None:  # held back: what would have been sent
-            project = self._storage.project(state.project_uid)
-            row = self._storage.prediction(chosen.prediction_id)
+            project = ProjectStorage(self._database).project(state.project_uid)
+            row = PredictionStorage(self._database).prediction(chosen.prediction_id)
             assert project is not None and row is not None
             control = keypoint_control(project.label_config or "")
             sent = as_sent(row, control, self._default_label)
@@ -220,19 +228,9 @@ def _seen(
     return None
 
 
-def uid_of(project: object) -> str | None:
-    """`id.created_ts`, as Label Studio names a project to its backends."""
-    if not isinstance(project, Mapping):
-        return None
-    project_id, made_at = _id(project.get("id")), _moment(project.get("created_at"))
-    if project_id is None or made_at is None:
-        return None
-    return f"{project_id}.{int(made_at.timestamp())}"
-
-
 def unused_of(reason: str, what: object, project_uid: str | None) -> Unused:
     """Why an annotation, or what stands in the place of one, cannot even be kept."""
-    task_id = _id(what.get("task")) if isinstance(what, Mapping) else None
+    task_id = whole_number(what.get("task")) if isinstance(what, Mapping) else None
     return Unused(reason, _digest([reason, project_uid, what]), project_uid, task_id)
 
 
@@ -249,43 +247,9 @@ def _ids(regions: Iterable[object]) -> set[str]:
     }
 
 
-def _listed(value: object) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def _id(value: object) -> int | None:
-    """A whole number that every database takes, else None."""
-    usable = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
-    return value if usable and isinstance(value, int) else None
-
-
-def _user(value: object) -> object:
-    """Some versions of Label Studio's API give the whole user, not the id alone."""
-    return value.get("id") if isinstance(value, Mapping) else value
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
-
-
-def _moment(value: object) -> datetime | None:
-    """An ISO time; without a time zone it is UTC."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
 def annotations_of(tasks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Every annotation of tasks as the API lists them, each with the id of its task."""
     for task in tasks:
-        for annotation in _listed(task.get("annotations")):
+        for annotation in listed(task.get("annotations")):
             if isinstance(annotation, Mapping):
                 yield {**annotation, "task": annotation.get("task", task.get("id"))}

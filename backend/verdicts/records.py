@@ -116,3 +116,14 @@ class Filters:
     model_version: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What Label Studio's webhook sent, without the project's token."""
+
+    id: int
+    received_at: datetime
+    action: str
+    project_id: int | None
+    body: dict[str, Any]

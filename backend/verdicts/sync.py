@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage, uid_of
 from backend.settings import Settings
-from backend.suggestions.delivery import LabelStudios, NotDeliverable
-from backend.suggestions.storage import Storage, now
-from backend.verdicts.recording import Recorder, annotations_of, uid_of, unused_of
+from backend.verdicts.recording import Recorder, annotations_of, unused_of
 from backend.verdicts.records import Entry, Retraction, State
 
 log = logging.getLogger(__name__)
@@ -36,29 +36,29 @@ class Pulled:
     problem: str | None = None
 
 
-def sync(settings: Settings, storage: Storage, project: str | None = None) -> list[Pulled]:
+def sync(settings: Settings, database: Database, project: str | None = None) -> list[Pulled]:
     """Fill in whatever the log lacks; run twice, the second time adds nothing.
 
     Args:
         project: id or uid of one; None for every project that is known.
     """
-    recorder, studios = Recorder(settings, storage), LabelStudios(settings)
+    recorder, studios = Recorder(settings, database), LabelStudios(settings)
     pulled = []
-    for uid in recorder.log.project_uids():
+    for uid in ProjectStorage(database).project_uids():
         if project is None or project in (uid, uid.partition(".")[0]):
-            pulled.append(_pull_noted(recorder, studios, storage, uid))
+            pulled.append(_pull_noted(recorder, studios, database, uid))
     return pulled
 
 
-def sync_due(settings: Settings, storage: Storage) -> bool:
+def sync_due(settings: Settings, database: Database) -> bool:
     """Sync where the last time is `SYNC_EVERY` ago; whether it was. For a worker to call often."""
     if settings.sync_every <= 0:
         return False
-    recorder, studios = Recorder(settings, storage), LabelStudios(settings)
+    recorder, studios = Recorder(settings, database), LabelStudios(settings)
     before = now() - timedelta(seconds=settings.sync_every)
-    due = [uid for uid in recorder.log.project_uids() if _is_due(recorder, uid, before)]
+    due = [uid for uid in ProjectStorage(database).project_uids() if _is_due(recorder, uid, before)]
     for uid in due:
-        _pull_noted(recorder, studios, storage, uid)
+        _pull_noted(recorder, studios, database, uid)
     return bool(due)
 
 
@@ -67,9 +67,9 @@ def _is_due(recorder: Recorder, uid: str, before: datetime) -> bool:
     return last is None or last.started_at < before
 
 
-def _pull_noted(recorder: Recorder, studios: LabelStudios, storage: Storage, uid: str) -> Pulled:
+def _pull_noted(recorder: Recorder, studios: LabelStudios, database: Database, uid: str) -> Pulled:
     started = now()
-    project = storage.project(uid)
+    project = ProjectStorage(database).project(uid)
     try:
         assert project is not None
         pulled = _pull(recorder, studios.of(project), uid, started)

@@ -23,6 +23,18 @@ from sqlalchemy import (
 
 from backend.database.schema import Time, metadata
 
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("received_at", Time, nullable=False),
+    Column("action", String(100), nullable=False),
+    Column("project_id", BigInteger),
+    Column("body", JSON, nullable=False),
+    Index("ix_events_action", "action"),
+    sqlite_autoincrement=True,
+)
+
 # What an annotation was at some moment. The newest state of an annotation is the one that counts.
 states = Table(
     "annotation_states",
@@ -149,23 +161,6 @@ unused = Table(
     sqlite_autoincrement=True,
 )
 
-# Tasks whose suggestions are held back, to see what annotators do without.
-holdouts = Table(
-    "holdouts",
-    metadata,
-    Column("project_uid", String(100), primary_key=True),
-    Column("task_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("withheld_at", Time, nullable=False),
-)
-
-# The two maps of a few predictions, as PNG, for the report.
-kept_maps = Table(
-    "kept_maps",
-    metadata,
-    Column("prediction_id", ForeignKey("predictions.id"), primary_key=True, autoincrement=False),
-    Column("coarse", LargeBinary, nullable=False),
-    Column("fine", LargeBinary, nullable=False),
-)
 
 sync_runs = Table(
     "sync_runs",
@@ -179,16 +174,4 @@ sync_runs = Table(
     Column("problem", Text),
     Index("ix_sync_runs_project_uid", "project_uid"),
     sqlite_autoincrement=True,
-)
-
-VERDICT_TABLES = (
-    states,
-    verdicts,
-    retractions,
-    handled_events,
-    arrivals,
-    unused,
-    holdouts,
-    kept_maps,
-    sync_runs,
 )

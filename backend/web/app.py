@@ -12,11 +12,11 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthorized
 from werkzeug.sansio.response import Response as BaseResponse
 
+from backend.database.connection import Database, StorageError
 from backend.logs import set_up_logging
 from backend.settings import Settings, SettingsError, load_settings
 from backend.suggestions.answers import Predictions
 from backend.suggestions.queue import make_queue
-from backend.suggestions.storage import Storage, StorageError
 from backend.training.queue import make_training_queue
 from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
@@ -32,7 +32,7 @@ OPEN_TO_ALL = ("label_studio.health",)
 REDIS_SECONDS = 5.0
 
 
-def create_app(settings: Settings, storage: Storage, queue: Queue) -> Flask:
+def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
     """The application.
 
     Args:
@@ -41,15 +41,15 @@ def create_app(settings: Settings, storage: Storage, queue: Queue) -> Flask:
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    models = ModelRegistry(settings, storage.database)
+    models = ModelRegistry(settings, database)
     app.extensions[BACKEND] = Backend(
-        storage=storage,
-        predictions=Predictions(settings, storage, queue, lambda: models.current().version),
-        metrics=BackendMetrics(storage, queue, lambda: models.current_or_last().version),
+        database=database,
+        predictions=Predictions(settings, database, queue, lambda: models.current().version),
+        metrics=BackendMetrics(database, queue, lambda: models.current_or_last().version),
         models=models,
-        trainings=TrainingRequests(settings, storage, make_training_queue(queue.connection)),
+        trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),
     )
-    app.extensions[report_routes.AGREEMENT] = report_routes.agreement_of(settings, storage)
+    app.extensions[report_routes.AGREEMENT] = report_routes.agreement_of(settings, database)
     app.register_blueprint(bp)
     app.register_blueprint(report_routes.bp)
     _ask_for_password(app, settings)
@@ -74,7 +74,7 @@ def create_from_environment() -> Flask:
                 "or start everything at once with `python -m backend serve`"
             )
         queue = make_queue(_redis(settings.redis_url))
-        return create_app(settings, Storage(settings.database), queue)
+        return create_app(settings, Database(settings.database), queue)
     except (SettingsError, StorageError, OSError) as error:
         raise SystemExit(str(error)) from error
 

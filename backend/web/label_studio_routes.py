@@ -10,13 +10,16 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import BadRequest, NotFound
 
+from backend.database.connection import Database
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.projects import Project, ProjectStorage
 from backend.suggestions.answers import Predictions
-from backend.suggestions.records import Prediction, Project
-from backend.suggestions.storage import Storage
+from backend.suggestions.records import Prediction
+from backend.suggestions.storage import PredictionStorage
 from backend.training.records import Training
 from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
+from backend.verdicts.storage import EventStorage
 from backend.web import request_bodies
 from backend.web.prometheus import BackendMetrics
 
@@ -33,7 +36,7 @@ SHOWN_TRAININGS = 20
 class Backend:
     """What the routes call; `app.extensions["backend"]`."""
 
-    storage: Storage
+    database: Database
     predictions: Predictions
     metrics: BackendMetrics
     models: ModelRegistry
@@ -71,11 +74,11 @@ def setup() -> Response:
     hostname = request_bodies.web_address(body, "hostname")
     token = request_bodies.text(body, "access_token")
     if hostname:
-        _backend().storage.save_connection(
+        ProjectStorage(_backend().database).save_connection(
             uid, hostname=hostname, access_token=token, label_config=label_config
         )
     else:
-        _backend().storage.save_label_config(uid, label_config)
+        ProjectStorage(_backend().database).save_label_config(uid, label_config)
     answer = {"model_version": _backend().model_version}
     try:
         keypoint_control(label_config)
@@ -110,11 +113,11 @@ def predict() -> Response:
 
 def _project(body: dict[str, Any]) -> Project:
     """The project that a body names, with the labelling configuration that it brings."""
-    uid, storage = request_bodies.project_uid(body), _backend().storage
+    uid, database = request_bodies.project_uid(body), _backend().database
     label_config = request_bodies.text(body, "label_config")
     if label_config is not None:
-        storage.save_label_config(uid, label_config)
-    project = storage.project(uid)
+        ProjectStorage(database).save_label_config(uid, label_config)
+    project = ProjectStorage(database).project(uid)
     if project is None:
         raise BadRequest(
             f"expected the labelling configuration in 'label_config', got nothing, and project "
@@ -128,7 +131,7 @@ def webhook() -> Response:
     """Keep what happened, as it came; Label Studio gives it a second and does not try again."""
     body = request_bodies.json_object(odd_numbers=True)
     action = request_bodies.action(body)
-    _backend().storage.save_event(
+    EventStorage(_backend().database).save_event(
         action, request_bodies.project_id(body), request_bodies.without_token(body)
     )
     if action == START_TRAINING:
@@ -179,7 +182,9 @@ def metrics() -> Response:
 def job(task_id: int) -> Response:
     """How it goes with a task: what was asked for last, and everything before."""
     project = request.args.get("project")
-    found = _backend().storage.of_task(min(task_id, request_bodies.LARGEST_ID), project)
+    found = PredictionStorage(_backend().database).of_task(
+        min(task_id, request_bodies.LARGEST_ID), project
+    )
     if not found:
         raise NotFound(
             f"expected a task that was asked about, got {task_id}"

@@ -8,14 +8,17 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 from rq import Queue
 
-from backend.suggestions.storage import Storage
+from backend.database.connection import Database
+from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.storage import PredictionStorage
+from backend.verdicts.storage import EventStorage
 
 
 class BackendMetrics(Collector):
     """What database and queue hold at this moment."""
 
-    def __init__(self, storage: Storage, queue: Queue, model_version: Callable[[], str]) -> None:
-        self._storage = storage
+    def __init__(self, database: Database, queue: Queue, model_version: Callable[[], str]) -> None:
+        self._database = database
         self._queue = queue
         self._version = model_version
 
@@ -34,7 +37,7 @@ class BackendMetrics(Collector):
         predictions = GaugeMetricFamily(
             "keypoint_predictions", "Predictions by status", labels=["status"]
         )
-        counted = self._storage.predictions_by_status()
+        counted = PredictionStorage(self._database).predictions_by_status()
         for status in ("queued", "ready", "failed"):
             predictions.add_metric([status], counted.get(status, 0))
         yield predictions
@@ -44,7 +47,7 @@ class BackendMetrics(Collector):
             "Predictions given to Label Studio, or found there, by the way they took",
             labels=["way"],
         )
-        given = self._storage.deliveries_by_way()
+        given = DeliveryStorage(self._database).deliveries_by_way()
         for way in ("reply", "push", "found"):
             deliveries.add_metric([way], given.get(way, 0))
         yield deliveries
@@ -52,7 +55,7 @@ class BackendMetrics(Collector):
         events = CounterMetricFamily(
             "keypoint_events", "Events that Label Studio sent", labels=["action"]
         )
-        for action, count in sorted(self._storage.events_by_action().items()):
+        for action, count in sorted(EventStorage(self._database).events_by_action().items()):
             events.add_metric([action], count)
         yield events
 

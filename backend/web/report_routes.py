@@ -10,8 +10,9 @@ from werkzeug.exceptions import BadRequest
 from backend.agreement.export import ExportError, export
 from backend.agreement.figures import statistics
 from backend.agreement.filters import NAMES, FilterError, filters_from
+from backend.agreement.queries import AgreementQueries
+from backend.database.connection import Database
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 
@@ -30,13 +31,13 @@ class Agreement:
     """What the routes call; `app.extensions["agreement"]`."""
 
     settings: Settings
-    storage: Storage
+    database: Database
     recorder: Recorder
 
 
-def agreement_of(settings: Settings, storage: Storage) -> Agreement:
+def agreement_of(settings: Settings, database: Database) -> Agreement:
     """What the routes need."""
-    return Agreement(settings, storage, Recorder(settings, storage))
+    return Agreement(settings, database, Recorder(settings, database))
 
 
 def _agreement() -> Agreement:
@@ -57,7 +58,7 @@ def index() -> Response:
 @bp.get("/agreement")
 def agreement() -> Response:
     """Every figure, as JSON."""
-    return jsonify(statistics(_agreement().recorder.log, _filters()))
+    return jsonify(statistics(AgreementQueries(_agreement().database), _filters()))
 
 
 @bp.get("/report")
@@ -67,7 +68,7 @@ def report() -> Response:
 
     filters, nonce = _filters(), secrets.token_urlsafe(16)
     found = _agreement()
-    page = render(found.settings, found.storage, filters, nonce=nonce, query=request.query_string)
+    page = render(found.settings, found.database, filters, nonce=nonce, query=request.query_string)
     return _page(page, nonce)
 
 
@@ -75,7 +76,7 @@ def report() -> Response:
 def download() -> Response:
     """A file, streamed: `format` csv, json, parquet or coco; `what` verdicts or statistics."""
     filters = _filters("format", "what")
-    log = _agreement().recorder.log
+    log = AgreementQueries(_agreement().database)
     try:
         made = export(
             log,

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from flask import request
 from werkzeug.exceptions import BadRequest
 
-from backend.suggestions.records import is_storable
-from backend.verdicts.recording import uid_of
+from backend.database.text import is_storable
+from backend.labelstudio.projects import uid_of
 
 # As wide as the database's columns.
 LONGEST_UID = 100

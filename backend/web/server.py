@@ -3,18 +3,12 @@
 import os
 import sys
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from backend.database.prepare import prepare_database
 from backend.settings import Settings
-from backend.suggestions.storage import Storage, StorageError
 
 # Label Studio asks for nothing that takes longer than its own patience, and a request that is cut
 # short harms nothing: what it waited for is delivered by a worker.
 _GRACE_SECONDS = "3"
-
-
-class DatabaseUnusable(RuntimeError):
-    """The database cannot be opened or brought up to date; one line that says what to do."""
 
 
 def run(settings: Settings) -> int:
@@ -46,21 +40,3 @@ def web_command(settings: Settings, *, bind: str) -> list[str]:
         *("--workers", str(settings.workers), "--threads", str(settings.threads)),
         *("--graceful-timeout", _GRACE_SECONDS, "--log-level", "warning"),
     ]
-
-
-def prepare_database(settings: Settings) -> None:
-    """Make the database where it is missing and bring its tables up to date.
-
-    Raises:
-        DatabaseUnusable: it cannot be reached, written or understood.
-    """
-    try:
-        storage = Storage(settings.database)
-        storage.migrate()
-        storage.close()
-    except (OSError, SQLAlchemyError, StorageError) as error:
-        place = "DATABASE_URL" if settings.database_url else f"DATA_DIR ({settings.data_dir})"
-        reason = str(error).partition("\n")[0]
-        raise DatabaseUnusable(
-            f"expected to open the database of {place}, but: {reason}"
-        ) from error

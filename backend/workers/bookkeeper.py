@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from backend.database.connection import Database
 from backend.settings import Settings
-from backend.suggestions.storage import Storage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.sync import sync_due
 
@@ -19,11 +19,11 @@ ENDS_WITHIN_SECONDS = 3.0
 
 
 @contextmanager
-def bookkeeper(settings: Settings, storage: Storage) -> Iterator[None]:
+def bookkeeper(settings: Settings, database: Database) -> Iterator[None]:
     """Inside the block, a thread keeps the log up; many may do it at once."""
     stop = threading.Event()
     thread = threading.Thread(
-        target=_keep, args=[settings, storage, stop], name="bookkeeper", daemon=True
+        target=_keep, args=[settings, database, stop], name="bookkeeper", daemon=True
     )
     thread.start()
     try:
@@ -34,12 +34,12 @@ def bookkeeper(settings: Settings, storage: Storage) -> Iterator[None]:
         thread.join(timeout=ENDS_WITHIN_SECONDS)
 
 
-def _keep(settings: Settings, storage: Storage, stop: threading.Event) -> None:
-    recorder = Recorder(settings, storage)
+def _keep(settings: Settings, database: Database, stop: threading.Event) -> None:
+    recorder = Recorder(settings, database)
     while not stop.is_set():
         try:
             recorder.drain()
-            sync_due(settings, storage)
+            sync_due(settings, database)
         except SQLAlchemyError as error:
             log.warning("Tried again soon: %s", str(error).partition("\n")[0])
         except Exception:

@@ -16,6 +16,9 @@ from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
+from backend.database.connection import Database
+from backend.database.prepare import prepare_database
+from backend.labelstudio.projects import LabelStudios
 from backend.logs import set_up_logging
 from backend.queue.steady_worker import (
     SteadyWorker,
@@ -26,13 +29,11 @@ from backend.queue.steady_worker import (
 )
 from backend.settings import Settings
 from backend.suggestions import detection_job
-from backend.suggestions.delivery import Courier, LabelStudios
+from backend.suggestions.delivery import Courier
 from backend.suggestions.detector import CurrentDetector, ModelUnusable
 from backend.suggestions.queue import enqueue_again, make_queue
-from backend.suggestions.storage import Storage
 from backend.training.queue import enqueue_trainings_again, make_training_queue
 from backend.training.registry import ModelRegistry
-from backend.web.server import prepare_database
 from backend.workers.bookkeeper import bookkeeper
 
 log = logging.getLogger(__name__)
@@ -54,28 +55,28 @@ def run_worker(settings: Settings) -> None:
     set_up_logging(settings.log_level)
     redis_url = named_redis(settings)
     prepare_database(settings)
-    workshop = _open_workshop(settings, Storage(settings.database))
+    workshop = _open_workshop(settings, Database(settings.database))
     detection_job.open_workshop(workshop)
     log.info("Ready")
     queue = make_queue(Redis.from_url(redis_url))
-    with bookkeeper(settings, workshop.storage):
+    with bookkeeper(settings, workshop.database):
         work_until_told(queue, lambda worker: _caretaker(Caretaker(worker, queue, workshop)))
     log.info("Ended")
 
 
-def _open_workshop(settings: Settings, storage: Storage) -> detection_job.Workshop:
+def _open_workshop(settings: Settings, database: Database) -> detection_job.Workshop:
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // settings.detection_workers))
     studios = LabelStudios(settings)
     try:
-        models = CurrentDetector(settings, ModelRegistry(settings, storage.database))
+        models = CurrentDetector(settings, ModelRegistry(settings, database))
         models.get()
     except (OSError, ModelUnusable) as error:
         raise WorkerRefused(f"the worker cannot start without its model: {error}") from error
     return detection_job.Workshop(
         settings=settings,
-        storage=storage,
+        database=database,
         studios=studios,
-        courier=Courier(settings, storage, studios),
+        courier=Courier(settings, database, studios),
         models=models,
     )
 
@@ -122,11 +123,11 @@ class Caretaker:
         for queue in (self._queue, self._trainings):
             clear_up(queue, self._worker)
         self._scheduler.enqueue_scheduled_jobs()
-        missing = enqueue_again(self._queue, self._workshop.settings, self._workshop.storage)
+        missing = enqueue_again(self._queue, self._workshop.settings, self._workshop.database)
         if missing:
             log.info("Queued %d predictions again whose jobs were lost", missing)
         missing = enqueue_trainings_again(
-            self._trainings, self._workshop.settings, self._workshop.storage
+            self._trainings, self._workshop.settings, self._workshop.database
         )
         if missing:
             log.info("Queued %d trainings again whose jobs were lost", missing)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 from redis import Redis
 
+from backend.database.prepare import prepare_database
 from backend.logs import set_up_logging
 from backend.queue.interruption import begin_anew
 from backend.queue.steady_worker import SteadyWorker, named_redis, work_until_told
 from backend.settings import Settings
 from backend.training.queue import make_training_queue
-from backend.web.server import prepare_database
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,85 @@
+"""Tables of predictions and deliveries, withheld tasks and kept maps."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from backend.database.schema import Time, metadata
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_uid", ForeignKey("projects.uid"), nullable=False),
+    Column("task_id", BigInteger, nullable=False),
+    Column("image_url", Text, nullable=False),
+    Column("input_sha256", String(64), nullable=False),
+    Column("model_version", String(200), nullable=False),
+    Column("task", JSON, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("reason", Text),
+    Column("detection", JSON(none_as_null=True)),
+    # The work: which RQ job is meant, how often it began, how often it failed for want of luck.
+    Column("round", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    # The delivery: see `delivery_storage.DeliveryStorage`.
+    Column("to_deliver", Boolean, nullable=False),
+    Column("deliveries", Integer, nullable=False),
+    Column("waiting_until", Time),
+    Column("busy_until", Time),
+    Column("check_at", Time),
+    Column("checks", Integer, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("asked_at", Time, nullable=False),
+    Column("started_at", Time),
+    Column("finished_at", Time),
+    UniqueConstraint("project_uid", "task_id", "input_sha256", "model_version"),
+    Index("ix_predictions_task_id", "task_id"),
+    Index("ix_predictions_status", "status"),
+    Index("ix_predictions_check_at", "check_at"),
+    sqlite_autoincrement=True,  # the job's id holds it, so it is never given out again
+)
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("prediction_id", ForeignKey("predictions.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("way", String(10), nullable=False),
+    Column("sent", JSON, nullable=False),
+    Column("made_at", Time, nullable=False),
+    Column("confirmed_at", Time),
+    Column("label_studio_id", BigInteger),
+    UniqueConstraint("prediction_id", "number"),
+    Index("ix_deliveries_label_studio_id", "label_studio_id"),
+    sqlite_autoincrement=True,
+)
+
+# Tasks whose suggestions are held back, to see what annotators do without.
+holdouts = Table(
+    "holdouts",
+    metadata,
+    Column("project_uid", String(100), primary_key=True),
+    Column("task_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("withheld_at", Time, nullable=False),
+)
+# The two maps of a few predictions, as PNG, for the report.
+kept_maps = Table(
+    "kept_maps",
+    metadata,
+    Column("prediction_id", ForeignKey("predictions.id"), primary_key=True, autoincrement=False),
+    Column("coarse", LargeBinary, nullable=False),
+    Column("fine", LargeBinary, nullable=False),
+)
