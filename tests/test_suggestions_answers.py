@@ -18,12 +18,13 @@ from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.answers import LEASE_MARGIN, Predictions, wanted_of
+from backend.suggestions.answers import LEASE_MARGIN, Predictions
 from backend.suggestions.delivery import Courier
 from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.queue import job_id, make_queue
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.wanted import wanted_of
 from model.keypoint import Box, Detection, Keypoint
 
 VERSION = "small-0123456789"

@@ -22,12 +22,12 @@ from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
 from backend.settings import Settings
 from backend.suggestions import detection_job
-from backend.suggestions.answers import wanted_of
 from backend.suggestions.delivery import Courier
 from backend.suggestions.detector import Loaded
 from backend.suggestions.queue import enqueue, enqueue_again, job_id
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.wanted import wanted_of
 from model.detector import Detector
 from model.keypoint import Box, Detection
 from model.networks import SMALL, Classifier, build_network

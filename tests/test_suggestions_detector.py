@@ -13,11 +13,11 @@ from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.suggestions import detection_job
-from backend.suggestions.answers import wanted_of
 from backend.suggestions.delivery import Courier
 from backend.suggestions.detector import CurrentDetector, ModelUnusable
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.wanted import wanted_of
 from backend.training.records import Wishes
 from backend.training.registry import Model, ModelRegistry
 from backend.training.storage import TrainingStorage

@@ -13,10 +13,10 @@ from backend.database.connection import Database
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.answers import wanted_of
 from backend.suggestions.queue import JOB, enqueue, enqueue_again, job_id, make_queue
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.wanted import wanted_of
 from model.keypoint import Box, Detection
 
 SETTINGS = Settings(job_timeout=123, job_retries=2)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
+from backend.database.schema import LARGEST_ID
 from backend.database.text import is_storable
 from backend.verdicts.records import Filters
 
 NAMES = ("project", "label", "annotator", "model_version", "since", "until")
-LARGEST_ID = 2**63 - 1
 
 
 class FilterError(ValueError):

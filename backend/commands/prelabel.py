@@ -24,12 +24,12 @@ from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage, label_studio_of, required_uid_of
 from backend.local.embedded_redis import redis_url
 from backend.settings import Settings
-from backend.suggestions.answers import wanted_of
 from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.holdout import is_held_back
 from backend.suggestions.queue import enqueue, make_queue
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.wanted import wanted_of
 from backend.training.registry import ModelRegistry
 
 log = logging.getLogger(__name__)

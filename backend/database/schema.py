@@ -10,6 +10,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+LARGEST_ID = 2**63 - 1  # of a BigInteger column
+
 
 class Time(TypeDecorator[datetime]):
     """A moment in UTC; SQLite, which knows no time zones, keeps it without one."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-LARGEST = 2**63 - 1
+from backend.database.schema import LARGEST_ID
 
 
 def listed(value: object) -> list[Any]:
@@ -16,7 +16,7 @@ def listed(value: object) -> list[Any]:
 
 def whole_number(value: object) -> int | None:
     """A whole number that every database takes, else None."""
-    usable = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
+    usable = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_ID
     return value if usable and isinstance(value, int) else None
 
 

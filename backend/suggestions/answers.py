@@ -1,13 +1,10 @@
 """What is stored, what is queued, and what `/predict` answers."""
 
-import hashlib
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,11 +12,9 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from backend.database.connection import Database, now
-from backend.database.text import is_storable
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project
-from backend.labelstudio.regions import BOX_FIELD, RegionError, task_box
 from backend.settings import Settings
 from backend.suggestions.delivery import (
     HOLD_SECONDS,
@@ -33,6 +28,7 @@ from backend.suggestions.holdout import HoldoutStorage, is_held_back
 from backend.suggestions.queue import enqueue
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.wanted import wanted_of
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +39,6 @@ POLL_SHARE = 0.1
 LEASE_MARGIN = timedelta(seconds=5)
 # Label Studio hangs up after 100 s; what a reply has no time for, workers queue and bring.
 LONGEST_ANSWER_SECONDS = 95.0
-LARGEST_ID = 2**63 - 1
 
 # An answer for one task: a prediction, or [] for "not yet".
 Answer = dict[str, Any] | list[dict[str, Any]]
@@ -298,69 +293,6 @@ class _Desk:
             return []
         log.info("Task %s of project %s: delivered in the reply", row.task_id, row.project_uid)
         return sent
-
-
-def wanted_of(task: object, control: KeypointControl) -> Wanted | None:
-    """What a task asks for; None where not even its id can be told.
-
-    What cannot be predicted says so in its `refusal`.
-    """
-    task_id = task.get("id") if isinstance(task, dict) else None
-    if isinstance(task_id, bool) or not isinstance(task_id, int) or abs(task_id) > LARGEST_ID:
-        log.warning("Expected a task with a whole number as its id, got %.100r", task)
-        return None
-    assert isinstance(task, dict)
-    given = task.get("data")
-    data = given if isinstance(given, dict) else {}
-    url = data.get(control.image_field)
-    if not isinstance(url, str) or not url or not is_storable(url):
-        return _refused(
-            task_id,
-            f"expected the address of an image in the field {control.image_field!r} of the task's "
-            f'data, got {_short(url)}: give it one, or change value="${control.image_field}" '
-            "in the labelling configuration",
-        )
-    region = _region_of(task, data)
-    try:
-        box = task_box(region, control, 100, 100)
-    except RegionError as error:
-        return _refused(task_id, str(error), url)
-    if box is None:
-        return Wanted(task_id, url, _sha256(url), {})
-    return Wanted(task_id, url, _sha256(json.dumps([url, asdict(box)])), region)
-
-
-def _refused(task_id: int, reason: str, url: str = "") -> Wanted:
-    return Wanted(task_id, url, _sha256(url), {}, refusal=reason)
-
-
-def _region_of(task: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a task, only what `task_box` reads, and only where it has the right shape."""
-    region: dict[str, Any] = {
-        drawn: [each for each in _list(task.get(drawn)) if _is_drawing(each)]
-        for drawn in ("drafts", "annotations")
-    }
-    return region | ({"data": {BOX_FIELD: data[BOX_FIELD]}} if BOX_FIELD in data else {})
-
-
-def _is_drawing(each: object) -> bool:
-    if not isinstance(each, dict):
-        return False
-    regions = each.get("result")
-    return isinstance(regions, list) and all(isinstance(region, dict) for region in regions)
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _short(value: object) -> str:
-    shown = ascii(value)
-    return shown if len(shown) <= 100 else f"{shown[:100]}..."
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _queued(rows: Sequence[Prediction]) -> list[int]:

@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import BadRequest, NotFound
 
 from backend.database.connection import Database
+from backend.database.schema import LARGEST_ID
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import Project, ProjectStorage
 from backend.suggestions.answers import Predictions
@@ -182,9 +183,7 @@ def metrics() -> Response:
 def job(task_id: int) -> Response:
     """How it goes with a task: what was asked for last, and everything before."""
     project = request.args.get("project")
-    found = PredictionStorage(_backend().database).of_task(
-        min(task_id, request_bodies.LARGEST_ID), project
-    )
+    found = PredictionStorage(_backend().database).of_task(min(task_id, LARGEST_ID), project)
     if not found:
         raise NotFound(
             f"expected a task that was asked about, got {task_id}"

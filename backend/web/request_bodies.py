@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 from flask import request
 from werkzeug.exceptions import BadRequest
 
+from backend.database.schema import LARGEST_ID
 from backend.database.text import is_storable
 from backend.labelstudio.projects import uid_of
 
 # As wide as the database's columns.
 LONGEST_UID = 100
 LONGEST_ACTION = 100
-LARGEST_ID = 2**63 - 1
 
 
 def json_object(*, odd_numbers: bool = False) -> dict[str, Any]:
