@@ -1,0 +1,168 @@
+"""Today's code on the database and the Redis that the first version left behind.
+
+`tests/data/first_version/make.py` says how they were recorded. Job functions had other paths then.
+"""
+
+import base64
+import gzip
+import json
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import wait_until
+from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+from serving import PLAIN_ENVIRONMENT, ROOT
+from sqlalchemy import text
+
+from backend.database.connection import Database
+from backend.settings import Settings
+from backend.web.app import create_app
+from model.networks import SMALL, Classifier, build_network, save_classifier
+
+LEFT_BEHIND = Path(__file__).parent / "data" / "first_version"
+QUEUED_TASKS = range(500, 506)
+
+
+def load_database(path: Path, model_version: str) -> Database:
+    """Write the recorded database to a file; `model_version` is what its queue waits for."""
+    script = gzip.decompress((LEFT_BEHIND / "database.sql.gz").read_bytes()).decode()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script.replace("THE-MODEL", model_version))
+    return Database(f"sqlite:///{path}")
+
+
+def load_redis(connection: Redis) -> None:
+    """Put the recorded keys into an empty Redis."""
+    for entry in json.loads((LEFT_BEHIND / "redis.json").read_text()):
+        key, value = entry["key"], entry["value"]
+        if entry["type"] == "hash":
+            fields = {name: base64.b64decode(content) for name, content in value.items()}
+            connection.hset(key, mapping=fields)
+        elif entry["type"] == "list":
+            connection.rpush(key, *value)
+        else:
+            connection.sadd(key, *value)
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[str]:
+    """Where two JSON values differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        if before.keys() != after.keys():
+            return [f"{path}: keys {list(before)} became {list(after)}"]
+        return [
+            one for key in before for one in differences(before[key], after[key], f"{path}.{key}")
+        ]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = enumerate(zip(before, after, strict=True))
+        return [one for place, (a, b) in pairs for one in differences(a, b, f"{path}[{place}]")]
+    return [] if before == after else [f"{path}: {before!r} became {after!r}"]
+
+
+def test_every_figure_of_the_first_version_is_the_same_today(tmp_path: Path, queue: Queue) -> None:
+    database = load_database(tmp_path / "backend.sqlite3", "small-0")
+    database.migrate()
+    weights = tmp_path / "small.safetensors"
+    save_small_network(weights)
+    client = create_app(Settings(model_weights=str(weights)), database, queue).test_client()
+    today = json.loads(client.get("/agreement").data)
+    before = json.loads((LEFT_BEHIND / "agreement.json").read_text())
+    del today["made_at"], before["made_at"]
+    assert differences(before, today) == []
+    database.close()
+
+
+def save_small_network(path: Path) -> None:
+    """Write a small network with random weights, the same at every call."""
+    torch.manual_seed(0)
+    half = (0.5, 0.5, 0.5)
+    network = build_network(SMALL, 2)
+    save_classifier(Classifier(network, SMALL, ("bus", "van"), 32, half, half), path)
+
+
+@contextmanager
+def running(command: str, environment: dict[str, str], log: Path) -> Iterator[None]:
+    """Run `python -m backend COMMAND` until the block ends."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "backend", command],
+            env=PLAIN_ENVIRONMENT | environment,
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def label_studio() -> Iterator[LabelStudioFake]:
+    with label_studio_fake() as fake:
+        yield fake
+
+
+def test_every_prediction_and_training_that_waited_is_made_by_todays_workers(
+    tmp_path: Path, redis_connection: Redis, redis_url: str, label_studio: LabelStudioFake
+) -> None:
+    weights = tmp_path / "small.safetensors"
+    save_small_network(weights)
+    environment = {
+        "REDIS_URL": redis_url,
+        "DATA_DIR": str(tmp_path),
+        "LABEL_STUDIO_URL": label_studio.url,
+        "LABEL_STUDIO_API_KEY": TOKEN,
+        "MODEL_WEIGHTS": str(weights),
+        "SYNC_EVERY": "0",
+    }
+    version = Settings(model_weights=str(weights)).model_version()
+    database = load_database(tmp_path / "backend.sqlite3", version)
+    with database.reading() as connection:
+        asked = text("SELECT task_id, image_url FROM predictions WHERE model_version = :version")
+        rows = connection.execute(asked, {"version": version})
+        images = {row.task_id: row.image_url for row in rows}
+    assert sorted(images) == list(QUEUED_TASKS)
+    for task_id, image in images.items():
+        label_studio.tasks[task_id] = {"id": task_id, "project": 3, "data": {"image": image}}
+    load_redis(redis_connection)
+    assert Queue("predictions", connection=redis_connection).count == len(images)
+
+    def training_status() -> str:
+        with database.reading() as connection:
+            return str(connection.scalar(text("SELECT status FROM trainings")))
+
+    with ExitStack() as stack:
+        for command in ("worker", "trainer"):
+            stack.enter_context(running(command, environment, tmp_path / f"{command}.log"))
+        wait_until(lambda: len(label_studio.predictions) >= len(images), seconds=90)
+        # The project is no longer in this Label Studio: that is said, and ends the training.
+        wait_until(lambda: training_status() == "failed", seconds=90)
+    delivered = Counter(each["task"] for each in label_studio.predictions)
+    assert delivered == dict.fromkeys(QUEUED_TASKS, 1)
+    assert {each["model_version"] for each in label_studio.predictions} == {version}
+    assert "ModuleNotFoundError" not in reasons(database)
+    left = Queue("training", connection=redis_connection, serializer=JSONSerializer)
+    assert left.count == 0
+    database.close()
+
+
+def reasons(database: Database) -> str:
+    """Why predictions and trainings failed, in one text."""
+    with database.reading() as connection:
+        found = [
+            *connection.scalars(text("SELECT reason FROM predictions WHERE reason IS NOT NULL")),
+            *connection.scalars(text("SELECT reason FROM trainings WHERE reason IS NOT NULL")),
+        ]
+    return "\n".join(found)
