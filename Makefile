@@ -4,7 +4,8 @@
 #   make serve    the backend alone, in the foreground, set up by environment variables
 #   make test     unit and integration tests
 #   make e2e      tests with a real Label Studio and a real browser
-#   make check    format, lint, types
+#   make check    format, lint, layers of imports, types
+#   make coverage unit and integration tests, and the lines and branches that they leave out
 #   make bench    speed and exactness of the occlusion map; three quarters of an hour, on an idle machine
 #   make clean    forget the environments and caches; data/ and demo-data/ stay
 
@@ -12,7 +13,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve test e2e check bench clean redis browser test-services
+.PHONY: help demo serve test e2e check coverage architecture bench clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them there is a wheel that carries a Redis server.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -47,7 +48,16 @@ e2e: $(DEVELOPMENT) $(LABEL_STUDIO) redis browser
 check: $(DEVELOPMENT)
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
+	@.venv/bin/lint-imports --no-cache --no-logo
 	@.venv/bin/mypy
+
+coverage: $(DEVELOPMENT) redis test-services
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+# The picture in docs/architecture.md, drawn from the imports that there are.
+architecture: $(DEVELOPMENT)
+	@if ! command -v dot >/dev/null; then $(call debian_packages,graphviz,the picture); fi
+	@.venv/bin/import-linter drawgraph backend | tred | dot -Tsvg > docs/architecture.svg
 
 bench: $(BENCHMARK)
 	@.venv/bin/python -m model benchmark --report docs/performance.md $(ARGS)

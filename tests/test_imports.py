@@ -1,60 +1,108 @@
-"""Which module may import which: the backend the model, and both only downwards."""
+"""Directions that hold between modules, where import-linter (pyproject.toml) cannot say it.
+
+The layers of packages are contracts of import-linter; `make check` runs it, and so does a test
+here, so that `make test` alone finds a wrong import as well.
+"""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from importlinter.cli import EXIT_STATUS_ERROR, EXIT_STATUS_SUCCESS, lint_imports
 
 ROOT = Path(__file__).parent.parent
-SERVICES = {"flask", "rq", "redis", "sqlalchemy", "alembic", "requests", "gunicorn", "backend"}
+PACKAGES = ("backend", "model", "drawings", "studies")
+
+# SQL stands in these files alone; a connection's own (locks, pragmas) in `connection.py`.
+SQL_FILES = {
+    "storage.py",
+    "delivery_storage.py",
+    "projects.py",
+    "queries.py",
+    "holdout.py",
+    "maps.py",
+    "tables.py",
+    "schema.py",
+    "connection.py",
+}
+# What other files may take from SQLAlchemy: errors to catch, and the reading of an address.
+NO_SQL = {"make_url", "sqlalchemy.exc"}
 
 
 @cache
 def modules() -> dict[str, Path]:
-    """Every module of ours, by its name; of a package its `__init__`."""
+    """Return the path of every module of ours, by name; of a package its `__init__`."""
     found = {}
-    for package in ("backend", "model", "drawings", "studies"):
+    for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             found[name.removesuffix(".__init__")] = path
     return found
 
 
-@cache
-def imported(module: str) -> frozenset[str]:
-    """What a module imports anywhere in its text, functions included."""
-    names: set[str] = set()
+def imports(module: str) -> Iterator[tuple[str, str]]:
+    """Yield (module, name) for everything that a module imports, inside functions as well."""
     for node in ast.walk(ast.parse(modules()[module].read_text())):
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            names.update(each if each in modules() else node.module for each in inner)
-    return frozenset(names)
-
-
-def own(module: str) -> set[str]:
-    return {name for name in imported(module) if name in modules()} - {module}
+            yield from ((node.module, alias.name) for alias in node.names)
 
 
 @cache
-def reached(module: str) -> frozenset[str]:
-    """Every module of ours that comes in with a module."""
-    found: set[str] = set()
-    to_see = own(module)
-    while to_see:
-        found |= to_see
-        to_see = {name for each in to_see for name in own(each)} - found
-    return frozenset(found)
+def own(module: str) -> frozenset[str]:
+    """Return the modules of ours that a module imports."""
+    named = {
+        f"{source}.{name}" if f"{source}.{name}" in modules() else source
+        for source, name in imports(module)
+    }
+    return frozenset(named & modules().keys() - {module})
 
 
-def parts(module: str) -> set[str]:
-    """A module, or a package with all that is in it."""
-    return {name for name in modules() if name == module or name.startswith(f"{module}.")}
+def lint() -> int:
+    """Run import-linter on the contracts of pyproject.toml and return its exit status."""
+    return lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+
+
+def test_every_import_goes_down_the_layers() -> None:
+    assert lint() == EXIT_STATUS_SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("backend/database/text.py", "backend.verdicts.storage"),
+        ("backend/suggestions/queue.py", "backend.web.app"),
+        ("backend/training/queue.py", "backend.suggestions.queue"),
+        ("backend/web/app.py", "torch"),
+        ("backend/web/app.py", "backend.suggestions.detection_job"),
+        ("backend/agreement/report.py", "backend.verdicts.tables"),
+        ("model/image.py", "flask"),
+        ("model/detector.py", "drawings"),
+    ],
+)
+def test_a_wrong_import_breaks_a_contract(importer: str, imported: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            target = copy / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(path.read_text())
+    (copy / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    wrong = copy / importer
+    wrong.write_text(f"{wrong.read_text()}\nimport {imported}\n")
+    linter = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())"
+    ended = subprocess.run(
+        [sys.executable, "-c", linter], cwd=copy, capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == EXIT_STATUS_ERROR, ended.stdout + ended.stderr
+    assert imported in ended.stdout
 
 
 def test_no_two_modules_import_each_other_on_any_way_round() -> None:
@@ -64,32 +112,49 @@ def test_no_two_modules_import_each_other_on_any_way_round() -> None:
         pytest.fail(f"a circle of imports: {' → '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize("module", sorted(name for name in modules() if name.startswith("model")))
-def test_the_model_knows_of_no_service(module: str) -> None:
-    assert {name.partition(".")[0] for name in imported(module)} & SERVICES == set()
-
-
-def test_only_workers_and_tools_know_the_jobs() -> None:
-    assert [name for name in modules() if "backend.suggestions.detection_job" in own(name)] == [
-        "backend.workers.detection_worker"
-    ]
-
-
 def test_only_one_module_imports_torchvision() -> None:
     having = [
-        name
-        for name in modules()
-        if any(each.partition(".")[0] == "torchvision" for each in imported(name))
+        module
+        for module in modules()
+        if any(source.partition(".")[0] == "torchvision" for source, _ in imports(module))
     ]
     assert having == ["model.networks"]
 
 
+@pytest.mark.parametrize("module", sorted(name for name in modules() if name.startswith("backend")))
+def test_sql_stands_in_storages_and_queries_alone(module: str) -> None:
+    path = modules()[module]
+    if path.name in SQL_FILES or "migrations" in path.parts:
+        return
+    used = {
+        name
+        for source, name in imports(module)
+        if source.partition(".")[0] in ("sqlalchemy", "alembic", "sqlite3", "psycopg")
+        and not {source, name} & NO_SQL
+    }
+    assert used == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_init_of_a_package_is_empty(package: str) -> None:
+    """Else importing one module would load others, torch among them."""
+    full = [path for path in (ROOT / package).rglob("__init__.py") if path.read_text().strip()]
+    assert full == []
+
+
 @pytest.mark.parametrize(
-    "module", ["web.app", "commands.serve", "workers.training_worker", "training.job"]
+    "module",
+    [
+        "backend.web.app",
+        "backend.web.server",
+        "backend.commands.serve",
+        "backend.workers.training_worker",
+        "backend.training.job",
+    ],
 )
 def test_web_process_and_trainer_never_load_torch(module: str) -> None:
     code = (
-        f"import sys, backend.{module}; "
+        f"import sys, {module}; "
         "print([name for name in ('torch', 'torchvision', 'cv2') if name in sys.modules])"
     )
     ended = subprocess.run(
