@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from drawings import CLASSES, Drawing, draw
+from drawings.drawing import Drawing, draw
+from drawings.shapes import CLASSES
 
 COLUMNS = (
     "image", "class", "split", "width", "height", "bbox_x", "bbox_y", "bbox_w", "bbox_h",

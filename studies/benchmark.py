@@ -1,10 +1,9 @@
-"""The command `python -m model benchmark`: how fast the occlusion map is, and how exact.
+"""The command `python -m studies benchmark`: how fast the occlusion map is, and how exact.
 
-Every way runs in a process of its own, one after the other, round after round, so that what else
-happens on the machine meets all of them alike.
+Each method runs in its own process, one after the other, round after round, so that other load on
+the machine affects all of them alike.
 """
 
-import argparse
 import json
 import platform
 import re
@@ -15,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,29 +27,32 @@ CAPTUM_BATCHES = (1, 8, 32)
 POINTS = 20
 OURS = ("incremental", "float32")
 
-# captum's best batch is found out on fewer patches, of so many pixels and as far apart.
+# Side and stride of the fewer patches on which captum's best batch size is found, px.
 SAMPLE = 28
 
-# What takes longer runs in the first round alone, s.
+# Methods that take longer run in the first round only, s.
 SLOW = 10.0
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way to one network's map.
+    """One method on one network and image.
 
     Attributes:
         image: name of the file, or "drawing".
+        method: name of the method, with the batch size for captum.
+        precision: of the products, "float32" or "bfloat16".
         rounds: how often it ran.
         seconds: for one image, median of the rounds.
-        prepare_seconds: once for a network.
-        peak_mb: most memory that its process held.
-        max_abs_diff: largest difference of a probability to captum's; None without captum.
+        prepare_seconds: preparation, once for a network.
+        peak_mb: peak memory of its process.
+        max_abs_diff: largest difference of a probability from captum's; None without captum.
         ratio_to_captum: how many times as fast as captum, median of the rounds.
         tera_operations: multiplications and additions for one image, 10¹².
-        share_of_peak: operations a second, as a share of the most that a convolution reached.
-        rank_correlation: Spearman's, of the falls, with captum's.
-        same_points: share of the 20 keypoints of highest score with captum's map that are the same.
+        share_of_peak: operations a second, as a share of the highest rate of a convolution.
+        rank_correlation: Spearman correlation of the falls with captum's.
+        same_points: share of the 20 best keypoints of captum's map that are also among the 20
+            best here.
     """
 
     arch: str
@@ -70,11 +73,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Rest:
-    """What else an image takes, from file to keypoints.
+    """Time that an image takes from file to keypoints, besides the occlusion map.
 
     Attributes:
-        poster_seconds: of the poster's detector, all but the occlusion map.
-        default_seconds: of the preset `default`, which has no occlusion map.
+        poster_seconds: preset `poster` without its occlusion map.
+        default_seconds: preset `default`, which has no occlusion map.
     """
 
     arch: str
@@ -83,87 +86,97 @@ class Rest:
     default_seconds: float
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument(
-        "--arch", action="append", metavar="NAME", help=f"default {', '.join(ARCHS)}"
-    )
-    parser.add_argument("--weights", help="of the one architecture; random weights without it")
-    parser.add_argument(
-        "--image", action="append", type=Path, metavar="FILE", help="default: a drawing"
-    )
-    parser.add_argument(
-        "--rounds",
-        type=positive,
-        default=3,
-        metavar="N",
-        help=f"default 3; what takes longer than {SLOW:g} s runs in the first alone",
-    )
-    parser.add_argument(
-        "--without",
-        action="append",
-        default=[],
-        metavar="METHOD",
-        help="leave a method out, or for one network alone, as in vgg16:dense",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
-    parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="put the tables into a Markdown file"
-    )
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
-    return int(text)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Compare the ways, print a table, and write what was asked for.
-
-    Raises:
-        ValueError: weights for several architectures, or no place in the report.
-        ChildProcessError: a process failed.
-    """
-    archs = arguments.arch or ARCHS
-    if arguments.weights and len(archs) > 1:
+@click.command()
+@click.option(
+    "--arch",
+    "archs",
+    multiple=True,
+    metavar="NAME",
+    help=f"Network to measure; may be repeated. Default: {', '.join(ARCHS)}.",
+)
+@click.option("--weights", help="Weights file for the one --arch. Default: random weights.")
+@click.option(
+    "--image",
+    "images",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    metavar="FILE",
+    help="Image to measure on; may be repeated. Default: a drawing.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help=f"Methods that take longer than {SLOW:g} s run in the first round only.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="METHOD",
+    help="Leave out a method, or leave it out for one network, as in vgg16:dense; may be repeated.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the rows to this file.",
+)
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Put the tables into this Markdown file, between the marks that it has for them.",
+)
+def benchmark(
+    archs: tuple[str, ...],
+    weights: str | None,
+    images: tuple[Path, ...],
+    rounds: int,
+    without: tuple[str, ...],
+    json_file: Path | None,
+    report_file: Path | None,
+) -> None:
+    """Measure how fast and how exact the occlusion map is, and print a table."""
+    archs = archs or ARCHS
+    if weights and len(archs) > 1:
         raise ValueError(f"expected one --arch with --weights, got {len(archs)}")
-    if arguments.report:
-        around_measured(arguments.report, arguments.weights)  # fails before half an hour is spent
+    if report_file:
+        around_measured(report_file, weights)  # raises now, not after half an hour
     rows: list[Row] = []
     rest: list[Rest] = []
     for arch in archs:
-        for image in arguments.image or [None]:
-            base = Task(arch, "dense", arguments.weights, str(image) if image else None)
-            rows += compare(base, arguments.rounds, leave_out=arguments.without)
+        for image in images or (None,):
+            base = Task(arch, "dense", weights, str(image) if image else None)
+            rows += compare(base, rounds, leave_out=without)
             seconds = [in_process(with_way(base, name)).seconds for name in ("poster", "default")]
             rest.append(Rest(arch, name_of(base), *seconds))
-            write(arguments, rows, rest)  # also what there is when the rest is not waited for
+            # After every image, so that a run that is interrupted leaves its results.
+            if json_file:
+                json_file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+            if report_file:
+                put_into(report_file, report(rows, rest, weights), weights)
     print(table(rows))
-    return 0
-
-
-def write(arguments: argparse.Namespace, rows: Sequence[Row], rest: Sequence[Rest]) -> None:
-    """Write the files that were asked for."""
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    if arguments.report:
-        put_into(arguments.report, report(rows, rest, arguments.weights), arguments.weights)
 
 
 def name_of(task: Task) -> str:
-    """Name of a task's image."""
+    """Return the name of a task's image."""
     return Path(task.image).stem if task.image else "drawing"
 
 
 def with_way(base: Task, way: str, precision: str = "float32", batch: int = 8) -> Task:
-    """The same network and image, gone another way."""
+    """Return a task on the same network and image with another method."""
     return replace(base, way=way, precision=precision, batch=batch)
 
 
 def tasks_of(base: Task, leave_out: Sequence[str]) -> list[Task]:
-    """Every way that is installed and not left out; captum with the best batch size."""
+    """Return a task for each method that is installed and not left out.
+
+    Captum gets its best batch size.
+    """
     tasks = [with_way(base, "captum")]
     tasks += [with_way(base, way) for way in ("dense", "incremental")]
     tasks += [with_way(base, "incremental", "bfloat16")]
@@ -176,14 +189,14 @@ def tasks_of(base: Task, leave_out: Sequence[str]) -> list[Task]:
 
 
 def with_best_batch(captum: Task) -> Task:
-    """The same with the batch size that is fastest on a tenth as many patches."""
+    """Return the task with the batch size that is fastest on a tenth as many patches."""
     tried = [replace(captum, batch=batch, window=SAMPLE, stride=SAMPLE) for batch in CAPTUM_BATCHES]
     best = min(tried, key=lambda task: in_process(task).seconds)
     return replace(captum, batch=best.batch)
 
 
 def compare(base: Task, rounds: int, leave_out: Sequence[str]) -> list[Row]:
-    """Run all ways in turn, round after round; those that are slow, once."""
+    """Run all methods in turn, round after round; slow ones in the first round only."""
     tasks = tasks_of(base, leave_out)
     outcomes: dict[Task, list[Outcome]] = {task: [] for task in tasks}
     for _ in range(rounds):
@@ -199,23 +212,25 @@ def compare(base: Task, rounds: int, leave_out: Sequence[str]) -> list[Row]:
 
 
 def in_process(task: Task) -> Outcome:
-    """Do a task in a process of its own.
+    """Run a task in a process of its own.
 
     Raises:
-        ChildProcessError: it failed; the message holds what it said.
+        ChildProcessError: the process failed; the message ends with its last lines of stderr.
     """
     command = [sys.executable, "-m", "studies.benchmark_ways", json.dumps(asdict(task))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = done.stderr.strip().splitlines()[-5:]
-        raise ChildProcessError(f"{task} failed with status {done.returncode}: {' | '.join(said)}")
+        last_lines = done.stderr.strip().splitlines()[-5:]
+        raise ChildProcessError(
+            f"{task} failed with status {done.returncode}: {' | '.join(last_lines)}"
+        )
     return Outcome(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def row_of(
     task: Task, outcomes: Sequence[Outcome], captum: Sequence[Outcome] | None, peak: float
 ) -> Row:
-    """Medians over the rounds, and what differs from captum."""
+    """Return medians over the rounds, and the differences from captum."""
     seconds = median(outcome.seconds for outcome in outcomes)
     last = outcomes[-1]
     falls = np.array(last.falls)
@@ -239,9 +254,9 @@ def row_of(
 
 
 def ratio(slow: Sequence[Outcome], fast: Sequence[Outcome]) -> float:
-    """How many times as fast: median of the rounds, each against its own.
+    """Return how many times as fast `fast` is: the median of the ratios round by round.
 
-    Where one of both ran in the first rounds alone, its last stands for those that it left out.
+    If one of the two ran fewer rounds, its last round stands for the missing ones.
     """
     rounds = max(len(slow), len(fast))
     pairs = (
@@ -252,14 +267,17 @@ def ratio(slow: Sequence[Outcome], fast: Sequence[Outcome]) -> float:
 
 
 def rank_correlation(falls: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """Spearman's, of maps without equal values."""
+    """Return Spearman's rank correlation of two maps that have no equal values."""
     ranks, reference_ranks = (np.argsort(np.argsort(v.ravel())) for v in (falls, reference))
     centre = (falls.size - 1) / 2
     return float(np.mean((ranks - centre) * (reference_ranks - centre)) / np.var(ranks))
 
 
 def same_points(outcome: Outcome, reference: Outcome) -> float:
-    """Share of the reference's highest keypoints that are among as many here, to the pixel."""
+    """Return the share of the reference's best keypoints that are among the best here.
+
+    Two keypoints are the same if they lie on the same pixel.
+    """
     found, wanted = (
         {(row, column) for row, column in (one.points or [])[:POINTS]}
         for one in (outcome, reference)
@@ -286,19 +304,19 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 
 
 def number(value: float | None, form: str) -> str:
-    """A number, or a dash where there is none."""
+    """Format a number; None becomes a dash."""
     return "–" if value is None else format(value, form)
 
 
 def table(rows: Iterable[Row]) -> str:
-    """A Markdown table of all rows."""
+    """Return a Markdown table of all rows."""
     lines = [" | ".join(title for title, _ in COLUMNS), " | ".join("---" for _ in COLUMNS)]
     lines += [" | ".join(text(row) for _, text in COLUMNS) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
 
 
 def report(rows: Sequence[Row], rest: Sequence[Rest], weights: str | None) -> str:
-    """What was measured, on what, in Markdown."""
+    """Return the results and the machine in Markdown."""
     of_weights = f"weights of {Path(weights).name}" if weights else "random weights"
     peaks = " and ".join(
         f"{max(rate(row) for row in rows if row.precision == precision):.2f} ({precision})"
@@ -311,9 +329,9 @@ def report(rows: Sequence[Row], rest: Sequence[Rest], weights: str | None) -> st
         "",
         table(rows),
         "",
-        "Preset `poster`, from file to keypoints, and of that all but the map; preset `default`:",
+        "Preset `poster` from file to keypoints, and the same without the map; preset `default`:",
         "",
-        "| network | image | poster, s | but the map, s | share | default, s |",
+        "| network | image | poster, s | without the map, s | share | default, s |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for one in rest:
@@ -329,25 +347,28 @@ def report(rows: Sequence[Row], rest: Sequence[Rest], weights: str | None) -> st
 
 
 def rate(row: Row) -> float:
-    """What a convolution reached when a row was measured, 10¹² operations a second."""
+    """Return the rate of a convolution when a row was measured, 10¹² operations a second."""
     return row.tera_operations / row.seconds / row.share_of_peak
 
 
 def processor() -> str:
-    """The processor's name, as the system has it."""
+    """Return the name of the processor."""
     facts = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.+)", facts.read_text()) if facts.exists() else None
     return found[1] if found else platform.processor() or platform.machine()
 
 
 def put_into(path: Path, text: str, weights: str | None) -> None:
-    """Replace what stands between two marks of a Markdown file."""
+    """Replace the text between two marks of a Markdown file."""
     before, after = around_measured(path, weights)
     path.write_text(f"{before}\n{text}\n{after}")
 
 
 def around_measured(path: Path, weights: str | None) -> tuple[str, str]:
-    """A Markdown file up to and from the marks between which figures stand.
+    """Split a Markdown file at the two marks that enclose the figures.
+
+    Returns:
+        The text up to and with the first mark; the text from the second mark on.
 
     Raises:
         ValueError: the file has no such marks.

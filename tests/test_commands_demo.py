@@ -19,7 +19,7 @@ from backend.commands.demo_subject import prepare
 from backend.labelstudio.label_config import keypoint_control
 from backend.local.label_studio import free_port, running
 from backend.settings import Settings
-from drawings import CLASSES
+from drawings.shapes import CLASSES
 
 
 def test_few_classes_are_labels_and_choices():

@@ -1,6 +1,5 @@
 """The benchmark's figures are what they say, on a network that takes no time."""
 
-import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from drawings import draw
+from drawings.drawing import draw
 from model.detector import Detector
 from model.image import clip_box, to_square
 from model.settings import POSTER
 from studies import benchmark, benchmark_ways
+from studies.__main__ import main
 from studies.benchmark_ways import Outcome, Task
 
 
@@ -25,23 +25,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "CAPTUM_BATCHES", (8, 32))
 
 
-def command(*given: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    benchmark.add_arguments(parser)
-    return parser.parse_args(given)
-
-
 def test_the_command_writes_rows_and_a_report(quick: None, tmp_path: Path, capsys):
     rows_file, report_file = tmp_path / "rows.json", tmp_path / "report.md"
     report_file.write_text(
         "Before\n<!-- measured with random weights -->\nold\n"
         "<!-- end of what was measured with random weights -->\nAfter\n"
     )
-    arguments = command(
+    arguments = [
         "--arch", "small", "--rounds", "2", "--without", "onnxruntime", "--without", "openvino",
         "--json", str(rows_file), "--report", str(report_file),
-    )  # fmt: skip
-    assert benchmark.run(arguments) == 0
+    ]  # fmt: skip
+    assert main(["benchmark", *arguments]) == 0
     rows = json.loads(rows_file.read_text())
     ways = [(row["method"].partition(",")[0], row["precision"]) for row in rows]
     assert ways == [
@@ -62,17 +56,22 @@ def test_the_command_writes_rows_and_a_report(quick: None, tmp_path: Path, capsy
     assert "| small | drawing | captum, batch" in capsys.readouterr().out
 
 
-def test_weights_of_one_network_are_not_given_to_several():
-    with pytest.raises(ValueError, match="one --arch with --weights"):
-        benchmark.run(command("--weights", "some.pth"))
+def test_weights_of_one_network_are_not_given_to_several(capsys):
+    assert main(["benchmark", "--weights", "some.pth"]) == 2
+    assert "one --arch with --weights" in capsys.readouterr().err
 
 
-def test_a_report_without_marks_is_left_alone(tmp_path: Path):
+def test_a_report_without_marks_is_left_alone(tmp_path: Path, capsys):
     file = tmp_path / "report.md"
     file.write_text("mine")
-    with pytest.raises(ValueError, match="expected the lines"):
-        benchmark.run(command("--report", str(file)))
+    assert main(["benchmark", "--report", str(file)]) == 2
+    assert "expected the lines" in capsys.readouterr().err
     assert file.read_text() == "mine"
+
+
+def test_rounds_are_counted_from_one(capsys):
+    assert main(["benchmark", "--rounds", "0"]) == 2
+    assert "0 is not in the range x>=1" in capsys.readouterr().err
 
 
 def test_a_process_that_fails_is_named_with_what_it_said():
