@@ -1,9 +1,9 @@
-"""Drawn vehicles: an image, a class label, and where the landmarks really are.
+"""Drawings of vehicles: an image, its class label and the true positions of its landmarks.
 
-Six types, seen from the side or at three quarters, facing either way, in front of streets,
-landscapes, studios and patterns. What a drawing shows depends on its number and seed alone; its
-class shows in the vehicle's shape alone: colours, place, size, surroundings and light are drawn
-without regard to it.
+Six types of vehicle, seen from the side or at three quarters, facing either way, in front of
+streets, landscapes, studios and patterns. A drawing depends only on its number and seed. The class
+shows only in the shape of the vehicle: colours, place, size, surroundings and light do not depend
+on it.
 """
 
 from dataclasses import dataclass
@@ -22,18 +22,16 @@ from drawings.surroundings import (
     paint_backdrop,
     paint_foreground,
 )
-from drawings.vehicle import LANDMARKS, Picture, take_picture
-from model.keypoint import Box
-
-__all__ = ["CLASSES", "LANDMARKS", "Drawing", "Landmark", "class_of", "draw"]
+from drawings.vehicle import Picture, take_picture
+from model.keypoint import Box, edge_to_centre
 
 
 @dataclass(frozen=True, slots=True)
 class Landmark:
-    """The true place of a part.
+    """The true position of a part.
 
     `x` right, `y` down, px of the image; (0, 0) is the centre of its first pixel, as in
-    `model.keypoint.Keypoint`. A part that is turned away or covered is not `visible`.
+    `model.keypoint.Keypoint`. A part that faces away or is covered is not `visible`.
     """
 
     name: str
@@ -44,13 +42,13 @@ class Landmark:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A drawn vehicle and the truth about it.
+    """A drawn vehicle and its ground truth.
 
     Attributes:
         image: (height, width, 3) uint8 RGB.
-        class_name: one of CLASSES.
-        landmarks: one of each name in LANDMARKS, in that order.
-        box: round the vehicle, with what the surroundings cover of it.
+        class_name: one of `CLASSES`.
+        landmarks: one for each name in `LANDMARKS`, in that order.
+        box: around the whole vehicle, including parts that are covered.
     """
 
     image: NDArray[np.uint8]
@@ -60,7 +58,7 @@ class Drawing:
 
 
 def class_of(index: int) -> str:
-    """The class of drawing number `index`: they take turns."""
+    """Return the class of drawing number `index`; the classes take turns."""
     return CLASSES[index % len(CLASSES)]
 
 
@@ -77,13 +75,14 @@ def draw(
 
     Args:
         index: 0, 1, 2 ...; the classes take turns.
-        size: width and height, px; the same scene at any size of the same shape.
-        class_name: one of CLASSES, instead of the one whose turn it is.
-        facing: where the front points, instead of at random.
-        plain: on an even ground and without shadow, grain, blur or anything in front.
+        size: width and height, px; another size of the same shape shows the same scene.
+        seed: chooses the series.
+        class_name: one of `CLASSES`, instead of the class whose turn it is.
+        facing: direction of the front, instead of a random one.
+        plain: whether to draw on an even ground, without shadow, grain, blur or foreground.
 
     Raises:
-        ValueError: a negative number, a side under 16 px, or an unknown class.
+        ValueError: index or seed is negative, a side is under 16 px, or the class is unknown.
     """
     width, height = size
     class_name = class_name or class_of(index)
@@ -125,17 +124,17 @@ def draw(
 
 _PARTS = ("shape", "camera", "paint", "layout", "backdrop", "foreground", "light")
 _PLAIN = (238.0, 240.0, 242.0)
-_SHADOW = 0.4  # brightness under the vehicle, as a share of the ground's
+_SHADOW = 0.4  # brightness of the ground under the vehicle, as a share of that around it
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """From the picture plane (m) to px of the image, (0, 0) at its top left corner."""
+    """Maps the picture plane (m) to the image (px); (0, 0) is the image's top left corner."""
 
     scale: float
     left: float
     top: float
-    mirrored_width: int | None  # of the image, where the vehicle faces left
+    mirrored_width: int | None  # width of the image if the vehicle faces left, else None
 
     def place(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         placed = points * self.scale + (self.left, self.top)
@@ -153,7 +152,7 @@ class _Layout:
 
 
 def _random_camera(length: float, rng: Generator) -> Camera:
-    """A side view, or three quarters from the front or from the rear."""
+    """Choose a side view, or a view at three quarters from the front or from the rear."""
     side, front, rear = rng.uniform(-8, 8), rng.uniform(18, 48), -rng.uniform(18, 48)
     yaw = (side, front, rear)[int(rng.integers(3))]
     return Camera(
@@ -169,7 +168,7 @@ def _random_layout(
     facing: Literal["left", "right"] | None,
     rng: Generator,
 ) -> _Layout:
-    """A place for the whole vehicle within the image."""
+    """Choose a place where the whole vehicle lies within the image."""
     left, top, right, bottom = picture.extent
     width, height = size
     share = rng.uniform(0.6, 0.96)
@@ -191,7 +190,7 @@ def _landmarks(
     height, width = covered.shape
     landmarks = []
     for name, (point, seen) in picture.landmarks.items():
-        x, y = (layout.place(point) - 0.5).tolist()
+        x, y = edge_to_centre(layout.place(point)).tolist()
         row, column = np.clip([round(y), round(x)], 0, [height - 1, width - 1])
         landmarks.append(Landmark(name, x, y, bool(seen and not covered[row, column])))
     return tuple(landmarks)
