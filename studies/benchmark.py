@@ -215,14 +215,15 @@ def in_process(task: Task) -> Outcome:
     """Run a task in a process of its own.
 
     Raises:
-        ChildProcessError: the process failed; the message ends with its last lines of stderr.
+        ChildProcessError: the process failed; the message ends with its last line of stderr.
     """
     command = [sys.executable, "-m", "studies.benchmark_ways", json.dumps(asdict(task))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        last_lines = done.stderr.strip().splitlines()[-5:]
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ChildProcessError(
-            f"{task} failed with status {done.returncode}: {' | '.join(last_lines)}"
+            f"expected {task.way} on {task.arch} to be measured, but its process ended with status "
+            f"{done.returncode}: {reason}"
         )
     return Outcome(**json.loads(done.stdout.splitlines()[-1]))
 
