@@ -1,6 +1,7 @@
 """The methods for the occlusion map that the benchmark compares, each run in its own process.
 
-`python -m studies.benchmark_ways '{"arch": "vgg19", "way": "dense"}'` prints one line of JSON.
+It prints one line of JSON: `python -m studies.benchmark_methods '{"arch": "vgg19", "method":
+"dense"}'`.
 """
 
 import json
@@ -58,8 +59,8 @@ class Task:
 
     Attributes:
         arch: architecture of the network.
-        way: a key of `WAYS`; "peak" for the highest rate of a convolution; or a preset, for the
-            whole detector.
+        method: a key of `METHODS`; "peak" for the highest rate of a convolution; or a preset, for
+            the whole detector.
         weights: a weights file; None for random weights, scaled to be about as certain as trained
             ones.
         image: an image file; None for a drawing.
@@ -69,7 +70,7 @@ class Task:
     """
 
     arch: str
-    way: str
+    method: str
     weights: str | None = None
     image: str | None = None
     precision: str = "float32"
@@ -179,7 +180,7 @@ def _pixels(picture: NDArray[np.uint8]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Way:
+class Method:
     """A method for the map, prepared for a network.
 
     Attributes:
@@ -191,7 +192,7 @@ class Way:
     multiplications: float | None = None
 
 
-def captum(case: Case) -> Way:
+def captum(case: Case) -> Method:
     """Captum's `Occlusion`, called as in its documentation."""
     from captum.attr import Occlusion
 
@@ -217,18 +218,18 @@ def captum(case: Case) -> Way:
         side = len(case.positions)
         return scored[0] - torch.cat(scored[1:]).view(side, side).t()
 
-    return Way(run)
+    return Method(run)
 
 
-def dense(case: Case) -> Way:
+def dense(case: Case) -> Method:
     """Our dense loop."""
     loop = case.dense(case.network)
-    return Way(lambda: case.falls(*loop(case.pixels, case.fills)))
+    return Method(lambda: case.falls(*loop(case.pixels, case.fills)))
 
 
-def windows(case: Case) -> Way:
+def windows(case: Case) -> Method:
     """The detector's own choice: the windows, or the dense loop for networks without them."""
-    way = incremental.fastest(
+    logits = incremental.fastest(
         case.network,
         case.dense(case.network),
         (SIDE, SIDE),
@@ -237,13 +238,15 @@ def windows(case: Case) -> Way:
         case.task.window,
         precision=case.task.precision,
     )
-    return Way(
-        lambda: case.falls(*way(case.pixels, case.fills)),
-        way.plan.multiplications() if isinstance(way, incremental.IncrementalLogits) else None,
+    return Method(
+        lambda: case.falls(*logits(case.pixels, case.fills)),
+        logits.plan.multiplications()
+        if isinstance(logits, incremental.IncrementalLogits)
+        else None,
     )
 
 
-def onnxruntime(case: Case) -> Way:
+def onnxruntime(case: Case) -> Method:
     """Our dense loop around ONNX Runtime."""
     runtime = import_module("onnxruntime")
 
@@ -266,10 +269,10 @@ def onnxruntime(case: Case) -> Way:
         return torch.from_numpy(logits)
 
     loop = case.dense(network)
-    return Way(lambda: case.falls(*loop(case.pixels, case.fills)))
+    return Method(lambda: case.falls(*loop(case.pixels, case.fills)))
 
 
-def openvino(case: Case) -> Way:
+def openvino(case: Case) -> Method:
     """Our dense loop around OpenVINO, set to float32."""
     vino = import_module("openvino")
 
@@ -289,10 +292,10 @@ def openvino(case: Case) -> Way:
         return torch.from_numpy(compiled(images.contiguous().numpy())[0].copy())
 
     loop = case.dense(network)
-    return Way(lambda: case.falls(*loop(case.pixels, case.fills)))
+    return Method(lambda: case.falls(*loop(case.pixels, case.fills)))
 
 
-WAYS: dict[str, Callable[[Case], Way]] = {
+METHODS: dict[str, Callable[[Case], Method]] = {
     "captum": captum,
     "dense": dense,
     "incremental": windows,
@@ -301,31 +304,31 @@ WAYS: dict[str, Callable[[Case], Way]] = {
 }
 
 
-def installed(way: str) -> bool:
+def installed(method: str) -> bool:
     """Whether the library that a method needs is installed."""
-    return way not in ("captum", "onnxruntime", "openvino") or find_spec(way) is not None
+    return method not in ("captum", "onnxruntime", "openvino") or find_spec(method) is not None
 
 
 def run_task(task: Task) -> Outcome:
     """Measure in this process."""
-    if task.way == "peak":
+    if task.method == "peak":
         return Outcome(seconds=0.0, tera_operations=peak_tera_operations(task.precision))
     case = Case(task)
-    if task.way in PRESETS:
-        return time_detector(case, PRESETS[task.way])
+    if task.method in PRESETS:
+        return time_detector(case, PRESETS[task.method])
     begin = perf_counter()
-    way = WAYS[task.way](case)
+    method = METHODS[task.method](case)
     prepared = perf_counter()
-    if task.way == "incremental":
-        way.run()  # as a worker's first image, whose memory the later ones use again
+    if task.method == "incremental":
+        method.run()  # as a worker's first image, whose memory the later ones use again
     else:
         with torch.inference_mode():
             case.network(case.pixels[None])
     start = perf_counter()
-    falls = way.run()
+    falls = method.run()
     end = perf_counter()
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    multiplications = way.multiplications or dense_multiplications(case)
+    multiplications = method.multiplications or dense_multiplications(case)
     return Outcome(
         seconds=end - start,
         prepare_seconds=prepared - begin,
