@@ -24,6 +24,7 @@ from studies.requirements import development_requirements
 if TYPE_CHECKING:  # these need the libraries of requirements-dev.txt
     from studies.evaluation.datasets import Annotated
     from studies.evaluation.landmarks import Saliency
+    from studies.evaluation.methods import Family
     from studies.evaluation.rankings import Points
 
 HEIGHT = 224  # of a row of Figure 2, px
@@ -60,12 +61,13 @@ def figure(
     Detects within the annotated boxes, and prints the names of the two files.
     """
     with development_requirements():
+        from studies.evaluation import methods
         from studies.evaluation.datasets import read_data_set, spread
         from studies.evaluation.landmarks import salient_landmarks
     areas = spread(read_data_set(data, split), images)
     detector = Detector(load_classifier(arch, weights), PRESETS[preset])
     shown = {area.name for area in spread(areas, rows)}
-    drawn, found, reference = detect_all(areas, detector, shown)
+    drawn, found, reference = detect_all(areas, detector, methods.without_network(), shown)
     table = salient_landmarks(areas, found, reference, draws=DRAWS, seed=0)
     out.mkdir(parents=True, exist_ok=True)
     second, third = out / f"figure2-{preset}.png", out / f"figure3-{preset}.png"
@@ -76,19 +78,17 @@ def figure(
 
 
 def detect_all(
-    areas: Sequence[Annotated], detector: Detector, shown: set[str]
+    areas: Sequence[Annotated], detector: Detector, corners: Family, shown: set[str]
 ) -> tuple[list[NDArray[np.uint8]], list[Points], list[Points]]:
     """Detect within every annotated box, and find as many corners there.
 
     Args:
+        corners: methods with a ranking called "Shi-Tomasi".
         shown: names of the images to draw a row of Figure 2 for.
 
     Returns:
         Rows of Figure 2; keypoints of each image, (N, 2); as many Shi-Tomasi corners, (N, 2).
     """
-    from studies.evaluation import methods
-
-    corners = methods.without_network()
     rows, found, reference = [], [], []
     for area in tqdm(areas, desc="detecting", unit="image"):
         picture = image.read(area.path)
