@@ -60,7 +60,7 @@ architecture: $(DEVELOPMENT)
 	@.venv/bin/import-linter drawgraph backend | tred | dot -Tsvg > docs/architecture.svg
 
 bench: $(BENCHMARK)
-	@.venv/bin/python -m model benchmark --report docs/performance.md $(ARGS)
+	@.venv/bin/python -m studies benchmark --report docs/performance.md $(ARGS)
 
 clean:
 	rm -rf .venv .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """A camera that looks at the middle of a vehicle.
 
-World: metres, `x` forwards from the rearmost point, `y` towards the camera's side from the middle
-plane of the vehicle, `z` upwards from the ground.
+World coordinates, m: `x` forwards from the rearmost point, `y` from the middle plane of the vehicle
+towards the camera's side, `z` upwards from the ground.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the vehicle is seen from.
+    """The position of the camera relative to the vehicle.
 
     Attributes:
-        yaw: 0 for a side view; positive turns the front towards the camera; radians.
+        yaw: radians; 0 is a side view, a positive value turns the front towards the camera.
         distance: from the middle of the vehicle, m.
         eye_height: above the ground, m.
     """
@@ -29,12 +29,15 @@ class Camera:
     eye_height: float
 
     def position(self, shape: Shape) -> Array:
-        """Of the eye in the vehicle's world."""
+        """Return the position of the camera in world coordinates, (3,)."""
         across, along = np.cos(self.yaw) * self.distance, np.sin(self.yaw) * self.distance
         return np.array([shape.length / 2 + along, across, self.eye_height])
 
     def project(self, points: Array, shape: Shape) -> Array:
-        """World (..., 3) → picture plane (..., 2): right and down, m at the vehicle's middle."""
+        """Project world points (..., 3) to the picture plane (..., 2).
+
+        The picture plane is measured to the right and down, in m at the vehicle's middle.
+        """
         x, y, z = np.moveaxis(points - [shape.length / 2, 0, shape.height / 2], -1, 0)
         right = x * np.cos(self.yaw) - y * np.sin(self.yaw)
         away = -x * np.sin(self.yaw) - y * np.cos(self.yaw)
@@ -45,6 +48,6 @@ class Camera:
         return np.stack([right * scale, -(z * cosine + away * sine) * scale], -1)
 
     def horizon(self, shape: Shape) -> float:
-        """Height of the horizon in the picture plane, m downwards from the vehicle's middle."""
+        """Return the horizon's height in the picture plane, m down from the vehicle's middle."""
         rise = self.eye_height - shape.height / 2
         return float(-rise * np.hypot(self.distance, rise) / self.distance)

@@ -1,4 +1,4 @@
-"""A picture that is drawn at several times its size and then averaged down: sub-pixel edges."""
+"""A canvas with sub-pixel edges: it is drawn at several times its size, then averaged down."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.keypoint import edge_to_centre
+
 Colour = tuple[float, float, float]  # RGB, each 0 to 255
 Points = NDArray[np.float64] | Sequence[tuple[float, float]]
 
 _FRACTION_BITS = 4  # OpenCV takes coordinates in 1/16 px of the enlarged picture
-_FINE_PIXELS = 1600  # a longer side that needs no more than two-fold enlargement
+_FINE_PIXELS = 1600  # an enlarged side of this length is fine enough
 
 
 class Canvas:
-    """Shapes on an RGB picture, at positions that need not be whole pixels.
+    """An RGB picture to draw shapes on, at positions that need not be whole pixels.
 
-    Coordinates are px of the finished picture, continuous, with (0, 0) at its top left *corner*.
+    Coordinates are px of the finished picture; (0, 0) is its top left *corner*.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -27,11 +29,11 @@ class Canvas:
         self.pixels: NDArray[np.uint8] = np.zeros(shape, np.uint8)
 
     def fill(self, colour: Colour) -> None:
-        """Make the whole picture one colour."""
+        """Fill the whole picture with one colour."""
         self.pixels[:] = colour
 
     def gradient(self, top: float, bottom: float, above: Colour, below: Colour) -> None:
-        """Fill the rows from `top` to `bottom` (px) with a change from one colour to the other."""
+        """Fill the rows from `top` to `bottom` (px) with a gradient between two colours."""
         first, last = (self._row(row) for row in (top, bottom))
         if first < last:
             share = np.linspace(0, 1, last - first)[:, None, None]
@@ -40,16 +42,16 @@ class Canvas:
             self.pixels[first:last] = cv2.resize(rows, size, interpolation=cv2.INTER_NEAREST)
 
     def polygon(self, points: Points, colour: Colour) -> None:
-        """Fill a polygon, which need not be convex; points (N, 2), px."""
+        """Fill a polygon (N, 2), px; it need not be convex."""
         cv2.fillPoly(self.pixels, [self._fixed(points)], colour, cv2.LINE_8, _FRACTION_BITS)
 
     def convex_polygons(self, polygons: NDArray[np.float64], colours: NDArray[np.float64]) -> None:
-        """Fill convex polygons in this order: (M, N, 2) px with colours (M, 3)."""
+        """Fill convex polygons (M, N, 2), px, in their order, with colours (M, 3)."""
         for points, colour in zip(self._fixed(polygons), colours.tolist(), strict=True):
             cv2.fillConvexPoly(self.pixels, points, colour, cv2.LINE_8, _FRACTION_BITS)
 
     def line(self, points: Points, colour: Colour, thickness: float) -> None:
-        """Draw an open line through points (N, 2), px."""
+        """Draw an open line through points (N, 2), px, of this thickness, px."""
         fine = max(1, round(thickness * self.enlargement))
         cv2.polylines(
             self.pixels, [self._fixed(points)], False, colour, fine, cv2.LINE_AA, _FRACTION_BITS
@@ -66,10 +68,11 @@ class Canvas:
         self.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
     def soft_shade(self, points: Points, brightness: float, softness: float) -> None:
-        """Multiply a polygon by `brightness`, its border blurred over `softness` px."""
+        """Multiply a polygon's pixels by `brightness`, with a border blurred by `softness` px."""
         mask = np.zeros((self.height, self.width), np.float32)
-        corners = np.round((np.asarray(points) - 0.5) * 2**_FRACTION_BITS).astype(np.int32)
-        cv2.fillPoly(mask, [corners], 1.0, cv2.LINE_AA, _FRACTION_BITS)
+        cv2.fillPoly(
+            mask, [_fixed_point(np.asarray(points, np.float64))], 1.0, cv2.LINE_AA, _FRACTION_BITS
+        )
         mask = cv2.GaussianBlur(mask, (0, 0), max(0.3, softness))
         rows = np.flatnonzero(mask.max(1) > 0.004)
         if len(rows):
@@ -79,7 +82,7 @@ class Canvas:
             self.pixels[part] = (self.pixels[part] * factor[..., None]).astype(np.uint8)
 
     def finish(self) -> NDArray[np.uint8]:
-        """The picture at its own size, (height, width, 3)."""
+        """Return the picture at its own size, (height, width, 3)."""
         size = (self.width, self.height)
         return np.asarray(cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA))
 
@@ -87,9 +90,13 @@ class Canvas:
         return int(np.clip(round(y * self.enlargement), 0, self.pixels.shape[0]))
 
     def _fixed(self, points: Points) -> NDArray[np.int32]:
-        """Corner-origin px → OpenCV's fixed-point numbers, where (0, 0) is a pixel's centre."""
-        fine = np.asarray(points, np.float64) * self.enlargement - 0.5
-        return np.asarray(np.round(fine * 2**_FRACTION_BITS), np.int32)
+        """Convert px of the finished picture to fixed-point px of the enlarged one."""
+        return _fixed_point(np.asarray(points, np.float64) * self.enlargement)
+
+
+def _fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Convert px with (0, 0) at the corner to OpenCV's, with (0, 0) at the first pixel's centre."""
+    return np.asarray(np.round(edge_to_centre(points) * 2**_FRACTION_BITS), np.int32)
 
 
 _ANGLES = np.linspace(0, 2 * np.pi, 48, endpoint=False)

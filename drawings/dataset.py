@@ -7,7 +7,9 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from drawings import CLASSES, Drawing, draw
+from drawings.drawing import Drawing, draw
+from drawings.shapes import CLASSES
+from model.keypoint import centre_to_edge
 
 COLUMNS = (
     "image", "class", "split", "width", "height", "bbox_x", "bbox_y", "bbox_w", "bbox_h",
@@ -26,18 +28,18 @@ def write_data_set(
 ) -> None:
     """Write drawings as PNG, and `annotations.csv` with a row for each image and landmark.
 
-    In the CSV (0, 0) is the image's top left *corner*, as in other data sets, and x and y are empty
-    where a landmark is not visible. The column `split` says "train", and "test" for the last ones.
+    In the CSV (0, 0) is the image's top left *corner*, as in other data sets; x and y are empty if
+    the landmark is not visible. The column `split` is "test" for the last drawings, else "train".
 
     Args:
-        folder: made where it is missing; holds `images/CLASS/NUMBER.png` afterwards.
+        folder: made if it is missing; receives `images/CLASS/NUMBER.png`.
         count: number of drawings; the classes take turns.
         seed, size: as for `draw`.
-        test_share: share of the drawings that are called "test".
+        test_share: share of the drawings in split "test".
         progress: whether to show a progress bar.
 
     Raises:
-        ValueError: fewer drawings than classes.
+        ValueError: there are fewer drawings than classes.
         OSError: the folder cannot be written, or the disk is full.
     """
     if count < len(CLASSES):
@@ -66,7 +68,7 @@ def _rows(drawing: Drawing, name: str, split: str) -> Iterator[tuple[object, ...
     box = drawing.box
     sides = [round(side, 3) for side in (box.left, box.top, box.width, box.height)]
     for landmark in drawing.landmarks:
-        place = [round(landmark.x + 0.5, 3), round(landmark.y + 0.5, 3)]
-        seen = place if landmark.visible else ["", ""]
+        position = [round(centre_to_edge(side), 3) for side in (landmark.x, landmark.y)]
+        seen = position if landmark.visible else ["", ""]
         start = (name, drawing.class_name, split, width, height, *sides)
         yield (*start, landmark.name, *seen, int(landmark.visible))

@@ -1,4 +1,4 @@
-"""Flat outlines: rounding, dividing, stretching and cutting polygons."""
+"""Operations on flat polygons: round, divide, stretch and cut."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def rounded(
     """Round the corners of a line or, if `closed`, of a polygon.
 
     Returns:
-        the curve (M, 2), and where each corner came to lie on it (N, 2).
+        The curve (M, 2), and the point on it that replaces each corner (N, 2).
     """
     points = np.asarray(corners, float)
     before = np.roll(points, 1, 0) - points
@@ -34,13 +34,13 @@ def rounded(
     return curve, arcs[:, len(_ARC) // 2]
 
 
-# Weights of start, corner and end of a rounded corner at seven places along it (Bézier).
+# Weights of start, corner and end at seven points of a rounded corner (Bézier curve).
 _SHARES = np.linspace(0, 1, 7)
 _ARC = np.stack([(1 - _SHARES) ** 2, 2 * _SHARES * (1 - _SHARES), _SHARES**2], 1)
 
 
 def divided(outline: Points, step: float = 0.25) -> Outline:
-    """The same polygon with more vertices, so that it can follow a curved surface."""
+    """Return the polygon with more vertices, so that it can follow a curved surface."""
     points = np.asarray(outline, float)
     edges = np.concatenate([points[1:], points[:1]]) - points
     counts = np.maximum(1, np.ceil(np.hypot(*edges.T) / step)).astype(int)
@@ -50,23 +50,25 @@ def divided(outline: Points, step: float = 0.25) -> Outline:
 
 
 def rectangle(left: float, low: float, right: float, high: float) -> list[Spot]:
+    """Return the corners of an upright rectangle."""
     return [(left, low), (right, low), (right, high), (left, high)]
 
 
 def rounded_rectangle(x: float, z: float, half_width: float, half_height: float) -> Outline:
+    """Return an upright rectangle with rounded corners around the point (x, z)."""
     corners = rectangle(x - half_width, z - half_height, x + half_width, z + half_height)
     return rounded(corners, [0.6 * min(half_width, half_height)] * 4, closed=True)[0]
 
 
 def grown(outline: Outline, margin: float) -> Outline:
-    """The polygon stretched about its middle, so that its sides move outwards by `margin`."""
+    """Return the polygon stretched about its middle, so that each side moves out by `margin`."""
     low, high = outline.min(0), outline.max(0)
     middle = (low + high) / 2
     return np.asarray(middle + (outline - middle) * (1 + 2 * margin / (high - low)))
 
 
 def above_diagonal(outline: Outline) -> Outline:
-    """The part of a convex pane that reflects the sky: above a slanted line."""
+    """Return the part of a convex pane above a slanted line, where it reflects the sky."""
     low, high = outline.min(0), outline.max(0)
     height = (outline[:, 1] - low[1]) / (high[1] - low[1])
     along = (outline[:, 0] - low[0]) / (high[1] - low[1])

@@ -22,7 +22,7 @@ PLATE: Colour = (236, 232, 210)
 
 @dataclass(frozen=True)
 class Paint:
-    """Colours and fittings, chosen without regard to the type of the vehicle."""
+    """Colours and fittings; they do not depend on the type of the vehicle."""
 
     body: Colour
     roof: Colour
@@ -37,7 +37,7 @@ class Paint:
 
 
 def random_paint(rng: Generator) -> Paint:
-    """Colours and fittings as they come, the same for every type."""
+    """Choose colours and fittings at random, in the same way for every type."""
     body, other = _body_colour(rng), _body_colour(rng)
     grey = _BLACK_AND_WHITE[int(rng.integers(len(_BLACK_AND_WHITE)))]
     two_tone, own_trim, striped = rng.random(3) < (0.16, 0.65, 0.16)
@@ -69,13 +69,14 @@ _BODY_COLOURS = np.array(
 
 
 def _body_colour(rng: Generator) -> Colour:
-    """One of a paint shop's colours, not quite as in the catalogue."""
+    """Choose one of the usual colours and vary it a little."""
     chosen = _BODY_COLOURS[int(rng.integers(len(_BODY_COLOURS)))]
     red, green, blue = np.clip(chosen * rng.uniform(0.85, 1.1) + rng.uniform(-12, 12, 3), 12, 248)
     return (float(red), float(green), float(blue))
 
 
 def mixed(first: Colour, second: Colour, share: float) -> Colour:
+    """Mix two colours; `share` is that of the second."""
     red, green, blue = (
         (1 - share) * one + share * other for one, other in zip(first, second, strict=True)
     )

@@ -1,6 +1,6 @@
-"""The proportions of six types of vehicle, and how one of a type differs from the next.
+"""The proportions of six types of vehicle, and their random variation.
 
-Metres; `x` runs from the rearmost point (0) forwards, `z` upwards from the ground.
+In metres; `x` runs forwards from the rearmost point (0), `z` upwards from the ground.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,29 +15,32 @@ from drawings.outlines import Outline, Spot, rounded
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """One vehicle as seen from its side, and how wide it is.
+    """One vehicle: its side view and its width.
 
     Attributes:
+        class_name: type of the vehicle.
         length, width, height: overall.
-        sill: height of the lower edge of the body above the ground.
+        sill: height of the body's lower edge above the ground.
         contour: upper edge of the body, from the rear bumper over the roof to the front bumper.
-        corners: named places on the contour.
-        section: (height, share of the half width) rows: how the sides bulge and lean in.
-        nose: how much narrower the body is at its two ends, as a share of its width.
+        corners: named points on the contour.
+        section: pairs of (height, share of the half width), which shape the sides.
+        nose: narrowing of the body at its two ends, as a share of its width.
         belt: height of the lower edge of the side windows.
         windows: outlines of the side windows, rear to front.
-        window_corners: lower rear corner of the last and lower front corner of the first of them.
+        window_corners: lower rear corner of the rearmost and lower front corner of the foremost
+            side window.
         windscreen, rear_window: (lowest, highest) height of the glass at the two ends.
         seams: lines between doors.
         handles: door handles, the driver's door first.
         axles: x of the rear and the front wheels.
         wheel_radius: including the tyre.
         head_lamp, tail_lamp: (lowest, highest) height.
-        mirror: where it is fixed; `mirror_size` (x, z).
+        mirror: point where it is fixed.
+        mirror_size: (x, z).
         bed: (rear, front) end of an open load bed.
         roof_rails: (rear, front) end of the rails.
-        glazed_doors: outlines of doors that are glass from top to bottom.
-        sign: whether a destination sign is above the windscreen.
+        glazed_doors: outlines of doors made of glass from top to bottom.
+        sign: whether there is a destination sign above the windscreen.
     """
 
     class_name: str
@@ -86,7 +89,7 @@ def _upright(x: float) -> Edge:
 def _row_of_windows(
     rear: Edge, pillars: Sequence[tuple[float, float]], front: Edge, low: float, high: float
 ) -> tuple[tuple[Outline, ...], tuple[Spot, Spot]]:
-    """Windows from the edge `rear` to the edge `front`, parted by pillars (x, width)."""
+    """Return windows from the edge `rear` to the edge `front`, separated by pillars (x, width)."""
     starts = [rear, *(_upright(x + width / 2) for x, width in pillars)]
     ends = [*(_upright(x - width / 2) for x, width in pillars), front]
     windows, corners = [], []
@@ -102,13 +105,10 @@ def _spot(pair: NDArray[np.float64]) -> Spot:
     return float(pair[0]), float(pair[1])
 
 
-_CORNER_NAMES = ("rear window base", "roof rear corner", "roof front corner", "windscreen base")
-
-
 def _contour(
     vertices: Sequence[tuple[float, float, float] | tuple[float, float, float, str]],
 ) -> tuple[Outline, dict[str, Spot]]:
-    """Round (x, z, radius[, name]) vertices; return the curve and its named places."""
+    """Round vertices (x, z, radius[, name]); return the curve and its named points."""
     curve, places = rounded(
         [(vertex[0], vertex[1]) for vertex in vertices],
         [vertex[2] for vertex in vertices],
@@ -148,7 +148,7 @@ def _car(
     doors: Sequence[float],
     roof_rails: Spot | None = None,
 ) -> Shape:
-    """A passenger car: bonnet, cabin and whatever `tail` (contour behind the cabin) says."""
+    """Build a passenger car: bonnet, cabin and `tail`, the contour behind the cabin."""
     width = rng.uniform(1.72, 1.86)
     wheel_radius = rng.uniform(0.30, 0.345)
     sill = rng.uniform(0.19, 0.24)
@@ -503,5 +503,5 @@ CLASSES = tuple(_BUILDERS)
 
 
 def random_shape(class_name: str, rng: Generator) -> Shape:
-    """A vehicle of a type, its proportions drawn at random."""
+    """Return a vehicle of this type with random proportions."""
     return _BUILDERS[class_name](rng)

@@ -1,4 +1,4 @@
-"""The surface of a vehicle's body in space; axes as in `drawings.camera`."""
+"""The surface of a vehicle's body in space; coordinates as in `drawings.camera`."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ Array = NDArray[np.float64]
 
 
 class Surface:
-    """The body's surface, reached from its side, its front or its rear."""
+    """Maps points of the side, front and rear view to the body's surface."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
@@ -25,27 +25,27 @@ class Surface:
         self._rear = np.maximum.accumulate(up[: peak_first + 1]), along[: peak_first + 1]
 
     def top(self, x: Array) -> Array:
-        """Height of the body's upper edge."""
+        """Return the height of the body's upper edge at `x`."""
         return np.asarray(np.interp(x, *self._top))
 
     def half_width(self, x: Array, z: Array) -> Array:
-        """Distance of the side from the middle plane."""
+        """Return the distance of the side from the middle plane."""
         heights, shares = np.transpose(self.shape.section)
         ends = np.minimum(x, self.shape.length - x) / (0.14 * self.shape.length)
         plan = 1 - self.shape.nose * np.clip(1 - ends, 0, 1) ** 2
         return np.asarray(self.shape.width / 2 * plan * np.interp(z, heights, shares))
 
     def side(self, points: Points, lift: float = 0.0) -> Array:
-        """(N, 2) x, z → points on the near side, or `lift` m outside it."""
+        """Map (x, z), (N, 2), to points on the near side, or `lift` m outside it."""
         x, z = np.asarray(points, float).T
         return np.stack([x, self.half_width(x, z) + lift, z], 1)
 
     def front(self, points: Points) -> Array:
-        """(N, 2) share of the half width, z → points on everything that looks forwards."""
+        """Map (share of the half width, z), (N, 2), to points that face forwards."""
         return self._end(points, *self._front)
 
     def rear(self, points: Points) -> Array:
-        """(N, 2) share of the half width, z → points on everything that looks backwards."""
+        """Map (share of the half width, z), (N, 2), to points that face backwards."""
         return self._end(points, *self._rear)
 
     def _end(self, points: Points, heights: Array, along: Array) -> Array:
@@ -54,10 +54,11 @@ class Surface:
         return np.stack([x, share * self.half_width(x, z), z], 1)
 
     def mesh(self) -> tuple[Array, Array]:
-        """Quadrilaterals (M, 4, 3) of the near side and of the top.
+        """Divide the near side and the top into quadrilaterals.
 
-        The second array (M,) says how far from the middle plane each one lies, as a share of the
-        half width: 1 on the side, -1 to 1 on the top.
+        Returns:
+            Quadrilaterals (M, 4, 3); distance of each from the middle plane (M,), as a share of the
+            half width: 1 on the side, -1 to 1 on the top.
         """
         side = self._side_mesh()
         top, shares = self._top_mesh()
@@ -86,13 +87,13 @@ class Surface:
 
 
 def _quadrilaterals(grid: Array) -> Array:
-    """(R, C, 3) points → ((R - 1)(C - 1), 4, 3)."""
+    """Return the cells ((R - 1)(C - 1), 4, 3) of a grid of points (R, C, 3)."""
     cells = np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], 2)
     return cells.reshape(-1, 4, 3)
 
 
 def unit_normal(points: Array) -> Array:
-    """Unit normal of a nearly flat polygon (Newell)."""
+    """Return the unit normal of a nearly flat polygon (N, 3), by Newell's method."""
     x, y, z = (points - points[0]).T
     next_x, next_y, next_z = (np.append(axis[1:], axis[0]) for axis in (x, y, z))
     normal = np.array([y @ next_z - z @ next_y, z @ next_x - x @ next_z, x @ next_y - y @ next_x])

@@ -1,8 +1,8 @@
-"""Everything that is not the vehicle: backdrop, things in front of it, light and lens.
+"""Everything but the vehicle: backdrop, foreground, light and lens.
 
 Nothing here depends on the type of the vehicle. All random lengths are shares of the picture's
-sides, and random numbers are drawn in an order that does not depend on its size, so that the same
-generator gives the same scene at any size.
+sides, and the order of random numbers does not depend on its size, so that the same generator gives
+the same scene at any size.
 """
 
 import cv2
@@ -21,8 +21,8 @@ def paint_backdrop(canvas: Canvas, horizon: float, ground: float, rng: Generator
     """Fill the canvas with a street, a landscape, a studio or a pattern.
 
     Args:
-        horizon: its height, px from the top; may lie outside the picture.
-        ground: height where the vehicle's wheels stand, px.
+        horizon: px from the top; may lie outside the picture.
+        ground: where the wheels of the vehicle stand, px from the top.
     """
     limit = 0.08 * canvas.height
     horizon = float(np.clip(horizon, limit, ground - limit))
@@ -31,10 +31,10 @@ def paint_backdrop(canvas: Canvas, horizon: float, ground: float, rng: Generator
 
 
 def paint_foreground(canvas: Canvas, rng: Generator) -> NDArray[np.bool_]:
-    """Sometimes put a post or some bushes in front of the vehicle.
+    """Draw a post or some bushes in front of a share of the vehicles.
 
     Returns:
-        (height, width) at the finished size, True where something was put.
+        (height, width) at the finished size, True where something was drawn.
     """
     kind, x, tone = rng.random(), rng.uniform(0.05, 0.95), rng.uniform(0.6, 1.0)
     if kind > _SHARE_COVERED:
@@ -52,7 +52,7 @@ def paint_foreground(canvas: Canvas, rng: Generator) -> NDArray[np.bool_]:
 
 
 def apply_light_and_lens(image: Image, rng: Generator) -> Image:
-    """Shade, tint, blur and grain the finished picture as weather and cameras do."""
+    """Shade, tint and blur the finished picture and add grain, as weather and cameras do."""
     height, width = image.shape[:2]
     angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.28)
     brightness, contrast = rng.uniform(0.8, 1.25), rng.uniform(0.8, 1.15)
@@ -106,7 +106,7 @@ def _sky(canvas: Canvas, horizon: float, rng: Generator) -> None:
 
 
 def _road(canvas: Canvas, horizon: float, ground: float, rng: Generator) -> None:
-    """Asphalt from well behind the wheels to the lower edge of the picture."""
+    """Draw asphalt from well behind the wheels to the lower edge of the picture."""
     grey = rng.uniform(70, 150)
     edge = horizon + rng.uniform(0.35, 0.7) * (ground - horizon)
     canvas.gradient(edge, canvas.height, (grey * 1.08,) * 3, (grey * 0.88,) * 3)
@@ -324,7 +324,7 @@ def _blob(x: float, y: float, half_width: float, half_height: float) -> NDArray[
 
 
 def _any_colour(rng: Generator, vividness: float = 0.45) -> Colour:
-    """A colour of any hue; greyer for a lower `vividness`."""
+    """Choose a colour of any hue; a lower `vividness` gives a greyer one."""
     colour, grey = rng.uniform(20, 250, 3), rng.uniform(70, 240)
     return _colour(vividness * colour + (1 - vividness) * grey)
 

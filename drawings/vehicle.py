@@ -1,6 +1,6 @@
-"""A vehicle as a camera sees it: its parts, back to front, and its landmarks.
+"""A vehicle as seen by a camera: its parts, back to front, and its landmarks.
 
-World axes as in `drawings.camera`.
+World coordinates as in `drawings.camera`.
 """
 
 from collections.abc import Callable
@@ -63,17 +63,17 @@ LANDMARKS = (
     "rear window base",
 )
 
-_GRAZING = 0.12  # cosine; a part seen at a flatter angle is not called visible
+_GRAZING = 0.12  # cosine; a part seen at a flatter angle does not count as visible
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What the camera sees, in its picture plane (m; right, down).
+    """The view of the camera in its picture plane (m; right, down).
 
     Attributes:
-        layers: convex polygons (M, N, 2) with their colours (M, 3), to be filled in this order.
+        layers: convex polygons (M, N, 2) with their colours (M, 3), in the order of drawing.
         landmarks: name → (position, whether the part faces the camera and is not covered).
-        shadow: outline of the ground under the vehicle.
+        shadow: outline of the shadow on the ground.
         extent: left, top, right, bottom of the layers.
     """
 
@@ -85,7 +85,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Polygons in space (M, N, 3) with their colours (M, 3); `hull`: all that they enclose."""
+    """Polygons in space (M, N, 3) with their colours (M, 3); `hull` fills their convex hull."""
 
     points: Array
     colours: Array
@@ -93,11 +93,11 @@ class _Part:
 
 
 def take_picture(shape: Shape, paint: Paint, camera: Camera) -> Picture:
-    """What `camera` sees of the vehicle."""
-    return _Photographer(shape, paint, camera).picture()
+    """Return the view of the vehicle from `camera`."""
+    return _PictureBuilder(shape, paint, camera).picture()
 
 
-class _Photographer:
+class _PictureBuilder:
     """Collects the polygons of a vehicle, back to front."""
 
     def __init__(self, shape: Shape, paint: Paint, camera: Camera) -> None:
@@ -149,7 +149,7 @@ class _Photographer:
         self.parts.append(_Part(points[None], np.array([colour]), hull))
 
     def _add_facing(self, points: Array, colour: Colour, outward: Array) -> None:
-        """Add a flat part if the camera sees the side of it that looks `outward`."""
+        """Add a flat part if its outer side, in direction `outward`, faces the camera."""
         normal = unit_normal(points)
         normal = normal if normal @ outward > 0 else -normal
         if normal @ (self.eye - points[0]) > 0:
@@ -166,7 +166,7 @@ class _Photographer:
         self._add_facing(self.surface.rear(divided(outline)), colour, -_AHEAD)
 
     def _lit(self, colours: Array, normals: Array) -> Array:
-        """Colours (M, 3) under the light, for unit normals: brighter towards light and sky."""
+        """Shade colours (M, 3) by their unit normals (M, 3): brighter towards light and sky."""
         direct = np.clip(normals @ self.paint.light, 0, 1)
         sky = np.clip(normals[:, 2], 0, 1)
         shaded = colours * (0.66 + 0.44 * direct)[:, None]
@@ -246,7 +246,7 @@ class _Photographer:
         low_share: float,
         high_share: float,
     ) -> None:
-        """A pane across the front or the rear, with its dark rim and a reflection."""
+        """Add a pane across the front or the rear, with its dark rim and a reflection."""
         for margin, colour in ((0.03, DARK), (0.0, self.paint.glass)):
             corners = [
                 (-low_share - margin, low - margin),
@@ -279,7 +279,7 @@ class _Photographer:
             self._add_side(rounded_rectangle(x, z, 0.095, 0.024), CHROME)
 
     def _arch(self, axle: float) -> Outline:
-        """The opening round a wheel, above the sill."""
+        """Return the outline of the opening around a wheel, above the sill."""
         radius = 1.14 * self.shape.wheel_radius
         angle = np.linspace(0, np.pi, 25)
         circle = np.stack([np.cos(angle), np.sin(angle)], 1) * radius
@@ -323,7 +323,7 @@ class _Photographer:
         self._add_side(lens, paint.tail_lamp)
 
     def _tyres(self) -> None:
-        """The far wheels, and the treads of the near ones."""
+        """Add the far wheels and the treads of the near ones."""
         radius = self.shape.wheel_radius
         for side in (-1, 1):
             for axle in self.shape.axles:
@@ -332,7 +332,7 @@ class _Photographer:
                 self._add(np.concatenate(discs), TREAD, hull=True)
 
     def _wheel_plane(self, axle: float) -> float:
-        """The y of a wheel's outer face."""
+        """Return the y of a wheel's outer face."""
         place = np.array([[axle, 0.5]])
         return float(self.surface.side(place)[0, 1]) - 0.01
 
@@ -403,7 +403,7 @@ class _Photographer:
         )
 
     def _mirror_place(self) -> Array:
-        """Middle of the mirror's outer face."""
+        """Return the middle of the mirror's outer face."""
         x, z = self.shape.mirror
         ahead = 0.16 if self.shape.sign else 0.0
         return np.asarray(self.surface.side([(x + ahead, z)], 0.16)[0])
@@ -426,7 +426,7 @@ class _Photographer:
         }
 
     def _landmarks_in_space(self) -> tuple[Array, Array]:
-        """Positions, and the directions in which the parts look, in the order of LANDMARKS."""
+        """Return positions and outward directions of the parts, in the order of `LANDMARKS`."""
         shape, surface = self.shape, self.surface
         head, tail = (sum(lamp) / 2 for lamp in (shape.head_lamp, shape.tail_lamp))
         bumper = shape.sill + 0.5 * (head - shape.sill)

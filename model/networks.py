@@ -27,7 +27,7 @@ WAYS_OUT = (
     "Three ways out: (1) run once with a network connection, torchvision keeps the file under "
     "TORCH_HOME; (2) copy torchvision's file into TORCH_HOME/hub/checkpoints by hand; (3) give a "
     f"weights file (.safetensors or .pth, with a .json beside it) in place of "
-    f"{TORCHVISION_WEIGHTS}, such as the one that `python -m model train --drawings` writes."
+    f"{TORCHVISION_WEIGHTS}, such as the one that `python -m drawings train` writes."
 )
 
 

@@ -2,6 +2,7 @@
 
 import socket
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from backend.commands.demo_subject import prepare
 from backend.labelstudio.label_config import keypoint_control
 from backend.local.label_studio import free_port, running
 from backend.settings import Settings
-from drawings import CLASSES
+from drawings.shapes import CLASSES
 
 
 def test_few_classes_are_labels_and_choices():
@@ -130,6 +131,13 @@ def test_a_row_tells_the_image_its_points_and_its_class():
 def test_a_folder_that_is_not_there_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(RuntimeError, match="expected a folder of images at"):
         prepare(Settings(), tmp_path / "missing", tmp_path)
+
+
+def test_a_machine_without_the_drawings_is_told_what_to_do(tmp_path, monkeypatch):
+    """As in the Docker image, which does not hold them."""
+    monkeypatch.setitem(sys.modules, "drawings.dataset", None)
+    with pytest.raises(RuntimeError, match="give a folder of images with --images"):
+        prepare(Settings(), None, tmp_path)
 
 
 def test_weights_that_do_not_fit_are_refused_with_the_reason(tmp_path):

@@ -77,6 +77,10 @@ def test_an_image_that_fails_is_named_and_hurts_no_other(weights, image, tmp_pat
         (["--stride", "20"], "1 <= stride <= window"),
         (["--arch", "vit_b_16"], "guided backpropagation is defined for ReLU alone"),
         (["--weights", "none.pth"], "found none"),
+        (["--box", "1,2,3"], "expected four numbers"),
+        (["--max-keypoints", "many"], "expected a whole number or none, got 'many'"),
+        (["--coarse", "fine"], "'fine' is not one of 'occlusion', 'activation'"),
+        (["--speed", "7"], "No such option '--speed'"),
     ],
 )
 def test_a_mistake_is_said_in_one_line(options, message, image, capsys):
@@ -85,7 +89,16 @@ def test_a_mistake_is_said_in_one_line(options, message, image, capsys):
     assert message in printed and printed.count("\n") == 1
 
 
-def test_a_box_that_is_no_box_is_said_by_the_parser(image, capsys):
-    with pytest.raises(SystemExit):
-        main(["detect", image, "--box", "1,2,3"])
-    assert "expected four numbers" in capsys.readouterr().err
+def test_a_command_that_does_not_exist_is_said_in_one_line(capsys):
+    assert main(["detext"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("python -m model: No such command 'detext'")
+    assert printed.count("\n") == 1
+
+
+def test_ctrl_c_ends_with_the_status_that_shells_give_it(image, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("model.commands.detect.load_classifier", interrupted)
+    assert main(["detect", image]) == 130

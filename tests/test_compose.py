@@ -167,3 +167,11 @@ def test_label_studio_uses_the_database_that_is_made_for_it():
     made = (ROOT / "deploy" / "label-studio-database.sql").read_text()
     name = COMPOSE["services"]["label-studio"]["environment"]["POSTGRE_NAME"]
     assert f"CREATE DATABASE {name};" in made
+
+
+def test_the_image_holds_the_backend_and_the_model_alone():
+    copied = re.findall(r"^COPY (?!--from)(\S+)", DOCKERFILE, re.MULTILINE)
+    assert sorted(copied) == ["backend", "model", "requirements.txt"]
+    sent = (ROOT / ".dockerignore").read_text().split()
+    assert sent[0] == "*"
+    assert {line.removeprefix("!") for line in sent if line.startswith("!")} == set(copied)

@@ -1,17 +1,17 @@
 """The default preset: class activation times corners, and the region that it looks at."""
 
-import argparse
 from dataclasses import replace
 
+import click
 import numpy as np
 import pytest
 import torch
 
-from model.commands import detect
+from model.commands.detector_options import detector_options
 from model.detector import Detector
 from model.keypoint import Box
 from model.networks import IMAGENET_MEAN, IMAGENET_STD, Classifier, build_network
-from model.settings import DEFAULT, POSTER
+from model.settings import DEFAULT, POSTER, DetectorSettings
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +61,24 @@ def test_an_even_image_has_no_keypoints(classifier):
     assert Detector(classifier, DEFAULT).detect(np.full((64, 64, 3), 9, np.uint8)).keypoints == ()
 
 
-def test_the_command_line_starts_from_a_preset_and_replaces_what_is_given():
-    def parsed(*given):
-        parser = argparse.ArgumentParser()
-        detect.add_arguments(parser)
-        return detect.settings_of(parser.parse_args(["image.png", *given]))
+def settings_from(*given: str) -> DetectorSettings:
+    received: list[DetectorSettings] = []
 
-    assert parsed() == DEFAULT
-    assert parsed("--preset", "poster") == POSTER
+    def command(settings: DetectorSettings) -> int:
+        received.append(settings)
+        return 0
+
+    click.command()(detector_options(command)).main(list(given), standalone_mode=False)
+    return received[0]
+
+
+def test_the_command_line_starts_from_a_preset_and_replaces_what_is_given():
+    assert settings_from() == DEFAULT
+    assert settings_from("--preset", "poster") == POSTER
     given = ("--preset", "poster", "--max-keypoints", "7", "--no-subpixel")
-    assert parsed(*given) == replace(POSTER, max_keypoints=7, subpixel=False)
+    assert settings_from(*given) == replace(POSTER, max_keypoints=7, subpixel=False)
+
+
+def test_none_on_the_command_line_lifts_a_limit_or_names_the_region():
+    assert settings_from("--max-keypoints", "none") == replace(DEFAULT, max_keypoints=None)
+    assert settings_from("--region", "none") == replace(DEFAULT, region="none")

@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from drawings import CLASSES, LANDMARKS, Drawing, draw
 from drawings.dataset import COLUMNS, write_data_set
+from drawings.drawing import Drawing, draw
+from drawings.shapes import CLASSES
+from drawings.vehicle import LANDMARKS
 from model.image import read
 
 GROUND = (238, 240, 242)  # of plain drawings

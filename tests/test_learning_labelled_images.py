@@ -1,22 +1,14 @@
-"""Sources of class labels: folders, tables, drawings."""
+"""Sources of class labels: folders and tables."""
 
 import csv
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from drawings import CLASSES, draw
+from drawings.labelled import labelled_drawings
 from model.image import UnreadableImage
-from model.learning.labelled_images import (
-    DRAWN_SIZES,
-    FIRST_SERIES,
-    drawn,
-    in_folders,
-    in_table,
-    shuffled,
-)
+from model.learning.labelled_images import in_folders, in_table, shuffled
 
 COLUMNS = ["image", "class", "split", "keypoint", "x", "y", "visible"]
 
@@ -31,22 +23,8 @@ def write_table(folder: Path, rows: list[list[str]], columns: list[str] = COLUMN
         csv.writer(file).writerows([columns, *rows])
 
 
-def test_drawings_are_labelled_with_what_they_show_and_come_in_several_shapes():
-    images = drawn(48, seed=3)
-    assert images.labels == CLASSES * 8
-    shapes = {images.load(index).shape for index in range(0, 48, 6)}
-    assert shapes == {(height, width, 3) for width, height in DRAWN_SIZES}
-    assert np.array_equal(images.load(4), draw(4, DRAWN_SIZES[0], seed=FIRST_SERIES + 3).image)
-
-
-def test_every_class_is_drawn_in_every_shape():
-    images = drawn(6 * len(DRAWN_SIZES))
-    seen = {(images.labels[index], images.load(index).shape) for index in range(len(images.names))}
-    assert len(seen) == 6 * len(DRAWN_SIZES)
-
-
 def test_shuffling_gives_the_same_images_each_others_labels():
-    images = drawn(48)
+    images = labelled_drawings(48)
     mixed = shuffled(images, seed=3)
     assert mixed.names == images.names and mixed.load is images.load
     assert sorted(mixed.labels) == sorted(images.labels)

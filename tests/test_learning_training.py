@@ -1,6 +1,5 @@
 """Class labels → weights, on images that are quickly drawn and quickly learnt."""
 
-import argparse
 import csv
 import json
 import os
@@ -20,9 +19,10 @@ import pytest
 import torch
 from PIL import Image
 
-from model.commands import train as command
+from drawings.labelled import labelled_drawings
+from model.__main__ import main
 from model.image import to_tensor
-from model.learning.labelled_images import LabelledImages, drawn
+from model.learning.labelled_images import LabelledImages
 from model.learning.training import FROM_NOTHING, Epoch, TrainingSettings, last_layer, train
 from model.networks import Classifier, Refused, WeightsError, load_classifier, save_classifier
 
@@ -95,7 +95,7 @@ def test_the_result_is_ready_to_detect_with(discs_and_bars):
 
 
 def test_two_types_of_drawn_vehicles_are_learnt_from_few_drawings():
-    every = drawn(360)
+    every = labelled_drawings(360)
     indices = [index for index in range(360) if every.labels[index] in ("bus", "saloon")]
     some = LabelledImages(
         tuple(every.names[index] for index in indices),
@@ -343,9 +343,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):
 
 
 def run(*arguments: object) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args([str(argument) for argument in arguments]))
+    return main(["train", *map(str, arguments)])
 
 
 def test_the_command_trains_on_a_folder_and_says_what_it_left_out(tmp_path, capsys):
@@ -387,32 +385,34 @@ def test_the_command_trains_on_a_split_of_a_data_set(tmp_path, capsys):
     assert "trained on 10 bar, 10 disc" in capsys.readouterr().out
 
 
-def test_the_command_trains_on_drawings(tmp_path, capsys):
-    out = tmp_path / "drawings.safetensors"
-    assert run("--drawings", 24, "--out", out, "--epochs", 1) == 0
-    assert "trained on 4 bus, 4 estate, 4 hatchback, 4 pick-up, 4 saloon, 4 van" in (
-        capsys.readouterr().out
-    )
-    assert len(load_classifier(weights=str(out)).classes) == 6
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--drawings", 12, "--split", "train"), "--split belongs to --data"),
-        (("--drawings", 12, "--out", "weights.pth"), r"ends in \.safetensors as --out"),
-        (("--drawings", 0), "found none that is usable"),
-        (("--drawings", 12, "--epochs", 0), "epochs, batch and patience are at least 1"),
-        (("--drawings", 12, "--init", "nowhere.safetensors"), "expected a weights file at nowhere"),
+        (("--folder", "shapes", "--split", "train"), "--split belongs to --data"),
+        (("--folder", "shapes", "--out", "weights.pth"), "ends in .safetensors as --out"),
+        (("--folder", "shapes", "--epochs", 0), "epochs, batch and patience are at least 1"),
+        (("--folder", "shapes", "--epochs", "few"), "'few' is not a valid integer"),
+        (
+            ("--folder", "shapes", "--init", "nowhere.safetensors"),
+            "expected a weights file at nowhere",
+        ),
+        (("--folder", "nowhere"), "expected a folder of images at nowhere"),
+        (("--folder", "shapes", "--data", "shapes"), "either --folder or --data, got both"),
+        ((), "either --folder or --data, got neither"),
+        (("--drawings",), "run python -m drawings train [--count N]"),
+        (("--drawings", 12, "--out", "x.safetensors"), "run python -m drawings train [--count N]"),
     ],
 )
-def test_a_mistake_on_the_command_line_is_answered_with_what_was_expected(
-    arguments, message, tmp_path, monkeypatch
+def test_a_mistake_on_the_command_line_is_answered_in_one_line_with_what_was_expected(
+    arguments, message, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises((ValueError, OSError), match=message):
-        run(*arguments)
-    assert list(tmp_path.iterdir()) == []
+    write_shapes(tmp_path / "shapes", 4)
+    assert run(*arguments) == 2
+    printed = capsys.readouterr().err
+    assert message in printed.splitlines()[-1]
+    assert printed.startswith("python -m model train: ") and printed.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "shapes"]
 
 
 def test_a_killed_command_goes_on_where_it_was(tmp_path):
@@ -421,18 +421,15 @@ def test_a_killed_command_goes_on_where_it_was(tmp_path):
     settings = ("--arch", "small", "--epochs", "4", "--batch", "4", "--folder", str(folder))
     out, whole = tmp_path / "weights.safetensors", tmp_path / "whole.safetensors"
     checkpoint = out.with_suffix(".training")
-    program = (
-        "import argparse; from model import train; parser = argparse.ArgumentParser(); "
-        "train.add_arguments(parser); train.run(parser.parse_args())"
-    )
-    line = [sys.executable, "-c", program, *settings, "--out", str(out)]
+    line = [sys.executable, "-m", "model", "train", *settings, "--out", str(out)]
     surroundings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(line, env=surroundings, cwd=tmp_path, **quiet)
     while not checkpoint.exists() and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
+    assert checkpoint.exists()
     assert not out.exists(), "the command ended before it could be killed"
     run(*settings, "--out", out)
     run(*settings, "--out", whole)

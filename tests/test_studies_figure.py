@@ -6,10 +6,10 @@ import torch
 
 from drawings.dataset import write_data_set
 from model import pictures
-from model.__main__ import main
 from model.keypoint import Box, Detection, Keypoint
 from model.networks import IMAGENET_MEAN, IMAGENET_STD, Classifier, build_network, save_classifier
 from studies import figure
+from studies.__main__ import main
 from studies.evaluation.datasets import read_data_set
 
 

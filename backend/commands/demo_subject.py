@@ -1,4 +1,4 @@
-"""What the demonstration shows: images, and a network that finds keypoints on them."""
+"""The images of the demonstration, and the network that finds keypoints on them."""
 
 import sys
 from dataclasses import dataclass
@@ -6,9 +6,8 @@ from pathlib import Path
 
 from backend.local.processes import end, spawn
 from backend.settings import Settings
-from drawings.dataset import write_data_set
 
-# Drawings of another seed than those that the network is trained on.
+# The network is trained on drawings of another seed.
 _DRAWINGS = 24
 _DRAWINGS_SEED = 20_000
 _DRAWINGS_SIZE = (640, 480)
@@ -16,13 +15,13 @@ _DRAWINGS_SIZE = (640, 480)
 
 @dataclass(frozen=True)
 class Subject:
-    """Images, and the network for them.
+    """Images and the network for them.
 
     Attributes:
-        title: for the project.
-        images: folder.
-        arch, weights: as in `Settings`; None for what the settings fill in.
-        classes: that the network tells apart.
+        title: of the Label Studio project.
+        images: folder of images.
+        arch, weights: as in `Settings`; None for the defaults there.
+        classes: names of the network's classes.
     """
 
     title: str
@@ -33,12 +32,13 @@ class Subject:
 
 
 def prepare(settings: Settings, images: Path | None, folder: Path) -> Subject:
-    """Drawings where no images are given; a network trained on drawings where none is named.
+    """Choose images and network: drawings, and a network trained on them, unless others are given.
 
-    What takes long is kept in `folder` and shows its progress.
+    Drawings and weights are kept in `folder`; drawing and training show their progress.
 
     Raises:
-        RuntimeError: images or weights are missing, or the training failed.
+        RuntimeError: images or weights are missing, drawings are not installed, or the training
+            failed.
     """
     if images is not None and not images.is_dir():
         raise RuntimeError(f"expected a folder of images at {images}, found none")
@@ -53,7 +53,18 @@ def prepare(settings: Settings, images: Path | None, folder: Path) -> Subject:
 
 
 def _drawings(folder: Path) -> Path:
+    """Return the folder of the drawn images; draw them if they are not there yet."""
     if not (folder / "complete").exists():
+        try:
+            from drawings.dataset import write_data_set  # not part of the Docker image
+        except ModuleNotFoundError as error:
+            if error.name not in ("drawings", "drawings.dataset"):
+                raise
+            raise RuntimeError(
+                "expected the package drawings, which draws the images of the demonstration, found "
+                "none: the Docker image does not contain it; run the demonstration from a clone of "
+                "the repository, or give a folder of images with --images"
+            ) from error
         write_data_set(
             folder, _DRAWINGS, seed=_DRAWINGS_SEED, size=_DRAWINGS_SIZE, test_share=1, progress=True
         )
@@ -62,11 +73,11 @@ def _drawings(folder: Path) -> Path:
 
 
 def _trained_on_drawings(weights: Path) -> Path:
-    """Weights file; made by the training command, which shows its own progress."""
+    """Return the weights file; train it if it is not there yet."""
     if not weights.exists():
         print("Training a small network on drawings, once, from class labels alone:", flush=True)
-        command = ["train", "--drawings", "--out", str(weights), "--seed", "0"]
-        training = spawn([sys.executable, "-m", "model", *command])
+        command = ["drawings", "train", "--out", str(weights), "--seed", "0"]
+        training = spawn([sys.executable, "-m", *command])
         try:
             status = training.wait()
         finally:
@@ -74,7 +85,7 @@ def _trained_on_drawings(weights: Path) -> Path:
         if status != 0:
             raise RuntimeError(
                 f"expected the training to succeed, but it ended with status {status}; "
-                "the next start goes on where it ended"
+                "start the demonstration again to resume it"
             )
     return weights
 

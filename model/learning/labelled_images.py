@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from drawings import CLASSES, class_of, draw
 from model.image import read
 
 IMAGE_SUFFIXES = frozenset(
@@ -34,32 +33,6 @@ class LabelledImages:
     labels: tuple[str, ...]
     load: Callable[[int], NDArray[np.uint8]]
     left_out: tuple[LeftOut, ...] = ()
-
-
-# Width and height, px, of drawings to learn from. People's images and boxes have many shapes, and
-# all of them become the same square before a network sees them.
-DRAWN_SIZES = ((192, 144), (192, 112), (192, 80), (160, 160))
-
-
-# Series from here on serve training alone, so that drawings of any other are unseen.
-FIRST_SERIES = 1_000_000
-
-
-def drawn(count: int, *, seed: int = 0) -> LabelledImages:
-    """The first `count` drawings of a series of their own, in several shapes.
-
-    Args:
-        count: the classes take turns; each is drawn when it is asked for.
-        seed: another one, other drawings.
-    """
-    series = FIRST_SERIES + seed
-
-    def load(index: int) -> NDArray[np.uint8]:
-        size = DRAWN_SIZES[index // len(CLASSES) % len(DRAWN_SIZES)]
-        return draw(index, size, seed=series).image
-
-    names = tuple(f"drawing {index} of series {series}" for index in range(count))
-    return LabelledImages(names, tuple(class_of(index) for index in range(count)), load)
 
 
 def shuffled(images: LabelledImages, *, seed: int) -> LabelledImages:

@@ -91,9 +91,6 @@ STORED = 8 / 7
 # For a network that knows nothing: every layer learns.
 FROM_NOTHING = TrainingSettings(epochs=60, batch=16, rate=6e-3, body_rate=1.0, patience=20)
 
-# Drawings are many and vary by themselves: a minute on two cores.
-ON_DRAWINGS = replace(FROM_NOTHING, epochs=9, augmentation=0.3, validation_share=0.1)
-
 
 @dataclass(frozen=True, slots=True)
 class Epoch:

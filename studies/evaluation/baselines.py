@@ -1,6 +1,6 @@
-"""What the detector has to beat: points without a network, and a network's usual maps.
+"""Baselines for the detector: points without a network, and the usual maps of a network.
 
-All of them are the libraries' own: OpenCV, scikit-image and captum.
+They are the implementations of OpenCV, scikit-image and captum.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ WINDOW = 5
 
 
 def without_network(picture: NDArray[np.uint8], box: Box, seed: int) -> dict[str, Ranking]:
-    """Chance, and what OpenCV and scikit-image find on the box of an image."""
+    """Return rankings by chance, and those of OpenCV and scikit-image, on the box of an image."""
     part = image.crop(picture, box)
     grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
     brightness = grey.astype(np.float32)
@@ -44,7 +44,10 @@ def without_network(picture: NDArray[np.uint8], box: Box, seed: int) -> dict[str
 
 
 def _centre_gaussian(height: int, width: int) -> NDArray[np.float64]:
-    """A quarter of each side as its deviation; with a ripple, as one hill has but one peak."""
+    """Return a Gaussian whose standard deviation is a quarter of each side.
+
+    Only cells on a grid are not 0: a smooth hill would have a single peak.
+    """
     y, x = np.mgrid[:height, :width]
     across, down = (x - (width - 1) / 2) / (width / 4), (y - (height - 1) / 2) / (height / 4)
     hill = np.exp(-(across**2 + down**2) / 2)
@@ -62,9 +65,9 @@ def _keypoints(
 
 
 def last_maps(network: nn.Module, pixels: Tensor) -> nn.Module:
-    """The last module that gives feature maps: what Grad-CAM and LayerCAM look at.
+    """Return the last module with feature maps, which Grad-CAM and LayerCAM use.
 
-    Its output has more than one cell and no negative values, and is not the class scores' own map.
+    Its output has several cells, no negative values, and is not a map of class scores.
     """
     found: list[nn.Module] = []
     with torch.inference_mode():
@@ -91,7 +94,7 @@ def last_maps(network: nn.Module, pixels: Tensor) -> nn.Module:
 
 
 def of_network(classifier: Classifier, picture: NDArray[np.uint8], box: Box) -> dict[str, Ranking]:
-    """Peaks of Grad-CAM, LayerCAM and the plain gradient of the predicted class, by captum."""
+    """Return captum's Grad-CAM, LayerCAM and gradient of the predicted class as rankings."""
     size = classifier.input_size
     square, _ = image.to_square(picture, box, size, "squash")
     pixels = image.to_tensor(square, classifier.mean, classifier.std)
@@ -104,7 +107,7 @@ def of_network(classifier: Classifier, picture: NDArray[np.uint8], box: Box) -> 
 
 
 def _attributions(network: nn.Module, pixels: Tensor, size: int) -> dict[str, Tensor]:
-    """Name → map (1, 1, size, size) for one image (1, 3, size, size)."""
+    """Return name → map (1, 1, size, size) for one image (1, 3, size, size)."""
     with torch.inference_mode():
         predicted = int(network(pixels)[0].argmax())
     layer = last_maps(network, pixels)
@@ -124,7 +127,7 @@ def _attributions(network: nn.Module, pixels: Tensor, size: int) -> dict[str, Te
 
 @contextmanager
 def not_in_place(network: nn.Module) -> Iterator[nn.Module]:
-    """Inside the block, ReLUs leave their input whole, as captum's hooks need."""
+    """Inside the block, ReLUs do not overwrite their input, as captum's hooks require."""
     with ExitStack() as undo:
         for part in network.modules():
             if isinstance(part, nn.ReLU):

@@ -1,4 +1,4 @@
-"""What random points would reach: the share of a box that lies near a landmark, exactly."""
+"""Precision of random points: the exact share of a box that lies near a landmark."""
 
 import itertools
 import math
@@ -6,28 +6,28 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from model.keypoint import Box
+from model.keypoint import Box, edge_to_centre
 
 
 def chance_precision(landmarks: NDArray[np.float64], box: Box, radius: float) -> float:
-    """Share of the area of a box that lies within a radius of a landmark.
+    """Return the share of a box's area that lies within a radius of a landmark.
 
-    It is the expected precision of points spread evenly over the box. The discs' union is cut into
-    horizontal strips at every height where an arc begins, ends or crosses another arc or a side of
-    the box. Within a strip the same arcs bound the union everywhere, so that its area is a sum of
-    integrals known in closed form: exact but for rounding.
+    This is the expected precision of points spread evenly over the box. The union of the discs is
+    cut into horizontal strips at every height where an arc begins, ends, or crosses another arc or
+    a side of the box. Within a strip the same arcs bound the union, so its area is a sum of
+    integrals in closed form, exact up to rounding.
 
     Args:
         landmarks: (N, 2), x and y, px; (0, 0) is the centre of the first pixel.
         box: where the points may lie.
-        radius: of the discs, px.
+        radius: radius around each landmark, px.
 
     Raises:
         ValueError: the radius is negative or not finite, or the box has no area.
     """
     if not (math.isfinite(radius) and radius >= 0) or box.width <= 0 or box.height <= 0:
         raise ValueError(f"expected a finite radius of at least 0 and a box, got {radius}, {box}")
-    left, top = box.left - 0.5, box.top - 0.5
+    left, top = edge_to_centre(box.left), edge_to_centre(box.top)
     right, bottom = left + box.width, top + box.height
     discs = np.unique(np.reshape(landmarks, (-1, 2)), axis=0)
     heights = np.unique(np.clip(_heights(discs, radius, (left, right)), top, bottom))
@@ -42,7 +42,7 @@ def chance_precision(landmarks: NDArray[np.float64], box: Box, radius: float) ->
 def _heights(
     discs: NDArray[np.float64], radius: float, sides: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Every y at which the arcs that bound the union may change."""
+    """Return every y at which the arcs that bound the union may change."""
     heights = [discs[:, 1] - radius, discs[:, 1] + radius]
     for side in sides:
         reach = radius**2 - (discs[:, 0] - side) ** 2
@@ -65,12 +65,12 @@ def _strip_area(
     sides: tuple[float, float],
     strip: tuple[float, float],
 ) -> float:
-    """Area of the union between two heights and the two sides; no two arcs cross in between."""
+    """Return the area of the union in a strip between two sides, in which no two arcs cross."""
     low, high = strip
     middle = (low + high) / 2
     near = discs[np.abs(discs[:, 1] - middle) < radius]
     half = np.sqrt(radius**2 - (near[:, 1] - middle) ** 2)
-    # Of each arc: x at the middle of the strip, and the integral of x over the strip.
+    # For each arc: x at the middle of the strip, and the integral of x over the strip.
     bulge = _under_arc(high - near[:, 1], radius) - _under_arc(low - near[:, 1], radius)
     straight = near[:, 0] * (high - low)
     spans = sorted(
@@ -94,6 +94,6 @@ def _strip_area(
 
 
 def _under_arc(height: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
-    """Integral of √(radius² - y²) from 0 to `height`."""
+    """Return the integral of √(radius² - y²) from 0 to `height`."""
     y = np.clip(height, -radius, radius)
     return np.asarray((y * np.sqrt(radius**2 - y**2) + radius**2 * np.arcsin(y / radius)) / 2)

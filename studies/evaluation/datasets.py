@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.keypoint import Box
+from model.keypoint import Box, edge_to_centre
 
-# Images with fewer visible landmarks are left out.
+# An image with fewer visible landmarks is left out.
 FEWEST_LANDMARKS = 5
 
 COLUMNS = (
@@ -22,15 +22,16 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Annotated:
-    """An image and what annotators said about it.
+    """An image with its annotation.
 
     Attributes:
         path: of the image file.
         name: its path within the data set.
-        class_name: its label.
-        box: round the object.
-        names: of the visible landmarks.
-        landmarks: (N, 2), x and y of the visible ones, px; (0, 0) is the first pixel's centre.
+        class_name: class of the object.
+        box: around the object.
+        names: names of the visible landmarks.
+        landmarks: (N, 2), x and y of the visible landmarks, px; (0, 0) is the centre of the first
+            pixel.
     """
 
     path: Path
@@ -42,7 +43,7 @@ class Annotated:
 
     @property
     def length(self) -> float:
-        """The longer side of the box, in which distances are measured, px."""
+        """Longer side of the box, px: the unit of all distances."""
         return max(self.box.width, self.box.height)
 
 
@@ -51,11 +52,12 @@ def read_data_set(folder: Path, split: str) -> list[Annotated]:
 
     Args:
         folder: holds `annotations.csv` (a row for each image and landmark), or
-            `annotations.json` (COCO keypoints, an image for each object; the split is not used).
+            `annotations.json` (COCO keypoints; each object counts as an image, and the split is
+            ignored).
 
     Raises:
-        FileNotFoundError: it holds neither.
-        ValueError: columns are missing, a number is none, or no image is left.
+        FileNotFoundError: the folder holds neither.
+        ValueError: a column is missing, a value is not a number, or no image is left.
     """
     table, coco = folder / "annotations.csv", folder / "annotations.json"
     if table.is_file():
@@ -93,20 +95,19 @@ def _from_csv(table: Path, split: str) -> Iterator[Annotated]:
 def _annotated(folder: Path, name: str, rows: list[dict[str, str]]) -> Annotated:
     seen = [row for row in rows if row["visible"] == "1"]
     left, top, width, height = (float(rows[0][f"bbox_{side}"]) for side in "xywh")
-    # Files count from the image's corner, keypoints from the first pixel's centre.
-    places = [(float(row["x"]) - 0.5, float(row["y"]) - 0.5) for row in seen]
+    places = [(float(row["x"]), float(row["y"])) for row in seen]
     return Annotated(
         path=folder / name,
         name=name,
         class_name=rows[0]["class"],
         box=Box(left, top, width, height),
         names=tuple(row["keypoint"] for row in seen),
-        landmarks=np.array(places, np.float64).reshape(-1, 2),
+        landmarks=edge_to_centre(np.array(places, np.float64).reshape(-1, 2)),
     )
 
 
 def _from_coco(path: Path) -> Iterator[Annotated]:
-    """Format: https://cocodataset.org/#format-data; x and y count from the image's corner."""
+    """Read every object in COCO's format, https://cocodataset.org/#format-data."""
     facts = json.loads(path.read_text(encoding="utf-8"))
     images = {image["id"]: image["file_name"] for image in facts["images"]}
     categories = {category["id"]: category for category in facts["categories"]}
@@ -120,12 +121,12 @@ def _from_coco(path: Path) -> Iterator[Annotated]:
             class_name=category["name"],
             box=Box(*map(float, annotation["bbox"])),
             names=tuple(np.array(category["keypoints"])[visible].tolist()),
-            landmarks=triples[visible, :2] - 0.5,
+            landmarks=edge_to_centre(triples[visible, :2]),
         )
 
 
 def spread(images: list[Annotated], count: int | None) -> list[Annotated]:
-    """At most so many of the images, taken evenly from all of them; None for all."""
+    """Return at most `count` of the images, taken at even steps; all of them if it is None."""
     if count is None or count >= len(images):
         return images
     return [images[index * len(images) // count] for index in range(count)]

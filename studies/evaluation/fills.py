@@ -1,4 +1,4 @@
-"""How far an occlusion map depends on the random colours that hide the image."""
+"""How much an occlusion map depends on the random colours that hide the image."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -28,16 +28,16 @@ def spread_over_fills(
     draws: int,
     seed: int,
 ) -> Mapping[str, Interval]:
-    """Compare maps of the same image, within its box, under different random fills.
+    """Compare occlusion maps of the same images under different random fills.
 
     Args:
-        settings: of a detector whose coarse scale is the occlusion map.
+        settings: detector settings with the occlusion map as coarse scale.
         draws, seed: of the bootstrap over images.
 
     Returns:
-        "correlation" of two coarse maps, pixel by pixel; "coarse points" and "points": share of
-        the best 20 peaks of one that lie within 0.05 of the box's longer side of one of the
-        other, for the coarse map alone and for both scales together. Means over all pairs.
+        Means over all pairs of fills. "correlation": of two coarse maps, pixel by pixel. "coarse
+        points" and "points": share of the 20 best peaks that are found again under the other fill,
+        within 0.05 of the box's longer side, on the coarse map and on the fused map.
     """
     detectors = [Detector(classifier, replace(settings, seed=index)) for index in range(DRAWS)]
     rows: dict[str, list[float]] = {"correlation": [], "coarse points": [], "points": []}
@@ -66,7 +66,7 @@ def spread_over_fills(
 
 
 def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Pearson's; 1 for the same map, 0 where one of two different ones is flat."""
+    """Return Pearson's correlation; 1 for equal maps, 0 if only one of the two is flat."""
     if np.array_equal(first, second):
         return 1.0
     if first.std() == 0 or second.std() == 0:

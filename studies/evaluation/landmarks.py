@@ -1,4 +1,4 @@
-"""Salient landmarks: which of them a class's detections hit, and how far above corners."""
+"""Salient landmarks: those that the detections of a class hit more often than corners do."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,14 +16,15 @@ RADIUS = 0.03  # of the longer side of the box
 
 @dataclass(frozen=True, slots=True)
 class Saliency:
-    """How often one landmark of one class is hit.
+    """Hits of one landmark of one class.
 
     Attributes:
-        visible: images where the landmark can be seen.
-        hit: of these, images where it and a detection are mutual nearest within `RADIUS`.
-        nearest: detections that have it as their nearest landmark, however far: the poster's
+        visible: number of images that show the landmark.
+        hit: number of these in which the landmark and a detection are mutual nearest neighbours
+            within `RADIUS`.
+        nearest: number of detections whose nearest landmark it is, at any distance: the poster's
             histogram.
-        lift: rate of hits divided by that of the reference at equal N.
+        lift: rate of hits, divided by that of the reference at equal N.
     """
 
     class_name: str
@@ -42,11 +43,12 @@ def salient_landmarks(
     draws: int,
     seed: int,
 ) -> list[Saliency]:
-    """Every landmark of every class, by class and falling rate.
+    """Return every landmark of every class, sorted by class and rate of hits, highest first.
 
     Args:
-        images: with at least one landmark each.
-        found, reference: of each image, the same number of points.
+        images: each with at least one landmark.
+        found, reference: points (N, 2) of each image, the same number in both.
+        draws, seed: of the bootstrap.
     """
     hits: dict[tuple[str, str], list[tuple[bool, bool]]] = defaultdict(list)
     nearest: dict[tuple[str, str], int] = defaultdict(int)

@@ -1,4 +1,4 @@
-"""All methods of the protocol, in families that share their costly steps."""
+"""All methods of the protocol, in families that share an expensive computation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ Rankings = Callable[[NDArray[np.uint8], Box | None, int], Mapping[str, Ranking]]
 
 @dataclass(frozen=True)
 class Family:
-    """Methods that come out of one computation; slow where it takes an occlusion map."""
+    """Methods that share one computation; `slow` if that includes an occlusion map."""
 
     rankings: Rankings
     slow: bool = False
@@ -55,7 +55,7 @@ def maps_of_network(classifier: Classifier) -> Family:
 
 
 def guided_of(classifier: Classifier, name: str) -> Family:
-    """Guided backpropagation alone, under a name of its own: for control networks."""
+    """Guided backpropagation alone, of a control network called `name`."""
 
     def rankings(picture: NDArray[np.uint8], box: Box | None, number: int) -> Mapping[str, Ranking]:
         whole = image.clip_box(box, picture.shape[1], picture.shape[0])
@@ -74,10 +74,10 @@ def _guided(classifier: Classifier, picture: NDArray[np.uint8], box: Box) -> Ran
 def preset(
     classifier: Classifier, settings: DetectorSettings, name: str, *, parts: bool = True
 ) -> Family:
-    """The detector under some settings and, with `parts`, what it is made of.
+    """The detector with these settings and, with `parts`, without some of its parts.
 
-    The parts: each scale alone, without the Förstner operator, without the region, and for an
-    occlusion map also occlusion + Sobel in place of guided backpropagation.
+    That is: each scale alone, without the Förstner operator, without the region, and for an
+    occlusion map also with Sobel in place of guided backpropagation.
     """
     detector = Detector(classifier, settings)
     bounded = settings.region != "none"
@@ -113,7 +113,7 @@ def preset(
 
 
 def _grey(picture: NDArray[np.uint8], box: Box, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Brightness of a box, resized to the shape of a map over it."""
+    """Return the brightness of a box, resized to the shape of a map over it."""
     part = cv2.cvtColor(image.crop(picture, box), cv2.COLOR_RGB2GRAY)
     shrinks = shape[1] < part.shape[1] or shape[0] < part.shape[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -121,7 +121,7 @@ def _grey(picture: NDArray[np.uint8], box: Box, shape: tuple[int, ...]) -> NDArr
 
 
 def random_network(classifier: Classifier, seed: int) -> Classifier:
-    """The same architecture with weights drawn at random, nothing learned."""
+    """Return a network of the same architecture with random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build_network(classifier.arch, len(classifier.classes))

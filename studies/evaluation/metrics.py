@@ -1,7 +1,7 @@
-"""How near detections come to landmarks. Pure functions of points; lengths in one unit, any.
+"""Metrics of detections against landmarks: pure functions of points, in any unit of length.
 
-All of them scale: when detections, landmarks and radius are doubled, nothing changes. "Hit" means
-within the radius of a landmark, the border included.
+They do not depend on scale: doubling detections, landmarks and radius changes nothing. A hit lies
+within the radius of a landmark, border included.
 """
 
 import numpy as np
@@ -13,15 +13,15 @@ Points = NDArray[np.float64]
 
 
 def distances(detections: Points, landmarks: Points) -> NDArray[np.float64]:
-    """(N, M) distances between points (N, 2) and (M, 2)."""
+    """Return the distances (N, M) between points (N, 2) and (M, 2)."""
     return np.asarray(np.linalg.norm(detections[:, None] - landmarks[None], axis=2))
 
 
 def precision(detections: Points, landmarks: Points, radius: float, slots: int) -> float:
-    """Share of the slots that hold a detection near a landmark.
+    """Return the share of the slots that hold a hit.
 
     Args:
-        detections: (N, 2), at most `slots` of them; a slot without one counts as a miss.
+        detections: (N, 2), N <= `slots`; a slot without a detection counts as a miss.
         landmarks: (M, 2), M at least 1.
 
     Raises:
@@ -34,12 +34,12 @@ def precision(detections: Points, landmarks: Points, radius: float, slots: int) 
 
 
 def coverage(detections: Points, landmarks: Points, radius: float) -> float:
-    """Share of the landmarks (M, 2), M at least 1, that have a detection near them."""
+    """Return the share of the landmarks (M, 2), M at least 1, with a detection in the radius."""
     return float((distances(detections, landmarks) <= radius).any(axis=0).mean())
 
 
 def one_to_one_f1(detections: Points, landmarks: Points, radius: float, slots: int) -> float:
-    """2 · pairs / (slots + landmarks), each point in one pair at most, as many pairs as possible.
+    """Return 2 · pairs / (slots + landmarks), for the largest one-to-one matching.
 
     Source: Kuhn, "The Hungarian method for the assignment problem", 1955.
     """
@@ -48,19 +48,19 @@ def one_to_one_f1(detections: Points, landmarks: Points, radius: float, slots: i
 
 
 def skill(precision: float, chance: float) -> float:
-    """(P - P₀) / (1 - P₀): 0 for points spread evenly, 1 where every point is right.
+    """Return (P - P₀) / (1 - P₀): 0 for points spread evenly, 1 if every point is a hit.
 
-    Where chance is 1 nothing can be told, and the skill is 0.
+    If chance is 1, points say nothing and the skill is 0.
     """
     return (precision - chance) / (1 - chance) if chance < 1 else 0.0
 
 
 def average_precision(detections: Points, landmarks: Points, radius: float) -> float:
-    """Area under the ranking's precision over recall, not interpolated.
+    """Return the area under the curve of precision over recall, without interpolation.
 
-    From the best detection down, each takes the nearest landmark within the radius that is still
-    free; one that finds none is wrong. The precision at each right one is summed up and divided by
-    the number of landmarks.
+    From the best detection down, each takes the nearest landmark in the radius that is still free,
+    and is wrong if there is none. The precisions at the right ones are summed and divided by the
+    number of landmarks.
 
     Args:
         detections: (N, 2), best first.
@@ -82,17 +82,17 @@ def average_precision(detections: Points, landmarks: Points, radius: float) -> f
 
 
 def repeated_share(first: Points, second: Points, radius: float, slots: int) -> float:
-    """Share of the slots whose points are found again: one-to-one pairs within the radius.
+    """Return one-to-one pairs within the radius, as a share of the slots.
 
     Args:
-        first: (N, 2), found on an image.
-        second: (M, 2), found on a changed copy of it and brought back to its coordinates.
+        first: (N, 2), points on an image.
+        second: (M, 2), points on a changed copy, in the coordinates of the image.
     """
     return len(match_points(first, second, radius)) / slots
 
 
 def mutual_nearest(detections: Points, landmarks: Points, radius: float) -> NDArray[np.int64]:
-    """Pairs (P, 2) of indices of points that are each other's nearest and within the radius."""
+    """Return pairs of indices (P, 2): mutual nearest neighbours within the radius."""
     if len(detections) == 0 or len(landmarks) == 0:
         return np.empty((0, 2), np.int64)
     distance = distances(detections, landmarks)

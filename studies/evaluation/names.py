@@ -1,4 +1,4 @@
-"""Whether descriptors at keypoints fall into groups that mean the same landmark."""
+"""Agreement between clusters of descriptors at keypoints and the names of landmarks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,22 +14,24 @@ from sklearn.metrics import (
 )
 
 from model import image
+from model.keypoint import edge_to_centre
 from model.maps.class_activation import RecordedReLUs
 from model.networks import Classifier
 from studies.evaluation.datasets import Annotated
 from studies.evaluation.metrics import mutual_nearest
 from studies.evaluation.rankings import Points
 
-RADIUS = 0.05  # within which a keypoint may take a landmark's name
+# A keypoint may take a landmark's name within this distance, as a share of the box's longer side.
+RADIUS = 0.05
 
 
 class TooFew(ValueError):
-    """There are fewer different descriptors than clusters to part them into."""
+    """There are fewer distinct descriptors than clusters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How well clusters and landmark names agree; 0 is chance for AMI and ARI, 1 is perfect."""
+    """Agreement of clusters with landmark names; 1 is perfect, 0 is chance for AMI and ARI."""
 
     ami: float
     nmi: float
@@ -39,7 +41,7 @@ class Agreement:
 def features(
     classifier: Classifier, picture: NDArray[np.uint8], area: Annotated, stride: int = 16
 ) -> NDArray[np.float64]:
-    """L2-normalised activations (C, h, w) of the last ReLU layer with about this stride."""
+    """Return L2-normalised activations (C, h, w) of the last ReLU layer of about this stride."""
     box = image.clip_box(area.box, picture.shape[1], picture.shape[0])
     square, _ = image.to_square(picture, box, classifier.input_size, "squash")
     pixels = image.to_tensor(square, classifier.mean, classifier.std)
@@ -47,7 +49,7 @@ def features(
         classifier.network(pixels[None])
     rows = classifier.input_size / stride
     maps = [part[0] for part in recorded.outputs if part.ndim == 4 and part.shape[2] > 1]
-    # The classifier's own output says which class it is, not which part.
+    # A map with one channel a class tells classes apart, not parts.
     maps = [part for part in maps if part.shape[0] != len(classifier.classes)]
     nearest = min(maps, key=lambda part: abs(np.log2(part.shape[1] / rows))).shape[1]
     last = [part for part in maps if part.shape[1] == nearest][-1]
@@ -55,9 +57,9 @@ def features(
 
 
 def at_points(maps: NDArray[np.float64], points: Points, area: Annotated) -> NDArray[np.float64]:
-    """Descriptors (N, C) of the cells of maps (C, h, w) over the object's box."""
+    """Return the descriptor (N, C) at each point, from maps (C, h, w) over the object's box."""
     _, height, width = maps.shape
-    corner = np.array([area.box.left - 0.5, area.box.top - 0.5])
+    corner = edge_to_centre(np.array([area.box.left, area.box.top]))
     share = (points - corner) / [area.box.width, area.box.height]
     columns, rows = np.clip(share * [width, height], 0, [width - 1, height - 1]).astype(int).T
     return np.asarray(maps[:, rows, columns].T)
@@ -72,17 +74,22 @@ def cluster_agreement(
     clusters: int,
     seed: int,
 ) -> Mapping[str, Agreement]:
-    """k-means over descriptors against the landmarks that the keypoints are mutual nearest to.
+    """Cluster descriptors by k-means and compare the clusters with names of landmarks.
 
-    Keypoints without a landmark within `RADIUS` are clustered but do not count. Beside the
-    descriptors stand two controls: k-means of the position within the box alone, and k-means
-    fitted on all cells of the features, keypoint or not.
+    A keypoint has the name of its mutual nearest landmark. Keypoints without a landmark within
+    `RADIUS` are clustered but not compared. There are two controls: k-means of the position within
+    the box alone, and k-means fitted on all cells of the features, with or without a keypoint.
+
+    Args:
+        found: (N, 2), keypoints of each image, px.
+        clusters: number of clusters.
+        seed: of k-means.
 
     Returns:
         "descriptors", "position", "dense descriptors" → agreement.
 
     Raises:
-        TooFew: there are fewer different descriptors at the keypoints than clusters.
+        TooFew: there are fewer distinct descriptors at the keypoints than clusters.
     """
     descriptors, places, dense, names, chosen = [], [], [], [], []
     count = 0

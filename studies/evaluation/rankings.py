@@ -1,4 +1,4 @@
-"""What every method is asked for: its best points, at an equal distance from each other."""
+"""Rankings: the best points of a method, at the same distance from each other for all methods."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model.keypoint import Box
+from model.keypoint import Box, centre_to_edge, edge_to_centre
 from model.peaks import foerstner, nms
 
 Points = NDArray[np.float64]
 
-# (slots, smallest distance between points, px) → at most so many points (N, 2), best first.
+# (slots, smallest distance between points, px) → points (N, 2), N <= slots, best first.
 Ranking = Callable[[int, float], Points]
 
 
@@ -20,10 +20,10 @@ class MapRanking:
     """The peaks of a map over a box, highest first.
 
     Attributes:
-        values: (h, w), one row and column for each cell of the box.
-        box: of whole pixels, on the original image.
-        grey: (h, w) brightness for the Förstner operator; None leaves peaks on their cells.
-        seed: of the order of equal peaks.
+        values: (h, w), the map, resampled over the box.
+        box: the part of the original image that the map covers.
+        grey: (h, w), brightness for the Förstner operator; None leaves peaks on their cells.
+        seed: decides the order of equal peaks.
     """
 
     values: NDArray[np.float64]
@@ -50,15 +50,16 @@ class MapRanking:
         places = peaks[:, ::-1].astype(np.float64)
         if self.grey is not None:
             places = foerstner.refine(self.grey, places)
-        return np.asarray((places + 0.5) * cell + [self.box.left - 0.5, self.box.top - 0.5])
+        corner = np.array([self.box.left, self.box.top])
+        return edge_to_centre(corner + centre_to_edge(places) * cell)
 
 
 def uniform(box: Box, seed: int) -> Ranking:
-    """Points drawn evenly over a box, each at the distance from those before where it fits."""
+    """Rank points drawn uniformly over a box; one too close to an earlier point is dropped."""
 
     def ranking(slots: int, distance: float) -> Points:
         rng = np.random.default_rng(seed)
-        low = np.array([box.left - 0.5, box.top - 0.5])
+        low = edge_to_centre(np.array([box.left, box.top]))
         high = low + np.array([box.width, box.height])
         drawn = rng.uniform(low, high, (20 * slots, 2))
         return _far_apart(drawn, distance)[:slots]
@@ -67,22 +68,22 @@ def uniform(box: Box, seed: int) -> Ranking:
 
 
 def grid(box: Box) -> Ranking:
-    """The centres of equal cells, as near to squares as so many cells allow; by rows."""
+    """Rank the centres of equal cells, row by row; the cells are as square as possible."""
 
     def ranking(slots: int, distance: float) -> Points:
         columns = max(1, round((slots * box.width / box.height) ** 0.5))
         rows = -(-slots // columns)
-        x = box.left - 0.5 + (np.arange(columns) + 0.5) * box.width / columns
-        y = box.top - 0.5 + (np.arange(rows) + 0.5) * box.height / rows
+        x = edge_to_centre(box.left + centre_to_edge(np.arange(columns)) * box.width / columns)
+        y = edge_to_centre(box.top + centre_to_edge(np.arange(rows)) * box.height / rows)
         cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-        # Evenly thinned to the slots, so that no end of the box is left out.
+        # Left-over cells are dropped evenly, so that every side of the box keeps its points.
         return np.asarray(cells[np.arange(slots) * len(cells) // slots])
 
     return ranking
 
 
 def strongest(points: Points, strengths: NDArray[np.float64]) -> Ranking:
-    """Given points (N, 2), by falling strength (N,), the weaker of two near ones left out."""
+    """Rank points (N, 2) by strength (N,); the weaker of two close points is dropped."""
     best_first = points[np.argsort(-strengths, kind="stable")]
 
     def ranking(slots: int, distance: float) -> Points:
@@ -92,7 +93,7 @@ def strongest(points: Points, strengths: NDArray[np.float64]) -> Ranking:
 
 
 def _far_apart(points: Points, distance: float) -> Points:
-    """The points (N, 2) that are farther than `distance` from every one kept before them."""
+    """Return the points (N, 2) that are farther than `distance` from all points kept before."""
     kept: list[int] = []
     for index in range(len(points)):
         if (np.linalg.norm(points[kept] - points[index], axis=1) > distance).all():

@@ -1,4 +1,4 @@
-"""Whether the same points are found again on a changed copy of an image."""
+"""Repeatability: which points are found again on a changed copy of the image."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.keypoint import Box
+from model.keypoint import HALF_PIXEL, Box, centre_to_edge, edge_to_centre
 from studies.evaluation.datasets import Annotated
 from studies.evaluation.metrics import repeated_share
 from studies.evaluation.rankings import Points
@@ -22,8 +22,9 @@ class Changed:
     """A changed copy of an image.
 
     Attributes:
-        matrix: (2, 3), from px of the original to px of the copy, pixel centres to pixel centres.
-        box: of the object on the copy.
+        matrix: (2, 3), maps a position on the original to one on the copy, px; (0, 0) is the centre
+            of the first pixel on both.
+        box: around the object on the copy.
     """
 
     picture: NDArray[np.uint8]
@@ -31,13 +32,13 @@ class Changed:
     box: Box
 
     def back(self, points: Points) -> Points:
-        """Points (N, 2) of the copy on the original."""
+        """Map points (N, 2) of the copy to the original."""
         inverse = cv2.invertAffineTransform(self.matrix)
         return np.asarray(points @ inverse[:, :2].T + inverse[:, 2])
 
 
 def changes(picture: NDArray[np.uint8], box: Box) -> Mapping[str, Changed]:
-    """Mirrored, rotated by 15° either way, at 0.8 and 1.25 of the size, and as a poor JPEG."""
+    """Return copies: mirrored, rotated by ±15°, at 0.8 and 1.25 of the size, and as a poor JPEG."""
     height, width = picture.shape[:2]
     middle = ((width - 1) / 2, (height - 1) / 2)
     matrices = {
@@ -67,18 +68,17 @@ def changes(picture: NDArray[np.uint8], box: Box) -> Mapping[str, Changed]:
 
 
 def _scaling(width: int, height: int, factor: float) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    # A pixel's centre at x lies x + 0.5 from the edge, which is what scales.
-    shift = (factor - 1) / 2
+    """Return the matrix of a scaling about the image's corner, and the size of the result."""
+    shift = edge_to_centre(factor * HALF_PIXEL)  # where the first pixel's centre moves
     matrix = np.array([[factor, 0, shift], [0, factor, shift]])
     return matrix, (round(width * factor), round(height * factor))
 
 
 def _moved(box: Box, matrix: NDArray[np.float64]) -> Box:
-    """The upright box round a moved box."""
-    left, top = box.left - 0.5, box.top - 0.5
-    right, bottom = left + box.width, top + box.height
+    """Return the upright box around a transformed box."""
+    left, top, right, bottom = box.left, box.top, box.left + box.width, box.top + box.height
     corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
-    moved = corners @ matrix[:, :2].T + matrix[:, 2] + 0.5
+    moved = centre_to_edge(edge_to_centre(corners) @ matrix[:, :2].T + matrix[:, 2])
     (left, top), (right, bottom) = moved.min(axis=0).tolist(), moved.max(axis=0).tolist()
     return Box(left, top, right - left, bottom - top)
 
@@ -88,14 +88,14 @@ def repeatability(
     picture: NDArray[np.uint8],
     find: Callable[[NDArray[np.uint8], Box], Mapping[str, Points]],
 ) -> Mapping[str, float]:
-    """Share of each method's points found again, averaged over the changes.
+    """Compute which share of each method's points is found again, averaged over the copies.
 
     Args:
         find: (picture, box of the object) → the best points of each method.
 
     Returns:
-        method → share. Points of the original that the copy does not show are left out, and so are
-        those of the copy that lie outside the box on the original.
+        Method → share. Points of the original that lie outside the copy do not count, nor do points
+        of the copy that lie outside the box on the original.
     """
     first = find(picture, image.box)
     shares: dict[str, list[float]] = {name: [] for name in first}

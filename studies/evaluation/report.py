@@ -1,4 +1,4 @@
-"""What a run leaves behind: JSON, CSV, a page of Markdown and plots."""
+"""Results of a run as JSON, CSV, Markdown and plots."""
 
 import csv
 import json
@@ -28,7 +28,11 @@ TITLES = {BOX: "Within the annotated box", FRAME: "Full frames, no box given"}
 
 
 def facts(outcome: Outcome, options: Options, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything as plain data: every metric with its interval, every paired difference."""
+    """Return everything as plain data: each metric with its interval, each paired difference.
+
+    Args:
+        about: entries to put first.
+    """
     chosen = {"draws": options.draws, "seed": options.seed}
     regions = {}
     for where, values in outcome.values.items():
@@ -71,7 +75,7 @@ def _plain(mean: Mean) -> dict[str, float | int]:
 
 
 def write_json(found: Mapping[str, Any], path: Path) -> None:
-    """Write plain data; numbers that JSON lacks (a lift above nothing) become null."""
+    """Write plain data; numbers that are not finite, such as an infinite lift, become null."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(_finite(found), indent=1, ensure_ascii=False) + "\n", "utf-8")
 
@@ -105,7 +109,7 @@ def write_csv(outcome: Outcome, path: Path) -> None:
 
 
 def markdown(outcome: Outcome, options: Options, presets: Sequence[str]) -> str:
-    """A page with the tables and the sentences."""
+    """Return a page with tables and conclusions."""
     chosen = {"draws": options.draws, "seed": options.seed}
     lines = [
         f"{len(outcome.classes)} images; class right on "
@@ -116,7 +120,7 @@ def markdown(outcome: Outcome, options: Options, presets: Sequence[str]) -> str:
     for where, values in outcome.values.items():
         lines += ["", f"## {TITLES[where]}", "", *table(values, **chosen), ""]
         for preset in presets:
-            lines += [f"- {said}" for said in summary.sentences(values, preset, **chosen)]
+            lines += [f"- {sentence}" for sentence in summary.sentences(values, preset, **chosen)]
     for preset, rows in outcome.salient.items():
         lines += ["", f"## Salient landmarks of `{preset}`", ""]
         lines += ["| class | landmark | hit / visible | lift | nearest |", "|---|---|---|---|---|"]
@@ -146,7 +150,7 @@ def _plainly(interval: Interval) -> str:
 
 
 def table(values: Values, *, draws: int, seed: int) -> list[str]:
-    """Lines of a Markdown table, best primary figure first."""
+    """Return the lines of a Markdown table, best primary figure first."""
     rows = summary.means(values, draws=draws, seed=seed)
     columns = [c for c in (*COLUMNS, *SOURCE_COLUMNS) if any(c in row for row in rows.values())]
     ranked = sorted(rows.items(), key=lambda item: -item[1][PRIMARY].interval.mean)
@@ -161,7 +165,7 @@ def table(values: Values, *, draws: int, seed: int) -> list[str]:
 
 
 def plot(values: Values, where: str, folder: Path, *, draws: int, seed: int) -> None:
-    """Draw the primary figure of every method, and precision over radius and over budget."""
+    """Plot the primary figure of every method, and precision over radius and over budget."""
     rows = summary.means(values, draws=draws, seed=seed)
     ranked = sorted(rows, key=lambda method: rows[method][PRIMARY].interval.mean)
     figure, axes = plt.subplots(figsize=(8, 0.3 * len(ranked) + 1.2), layout="constrained")

@@ -1,11 +1,11 @@
-"""The numbers of one method on one image."""
+"""The metrics of one method on one image."""
 
 import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from model.keypoint import Box
+from model.keypoint import Box, centre_to_edge
 from studies.evaluation import metrics
 from studies.evaluation.chance import chance_precision
 from studies.evaluation.datasets import Annotated
@@ -14,17 +14,21 @@ from studies.evaluation.rankings import Points, Ranking
 NMS_RADIUS = 0.03  # of the longer side of the object's box, for every method
 BUDGETS = (10, 20, 40)
 RADII = (0.02, 0.03, 0.05, 0.10)
-SOURCE_RADIUS = 0.20  # the poster's, at which chance is nearly certain
+SOURCE_RADIUS = 0.20  # the poster's, at which chance alone hits nearly always
 BUDGET = 20
 RADIUS = 0.05
 POSTERS_SHARE = 0.4
 
-# Declared beforehand as the figure on which every sentence rests.
+# The figure on which every conclusion rests, declared before anything was measured.
 PRIMARY = "P@20 0.05"
 
 
 def chances(image: Annotated, area: Box) -> dict[float, float]:
-    """Radius → precision of points spread evenly over the area where methods look."""
+    """Return the precision of points spread evenly over `area`, by radius.
+
+    Args:
+        area: where the methods look.
+    """
     return {
         radius: chance_precision(image.landmarks, area, radius * image.length)
         for radius in (*RADII, SOURCE_RADIUS)
@@ -32,14 +36,14 @@ def chances(image: Annotated, area: Box) -> dict[float, float]:
 
 
 def row(image: Annotated, chances: Mapping[float, float], ranking: Ranking) -> Mapping[str, float]:
-    """Every metric of a ranking on an image.
+    """Compute every metric of a ranking on an image.
 
     Args:
-        chances: from the function of that name.
+        chances: from `chances`.
 
     Returns:
-        name → value: "P@20 0.05" is the precision of the best 20 at 0.05 of the box's longer side;
-        coverage, F1, skill and AP are those of the best 20.
+        Metric → value. "P@20 0.05" is the precision of the best 20 points at a radius of 0.05 of
+        the box's longer side; coverage, F1, skill and AP are those of the best 20 points.
     """
     distance = NMS_RADIUS * image.length
     points = ranking(max(BUDGETS), distance)
@@ -69,7 +73,7 @@ def row(image: Annotated, chances: Mapping[float, float], ranking: Ranking) -> M
 
 
 def _posters_rule(image: Annotated, ranking: Ranking, distance: float) -> float:
-    """Precision of the best 40 % of all peaks; not a number where a method has no peaks."""
+    """Return the precision of the best 40 % of all peaks; NaN for a method without a map."""
     if not hasattr(ranking, "values"):
         return math.nan
     peaks = ranking(10**6, distance)
@@ -80,6 +84,6 @@ def _posters_rule(image: Annotated, ranking: Ranking, distance: float) -> float:
 
 
 def inside(points: Points, box: Box) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which points (N, 2) lie in a box."""
-    corner = points + 0.5 - [box.left, box.top]
-    return np.asarray(((corner >= 0) & (corner <= [box.width, box.height])).all(axis=1))
+    """Return for each point (N, 2) whether it lies in the box, borders included."""
+    from_corner = centre_to_edge(points) - [box.left, box.top]
+    return np.asarray(((from_corner >= 0) & (from_corner <= [box.width, box.height])).all(axis=1))

@@ -1,4 +1,4 @@
-"""Every method on every image: the protocol's loop."""
+"""The evaluation: every method on every image."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,13 +26,13 @@ REFERENCE = "Shi-Tomasi"  # against which lift is measured
 
 @dataclass(frozen=True)
 class Options:
-    """How much is computed.
+    """How much to compute.
 
     Attributes:
-        slow_images: methods with an occlusion map run on so many, spread evenly; None for all.
-        repeated_images: on so many images repeatability is measured, for methods that are not slow.
-        fill_images: on so many images the spread over random fills is measured.
-        draws, seed: of the bootstrap; the seed also of random points, weights and clusters.
+        slow_images: number of images for methods with an occlusion map; None for all.
+        repeated_images: number of images to measure the repeatability of other methods on.
+        fill_images: number of images to compare random fills on.
+        draws, seed: of the bootstrap; the seed also decides random points, weights and clusters.
     """
 
     slow_images: int | None = None
@@ -44,14 +44,15 @@ class Options:
 
 @dataclass
 class Outcome:
-    """Everything that was measured.
+    """Results of an evaluation.
 
     Attributes:
-        values: where → method → name of the image → metric → value; where is "box" or "frame".
-        left_out: what could not be used or measured, and why.
-        accuracy: share of the images whose class the network predicts, of the whole image.
+        values: region ("box" or "frame") → method → name of the image → metric → value.
+        classes: name of the image → its class.
+        left_out: what could not be used or measured → the reason.
+        accuracy: share of the images whose class the network predicts from the whole image.
         salient, naming: preset → landmarks, and agreement of clusters with their names.
-        fills: preset with an occlusion map → how alike it is under different random fills.
+        fills: preset with an occlusion map → agreement between different random fills.
     """
 
     values: dict[str, dict[str, dict[str, dict[str, float]]]] = field(default_factory=dict)
@@ -70,14 +71,14 @@ def families(
     variants: Mapping[str, DetectorSettings],
     seed: int,
 ) -> list[Family]:
-    """All methods, the controls among them; variants are measured without controls."""
+    """Return all methods and their controls; variants have no controls."""
     chance = methods.random_network(classifier, seed)
     found = [
         methods.without_network(),
         methods.maps_of_network(classifier),
         methods.guided_of(chance, "random weights"),
     ]
-    # Before the presets, which have the last word on what occlusion + Sobel finds.
+    # Variants come first, so that a preset's occlusion + Sobel replaces that of a variant.
     found += [methods.preset(classifier, settings, name) for name, settings in variants.items()]
     for name, settings in presets.items():
         found.append(methods.preset(classifier, settings, name))
@@ -90,14 +91,22 @@ def families(
 
 
 def load(images: Sequence[Annotated]) -> tuple[list[Annotated], list[NDArray[np.uint8]], Outcome]:
-    """Read all images; those that cannot be read or do not fit their annotation are named."""
+    """Read all images.
+
+    Returns:
+        The images that can be read and fit their annotation, their pixels, and an outcome that
+        names the others under `left_out`.
+
+    Raises:
+        ValueError: no image can be used.
+    """
     kept, pictures, outcome = [], [], Outcome()
     for annotated in images:
         try:
             picture = image.read(annotated.path)
             height, width = picture.shape[:2]
             image.clip_box(annotated.box, width, height)
-            # Half a pixel of rounding is forgiven.
+            # A landmark may lie half a pixel outside, for rounding.
             if not rows.inside(annotated.landmarks, Box(-0.5, -0.5, width + 1, height + 1)).all():
                 raise ValueError(f"a landmark lies outside the image of {width} × {height} px")
         except (OSError, ValueError) as error:
@@ -121,9 +130,17 @@ def run(
     shuffled: Classifier | None = None,
     progress: bool = True,
 ) -> Outcome:
-    """Measure every method on the images, within the annotated box and on the full frames.
+    """Measure every method on the images, within the annotated boxes and on full frames.
 
-    Full frames are left out where the boxes fill them.
+    Full frames are left out if the boxes fill them.
+
+    Args:
+        presets: name → settings, measured with controls.
+        variants: name → settings, measured without controls.
+        shuffled: the network trained on shuffled labels, as a control.
+
+    Raises:
+        ValueError: no image can be used.
     """
     kept, pictures, outcome = load(images)
     outcome.accuracy = _accuracy(classifier, kept, pictures)
@@ -219,12 +236,12 @@ def _repeat(
     count: int,
     progress: bool,
 ) -> None:
-    """Add repeatability within the box to the values, on some of the images."""
+    """Add repeatability within the box to the values of some images."""
     chosen = spread(list(images), count)
     for annotated in tqdm(chosen, desc="repeating", unit="image", disable=not progress):
         picture = pictures[images.index(annotated)]
         distance = rows.NMS_RADIUS * annotated.length
-        # Random points of one copy have to know nothing of those of another.
+        # A number of its own for each copy, so that random points differ between copies.
         numbers = itertools.count()
 
         def find(

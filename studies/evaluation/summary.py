@@ -1,4 +1,4 @@
-"""From the values of every image to means, differences and the sentences that they license."""
+"""From values of single images to means, differences and the conclusions that they allow."""
 
 import itertools
 import math
@@ -19,14 +19,14 @@ SKILL = "skill 0.05"
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A metric of a method over the images that have it."""
+    """Mean of a metric over the images that have it."""
 
     interval: Interval
     images: int
 
 
 def means(values: Values, *, draws: int, seed: int) -> dict[str, dict[str, Mean]]:
-    """Method → metric → mean with its interval."""
+    """Return method → metric → mean with its interval."""
     table: dict[str, dict[str, Mean]] = {}
     for method, of_images in values.items():
         table[method] = {}
@@ -40,7 +40,7 @@ def means(values: Values, *, draws: int, seed: int) -> dict[str, dict[str, Mean]
 
 
 def metrics_of(of_images: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """The metrics that at least one image has a number for, in order."""
+    """Return the metrics that at least one image has a number for, in order."""
     seen: dict[str, None] = {}
     for row in of_images.values():
         seen.update(dict.fromkeys(name for name, value in row.items() if not math.isnan(value)))
@@ -50,7 +50,7 @@ def metrics_of(of_images: Mapping[str, Mapping[str, float]]) -> list[str]:
 def paired(
     values: Values, first: str, second: str, metric: str, *, draws: int, seed: int
 ) -> Mean | None:
-    """Mean of first - second over the images that both have; None where there are none."""
+    """Return the mean of first - second over the images of both; None if they share none."""
     both = [
         (values[first][name][metric], values[second][name][metric])
         for name in values[first]
@@ -67,7 +67,7 @@ def paired(
 def differences(
     values: Values, metrics: Sequence[str], *, draws: int, seed: int
 ) -> dict[str, dict[str, dict[str, Mean]]]:
-    """method → another → metric → mean difference; each pair once."""
+    """Return method → other method → metric → mean difference, each pair once."""
     table: dict[str, dict[str, dict[str, Mean]]] = {}
     for first, second in itertools.combinations(values, 2):
         found = {
@@ -80,7 +80,7 @@ def differences(
 
 
 def sentences(values: Values, preset: str, *, draws: int, seed: int) -> list[str]:
-    """What may be said of a preset, each claim only where its interval lies above 0."""
+    """Return conclusions on a preset; a claim holds only if all of its intervals lie above 0."""
     claims = [
         (
             "finds landmarks above chance",
@@ -138,10 +138,10 @@ def _judged(
 
 
 def signed(interval: Interval) -> str:
-    """A difference of shares in percentage points with its interval."""
+    """Format a difference of shares in percentage points, with its interval."""
     return f"{100 * interval.mean:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 
 def percent(interval: Interval) -> str:
-    """A share in % with its interval."""
+    """Format a share in %, with its interval."""
     return f"{100 * interval.mean:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"

@@ -12,7 +12,7 @@ from serving import Serving, eventually, serving
 
 from backend.commands.demo_project import DemoProject, find_or_create, label_config
 from backend.local.label_studio import LocalLabelStudio
-from drawings import draw
+from drawings.drawing import draw
 
 CONFIG = label_config(("saloon", "van", "bus"))
 NO_KEYPOINTS = (

@@ -11,7 +11,7 @@ from serving import Serving, eventually
 
 from backend.commands.demo_project import DemoProject, find_or_create, label_config
 from backend.local.label_studio import LocalLabelStudio
-from drawings import draw
+from drawings.drawing import draw
 
 KEYPOINTS = 10
 

@@ -18,7 +18,7 @@ from serving import Serving, eventually
 from backend.commands.demo_project import DemoProject, find_or_create, label_config
 from backend.local.label_studio import LocalLabelStudio
 from backend.suggestions.delivery import REPLY_SETTLES_SECONDS
-from drawings import draw
+from drawings.drawing import draw
 
 CONFIG = label_config(("saloon", "van", "bus"))
 KEYPOINTS = 10

@@ -11,7 +11,7 @@ import requests
 from serving import LABEL_STUDIO, PLAIN_ENVIRONMENT, ROOT, descendants, eventually, lives
 
 from backend.local.processes import spawn
-from drawings import draw
+from drawings.drawing import draw
 
 
 @pytest.fixture(scope="module")

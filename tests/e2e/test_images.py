@@ -14,7 +14,7 @@ from serving import Serving, eventually
 
 from backend.commands.demo_project import DemoProject, find_or_create, label_config, uploaded_name
 from backend.local.label_studio import LocalLabelStudio
-from drawings import draw
+from drawings.drawing import draw
 
 CONFIG = label_config(("saloon", "van", "bus"))
 KEYPOINTS = 10

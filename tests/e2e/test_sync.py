@@ -13,7 +13,7 @@ from serving import ROOT, Serving, eventually, serving
 
 from backend.commands.demo_project import DemoProject, find_or_create, label_config, uploaded_name
 from backend.local.label_studio import LocalLabelStudio
-from drawings import draw
+from drawings.drawing import draw
 
 TASKS = 50
 CLASSES = ("saloon", "van", "bus")

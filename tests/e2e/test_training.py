@@ -12,7 +12,7 @@ from serving import Serving, eventually, serving
 
 from backend.commands.demo_project import DemoProject, find_or_create, label_config, uploaded_name
 from backend.local.label_studio import LocalLabelStudio
-from drawings import class_of, draw
+from drawings.drawing import class_of, draw
 
 IMAGES = 60
 SUGGESTED = 20  # so many tasks get suggestions, by the old model and by the new one

@@ -1,6 +1,7 @@
-"""The ways to the occlusion map that the benchmark compares, each run in a process of its own.
+"""The methods for the occlusion map that the benchmark compares, each run in its own process.
 
-`python -m model.benchmark_ways '{"arch": "vgg19", ...}'` prints one line of JSON.
+It prints one line of JSON: `python -m studies.benchmark_methods '{"arch": "vgg19", "method":
+"dense"}'`.
 """
 
 import json
@@ -15,12 +16,14 @@ from pathlib import Path
 from time import perf_counter
 
 import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from drawings import draw
+from drawings.drawing import draw
 from model.detector import Detector
 from model.image import clip_box, normalise, read, to_square, to_tensor
 from model.maps import incremental
@@ -46,26 +49,28 @@ from model.settings import POSTER, PRESETS, DetectorSettings
 
 SIDE, WINDOW, STRIDE = 224, 16, 8
 
-# Spread of the logits of a network that was trained, which random weights are scaled to.
-SURE = 3.0
+# Standard deviation of a trained network's logits, to which random weights are scaled.
+LOGIT_SPREAD = 3.0
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one process is to do.
+    """One measurement, for one process.
 
     Attributes:
-        arch: of the network.
-        weights: a weights file; None for random weights, about as sure as trained ones.
-        image: a file; None for a drawing.
-        way: a key of `WAYS`, or "peak", or a preset: all of the detector.
+        arch: architecture of the network.
+        method: a key of `METHODS`; "peak" for the highest rate of a convolution; or a preset, for
+            the whole detector.
+        weights: a weights file; None for random weights, scaled to be about as certain as trained
+            ones.
+        image: an image file; None for a drawing.
         precision: "float32" or "bfloat16".
-        batch: patches at once, for captum.
+        batch: patches that captum hides at once.
         window, stride: of the patch, px.
     """
 
     arch: str
-    way: str
+    method: str
     weights: str | None = None
     image: str | None = None
     precision: str = "float32"
@@ -76,15 +81,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it.
+    """The result of a measurement.
 
     Attributes:
         seconds: for one image.
-        prepare_seconds: once for a network.
-        peak_mb: most memory that the process held, everything that it loaded among it.
+        prepare_seconds: preparation, once for a network.
+        peak_mb: peak memory of the process, with everything that it loaded.
         tera_operations: multiplications and additions for one image, 10¹².
-        falls: of the probability of the predicted class, (rows, columns).
-        points: row and column of the keypoints that the falls lead to, highest score first.
+        falls: (rows, columns), fall of the predicted class's probability for each hidden patch.
+        points: row and column of each keypoint found from the falls, highest score first.
     """
 
     seconds: float
@@ -96,51 +101,57 @@ class Outcome:
 
 
 class Case:
-    """Network, image and fill that all ways of a benchmark share."""
+    """Network, image and random fill that all methods share."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.positions = patch_positions(SIDE, task.window, task.stride)
-        self.pixels = _pixels(task.image)
+        self.picture = _picture(task.image)
+        self.pixels = _pixels(self.picture)
         fills = random_fills(1, SIDE, SIDE, seed=0)
         self.fills = normalise(fills, IMAGENET_MEAN, IMAGENET_STD)
         self.classifier = self._load()
 
     def _load(self) -> Classifier:
-        """The network, with the normalisation of ImageNet."""
+        """Load the network, or build it with random weights and ImageNet's normalisation."""
         if self.task.weights:
             return load_classifier(self.task.arch, self.task.weights)
         torch.manual_seed(0)
         network = build_network(self.task.arch, IMAGENET_CLASSES)
-        self._make_sure(network)
+        self._scale_logits(network)
         names = tuple(str(number) for number in range(IMAGENET_CLASSES))
         return Classifier(network, self.task.arch, names, SIDE, IMAGENET_MEAN, IMAGENET_STD)
 
     @torch.inference_mode()
-    def _make_sure(self, network: nn.Module) -> None:
+    def _scale_logits(self, network: nn.Module) -> None:
         last = [part for part in network.modules() if isinstance(part, nn.Linear | nn.Conv2d)][-1]
         spread = network(self.pixels[None]).std()
         for parameter in last.parameters():
-            parameter.mul_(SURE / float(spread))
+            parameter.mul_(LOGIT_SPREAD / float(spread))
 
     @property
     def network(self) -> nn.Module:
-        """(B, 3, H, W) to logits."""
+        """Images (B, 3, H, W) → logits."""
         return self.classifier.network
 
     def dense(self, network: Callable[[Tensor], Tensor]) -> DenseLogits:
-        """Our loop round anything that maps images to logits."""
+        """Return our dense loop around any function from images to logits."""
         return DenseLogits(network, self.positions, self.positions, self.task.window)
 
     def falls(self, clean: Tensor, hidden: Tensor) -> Tensor:
-        """Fall of the probability of the predicted class, (rows, columns), from logits."""
+        """Return the fall of the predicted class's probability, (rows, columns).
+
+        Args:
+            clean: logits of the image, (classes,).
+            hidden: logits with each patch hidden, (rows, columns, classes).
+        """
         predicted = int(clean.argmax())
         scores = class_scores(hidden.flatten(0, -2), predicted, "probability")
         fall = class_scores(clean[None], predicted, "probability") - scores
         return fall.view(len(self.positions), len(self.positions))
 
     def points(self, falls: Tensor) -> list[list[int]]:
-        """Where the detector of the poster sees keypoints, given the falls: row and column, px."""
+        """Return row and column (px) of the keypoints that preset `poster` finds from the falls."""
         task = self.task
         coarse = spread_over_pixels(
             falls.clamp(min=0), SIDE, SIDE, window=task.window, stride=task.stride
@@ -156,28 +167,33 @@ class Case:
         return [[int(row), int(column)] for row, column in peaks]
 
 
-def _pixels(path: str | None) -> Tensor:
-    picture = read(Path(path)) if path else draw(0).image
+def _picture(path: str | None) -> NDArray[np.uint8]:
+    """Read an image file; without one, return a drawing."""
+    return read(Path(path)) if path else draw(0).image
+
+
+def _pixels(picture: NDArray[np.uint8]) -> Tensor:
+    """(3, SIDE, SIDE), normalised."""
     height, width = picture.shape[:2]
     square, _ = to_square(picture, clip_box(None, width, height), SIDE, "squash")
     return to_tensor(square, IMAGENET_MEAN, IMAGENET_STD)
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to the map, prepared for a network.
+class Method:
+    """A method for the map, prepared for a network.
 
     Attributes:
-        run: one image, falls (rows, columns).
-        multiplications: for one image; None where the whole network is run for each patch.
+        run: computes the falls of the image, (rows, columns).
+        multiplications: for one image; None if the whole network runs for each patch.
     """
 
     run: Callable[[], Tensor]
     multiplications: float | None = None
 
 
-def captum(case: Case) -> Way:
-    """captum's `Occlusion`, as its documentation has it."""
+def captum(case: Case) -> Method:
+    """Captum's `Occlusion`, called as in its documentation."""
     from captum.attr import Occlusion
 
     with torch.inference_mode():
@@ -198,22 +214,22 @@ def captum(case: Case) -> Way:
                 baselines=case.fills,
                 perturbations_per_eval=case.task.batch,
             )
-        # captum scores the image first, and then column after column.
+        # Captum scores the image first, then the patches column by column.
         side = len(case.positions)
         return scored[0] - torch.cat(scored[1:]).view(side, side).t()
 
-    return Way(run)
+    return Method(run)
 
 
-def dense(case: Case) -> Way:
+def dense(case: Case) -> Method:
     """Our dense loop."""
     loop = case.dense(case.network)
-    return Way(lambda: case.falls(*loop(case.pixels, case.fills)))
+    return Method(lambda: case.falls(*loop(case.pixels, case.fills)))
 
 
-def windows(case: Case) -> Way:
-    """What the detector takes: the windows, or the dense loop where a network does not allow it."""
-    way = incremental.fastest(
+def windows(case: Case) -> Method:
+    """The detector's own choice: the windows, or the dense loop for networks without them."""
+    logits = incremental.fastest(
         case.network,
         case.dense(case.network),
         (SIDE, SIDE),
@@ -222,14 +238,16 @@ def windows(case: Case) -> Way:
         case.task.window,
         precision=case.task.precision,
     )
-    return Way(
-        lambda: case.falls(*way(case.pixels, case.fills)),
-        way.plan.multiplications() if isinstance(way, incremental.IncrementalLogits) else None,
+    return Method(
+        lambda: case.falls(*logits(case.pixels, case.fills)),
+        logits.plan.multiplications()
+        if isinstance(logits, incremental.IncrementalLogits)
+        else None,
     )
 
 
-def onnxruntime(case: Case) -> Way:
-    """Our dense loop round ONNX Runtime."""
+def onnxruntime(case: Case) -> Method:
+    """Our dense loop around ONNX Runtime."""
     runtime = import_module("onnxruntime")
 
     options = runtime.SessionOptions()
@@ -251,11 +269,11 @@ def onnxruntime(case: Case) -> Way:
         return torch.from_numpy(logits)
 
     loop = case.dense(network)
-    return Way(lambda: case.falls(*loop(case.pixels, case.fills)))
+    return Method(lambda: case.falls(*loop(case.pixels, case.fills)))
 
 
-def openvino(case: Case) -> Way:
-    """Our dense loop round OpenVINO, told to keep float32."""
+def openvino(case: Case) -> Method:
+    """Our dense loop around OpenVINO, set to float32."""
     vino = import_module("openvino")
 
     sample = torch.zeros(2, 3, SIDE, SIDE)
@@ -274,10 +292,10 @@ def openvino(case: Case) -> Way:
         return torch.from_numpy(compiled(images.contiguous().numpy())[0].copy())
 
     loop = case.dense(network)
-    return Way(lambda: case.falls(*loop(case.pixels, case.fills)))
+    return Method(lambda: case.falls(*loop(case.pixels, case.fills)))
 
 
-WAYS: dict[str, Callable[[Case], Way]] = {
+METHODS: dict[str, Callable[[Case], Method]] = {
     "captum": captum,
     "dense": dense,
     "incremental": windows,
@@ -286,31 +304,31 @@ WAYS: dict[str, Callable[[Case], Way]] = {
 }
 
 
-def installed(way: str) -> bool:
-    """Whether the library that a way needs is there."""
-    return way not in ("captum", "onnxruntime", "openvino") or find_spec(way) is not None
+def installed(method: str) -> bool:
+    """Whether the library that a method needs is installed."""
+    return method not in ("captum", "onnxruntime", "openvino") or find_spec(method) is not None
 
 
 def run_task(task: Task) -> Outcome:
-    """Do a task in this process."""
-    if task.way == "peak":
+    """Measure in this process."""
+    if task.method == "peak":
         return Outcome(seconds=0.0, tera_operations=peak_tera_operations(task.precision))
     case = Case(task)
-    if task.way in PRESETS:
-        return time_detector(case, PRESETS[task.way])
+    if task.method in PRESETS:
+        return time_detector(case, PRESETS[task.method])
     begin = perf_counter()
-    way = WAYS[task.way](case)
+    method = METHODS[task.method](case)
     prepared = perf_counter()
-    if task.way == "incremental":
-        way.run()  # a worker's first image, in which memory is got that the later ones use again
+    if task.method == "incremental":
+        method.run()  # as a worker's first image, whose memory the later ones use again
     else:
         with torch.inference_mode():
             case.network(case.pixels[None])
     start = perf_counter()
-    falls = way.run()
+    falls = method.run()
     end = perf_counter()
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    multiplications = way.multiplications or dense_multiplications(case)
+    multiplications = method.multiplications or dense_multiplications(case)
     return Outcome(
         seconds=end - start,
         prepare_seconds=prepared - begin,
@@ -322,10 +340,9 @@ def run_task(task: Task) -> Outcome:
 
 
 def time_detector(case: Case, settings: DetectorSettings) -> Outcome:
-    """Seconds for the detector on its second image, file to keypoints, without an occlusion map."""
+    """Measure the detector on its second image, from file to keypoints, without occlusion map."""
     detector = Detector(case.classifier, settings)
-    picture = read(Path(case.task.image)) if case.task.image else draw(0).image
-    _, encoded = cv2.imencode(".jpg", picture[..., ::-1])
+    _, encoded = cv2.imencode(".jpg", case.picture[..., ::-1])
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
         file.write(encoded.tobytes())
         file.flush()
@@ -342,14 +359,14 @@ def time_detector(case: Case, settings: DetectorSettings) -> Outcome:
 
 
 def dense_multiplications(case: Case) -> float:
-    """Of all convolutions and linear layers, for one image with each patch hidden in turn."""
+    """Return the multiplications of all layers for one image with each patch hidden in turn."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         case.network(case.pixels[None])
     return int(counter.get_total_flops()) / 2 * len(case.positions) ** 2
 
 
 def peak_tera_operations(precision: str) -> float:
-    """Operations a second in a convolution that suits the processor, 10¹²; the best of some."""
+    """Return the best rate of a convolution that suits the processor, 10¹² operations a second."""
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
     images = torch.randn(32, 512, 14, 14).to(dtype, memory_format=torch.channels_last)
     weight = torch.randn(512, 512, 3, 3).to(dtype)
@@ -363,7 +380,7 @@ def peak_tera_operations(precision: str) -> float:
 
 
 def main() -> None:
-    """Do the task that the first argument describes, and print what came of it."""
+    """Run the task that the first argument describes and print its result."""
     outcome = run_task(Task(**json.loads(sys.argv[1])))
     print(json.dumps(asdict(outcome)))
 

@@ -1,0 +1,30 @@
+"""`python -m studies COMMAND`: how good, how exact and how fast the detector is."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from model.commands import command_line
+from studies.benchmark import benchmark
+from studies.evaluate import evaluate
+from studies.figure import figure
+
+
+@click.group()
+def commands() -> None:
+    """Measure how good, how exact and how fast the detector is."""
+
+
+commands.add_command(evaluate)
+commands.add_command(benchmark)
+commands.add_command(figure)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    return command_line.run(commands, "python -m studies", arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
