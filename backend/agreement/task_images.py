@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from backend.database.connection import Database
 from backend.labelstudio.images import ImageFetchError, fetch
@@ -18,6 +18,8 @@ from backend.suggestions.records import Prediction
 SIDE = 520  # px, longer side of a thumbnail
 TIME_LIMIT = 8.0  # s for all images together: a report must not wait for Label Studio
 THREADS = 4
+# What Pillow raises for files that are no image, damaged or far too large.
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class TaskImages:
             image = _fetch_and_decode(prediction, project, self._studios, self._settings)
         except (ImageFetchError, NotDeliverable) as error:
             return TaskImage(None, f"The image cannot be fetched: {error}")
-        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        except _UNREADABLE:
             return TaskImage(None, "The image cannot be read.")
         image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         return TaskImage(image)
@@ -74,7 +76,7 @@ def _fetch_and_decode(
 
     Raises:
         ImageFetchError, NotDeliverable: it cannot be fetched.
-        OSError, ValueError, Image.DecompressionBombError: it cannot be decoded, or is too large.
+        One of `_UNREADABLE`: it cannot be decoded, or is too large.
     """
     data = fetch(
         prediction.image_url,
@@ -87,9 +89,12 @@ def _fetch_and_decode(
         if image.width * image.height > settings.max_image_pixels:
             raise ValueError(f"expected at most {settings.max_image_pixels} pixels: reduce it")
         if image.mode.startswith(("I", "F")):
-            values = np.asarray(image, np.float64)
-            span = float(values.max() - values.min()) or 1.0
-            return Image.fromarray(((values - values.min()) / span * 255).astype(np.uint8)).convert(
-                "RGB"
-            )
+            return _grey(image).convert("RGB")
         return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    """Return an image of more than 8 bits with 8 bits, from black (lowest) to white (highest)."""
+    values = np.asarray(image, np.float64)
+    span = float(values.max() - values.min()) or 1.0
+    return Image.fromarray(((values - values.min()) / span * 255).astype(np.uint8))
