@@ -51,6 +51,8 @@ class Detection:
         width, height: of the upright original image, px.
         box: the part of the image that was looked at.
         maps: name → array (h, w) over `box` at the network's input size: "coarse", "fine", "fused".
+        captions: "coarse" and "fine" → which map that was, in words for people, such as
+            "class activation". Empty if unknown.
     """
 
     class_name: str
@@ -60,6 +62,7 @@ class Detection:
     height: int
     box: Box
     maps: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    captions: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 def centre_to_edge(position: Position) -> Position:

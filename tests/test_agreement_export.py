@@ -1,57 +1,38 @@
 import csv
 import io
 import json
-import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+from exporting import exported, loaded
 from many_verdicts import fill
-from pycocotools.coco import COCO
 from verdict_data import added, annotation, detection, event, moved, predict, relabelled
 
-from backend.agreement.export import COLUMNS, ExportError, export
-from backend.agreement.figures import statistics
+from backend.agreement.export import FORMATS, ExportError, Format, export
+from backend.agreement.export_content import VERDICT_COLUMNS, ExportContent
 from backend.agreement.queries import AgreementQueries
 from backend.database.connection import Database
-from backend.settings import Settings
-from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 
 
 @pytest.fixture
-def database(any_database: Database) -> Database:
-    """Both databases stream in a way of their own."""
-    return any_database
-
-
-@pytest.fixture
-def recorder(database: Database) -> Recorder:
-    return Recorder(Settings(), database)
-
-
-def exported(recorder: Recorder, format_: str, what: str | None = None) -> bytes:
-    recorder.drain()
-    log = AgreementQueries(recorder.database)
-    made = export(log, format_, what, Filters(), lambda: statistics(log, Filters()))
-    return b"".join(made.pieces)
-
-
-@pytest.fixture
-def some(database: Database, recorder: Recorder) -> Recorder:
+def some(any_database: Database) -> Database:
+    """Three annotated tasks; each kind of database streams in its own way."""
     for task in range(1, 4):
-        regions = predict(database, task, detection((10, 10), (30, 30)))
+        regions = predict(any_database, task, detection((10, 10), (30, 30)))
         result = [moved(regions[0], 0.123456), relabelled(regions[1], "nose"), added(5, 5)]
-        event(database, annotation(task, [*result, regions[2]]))
-    return recorder
+        event(any_database, annotation(task, [*result, regions[2]]))
+    return any_database
 
 
 def test_the_log_is_the_same_in_every_format(some):
     as_json = json.loads(exported(some, "json"))
     assert len(as_json) == 12
-    assert list(as_json[0]) == list(COLUMNS)
+    assert list(as_json[0]) == list(VERDICT_COLUMNS)
     parquet = pyarrow.parquet.read_table(io.BytesIO(exported(some, "parquet"))).to_pylist()
     assert parquet == as_json
     rows = list(csv.DictReader(io.StringIO(exported(some, "csv").decode("utf-8-sig"))))
@@ -61,18 +42,11 @@ def test_the_log_is_the_same_in_every_format(some):
     ]
 
 
-def test_an_empty_log_is_a_valid_file_in_every_format(recorder, tmp_path):
-    assert json.loads(exported(recorder, "json")) == []
-    assert pyarrow.parquet.read_table(io.BytesIO(exported(recorder, "parquet"))).num_rows == 0
-    assert len(exported(recorder, "csv").splitlines()) == 1
-    assert loaded(exported(recorder, "coco"), tmp_path).getAnnIds() == []
-
-
-def test_a_label_is_no_formula_for_a_spreadsheet(database, recorder):
-    regions = predict(database, 1, detection((10, 10)))
-    event(database, annotation(1, [relabelled(regions[0], "=1+1")]))
-    rows = list(csv.DictReader(io.StringIO(exported(recorder, "csv").decode("utf-8-sig"))))
-    assert "'=1+1" in [row["final_label"] for row in rows]
+def test_an_empty_log_is_a_valid_file_in_every_format(any_database, tmp_path):
+    assert json.loads(exported(any_database, "json")) == []
+    assert pyarrow.parquet.read_table(io.BytesIO(exported(any_database, "parquet"))).num_rows == 0
+    assert len(exported(any_database, "csv").splitlines()) == 1
+    assert loaded(exported(any_database, "coco"), tmp_path).getAnnIds() == []
 
 
 def test_statistics_are_a_table_as_well(some):
@@ -87,60 +61,43 @@ def test_statistics_are_a_table_as_well(some):
     assert pyarrow.parquet.read_table(io.BytesIO(exported(some, "parquet", "statistics"))).num_rows
 
 
-def loaded(content: bytes, folder: Path) -> COCO:
-    path = folder / "coco.json"
-    path.write_bytes(content)
-    return COCO(path)
+@pytest.mark.parametrize(
+    ("format_", "what", "expected"),
+    [
+        ("xml", None, "expected the format csv, json, parquet or coco, got 'xml'"),
+        ("csv", "people", "expected verdicts or statistics as csv, got 'people'"),
+        ("coco", "log", "expected annotations as coco, got 'log'"),
+    ],
+)
+def test_a_format_that_there_is_not_is_refused(any_database, format_, what, expected):
+    with pytest.raises(ExportError, match=expected):
+        export(AgreementQueries(any_database), format_, what, Filters(), dict)
 
 
-def test_coco_keypoints_load_in_pycocotools_and_round_trip(database, recorder, tmp_path):
-    generator = random.Random(0)
-    where = [(generator.uniform(1, 98), generator.uniform(1, 98)) for _ in range(4)]
-    regions = predict(database, 1, detection(*where))
-    left = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 0.1), regions[4]]
-    event(database, annotation(1, left))
-    coco = loaded(exported(recorder, "coco"), tmp_path)
-    [category] = coco.loadCats(coco.getCatIds())
-    assert category["keypoints"] == ["car 1", "car 2", "nose"]
-    [found] = coco.loadAnns(coco.getAnnIds())
-    points = found["keypoints"]
-    expected = [where[0], (where[2][0] + 0.1, where[2][1]), where[1]]
-    assert points[2::3] == [2, 2, 2]
-    for (x, y), slot in zip(expected, range(3), strict=True):
-        # COCO has the corner of the first pixel at 0, we its centre.
-        assert points[3 * slot : 3 * slot + 2] == pytest.approx([x + 0.5, y + 0.5], abs=1e-9)
-    assert (found["num_keypoints"], found["iscrowd"]) == (3, 0)
-    [image] = coco.loadImgs(coco.getImgIds())
-    assert (image["width"], image["height"], image["file_name"]) == (100, 100, "data/upload/1.png")
+def test_a_new_format_is_one_function_and_one_row(some, monkeypatch):
+    def write_labels(content: ExportContent) -> Iterator[bytes]:
+        table = content.table()
+        place = list(table.columns).index("final_label")
+        for rows in table.batches:
+            yield "".join(f"{row[place]}\n" for row in rows).encode()
+
+    labels = Format("Labels", "text/plain", "txt", ("verdicts",), write_labels)
+    monkeypatch.setitem(FORMATS, "labels", labels)
+    made = export(AgreementQueries(some), "labels", None, Filters(), dict)
+    assert (made.name, made.content_type) == ("verdicts.txt", "text/plain")
+    assert exported(some, "labels").decode().split().count("nose") == 3
+    with pytest.raises(ExportError, match="csv, json, parquet, coco or labels"):
+        export(AgreementQueries(some), "xml", None, Filters(), dict)
 
 
-def test_each_rectangle_is_an_instance_with_its_area(database, recorder, tmp_path):
-    regions = predict(database, 1, detection((10, 10), (70, 70), (95, 5)))
-    boxes = [
-        {
-            "id": name,
-            "from_name": "box",
-            "to_name": "image",
-            "type": "rectanglelabels",
-            "value": {"x": at, "y": at, "width": 30, "height": 20, "rectanglelabels": [name]},
-        }
-        for name, at in (("left", 0), ("right", 60))
-    ]
-    event(database, annotation(1, [*regions, *boxes]))
-    coco = loaded(exported(recorder, "coco"), tmp_path)
-    found = coco.loadAnns(coco.getAnnIds())
-    assert [(each["label"], each["num_keypoints"]) for each in found] == [
-        ("left", 1),
-        ("right", 1),
-        (None, 1),
-    ]
-    assert [each["area"] for each in found[:2]] == pytest.approx([600, 600])
+def test_statistics_are_computed_only_where_they_are_exported(some):
+    def statistics():
+        raise RuntimeError("computed")
 
-
-@pytest.mark.parametrize(("format_", "what"), [("xml", None), ("csv", "people"), ("coco", "log")])
-def test_a_format_that_there_is_not_is_refused(recorder, format_, what):
-    with pytest.raises(ExportError, match="expected"):
-        export(AgreementQueries(recorder.database), format_, what, Filters(), dict)
+    for format_ in FORMATS:
+        export(AgreementQueries(some), format_, None, Filters(), statistics)
+    with pytest.raises(RuntimeError, match="computed"):
+        export(AgreementQueries(some), "csv", "statistics", Filters(), statistics)
 
 
 EXPORT = """

@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 from verdict_data import annotation, detection, event, moved, predict
 
+from backend.agreement.export import FORMATS, Format
 from backend.settings import Settings
 from backend.web.app import create_app
 
@@ -104,6 +105,18 @@ def test_exports_are_files(client):
     assert refused.status_code == 400
     assert "csv, json, parquet or coco" in refused.json["error"]
     assert client.get("/export").status_code == 400
+
+
+def test_every_format_can_be_downloaded_from_the_start_page_and_from_the_report(
+    client, monkeypatch
+):
+    toy = Format("Toy", "text/plain", "txt", ("verdicts",), lambda content: iter([b"toy"]))
+    monkeypatch.setitem(FORMATS, "toy", toy)
+    pages = [client.get("/", headers={"Accept": "text/html"}), client.get("/report?project=3")]
+    for name, format_ in FORMATS.items():
+        assert f'<a href="export?format={name}">{format_.title}</a>' in pages[0].text
+        assert f'<a href="export?format={name}&amp;project=3">{format_.title}</a>' in pages[1].text
+    assert client.get("/export?format=toy").data == b"toy"
 
 
 def test_a_browser_is_shown_the_way_to_the_report_and_a_program_json(client):

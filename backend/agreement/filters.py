@@ -1,4 +1,4 @@
-"""Filters as people write them, in a web address or on the command line → `Filters`."""
+"""Parse filters as people write them, in a web address or on the command line."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,14 +11,14 @@ NAMES = ("project", "label", "annotator", "model_version", "since", "until")
 
 
 class FilterError(ValueError):
-    """A filter that means nothing; says what was expected."""
+    """An unknown or malformed filter; the message says what was expected."""
 
 
 def filters_from(given: Mapping[str, str | None]) -> Filters:
-    """Read filters; a name that is missing or None filters nothing.
+    """Parse filters by name; one that is missing or None does not filter.
 
     Raises:
-        FilterError: an unknown name, or a value that means nothing.
+        FilterError: an unknown name, or a malformed value.
     """
     unknown = sorted(set(given) - set(NAMES))
     if unknown:
@@ -44,8 +44,8 @@ def filters_from(given: Mapping[str, str | None]) -> Filters:
 def _project(value: str | None) -> str | None:
     if value is None:
         return None
-    number, _, made = value.strip().partition(".")
-    if not _is_number(number) or (made and not _is_number(made)):
+    number, _, created = value.strip().partition(".")
+    if not _is_number(number) or (created and not _is_number(created)):
         raise FilterError(
             f"expected project to be its number in Label Studio, such as 3, got {value!a}"
         )
@@ -67,12 +67,17 @@ def _is_number(text: str) -> bool:
 
 
 def _moment(name: str, value: str, *, end: bool = False) -> datetime:
-    """A moment; a day alone is its first moment, or, as an end, the first one after it."""
+    """Parse a time; without a zone it is in UTC.
+
+    Args:
+        end: whether a day without a time of day is included, so that the next day's start is meant.
+    """
     text = value.strip()
     try:
         if len(text) <= 10:
             day = date.fromisoformat(text) + timedelta(days=1 if end else 0)
             return datetime.combine(day, time(), UTC)
+        # In a web address the "+" of a time zone arrives as a space.
         moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):

@@ -1,6 +1,6 @@
-"""Statistics → one page that needs no network."""
+"""Render the statistics as one HTML page that needs no network."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -10,16 +10,22 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from backend.agreement.export import FORMATS
 from backend.agreement.figures import statistics
-from backend.agreement.pictures import Pictures
+from backend.agreement.pictures import ReportPictures
 from backend.agreement.plots import VERDICT_COLOURS, plots
 from backend.agreement.queries import AgreementQueries
+from backend.agreement.verdict_svg import MARK_COLOURS
 from backend.database.connection import Database
 from backend.settings import Settings
 from backend.verdicts.records import Filters
 
-FIVE_COLUMNS = 4
+MOST_STAGES = 4  # detections whose stages are shown
 TEMPLATES = Path(__file__).parent / "templates"
+LANDMARKS = "landmarks "  # prefix of the names of the landmark plots
+
+# Name, value and documentation of something that the figures depend on.
+Parameter = tuple[str, object, str]
 
 
 def render(
@@ -28,18 +34,48 @@ def render(
     filters: Filters,
     *,
     nonce: str = "",
-    query: bytes | None = None,
+    served: bool = False,
+    parameters: Iterable[Parameter] | None = None,
 ) -> str:
-    """The page.
+    """Return the report as HTML.
 
     Args:
-        nonce: that the page's policy asks of its script.
-        query: of the address that asked for it; None for a file, which has no form and no links to
-            the backend.
+        nonce: that the page's policy demands of its script.
+        served: whether the backend serves the page; a file has no form and no links to the backend.
+        parameters: listed at the end of the page; None for those in the statistics.
     """
-    log = AgreementQueries(database)
-    figures = statistics(log, filters)
-    pictures = Pictures(settings, database)
+    queries = AgreementQueries(database)
+    figures: Mapping[str, Any] = statistics(queries, filters)
+    pictures = ReportPictures(settings, database)
+    drawn = {name: Markup(svg) for name, svg in plots(figures).items()}
+    chosen = _chosen(filters)
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            figures=figures,
+            overall=figures["overall"],
+            plots={name: svg for name, svg in drawn.items() if not name.startswith(LANDMARKS)},
+            landmark_plots={
+                name.removeprefix(LANDMARKS): svg
+                for name, svg in drawn.items()
+                if name.startswith(LANDMARKS)
+            },
+            colours=VERDICT_COLOURS,
+            mark_colours=MARK_COLOURS,
+            worst=pictures.worst_tasks(figures["worst_tasks"]),
+            stages=pictures.stages(queries.predictions_with_maps(filters, MOST_STAGES)),
+            chosen=chosen,
+            exports=urlencode(chosen),
+            formats=FORMATS,
+            parameters=_of_method(figures["method"]) if parameters is None else list(parameters),
+            served=served,
+            nonce=nonce,
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -47,50 +83,62 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"share": share, "number": number, "interval": interval}
-    drawn = {name: Markup(svg) for name, svg in plots(figures).items()}
-    return environment.get_template("report.html").render(
-        figures=figures,
-        overall=figures["overall"],
-        plots={name: svg for name, svg in drawn.items() if not name.startswith("landmarks ")},
-        landmark_plots={
-            name.removeprefix("landmarks "): svg
-            for name, svg in drawn.items()
-            if name.startswith("landmarks ")
-        },
-        colours=VERDICT_COLOURS,
-        worst=pictures.worst(figures["worst_tasks"]),
-        columns=pictures.columns(log.predictions_with_maps(filters, FIVE_COLUMNS)),
-        chosen={name: _shown(value) for name, value in asdict(filters).items() if value},
-        exports=None if query is None else urlencode(_given(filters)),
-        served=query is not None,
-        nonce=nonce,
-    )
+    environment.filters |= {
+        "format_count": format_count,
+        "format_interval": format_interval,
+        "format_number": format_number,
+        "format_parameter": format_parameter,
+        "format_share": format_share,
+        "words": words,
+    }
+    return environment
 
 
-def _given(filters: Filters) -> dict[str, str]:
-    return {name: _shown(value) for name, value in asdict(filters).items() if value is not None}
+def _chosen(filters: Filters) -> dict[str, str]:
+    """Return the filters that are set, as text."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else str(value)
+        for name, value in asdict(filters).items()
+        if value is not None
+    }
 
 
-def _shown(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+def _of_method(method: Mapping[str, object]) -> list[Parameter]:
+    return [(name, value, "") for name, value in method.items()]
 
 
-def share(estimate: Mapping[str, Any]) -> str:
-    """A share in percent."""
+def format_share(estimate: Mapping[str, Any]) -> str:
+    """Return a share in percent."""
     value = estimate["value"]
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def number(estimate: Mapping[str, Any], digits: int = 2) -> str:
-    """Any other figure."""
+def format_number(estimate: Mapping[str, Any], digits: int = 2) -> str:
+    """Return any other figure."""
     value = estimate["value"]
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
-def interval(estimate: Mapping[str, Any], scale: float = 100, digits: int = 1) -> str:
-    """The interval of a figure, in percent unless another scale is given."""
+def format_interval(estimate: Mapping[str, Any], scale: float = 100, digits: int = 1) -> str:
+    """Return the interval of a figure: of a share in percent, of others with `scale` 1."""
     if estimate["low"] is None:
         return "" if estimate["value"] is None else "too few images"
     low, high = (scale * estimate[end] for end in ("low", "high"))
     return f"{low:,.{digits}f} to {high:,.{digits}f}"
+
+
+def format_count(count: int) -> str:
+    """Return a count with its thousands separated."""
+    return f"{count:,}"
+
+
+def format_parameter(value: object) -> str:
+    """Return the value of a parameter; numbers as they are written in code."""
+    if isinstance(value, list | tuple):
+        return ", ".join(format_parameter(each) for each in value)
+    return str(value)
+
+
+def words(name: str) -> str:
+    """Return a name with spaces for underscores."""
+    return name.replace("_", " ")

@@ -18,7 +18,7 @@ from backend.queue.interruption import Interrupted, JobFailed, begin_anew, inter
 from backend.settings import Settings
 from backend.suggestions.delivery import Courier
 from backend.suggestions.detector import CurrentDetector, ModelUnusable
-from backend.suggestions.maps import MapStorage, keep_some_maps
+from backend.suggestions.maps import MapStorage, keep_first_maps
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.storage import PredictionStorage
 from model.image import UnreadableImage, decode
@@ -117,7 +117,7 @@ def _make(workshop: Workshop, row: Prediction) -> None:
     else:
         PredictionStorage(workshop.database).finish(row.id, detection)
         kept = MapStorage(workshop.database)
-        keep_some_maps(kept, row.id, row.model_version, detection.maps)
+        keep_first_maps(kept, row.id, row.model_version, detection)
         log.info(
             "Task %s of project %s: %d keypoints of a %s",
             row.task_id,

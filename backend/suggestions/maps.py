@@ -1,67 +1,105 @@
-"""The two maps of a few predictions, kept small for the report."""
+"""The coarse and the fine map of a few predictions, kept as small pictures for the report."""
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 from sqlalchemy import func, select
 
 from backend.database.connection import CHUNK, Database
 from backend.suggestions.tables import kept_maps, predictions
+from model.keypoint import Detection
 
-MOST = 24  # of a model version
+MAPS_PER_VERSION = 24  # predictions of each model version whose maps are kept
 SIDE = 112  # px
 
 
+@dataclass(frozen=True, slots=True)
+class KeptMap:
+    """A map over the searched part of an image.
+
+    Attributes:
+        png: a grey picture of `SIDE` × `SIDE` px; black where the map is lowest, white where
+            highest.
+        caption: which map it is, such as "class activation"; None if unknown.
+    """
+
+    png: bytes
+    caption: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMaps:
+    """The two maps of one prediction."""
+
+    coarse: KeptMap
+    fine: KeptMap
+
+
 class MapStorage:
-    """The maps of a few predictions."""
+    """Storage of the kept maps."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def keep_maps(self, prediction_id: int, coarse: bytes, fine: bytes) -> None:
-        """Keep the two maps of a prediction, as PNG."""
-        values = {"prediction_id": prediction_id, "coarse": coarse, "fine": fine}
+    def keep(self, prediction_id: int, maps: KeptMaps) -> None:
+        """Keep the maps of a prediction, unless they are kept already."""
+        values = {
+            "prediction_id": prediction_id,
+            "coarse": maps.coarse.png,
+            "coarse_caption": maps.coarse.caption,
+            "fine": maps.fine.png,
+            "fine_caption": maps.fine.caption,
+        }
         with self._database.writing() as connection:
             connection.execute(
                 self._database.insert(kept_maps).values(values).on_conflict_do_nothing()
             )
 
-    def wants_maps(self, model_version: str, most: int) -> bool:
-        """Whether fewer than `most` predictions of a model version have their maps kept."""
-        asked = (
+    def count(self, model_version: str) -> int:
+        """Return how many predictions of a model version have their maps kept."""
+        query = (
             select(func.count())
             .select_from(kept_maps.join(predictions))
             .where(predictions.c.model_version == model_version)
         )
         with self._database.reading() as connection:
-            return bool((connection.scalar(asked) or 0) < most)
+            return connection.scalar(query) or 0
 
-    def maps_of(self, prediction_ids: Sequence[int]) -> dict[int, tuple[bytes, bytes]]:
-        """Prediction → its coarse and its fine map, as PNG, of those that are kept."""
-        found: dict[int, tuple[bytes, bytes]] = {}
+    def maps_of(self, prediction_ids: Sequence[int]) -> dict[int, KeptMaps]:
+        """Return prediction id → its maps, for the predictions whose maps are kept."""
+        found: dict[int, KeptMaps] = {}
         with self._database.reading() as connection:
             for start in range(0, len(prediction_ids), CHUNK):
-                asked = select(kept_maps).where(
+                query = select(kept_maps).where(
                     kept_maps.c.prediction_id.in_(prediction_ids[start : start + CHUNK])
                 )
-                for row in connection.execute(asked):
-                    found[row.prediction_id] = (row.coarse, row.fine)
+                for row in connection.execute(query):
+                    found[row.prediction_id] = KeptMaps(
+                        KeptMap(row.coarse, row.coarse_caption), KeptMap(row.fine, row.fine_caption)
+                    )
         return found
 
 
-def keep_some_maps(
-    maps_kept: MapStorage, prediction_id: int, model_version: str, maps: Mapping[str, Any]
+def keep_first_maps(
+    storage: MapStorage, prediction_id: int, model_version: str, detection: Detection
 ) -> None:
-    """Keep the coarse and the fine map of the first predictions of a model version."""
-    if "coarse" in maps and "fine" in maps and maps_kept.wants_maps(model_version, MOST):
-        maps_kept.keep_maps(prediction_id, _png(maps["coarse"]), _png(maps["fine"]))
+    """Keep the maps of a prediction if it is among the first of its model version."""
+    maps, captions = detection.maps, detection.captions
+    if "coarse" not in maps or "fine" not in maps:
+        return
+    if storage.count(model_version) >= MAPS_PER_VERSION:
+        return
+    coarse = KeptMap(_png(maps["coarse"]), captions.get("coarse"))
+    fine = KeptMap(_png(maps["fine"]), captions.get("fine"))
+    storage.keep(prediction_id, KeptMaps(coarse, fine))
 
 
-def _png(values: Any) -> bytes:
-    """A map (h, w) as a grey picture: black where it is lowest, white where highest."""
+def _png(values: ArrayLike) -> bytes:
+    """Return a map (h, w) as a grey PNG; a flat map is black."""
     array = np.asarray(values, np.float64)
     low, high = float(array.min()), float(array.max())
     share = (array - low) / (high - low) if high > low else np.zeros_like(array)

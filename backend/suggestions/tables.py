@@ -75,11 +75,14 @@ holdouts = Table(
     Column("task_id", BigInteger, primary_key=True, autoincrement=False),
     Column("withheld_at", Time, nullable=False),
 )
-# The two maps of a few predictions, as PNG, for the report.
+# The coarse and the fine map of a few predictions, as PNG, for the report. A caption says which map
+# it is; NULL if unknown.
 kept_maps = Table(
     "kept_maps",
     metadata,
     Column("prediction_id", ForeignKey("predictions.id"), primary_key=True, autoincrement=False),
     Column("coarse", LargeBinary, nullable=False),
     Column("fine", LargeBinary, nullable=False),
+    Column("coarse_caption", Text),
+    Column("fine_caption", Text),
 )

@@ -1,4 +1,4 @@
-"""How annotators and detector agree, for people and for other tools. Thin: read, call, answer."""
+"""Routes of the agreement report, its figures as JSON, and the exports."""
 
 import secrets
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import BadRequest
 
-from backend.agreement.export import ExportError, export
+from backend.agreement.export import FORMATS, ExportError, export
 from backend.agreement.figures import statistics
 from backend.agreement.filters import NAMES, FilterError, filters_from
 from backend.agreement.queries import AgreementQueries
@@ -19,7 +19,7 @@ from backend.verdicts.records import Filters
 bp = Blueprint("agreement", __name__, template_folder="templates")
 AGREEMENT = "agreement"
 
-# The page loads nothing, and runs no script but its own.
+# Content security policy: the page loads nothing and runs only its own script.
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -28,7 +28,7 @@ POLICY = (
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the routes call; `app.extensions["agreement"]`."""
+    """What the routes use; stored as `app.extensions["agreement"]`."""
 
     settings: Settings
     database: Database
@@ -36,54 +36,55 @@ class Agreement:
 
 
 def agreement_of(settings: Settings, database: Database) -> Agreement:
-    """What the routes need."""
+    """Return what the routes use."""
     return Agreement(settings, database, Recorder(settings, database))
 
 
 def _agreement() -> Agreement:
+    """Return what the routes use, after recording all stored events, so that they count."""
     found: Agreement = current_app.extensions[AGREEMENT]
-    found.recorder.drain()  # events that came a moment ago count
+    found.recorder.drain()
     return found
 
 
 @bp.get("/")
 def index() -> Response:
-    """Say what there is; to a program, that we are up."""
+    """Return the start page to a browser, and the status as JSON to a program."""
     version: str = current_app.extensions["backend"].model_version
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        return _page(render_template("index.html", model_version=version))
+        return _page(render_template("index.html", model_version=version, formats=FORMATS))
     return jsonify(status="UP", model_version=version, report="/report")
 
 
 @bp.get("/agreement")
 def agreement() -> Response:
-    """Every figure, as JSON."""
+    """Return all figures as JSON."""
     return jsonify(statistics(AgreementQueries(_agreement().database), _filters()))
 
 
 @bp.get("/report")
 def report() -> Response:
-    """The same for people: one page that needs no network."""
+    """Return the report: one page that needs no network."""
     from backend.agreement.report import render
 
     filters, nonce = _filters(), secrets.token_urlsafe(16)
     found = _agreement()
-    page = render(found.settings, found.database, filters, nonce=nonce, query=request.query_string)
+    page = render(found.settings, found.database, filters, nonce=nonce, served=True)
     return _page(page, nonce)
 
 
 @bp.get("/export")
 def download() -> Response:
-    """A file, streamed: `format` csv, json, parquet or coco; `what` verdicts or statistics."""
+    """Stream an export; `format` is a name in `FORMATS`, `what` one of its kinds."""
     filters = _filters("format", "what")
-    log = AgreementQueries(_agreement().database)
+    queries = AgreementQueries(_agreement().database)
     try:
         made = export(
-            log,
+            queries,
             request.args.get("format", ""),
             request.args.get("what"),
             filters,
-            lambda: statistics(log, filters),
+            lambda: statistics(queries, filters),
         )
     except ExportError as error:
         raise BadRequest(str(error)) from None
@@ -93,10 +94,13 @@ def download() -> Response:
 
 
 def _filters(*others: str) -> Filters:
-    """The filters in the address.
+    """Return the filters of the request.
+
+    Args:
+        others: names of parameters that are no filters.
 
     Raises:
-        BadRequest: one is unknown, given twice, or means nothing.
+        BadRequest: one is unknown, repeated or malformed.
     """
     given: dict[str, Any] = {}
     for name, values in request.args.lists():

@@ -1,0 +1,35 @@
+"""Export as CSV (RFC 4180, with a header line)."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from backend.agreement.export_content import ExportContent
+
+# Spreadsheets recognise UTF-8 by the byte order mark.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# A spreadsheet takes text that starts with one of these for a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(content: ExportContent) -> Iterator[bytes]:
+    """Yield a table as CSV; text that could be a formula gets an apostrophe in front."""
+    table = content.table()
+    yield BYTE_ORDER_MARK + _lines([list(table.columns)])
+    for rows in table.batches:
+        yield _lines([[_cell(value) for value in row] for row in rows])
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer).writerows(rows)
+    return buffer.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value

@@ -1,0 +1,26 @@
+"""Export as JSON: verdicts as an array of objects, statistics as `GET /agreement` returns them."""
+
+import json
+from collections.abc import Iterator
+
+from backend.agreement.export_content import ExportContent, Table
+
+
+def write(content: ExportContent) -> Iterator[bytes]:
+    """Yield the content as JSON."""
+    if content.kind == "statistics":
+        yield json.dumps(content.statistics, ensure_ascii=False, indent=1).encode()
+    else:
+        yield from _array(content.table())
+
+
+def _array(table: Table) -> Iterator[bytes]:
+    """Yield one array with an object a line."""
+    start = b"["
+    for rows in table.batches:
+        if rows:
+            objects = (dict(zip(table.columns, row, strict=True)) for row in rows)
+            lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in objects)
+            yield start + b"\n" + lines.encode()
+            start = b","
+    yield b"[]\n" if start == b"[" else b"\n]\n"
