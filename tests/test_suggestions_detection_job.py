@@ -22,8 +22,8 @@ from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
 from backend.settings import Settings
 from backend.suggestions import detection_job
-from backend.suggestions.delivery import Courier
-from backend.suggestions.detector import Loaded
+from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.detector import LoadedDetector
 from backend.suggestions.queue import enqueue, enqueue_again, job_id
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
@@ -66,13 +66,13 @@ class QuickWorker(SimpleWorker):
         pass
 
 
-class OneModel:
-    """In the place of a registry: this one answers, and always has."""
+class OneDetector:
+    """In the place of an `ActiveDetector`: its model was never replaced."""
 
     def __init__(self, detector: Any, version: str = VERSION) -> None:
-        self.loaded = Loaded(version, detector)
+        self.loaded = LoadedDetector(version, detector)
 
-    def get(self) -> Loaded:
+    def get(self) -> LoadedDetector:
         return self.loaded
 
     def successor_of(self, version: str) -> None:
@@ -87,19 +87,23 @@ class Scene:
         ProjectStorage(database).save_label_config(UID, CONFIG)
         settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN)
         studios = LabelStudios(settings)
-        self.workshop = detection_job.Workshop(
-            settings, database, studios, Courier(settings, database, studios), OneModel(detector)
+        self.context = detection_job.JobContext(
+            settings,
+            database,
+            studios,
+            DeliveryService(settings, database, studios),
+            OneDetector(detector),
         )
         self.change()
 
     def change(self, **values: Any) -> None:
-        """Give the jobs something else in their workshop."""
-        self.workshop = replace(self.workshop, **values)
-        detection_job.open_workshop(self.workshop)
+        """Change the context of the jobs."""
+        self.context = replace(self.context, **values)
+        detection_job.set_job_context(self.context)
 
     def set(self, **values: Any) -> None:
         """Change settings."""
-        self.change(settings=self.workshop.settings.model_copy(update=values))
+        self.change(settings=self.context.settings.model_copy(update=values))
 
     def ask(self, number: int = 1, image: bytes = PNG, data: dict[str, Any] | None = None) -> int:
         task = self.fake.add_task(number, image)
@@ -119,7 +123,7 @@ class Scene:
     def work(self, *rows: int) -> None:
         """Let a worker of RQ do all that is queued."""
         for row in rows:
-            enqueue(self.queue, self.workshop.settings, row, self.row(row).round)
+            enqueue(self.queue, self.context.settings, row, self.row(row).round)
         self.worker().work(burst=True, logging_level="WARNING")
 
     def worker(self) -> QuickWorker:
@@ -131,7 +135,7 @@ class Scene:
 def scene(database: Database, queue: Queue, detector: Detector) -> Iterator[Scene]:
     with label_studio_fake() as fake:
         yield Scene(fake, database, queue, detector)
-    detection_job.open_workshop(None)
+    detection_job.set_job_context(None)
 
 
 def test_an_upload_becomes_a_prediction_in_label_studio(scene: Scene) -> None:
@@ -247,8 +251,8 @@ def test_an_image_over_the_limit_of_bytes_is_refused(scene: Scene) -> None:
 
 def test_an_image_in_the_address_needs_no_label_studio(scene: Scene) -> None:
     nowhere = LabelStudios(Settings())
-    courier = Courier(scene.workshop.settings, scene.database, nowhere)
-    scene.change(studios=nowhere, courier=courier)
+    service = DeliveryService(scene.context.settings, scene.database, nowhere)
+    scene.change(studios=nowhere, delivery=service)
     row = scene.ask(data={"image": f"data:image/png;base64,{b64encode(PNG).decode()}"})
     scene.work(row)
     found = scene.row(row)
@@ -308,7 +312,7 @@ def test_a_prediction_that_cannot_be_delivered_is_kept(scene: Scene) -> None:
     scene.work(row)
     found = scene.row(row)
     assert found.status == "ready"
-    assert "none of that number" in (found.reason or "")
+    assert "it is deleted" in (found.reason or "")
     assert scene.queue.failed_job_registry.count == 0
 
 
@@ -319,7 +323,7 @@ def test_label_studio_that_stores_and_then_fails_has_it_once(scene: Scene) -> No
     assert len(scene.fake.of_task(1)) == 1
     with scene.database.writing() as connection:
         connection.exec_driver_sql("UPDATE predictions SET busy_until = NULL, check_at = asked_at")
-    scene.workshop.courier.bring_due(10)
+    scene.context.delivery.deliver_due(10)
     assert len(scene.fake.of_task(1)) == 1
     assert scene.row(row).delivery.confirmed_at is not None  # type: ignore[union-attr]
 
@@ -337,7 +341,7 @@ class Broken:
 def test_an_error_that_nobody_thought_of_is_logged_whole_and_tried_again(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scene.change(models=OneModel(Broken(RuntimeError("out of memory"))))
+    scene.change(detector=OneDetector(Broken(RuntimeError("out of memory"))))
     row = scene.ask()
     scene.work(row)
     assert "Traceback" in caplog.text
@@ -351,7 +355,7 @@ def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
             signal.raise_signal(signal.SIGALRM)  # as RQ's own clock does when the time is up
             raise AssertionError
 
-    scene.change(models=OneModel(Slow(AssertionError())))
+    scene.change(detector=OneDetector(Slow(AssertionError())))
     scene.set(job_timeout=77)
     row = scene.ask()
     scene.work(row)
@@ -363,7 +367,7 @@ def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
 def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
     scene: Scene, detector: Detector
 ) -> None:
-    scene.change(models=OneModel(detector, "small-9876543210"))
+    scene.change(detector=OneDetector(detector, "small-9876543210"))
     row = scene.ask()
     scene.work(row)
     found = scene.row(row)
@@ -375,7 +379,7 @@ def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
 def test_an_image_that_kills_every_worker_is_given_up(scene: Scene) -> None:
     row = scene.ask()
     for _ in range(detection_job.MOST_ATTEMPTS):
-        PredictionStorage(scene.database).begin(row)
+        PredictionStorage(scene.database).start_attempt(row)
     with pytest.raises(JobFailed, match="memory"):
         detection_job.predict(row)
     assert scene.row(row).status == "failed"
@@ -387,10 +391,10 @@ def test_a_job_that_is_interrupted_goes_back_to_the_front_of_the_queue(scene: Sc
             interrupt()
             raise AssertionError
 
-    scene.change(models=OneModel(Told(AssertionError())))
+    scene.change(detector=OneDetector(Told(AssertionError())))
     first, second = scene.ask(1), scene.ask(2)
     for row in (first, second):
-        enqueue(scene.queue, scene.workshop.settings, row, 1)
+        enqueue(scene.queue, scene.context.settings, row, 1)
     scene.worker().work(burst=True, max_jobs=1, logging_level="CRITICAL")
     assert scene.queue.get_job_ids() == [job_id(first, 1), job_id(second, 1)]
     assert (scene.row(first).status, scene.row(first).attempts) == ("queued", 0)
@@ -416,7 +420,7 @@ def test_a_failed_job_does_not_stand_in_the_way_of_another_try(scene: Scene) -> 
     assert scene.row(row).status == "failed"
     scene.fake.down = False
     assert scene.ask() == row
-    assert enqueue_again(scene.queue, scene.workshop.settings, scene.database) == 1
+    assert enqueue_again(scene.queue, scene.context.settings, scene.database) == 1
     scene.work()
     assert len(scene.fake.of_task(1)) == 1
 

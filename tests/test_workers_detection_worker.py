@@ -26,7 +26,7 @@ from backend.labelstudio.projects import ProjectStorage
 from backend.queue.steady_worker import WorkerRefused
 from backend.settings import Settings
 from backend.suggestions import delivery
-from backend.suggestions.answers import Predictions
+from backend.suggestions.answers import PredictService
 from backend.suggestions.queue import job_id, make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.workers.detection_worker import run_worker
@@ -40,7 +40,7 @@ FASTER = [
     ("queue.steady_worker", "HEARTBEAT_SECONDS", 0.5),
     ("workers.detection_worker", "SWEEP_SECONDS", 1),
     ("workers.detection_worker", "CARE_SECONDS", 0.2),
-    ("suggestions.delivery", "HOLD_SECONDS", 3.0),
+    ("suggestions.delivery", "LEASE_SECONDS", 3.0),
     ("suggestions.delivery", "FIRST_PAUSE_SECONDS", 1.0),
     ("suggestions.delivery", "REPLY_CHECKED_AFTER_SECONDS", 5.0),
 ]
@@ -99,7 +99,7 @@ class Scene:
         self.redis = Redis.from_url(redis_url)
         self.queue: Queue = make_queue(self.redis)
         version = self.settings.model_version()
-        self.web = Predictions(self.settings, self.database, self.queue, lambda: version)
+        self.web = PredictService(self.settings, self.database, self.queue, lambda: version)
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -206,11 +206,11 @@ def test_whatever_is_stopped_and_started_each_task_gets_one_prediction(
 ) -> None:
     """Two workers, of which one is killed, a Redis that forgets, and a Label Studio that fails."""
     for module, name, value in FASTER:
-        if module == "delivery":
+        if module == "suggestions.delivery":
             monkeypatch.setattr(delivery, name, value)
-    monkeypatch.setattr("backend.suggestions.answers.HOLD_SECONDS", 3.0)
-    monkeypatch.setattr("backend.suggestions.answers.REPLY_SETTLES_SECONDS", 2.0)
-    monkeypatch.setattr("backend.suggestions.answers.REPLY_CHECKED_AFTER_SECONDS", 5.0)
+    monkeypatch.setattr("backend.suggestions.reply.LEASE_SECONDS", 3.0)
+    monkeypatch.setattr("backend.suggestions.reply.REPLY_SETTLES_SECONDS", 2.0)
+    monkeypatch.setattr("backend.suggestions.reply.REPLY_CHECKED_AFTER_SECONDS", 5.0)
     port = free_port()
     with ExitStack() as stack:
         redis = stack.enter_context(own_redis(port))

@@ -1,4 +1,4 @@
-"""Answer `/predict`: request predictions, queue them, wait a while, and reply with what is ready."""
+"""Answer `/predict`: request predictions, queue them, wait a while, reply with what is ready."""
 
 import logging
 import threading
@@ -151,7 +151,7 @@ class PredictService:
 
     @contextmanager
     def _wait_deadline(self, seconds: float) -> Iterator[float]:
-        """Deadline for this thread (monotonic clock), now if too many threads are waiting."""
+        """Deadline for this thread (monotonic clock). Now if too many threads are waiting."""
         may_wait = self._waiting_slots.acquire(blocking=False)
         try:
             yield time.monotonic() + (seconds if may_wait else 0.0)
