@@ -13,7 +13,7 @@ import torch
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
 from numpy.typing import NDArray
 from PIL import Image
-from rq import Queue, SimpleWorker
+from rq import Queue, Retry, SimpleWorker
 from rq.serializers import JSONSerializer
 
 from backend.database.connection import Database, now
@@ -423,6 +423,28 @@ def test_a_failed_job_does_not_stand_in_the_way_of_another_try(scene: Scene) -> 
     assert enqueue_again(scene.queue, scene.context.settings, scene.database) == 1
     scene.work()
     assert len(scene.fake.of_task(1)) == 1
+
+
+def test_jobs_of_an_older_version_are_made_under_the_new_path(scene: Scene) -> None:
+    """The path of the function is in Redis, and the new version cannot import the old one."""
+    rows = [scene.ask(number) for number in (1, 2, 3)]
+    for row in rows:
+        scene.queue.enqueue(
+            "backend.jobs.predict",
+            row,
+            job_id=job_id(row, 1),
+            unique=True,
+            retry=Retry(max=2, interval=[5, 15]),
+        )
+    scene.worker().work(burst=True, max_jobs=1, logging_level="CRITICAL")
+    assert job_id(rows[0], 1) in scene.queue.scheduled_job_registry.get_job_ids()
+    assert all(scene.row(row).attempts == 0 for row in rows)
+    assert enqueue_again(scene.queue, scene.context.settings, scene.database) == 3
+    scene.work()
+    assert [len(scene.fake.of_task(number)) for number in (1, 2, 3)] == [1, 1, 1]
+    assert [(scene.row(row).status, scene.row(row).attempts) for row in rows] == [("ready", 1)] * 3
+    assert enqueue_again(scene.queue, scene.context.settings, scene.database) == 0
+    assert scene.queue.scheduled_job_registry.count == 0
 
 
 def test_secrets_are_not_logged(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:

@@ -81,34 +81,33 @@ def enqueue_again(queue: Queue, settings: Settings, database: Database) -> int:
     count, after = 0, 0
     while page := predictions.queued(after, PAGE):
         for (prediction_id, round_), job in zip(page, _jobs(queue, page), strict=True):
-            if job is None:
+            name = job_id(prediction_id, round_)
+            if job is None or (job.is_obsolete and _delete_waiting(queue, name)):
                 enqueue(queue, settings, prediction_id, round_)
-                count += 1
-            elif job.is_useless and predictions.next_round(prediction_id, round_):
-                if job.is_waiting:
-                    _discard(queue, job_id(prediction_id, round_))
+            elif job.status in OVER and predictions.next_round(prediction_id, round_):
                 enqueue(queue, settings, prediction_id, round_ + 1)
-                count += 1
+            else:
+                continue
+            count += 1
         after = page[-1][0]
     return count
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """The part of an RQ job that tells whether it will make its prediction."""
+    """The part of an RQ job that tells whether it will make its prediction.
+
+    Attributes:
+        function: path of the function that it calls; None if RQ has lost it.
+    """
 
     status: str
     function: str | None
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether a worker has yet to take the job, for the first time or again."""
-        return self.status in WAITING
-
-    @property
-    def is_useless(self) -> bool:
-        """Whether the job is over, or waits to call another function than `JOB`."""
-        return self.status in OVER or (self.is_waiting and self.function != JOB)
+    def is_obsolete(self) -> bool:
+        """Whether the job waits to call another function than `JOB`."""
+        return self.status in WAITING and self.function not in (JOB, None)
 
 
 def _jobs(queue: Queue, page: Sequence[tuple[int, int]]) -> list[_Job | None]:
@@ -125,15 +124,18 @@ def _jobs(queue: Queue, page: Sequence[tuple[int, int]]) -> list[_Job | None]:
 
 
 def _function(queue: Queue, data: bytes | None) -> str | None:
-    """Path of the function that a job calls; RQ stores it first, then the arguments."""
+    """Read the path of a job's function; RQ stores it in front of the arguments."""
     if data is None:
         return None
     function: str = queue.serializer.loads(zlib.decompress(data))[0]
     return function
 
 
-def _discard(queue: Queue, name: str) -> None:
-    """Delete a job, so that no worker takes it."""
+def _delete_waiting(queue: Queue, name: str) -> bool:
+    """Delete a job, unless a worker has taken it meanwhile: then return False."""
     job = queue.fetch_job(name)
+    if job is not None and job.get_status(refresh=False) not in WAITING:
+        return False
     if job is not None:
         job.delete()
+    return True
