@@ -35,7 +35,7 @@ def task(number: int, **more: Any) -> dict[str, Any]:
 
 
 class Scene:
-    """A backend without workers, whose part the test plays."""
+    """A backend without workers; the test takes their part."""
 
     def __init__(self, database: Database, queue: Queue, settings: Settings) -> None:
         self.database, self.queue, self.settings = database, queue, settings

@@ -1,8 +1,8 @@
-"""Whoever dies whenever: Label Studio gets each prediction once.
+"""Label Studio gets each prediction once, whichever process dies at whatever moment.
 
-Label Studio is played by an object, as it has to fail, and others have to act, at exact moments in
-the middle of a talk with it; the clock is set by hand. `test_suggestions_detection_job.py` has a
-real server.
+An object takes the part of Label Studio, because it has to fail, and other processes have to act,
+at exact moments between two requests. The tests set the clock. `test_suggestions_detection_job.py`
+uses a real server.
 """
 
 import copy
@@ -43,11 +43,11 @@ SETTINGS = Settings()
 
 
 class Killed(BaseException):
-    """The process that was talking to Label Studio is no more."""
+    """The process that talks to Label Studio was killed."""
 
 
 class Clock:
-    """Stands still unless it is told to go on."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.moment = START
@@ -60,7 +60,7 @@ class Clock:
 
 
 class Studio:
-    """Label Studio's part of a talk; each fault and each interruption happens once.
+    """The part of Label Studio; each fault and each interruption happens once.
 
     Attributes:
         stored: predictions that it has.
@@ -129,7 +129,7 @@ class Studio:
 
 
 class Studios(LabelStudios):
-    """Every project has the same one."""
+    """One Label Studio for every project."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__(SETTINGS)
@@ -421,7 +421,7 @@ def test_a_configuration_without_keypoints_puts_the_delivery_off(scene: Scene) -
 
 @cache
 def empty_database() -> bytes:
-    """A database with its tables; making them for every example would take most of the time."""
+    """The file of a migrated database; migrating one for each example would take too long."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "backend.sqlite3"
         made = Database(f"sqlite:///{path}")
@@ -431,7 +431,7 @@ def empty_database() -> bytes:
 
 
 class OnePrediction(RuleBasedStateMachine):
-    """Asks, replies, deaths, pauses, lost answers and deletions in any order.
+    """Requests, replies, deaths, pauses, lost answers and deletions in any order.
 
     Label Studio asks only while it has none, and stores or loses an answer within 8 s.
     """
@@ -455,7 +455,7 @@ class OnePrediction(RuleBasedStateMachine):
                 self.replies.append(answer)
 
     def _settle(self) -> None:
-        """What is on its way arrives."""
+        """Let everything that is on its way arrive."""
         self.scene.studio.store_late_ones()
         while self.replies:
             self.scene.studio.store(self.replies.pop())

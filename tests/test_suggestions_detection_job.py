@@ -49,7 +49,7 @@ PNG = encoded(PIXELS)
 
 @pytest.fixture(scope="module")
 def detector() -> Iterator[Detector]:
-    """A real detector, small and with random weights, on one thread as it has so little to do."""
+    """A real detector, small and with random weights; more threads than one would slow it down."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -60,7 +60,7 @@ def detector() -> Iterator[Detector]:
 
 
 class QuickWorker(SimpleWorker):
-    """RQ's worker, which nobody commands from outside: ending that takes it a second."""
+    """A worker of RQ without its subscription to commands, which takes a second to end."""
 
     def subscribe(self) -> None:
         pass
@@ -80,7 +80,7 @@ class OneDetector:
 
 
 class Scene:
-    """A worker's insides with a Label Studio, and the web process's part played by the test."""
+    """A worker with a Label Studio; the test takes the part of the web process."""
 
     def __init__(self, fake: LabelStudioFake, database: Database, queue: Queue, detector: Detector):
         self.fake, self.database, self.queue = fake, database, queue
@@ -121,7 +121,7 @@ class Scene:
         return found
 
     def work(self, *rows: int) -> None:
-        """Let a worker of RQ do all that is queued."""
+        """Queue some rows, and let a worker of RQ do all that is queued."""
         for row in rows:
             enqueue(self.queue, self.context.settings, row, self.row(row).round)
         self.worker().work(burst=True, logging_level="WARNING")
@@ -216,7 +216,7 @@ def test_an_unreadable_image_fails_its_own_job_alone(
 
 
 def upright(pixels: NDArray[Any]) -> bytes:
-    """The image turned by a quarter, with the note that it has to be turned back."""
+    """The image rotated by 90 degrees, with the EXIF orientation that undoes it."""
     turned, exif = np.rot90(pixels), Image.Exif()
     exif[0x0112] = 6
     return encoded(turned, exif=exif)
@@ -329,7 +329,7 @@ def test_label_studio_that_stores_and_then_fails_has_it_once(scene: Scene) -> No
 
 
 class Broken:
-    """A detector that fails in one way."""
+    """A detector that always raises the same error."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -386,12 +386,12 @@ def test_an_image_that_kills_every_worker_is_given_up(scene: Scene) -> None:
 
 
 def test_a_job_that_is_interrupted_goes_back_to_the_front_of_the_queue(scene: Scene) -> None:
-    class Told(Broken):
+    class Interrupting(Broken):
         def detect(self, picture: NDArray[np.uint8], box: Box | None = None) -> Detection:
             interrupt()
             raise AssertionError
 
-    scene.change(detector=OneDetector(Told(AssertionError())))
+    scene.change(detector=OneDetector(Interrupting(AssertionError())))
     first, second = scene.ask(1), scene.ask(2)
     for row in (first, second):
         enqueue(scene.queue, scene.context.settings, row, 1)

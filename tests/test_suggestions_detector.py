@@ -25,7 +25,7 @@ from model.settings import weights_fingerprint
 
 
 class Scene:
-    """A worker's insides with the model of the settings, and trained ones as a test needs them."""
+    """A worker with the model of the settings, and trained models as a test needs them."""
 
     def __init__(self, fake: LabelStudioFake, database: Database, folder: Path) -> None:
         self.fake, self.database = fake, database

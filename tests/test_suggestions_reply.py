@@ -1,4 +1,4 @@
-"""Replies while Label Studio has, lost or deleted what earlier ones delivered."""
+"""Replies to repeated requests, when Label Studio has, lost or deleted the first delivery."""
 
 import threading
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ def connected(fake: LabelStudioFake, database: Database, queue: Queue, **values:
     return Scene(database, queue, settings)
 
 
-def make_old(database: Database, scene: Scene, *numbers: int) -> None:
-    """As if Label Studio had had time enough to store what it got."""
+def end_leases(database: Database, scene: Scene, *numbers: int) -> None:
+    """End the leases of replies, as if Label Studio had had the time to store them."""
     for number in numbers:
         row = scene.row(number)
         assert row.busy_until is not None
@@ -84,7 +84,7 @@ def test_a_batch_that_was_deleted_is_answered_again(
     )
     scene.finish(*numbers)
     first = scene.answer(*tasks)
-    make_old(database, scene, *numbers)
+    end_leases(database, scene, *numbers)
     fake.store_answers(tasks[:1], first[:1])
     assert scene.answer(*tasks) == [[], *first[1:]]
 
@@ -97,7 +97,7 @@ def test_what_there_is_no_time_to_look_for_is_left_to_a_worker(
     scene.answer(*tasks)
     scene.finish(1, 2)
     assert all(scene.answer(*tasks))
-    make_old(database, scene, 1, 2)
+    end_leases(database, scene, 1, 2)
     assert scene.answer(*tasks) == [[], []]
     DeliveryService(scene.settings, database, LabelStudios(scene.settings)).deliver_due(10)
     assert [len(fake.of_task(number)) for number in (1, 2)] == [1, 1]
@@ -112,7 +112,7 @@ def test_a_label_studio_that_refuses_us_gets_a_whole_batch_again(
         wait_until(lambda: queue.count == 3)
         scene.finish(1, 2, 3)
         first = answers.result(30)
-    make_old(database, scene, 1, 2, 3)
+    end_leases(database, scene, 1, 2, 3)
     fake.refuses = True
     asked = len(fake.requests)
     assert scene.answer(*tasks) == first

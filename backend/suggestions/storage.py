@@ -137,22 +137,12 @@ class PredictionStorage:
         Returns:
             The row, or None if it does not exist.
         """
-        self._update(
-            prediction_id,
-            predictions.c.status == "queued",
-            attempts=predictions.c.attempts + 1,
-            started_at=now(),
-        )
+        self._update_queued(prediction_id, attempts=predictions.c.attempts + 1, started_at=now())
         return self.prediction(prediction_id)
 
     def undo_attempt(self, prediction_id: int) -> None:
         """Uncount an attempt that was interrupted through no fault of the task."""
-        self._update(
-            prediction_id,
-            predictions.c.status == "queued",
-            attempts=predictions.c.attempts - 1,
-            started_at=None,
-        )
+        self._update_queued(prediction_id, attempts=predictions.c.attempts - 1, started_at=None)
 
     def next_round(self, prediction_id: int, after: int) -> bool:
         """Begin the round that follows `after`, whose job will not make the prediction.
@@ -160,20 +150,14 @@ class PredictionStorage:
         Returns:
             False if another process was faster, or the row is no longer queued.
         """
-        return self._update(
-            prediction_id,
-            predictions.c.status == "queued",
-            predictions.c.round == after,
-            round=after + 1,
-        )
+        return self._update_queued(prediction_id, predictions.c.round == after, round=after + 1)
 
     def finish(self, prediction_id: int, detection: Detection) -> None:
         """Store a detection, unless the row is no longer queued."""
         moment = now()
         waiting_until = predictions.c.waiting_until
-        self._update(
+        self._update_queued(
             prediction_id,
-            predictions.c.status == "queued",
             status="ready",
             reason=None,
             detection=detection_to_json(detection),
@@ -183,9 +167,8 @@ class PredictionStorage:
 
     def fail(self, prediction_id: int, reason: str) -> None:
         """Give up on a prediction, unless it is no longer queued."""
-        self._update(
+        self._update_queued(
             prediction_id,
-            predictions.c.status == "queued",
             status="failed",
             reason=storable(reason),
             finished_at=now(),
@@ -197,15 +180,11 @@ class PredictionStorage:
         Returns:
             Whether to try again.
         """
-        self._update(
-            prediction_id,
-            predictions.c.status == "queued",
-            failures=predictions.c.failures + 1,
-            reason=storable(reason),
+        self._update_queued(
+            prediction_id, failures=predictions.c.failures + 1, reason=storable(reason)
         )
-        given_up = self._update(
+        given_up = self._update_queued(
             prediction_id,
-            predictions.c.status == "queued",
             predictions.c.failures > limit,
             status="failed",
             finished_at=now(),
@@ -216,10 +195,12 @@ class PredictionStorage:
         """Count the predictions of each status."""
         return count_by(self._database, predictions.c.status)
 
-    def _update(
+    def _update_queued(
         self, prediction_id: int, *conditions: ColumnElement[bool], **values: object
     ) -> bool:
-        return update_prediction(self._database, prediction_id, *conditions, **values)
+        """Change a row if it is queued and the conditions hold, and return whether they did."""
+        queued = predictions.c.status == "queued"
+        return update_prediction(self._database, prediction_id, queued, *conditions, **values)
 
 
 def _insert_and_lock(
