@@ -8,9 +8,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -38,6 +41,18 @@ def wait_until(condition: Callable[[], object], *, seconds: float = STARTS_WITHI
         if time.monotonic() > deadline:
             pytest.fail(f"waited {seconds} s in vain for {condition}")
         time.sleep(0.02)
+
+
+def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
+    """Call `act` in `count` threads that start at the same moment, and return the results."""
+    start = threading.Barrier(count)
+
+    def run(number: int) -> Any:
+        start.wait()
+        return act(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
 
 
 def redis_executable() -> str:

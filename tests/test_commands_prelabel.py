@@ -13,7 +13,7 @@ from backend.commands.prelabel import CannotPrelabel, run
 from backend.database.connection import Database
 from backend.labelstudio.projects import LabelStudioNotSet, LabelStudios, uid_of
 from backend.settings import Settings
-from backend.suggestions.delivery import Courier
+from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Box, Detection, Keypoint
 
@@ -102,7 +102,7 @@ def settings(
 @contextmanager
 def worker(settings: Settings, database: Database, unreadable: int | None = None) -> Iterator[None]:
     """Takes what is queued and delivers it, with a detector that always sees the same."""
-    courier = Courier(settings, database, LabelStudios(settings))
+    service = DeliveryService(settings, database, LabelStudios(settings))
     done = threading.Event()
 
     def work() -> None:
@@ -115,7 +115,7 @@ def worker(settings: Settings, database: Database, unreadable: int | None = None
                     )
                 else:
                     PredictionStorage(database).finish(prediction_id, DETECTION)
-            courier.bring_due(1000)
+            service.deliver_due(1000)
 
     thread = threading.Thread(target=work)
     thread.start()

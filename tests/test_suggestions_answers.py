@@ -1,5 +1,4 @@
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,17 +9,16 @@ import pytest
 from conftest import wait_until
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
+from label_studio_fake import CONFIG, UID
 from redis import Redis
 from rq import Queue
 
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
-from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage
+from backend.labelstudio.projects import Project, ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.answers import LEASE_MARGIN, Predictions
-from backend.suggestions.delivery import Courier
-from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.answers import RESERVATION_MARGIN, PredictService
+from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
 from backend.suggestions.queue import job_id, make_queue
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
@@ -37,11 +35,11 @@ def task(number: int, **more: Any) -> dict[str, Any]:
 
 
 class Scene:
-    """A backend without workers, whose part the test plays."""
+    """A backend without workers; the test takes their part."""
 
     def __init__(self, database: Database, queue: Queue, settings: Settings) -> None:
         self.database, self.queue, self.settings = database, queue, settings
-        self.predictions = Predictions(settings, database, queue, lambda: VERSION)
+        self.predictions = PredictService(settings, database, queue, lambda: VERSION)
         ProjectStorage(database).save_label_config(UID, CONFIG)
 
     @property
@@ -137,7 +135,7 @@ def test_while_a_web_process_waits_workers_leave_it_alone(patient: Scene) -> Non
         wait_until(lambda: patient.queue.count == 2)
         until = patient.row(1).waiting_until
         assert until is not None
-        assert 0 < (until - now()).total_seconds() - LEASE_MARGIN.total_seconds() <= 60
+        assert 0 < (until - now()).total_seconds() - RESERVATION_MARGIN.total_seconds() <= 60
         patient.finish(1, 2)
         answers.result(30)
     assert patient.row(1).waiting_until is None
@@ -150,7 +148,7 @@ def test_what_was_not_ready_in_time_is_left_to_the_workers(
     assert hasty.answer(task(1)) == [[]]
     assert hasty.row(1).waiting_until is None
     hasty.finish(1)
-    assert DeliveryStorage(database).due(10) == [hasty.row(1).id]
+    assert DeliverySchedule(database).due(10) == [hasty.row(1).id]
 
 
 def test_of_many_who_ask_at_once_one_is_answered(patient: Scene) -> None:
@@ -183,7 +181,7 @@ def test_what_a_reply_has_no_time_for_is_left_to_the_workers(
     scene.finish(1)
     monkeypatch.setattr("backend.suggestions.answers.LONGEST_ANSWER_SECONDS", -1.0)
     assert scene.answer(task(1), task(2), task(3)) == [[], [], []]
-    assert DeliveryStorage(scene.database).due(10) == [scene.row(1).id]
+    assert DeliverySchedule(scene.database).due(10) == [scene.row(1).id]
     assert scene.row(3).status == "queued"
 
 
@@ -213,108 +211,6 @@ def test_what_failed_is_tried_again_after_a_while(database: Database, queue: Que
     assert job_id(row.id, 2) in queue.get_job_ids()
 
 
-# With a Label Studio
-
-
-@pytest.fixture
-def fake() -> Iterator[LabelStudioFake]:
-    with label_studio_fake() as fake:
-        yield fake
-
-
-def connected(fake: LabelStudioFake, database: Database, queue: Queue, **values: Any) -> Scene:
-    settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN, **values)
-    return Scene(database, queue, settings)
-
-
-def make_old(database: Database, scene: Scene, *numbers: int) -> None:
-    """As if Label Studio had had time enough to store what it got."""
-    for number in numbers:
-        row = scene.row(number)
-        assert row.busy_until is not None
-        DeliveryStorage(database).let_go(
-            row.id, row.busy_until, reason="", busy_until=None, check_at=None
-        )
-
-
-def test_web_and_workers_in_a_race_give_each_task_one_prediction(
-    fake: LabelStudioFake, any_database: Database, queue: Queue
-) -> None:
-    scene = connected(fake, any_database, queue, predict_wait_batch=0.3)
-    tasks = [fake.add_task(number, b"") for number in range(1, 13)]
-    scene.predictions.answer(scene.project, CONTROL, tasks)
-    studios = LabelStudios(scene.settings)
-    stop = threading.Event()
-
-    def deliver() -> None:
-        courier = Courier(scene.settings, any_database, studios)
-        while not stop.is_set():
-            courier.bring_due(5)
-
-    def ask() -> None:
-        while not stop.is_set():
-            fake.store_answers(tasks, scene.answer(*tasks))
-
-    with ThreadPoolExecutor(4) as pool:
-        acts = [pool.submit(act) for act in (deliver, deliver, ask, ask)]
-        for number in range(1, 13):
-            scene.finish(number)
-        wait_until(lambda: all(fake.of_task(each["id"]) for each in tasks), seconds=60)
-        stop.set()
-        for act in acts:
-            act.result(60)
-    assert [len(fake.of_task(each["id"])) for each in tasks] == [1] * len(tasks)
-
-
-def test_a_batch_that_was_deleted_is_answered_again(
-    fake: LabelStudioFake, database: Database, queue: Queue
-) -> None:
-    scene = connected(fake, database, queue, predict_wait_batch=60)
-    tasks = [fake.add_task(number, b"") for number in (1, 2, 3)]
-    numbers = [each["id"] for each in tasks]
-    PredictionStorage(database).request(
-        UID,
-        VERSION,
-        [one for one in (wanted_of(each, CONTROL) for each in tasks) if one],
-        retry_failed_before=now(),
-    )
-    scene.finish(*numbers)
-    first = scene.answer(*tasks)
-    make_old(database, scene, *numbers)
-    fake.store_answers(tasks[:1], first[:1])
-    assert scene.answer(*tasks) == [[], *first[1:]]
-
-
-def test_what_there_is_no_time_to_look_for_is_left_to_a_worker(
-    fake: LabelStudioFake, database: Database, queue: Queue
-) -> None:
-    scene = connected(fake, database, queue, predict_wait_batch=0)
-    tasks = [fake.add_task(number, b"") for number in (1, 2)]
-    scene.answer(*tasks)
-    scene.finish(1, 2)
-    assert all(scene.answer(*tasks))
-    make_old(database, scene, 1, 2)
-    assert scene.answer(*tasks) == [[], []]
-    Courier(scene.settings, database, LabelStudios(scene.settings)).bring_due(10)
-    assert [len(fake.of_task(number)) for number in (1, 2)] == [1, 1]
-
-
-def test_a_label_studio_that_refuses_us_gets_a_whole_batch_again(
-    fake: LabelStudioFake, database: Database, queue: Queue
-) -> None:
-    scene = connected(fake, database, queue, predict_wait_batch=60)
-    tasks = [fake.add_task(number, b"") for number in (1, 2, 3)]
-    with meanwhile(lambda: scene.answer(*tasks)) as answers:
-        wait_until(lambda: queue.count == 3)
-        scene.finish(1, 2, 3)
-        first = answers.result(30)
-    make_old(database, scene, 1, 2, 3)
-    fake.refuses = True
-    asked = len(fake.requests)
-    assert scene.answer(*tasks) == first
-    assert len(fake.requests) == asked + 1
-
-
 # While an annotator draws
 
 RECTANGLE = {
@@ -336,7 +232,7 @@ def test_an_annotator_who_draws_a_rectangle_gets_what_is_in_it(patient: Scene) -
         assert row.task["drafts"] == [drawn]
         patient.finish(1)
         assert answer.result(30)["result"][0]["type"] == "keypointlabels"
-    assert DeliveryStorage(patient.database).due(10) == []
+    assert DeliverySchedule(patient.database).due(10) == []
     assert patient.row(1).deliveries == 0
 
 

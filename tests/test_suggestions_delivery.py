@@ -1,8 +1,8 @@
-"""Whoever dies whenever: Label Studio gets each prediction once.
+"""Label Studio gets each prediction once, whichever process dies at whatever moment.
 
-Label Studio is played by an object, as it has to fail, and others have to act, at exact moments in
-the middle of a talk with it; the clock is set by hand. `test_suggestions_detection_job.py` has a
-real server.
+An object takes the part of Label Studio, because it has to fail, and other processes have to act,
+at exact moments between two requests. The tests set the clock. `test_suggestions_detection_job.py`
+uses a real server.
 """
 
 import copy
@@ -24,11 +24,11 @@ from label_studio_fake import CONFIG, UID
 from backend.database.connection import Database
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.label_config import keypoint_control
-from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project, ProjectStorage
+from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage
 from backend.settings import Settings
-from backend.suggestions import answers, delivery, delivery_storage, storage
-from backend.suggestions.answers import Predictions
-from backend.suggestions.delivery import Courier
+from backend.suggestions import answers, delivery, delivery_storage, reply, storage
+from backend.suggestions.answers import PredictService
+from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
@@ -43,11 +43,11 @@ SETTINGS = Settings()
 
 
 class Killed(BaseException):
-    """The process that was talking to Label Studio is no more."""
+    """The process that talks to Label Studio was killed."""
 
 
 class Clock:
-    """Stands still unless it is told to go on."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.moment = START
@@ -60,7 +60,7 @@ class Clock:
 
 
 class Studio:
-    """Label Studio's part of a talk; each fault and each interruption happens once.
+    """The part of Label Studio; each fault and each interruption happens once.
 
     Attributes:
         stored: predictions that it has.
@@ -129,7 +129,7 @@ class Studio:
 
 
 class Studios(LabelStudios):
-    """Every project has the same one."""
+    """One Label Studio for every project."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__(SETTINGS)
@@ -145,14 +145,14 @@ class Scene:
     def __init__(self, database: Database) -> None:
         self.database, self.clock, self.studio = database, Clock(), Studio()
         self.patches = pytest.MonkeyPatch()
-        for module in (delivery, delivery_storage, answers, storage):
+        for module in (delivery, delivery_storage, answers, reply, storage):
             self.patches.setattr(module, "now", self.clock)
         ProjectStorage(self.database).save_connection(
             UID, hostname="http://studio", access_token="t", label_config=CONFIG
         )
         studios = Studios(self.studio)
-        self.courier = Courier(SETTINGS, database, studios)
-        self.web = Predictions(SETTINGS, database, None, lambda: VERSION)  # type: ignore[arg-type]
+        self.service = DeliveryService(SETTINGS, database, studios)
+        self.web = PredictService(SETTINGS, database, None, lambda: VERSION)  # type: ignore[arg-type]
         self.patches.setattr(self.web, "_studios", studios)
 
     def close(self) -> None:
@@ -172,8 +172,8 @@ class Scene:
         [answer] = self.web.answer(project, CONTROL, [TASK])
         return answer
 
-    def bring(self) -> None:
-        self.courier.bring_due(10)
+    def deliver(self) -> None:
+        self.service.deliver_due(10)
 
     def row(self) -> Prediction:
         [row] = PredictionStorage(self.database).of_task(1)
@@ -188,8 +188,8 @@ def scene(database: Database) -> Iterator[Scene]:
     made.close()
 
 
-def test_a_worker_brings_what_nobody_waits_for(scene: Scene) -> None:
-    scene.bring()
+def test_a_worker_delivers_what_nobody_waits_for(scene: Scene) -> None:
+    scene.deliver()
     [stored] = scene.studio.stored
     assert stored["model_version"] == VERSION
     latest = scene.row().delivery
@@ -197,7 +197,7 @@ def test_a_worker_brings_what_nobody_waits_for(scene: Scene) -> None:
     assert (latest.way, latest.label_studio_id) == ("push", stored["id"])
     assert latest.sent["result"] == stored["result"]
     scene.clock.pass_by(100_000)
-    scene.bring()
+    scene.deliver()
     assert len(scene.studio.stored) == 1
 
 
@@ -205,7 +205,7 @@ def test_a_reply_is_looked_after_and_its_key_noted(scene: Scene) -> None:
     answer = scene.answer()
     scene.studio.store(answer)
     scene.clock.pass_by(delivery.REPLY_CHECKED_AFTER_SECONDS + 1)
-    scene.bring()
+    scene.deliver()
     latest = scene.row().delivery
     assert latest is not None
     assert (latest.way, latest.sent) == ("reply", answer)
@@ -213,13 +213,13 @@ def test_a_reply_is_looked_after_and_its_key_noted(scene: Scene) -> None:
     assert scene.studio.posts == 0
 
 
-def test_a_reply_that_never_arrived_is_brought_by_a_worker(scene: Scene) -> None:
+def test_a_reply_that_never_arrived_is_delivered_by_a_worker(scene: Scene) -> None:
     assert scene.answer()
     scene.clock.pass_by(delivery.REPLY_CHECKED_AFTER_SECONDS - 1)
-    scene.bring()
+    scene.deliver()
     assert scene.studio.stored == []
     scene.clock.pass_by(2)
-    scene.bring()
+    scene.deliver()
     assert len(scene.studio.stored) == 1
     assert DeliveryStorage(scene.database).deliveries_by_way() == {"reply": 1, "push": 1}
 
@@ -249,7 +249,7 @@ def test_asked_again_for_what_was_deleted_the_answer_is_the_same_once_more(scene
 def test_while_a_worker_talks_to_label_studio_the_answer_is_not_yet(scene: Scene) -> None:
     answers = []
     scene.studio.interruptions.append(lambda: answers.append(scene.answer()))
-    scene.bring()
+    scene.deliver()
     assert answers == [[]]
     assert len(scene.studio.stored) == 1
 
@@ -268,23 +268,23 @@ def test_asked_again_while_label_studio_cannot_be_asked_it_gets_it_again(
 
 def test_a_slow_label_studio_does_not_get_it_twice(scene: Scene) -> None:
     scene.studio.fault = "stores late"
-    scene.bring()
+    scene.deliver()
     assert scene.answer() == []
     scene.clock.pass_by(delivery.FIRST_PAUSE_SECONDS - 1)
-    scene.bring()
+    scene.deliver()
     scene.studio.store_late_ones()
     scene.clock.pass_by(2)
-    scene.bring()
+    scene.deliver()
     assert (scene.studio.posts, len(scene.studio.stored)) == (1, 1)
     assert scene.row().delivery.label_studio_id is not None  # type: ignore[union-attr]
 
 
-def test_what_did_not_arrive_is_brought_again_as_the_same_delivery(scene: Scene) -> None:
+def test_what_did_not_arrive_is_delivered_again_as_the_same_delivery(scene: Scene) -> None:
     scene.studio.fault = "killed before"
     with pytest.raises(Killed):
-        scene.bring()
-    scene.clock.pass_by(delivery.HOLD_SECONDS + 1)
-    scene.bring()
+        scene.deliver()
+    scene.clock.pass_by(delivery.LEASE_SECONDS + 1)
+    scene.deliver()
     assert len(scene.studio.stored) == 1
     assert DeliveryStorage(scene.database).deliveries_by_way() == {"push": 1}
 
@@ -292,22 +292,22 @@ def test_what_did_not_arrive_is_brought_again_as_the_same_delivery(scene: Scene)
 @pytest.mark.parametrize("died_before", [False, True])
 def test_whoever_was_paused_for_long_comes_too_late(scene: Scene, died_before: bool) -> None:
     def another_takes_over() -> None:
-        scene.clock.pass_by(delivery.HOLD_SECONDS + 1)
-        scene.bring()
+        scene.clock.pass_by(delivery.LEASE_SECONDS + 1)
+        scene.deliver()
 
     if died_before:
         scene.studio.fault = "killed before"
         with pytest.raises(Killed):
-            scene.bring()
-        scene.clock.pass_by(delivery.HOLD_SECONDS + 1)
+            scene.deliver()
+        scene.clock.pass_by(delivery.LEASE_SECONDS + 1)
     scene.studio.interruptions.append(another_takes_over)
-    scene.bring()
+    scene.deliver()
     assert (scene.studio.posts, len(scene.studio.stored)) == (1, 1)
 
 
 def test_what_label_studio_has_already_is_noted_as_found(scene: Scene) -> None:
     scene.studio.store({"result": [{"id": "a"}], "score": 0.5, "model_version": VERSION})
-    scene.bring()
+    scene.deliver()
     latest = scene.row().delivery
     assert latest is not None
     assert (latest.way, latest.label_studio_id) == ("found", scene.studio.stored[0]["id"])
@@ -317,7 +317,7 @@ def test_what_label_studio_has_already_is_noted_as_found(scene: Scene) -> None:
 
 def test_predictions_of_other_versions_do_not_count(scene: Scene) -> None:
     scene.studio.store({"result": [], "score": 0.5, "model_version": "another"})
-    scene.bring()
+    scene.deliver()
     assert [each["model_version"] for each in scene.studio.stored] == ["another", VERSION]
 
 
@@ -329,7 +329,7 @@ def test_of_two_the_one_with_our_regions_is_ours(
     scene.studio.store(answer)
     scene.clock.pass_by(delivery.REPLY_CHECKED_AFTER_SECONDS + 1)
     with caplog.at_level(logging.WARNING):
-        scene.bring()
+        scene.deliver()
     assert scene.row().delivery.label_studio_id == scene.studio.stored[1]["id"]  # type: ignore[union-attr]
     assert "has 2 predictions" in caplog.text
 
@@ -337,9 +337,9 @@ def test_of_two_the_one_with_our_regions_is_ours(
 @pytest.mark.parametrize("image", ["/data/upload/3/another.png", None])
 def test_a_task_that_is_another_now_gets_nothing(scene: Scene, image: str | None) -> None:
     scene.studio.image = image
-    scene.bring()
+    scene.deliver()
     scene.clock.pass_by(1000)
-    scene.bring()
+    scene.deliver()
     assert scene.studio.stored == []
     row = scene.row()
     assert row.status == "ready"
@@ -351,14 +351,14 @@ def test_a_label_studio_that_is_down_is_asked_again_less_and_less_often(scene: S
     pauses = []
     for _ in range(8):
         scene.studio.fault = "down"
-        scene.bring()
+        scene.deliver()
         row = scene.row()
         assert row.check_at is not None
         assert row.reason == "it is down"
         pauses.append((row.check_at - scene.clock()).total_seconds())
         scene.clock.moment = row.check_at
     assert pauses == [15, 30, 60, 120, 240, 480, 600, 600]
-    scene.bring()
+    scene.deliver()
     assert len(scene.studio.stored) == 1
     assert scene.row().reason is None
 
@@ -366,7 +366,7 @@ def test_a_label_studio_that_is_down_is_asked_again_less_and_less_often(scene: S
 def test_after_a_day_nobody_tries_any_more(scene: Scene) -> None:
     scene.clock.pass_by(delivery.GIVE_UP_AFTER.total_seconds() + 1)
     scene.studio.fault = "down"
-    scene.bring()
+    scene.deliver()
     assert scene.row().check_at is None
     assert scene.answer()
 
@@ -381,75 +381,39 @@ def test_a_reply_that_we_may_not_look_after_counts_as_arrived(
 
     monkeypatch.setattr(scene.studio, "predictions", refuse)
     scene.clock.pass_by(delivery.REPLY_CHECKED_AFTER_SECONDS + 1)
-    scene.bring()
+    scene.deliver()
     assert scene.row().check_at is None
 
 
-def test_the_same_trouble_is_told_loudly_once(
+def test_the_same_failure_is_a_warning_only_once(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             scene.studio.fault = "down"
-            scene.bring()
+            scene.deliver()
             scene.clock.pass_by(700)
-    [told] = caplog.messages
-    assert "Task 1 of project 3.1795347724" in told
+    [warning] = caplog.messages
+    assert "Task 1 of project 3.1795347724" in warning
 
 
 def test_an_answer_that_nobody_thought_of_is_logged_whole_and_put_off(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(scene.studio, "predictions", lambda _: {"detail": "moved"})
-    scene.bring()
+    scene.deliver()
     assert "Traceback" in caplog.text
     assert scene.row().check_at == scene.clock() + timedelta(seconds=delivery.FIRST_PAUSE_SECONDS)
 
 
 def test_a_configuration_without_keypoints_puts_the_delivery_off(scene: Scene) -> None:
     ProjectStorage(scene.database).save_label_config(UID, "<View/>")
-    scene.bring()
+    scene.deliver()
     assert "control for keypoints" in (scene.row().reason or "")
     ProjectStorage(scene.database).save_label_config(UID, CONFIG)
     scene.clock.pass_by(700)
-    scene.bring()
+    scene.deliver()
     assert len(scene.studio.stored) == 1
-
-
-# Whom a project belongs to
-
-
-def project(hostname: str | None, token: str | None) -> Project:
-    return Project(UID, hostname, token, CONFIG)
-
-
-def test_the_label_studio_of_the_settings_comes_first() -> None:
-    studios = LabelStudios(Settings(label_studio_url="http://own", label_studio_api_key="key"))
-    found = studios.of(project("http://theirs", "theirs"))
-    assert found.url == "http://own"
-    assert found.authorization() == {"Authorization": "Token key"}
-    assert found.locate("http://theirs/data/a.png") == "http://own/data/a.png"
-    assert studios.of(project("http://theirs", "theirs")) is found
-
-
-def test_our_own_key_never_goes_where_a_caller_says_that_label_studio_is(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    studios = LabelStudios(Settings(label_studio_api_key="key"))
-    assert "LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL" in caplog.text
-    found = studios.of(project("http://theirs", "theirs"))
-    assert found.authorization() == {"Authorization": "Token theirs"}
-    assert studios.of(project("http://theirs", None)).authorization() == {}
-
-
-def test_without_any_address_it_is_said_what_to_set() -> None:
-    studios = LabelStudios(Settings())
-    with pytest.raises(NotDeliverable, match="LABEL_STUDIO_URL"):
-        studios.of(project(None, None))
-    with pytest.raises(NotDeliverable):
-        studios.for_image(project(None, None), "/data/upload/3/a.png")
-    elsewhere = studios.for_image(project(None, None), "https://example.com/a.png")
-    assert not elsewhere.owns("https://example.com/a.png")
 
 
 # Everything in any order
@@ -457,7 +421,7 @@ def test_without_any_address_it_is_said_what_to_set() -> None:
 
 @cache
 def empty_database() -> bytes:
-    """A database with its tables; making them for every example would take most of the time."""
+    """The file of a migrated database; migrating one for each example would take too long."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "backend.sqlite3"
         made = Database(f"sqlite:///{path}")
@@ -467,7 +431,7 @@ def empty_database() -> bytes:
 
 
 class OnePrediction(RuleBasedStateMachine):
-    """Asks, replies, deaths, pauses, lost answers and deletions in any order.
+    """Requests, replies, deaths, pauses, lost answers and deletions in any order.
 
     Label Studio asks only while it has none, and stores or loses an answer within 8 s.
     """
@@ -491,7 +455,7 @@ class OnePrediction(RuleBasedStateMachine):
                 self.replies.append(answer)
 
     def _settle(self) -> None:
-        """What is on its way arrives."""
+        """Let everything that is on its way arrive."""
         self.scene.studio.store_late_ones()
         while self.replies:
             self.scene.studio.store(self.replies.pop())
@@ -532,18 +496,18 @@ class OnePrediction(RuleBasedStateMachine):
                 "stores late",
             ]
         ),
-        meanwhile=st.lists(st.sampled_from(["ask", "bring", "pause"]), max_size=3),
+        meanwhile=st.lists(st.sampled_from(["ask", "deliver", "pause"]), max_size=3),
     )
-    def a_worker_brings(self, fault: str | None, meanwhile: list[str]) -> None:
+    def a_worker_delivers(self, fault: str | None, meanwhile: list[str]) -> None:
         acts = {
             "ask": self._answer,
-            "bring": self.scene.bring,
-            "pause": lambda: self._wait(delivery.HOLD_SECONDS + 1),
+            "deliver": self.scene.deliver,
+            "pause": lambda: self._wait(delivery.LEASE_SECONDS + 1),
         }
         self.scene.studio.interruptions = [acts[name] for name in meanwhile]
         self.scene.studio.fault = fault
         try:
-            self.scene.bring()
+            self.scene.deliver()
         except Killed:
             pass
         finally:
@@ -570,7 +534,7 @@ class OnePrediction(RuleBasedStateMachine):
         self._settle()
         for _ in range(4):
             self.scene.clock.pass_by(700)
-            self.scene.bring()
+            self.scene.deliver()
         try:
             if not self.deleted:
                 assert len(self.scene.studio.stored) == 1

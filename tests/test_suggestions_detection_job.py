@@ -13,7 +13,7 @@ import torch
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
 from numpy.typing import NDArray
 from PIL import Image
-from rq import Queue, SimpleWorker
+from rq import Queue, Retry, SimpleWorker
 from rq.serializers import JSONSerializer
 
 from backend.database.connection import Database, now
@@ -22,8 +22,8 @@ from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
 from backend.settings import Settings
 from backend.suggestions import detection_job
-from backend.suggestions.delivery import Courier
-from backend.suggestions.detector import Loaded
+from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.detector import LoadedDetector
 from backend.suggestions.queue import enqueue, enqueue_again, job_id
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
@@ -49,7 +49,7 @@ PNG = encoded(PIXELS)
 
 @pytest.fixture(scope="module")
 def detector() -> Iterator[Detector]:
-    """A real detector, small and with random weights, on one thread as it has so little to do."""
+    """A real detector, small and with random weights; more threads than one would slow it down."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -60,19 +60,19 @@ def detector() -> Iterator[Detector]:
 
 
 class QuickWorker(SimpleWorker):
-    """RQ's worker, which nobody commands from outside: ending that takes it a second."""
+    """A worker of RQ without its subscription to commands, which takes a second to end."""
 
     def subscribe(self) -> None:
         pass
 
 
-class OneModel:
-    """In the place of a registry: this one answers, and always has."""
+class OneDetector:
+    """In the place of an `ActiveDetector`: its model was never replaced."""
 
     def __init__(self, detector: Any, version: str = VERSION) -> None:
-        self.loaded = Loaded(version, detector)
+        self.loaded = LoadedDetector(version, detector)
 
-    def get(self) -> Loaded:
+    def get(self) -> LoadedDetector:
         return self.loaded
 
     def successor_of(self, version: str) -> None:
@@ -80,26 +80,30 @@ class OneModel:
 
 
 class Scene:
-    """A worker's insides with a Label Studio, and the web process's part played by the test."""
+    """A worker with a Label Studio; the test takes the part of the web process."""
 
     def __init__(self, fake: LabelStudioFake, database: Database, queue: Queue, detector: Detector):
         self.fake, self.database, self.queue = fake, database, queue
         ProjectStorage(database).save_label_config(UID, CONFIG)
         settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN)
         studios = LabelStudios(settings)
-        self.workshop = detection_job.Workshop(
-            settings, database, studios, Courier(settings, database, studios), OneModel(detector)
+        self.context = detection_job.JobContext(
+            settings,
+            database,
+            studios,
+            DeliveryService(settings, database, studios),
+            OneDetector(detector),
         )
         self.change()
 
     def change(self, **values: Any) -> None:
-        """Give the jobs something else in their workshop."""
-        self.workshop = replace(self.workshop, **values)
-        detection_job.open_workshop(self.workshop)
+        """Change the context of the jobs."""
+        self.context = replace(self.context, **values)
+        detection_job.set_job_context(self.context)
 
     def set(self, **values: Any) -> None:
         """Change settings."""
-        self.change(settings=self.workshop.settings.model_copy(update=values))
+        self.change(settings=self.context.settings.model_copy(update=values))
 
     def ask(self, number: int = 1, image: bytes = PNG, data: dict[str, Any] | None = None) -> int:
         task = self.fake.add_task(number, image)
@@ -117,9 +121,9 @@ class Scene:
         return found
 
     def work(self, *rows: int) -> None:
-        """Let a worker of RQ do all that is queued."""
+        """Queue some rows, and let a worker of RQ do all that is queued."""
         for row in rows:
-            enqueue(self.queue, self.workshop.settings, row, self.row(row).round)
+            enqueue(self.queue, self.context.settings, row, self.row(row).round)
         self.worker().work(burst=True, logging_level="WARNING")
 
     def worker(self) -> QuickWorker:
@@ -131,7 +135,7 @@ class Scene:
 def scene(database: Database, queue: Queue, detector: Detector) -> Iterator[Scene]:
     with label_studio_fake() as fake:
         yield Scene(fake, database, queue, detector)
-    detection_job.open_workshop(None)
+    detection_job.set_job_context(None)
 
 
 def test_an_upload_becomes_a_prediction_in_label_studio(scene: Scene) -> None:
@@ -212,7 +216,7 @@ def test_an_unreadable_image_fails_its_own_job_alone(
 
 
 def upright(pixels: NDArray[Any]) -> bytes:
-    """The image turned by a quarter, with the note that it has to be turned back."""
+    """The image rotated by 90 degrees, with the EXIF orientation that undoes it."""
     turned, exif = np.rot90(pixels), Image.Exif()
     exif[0x0112] = 6
     return encoded(turned, exif=exif)
@@ -247,8 +251,8 @@ def test_an_image_over_the_limit_of_bytes_is_refused(scene: Scene) -> None:
 
 def test_an_image_in_the_address_needs_no_label_studio(scene: Scene) -> None:
     nowhere = LabelStudios(Settings())
-    courier = Courier(scene.workshop.settings, scene.database, nowhere)
-    scene.change(studios=nowhere, courier=courier)
+    service = DeliveryService(scene.context.settings, scene.database, nowhere)
+    scene.change(studios=nowhere, delivery=service)
     row = scene.ask(data={"image": f"data:image/png;base64,{b64encode(PNG).decode()}"})
     scene.work(row)
     found = scene.row(row)
@@ -308,7 +312,7 @@ def test_a_prediction_that_cannot_be_delivered_is_kept(scene: Scene) -> None:
     scene.work(row)
     found = scene.row(row)
     assert found.status == "ready"
-    assert "none of that number" in (found.reason or "")
+    assert "it is deleted" in (found.reason or "")
     assert scene.queue.failed_job_registry.count == 0
 
 
@@ -319,13 +323,13 @@ def test_label_studio_that_stores_and_then_fails_has_it_once(scene: Scene) -> No
     assert len(scene.fake.of_task(1)) == 1
     with scene.database.writing() as connection:
         connection.exec_driver_sql("UPDATE predictions SET busy_until = NULL, check_at = asked_at")
-    scene.workshop.courier.bring_due(10)
+    scene.context.delivery.deliver_due(10)
     assert len(scene.fake.of_task(1)) == 1
     assert scene.row(row).delivery.confirmed_at is not None  # type: ignore[union-attr]
 
 
 class Broken:
-    """A detector that fails in one way."""
+    """A detector that always raises the same error."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -337,7 +341,7 @@ class Broken:
 def test_an_error_that_nobody_thought_of_is_logged_whole_and_tried_again(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scene.change(models=OneModel(Broken(RuntimeError("out of memory"))))
+    scene.change(detector=OneDetector(Broken(RuntimeError("out of memory"))))
     row = scene.ask()
     scene.work(row)
     assert "Traceback" in caplog.text
@@ -351,7 +355,7 @@ def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
             signal.raise_signal(signal.SIGALRM)  # as RQ's own clock does when the time is up
             raise AssertionError
 
-    scene.change(models=OneModel(Slow(AssertionError())))
+    scene.change(detector=OneDetector(Slow(AssertionError())))
     scene.set(job_timeout=77)
     row = scene.ask()
     scene.work(row)
@@ -363,7 +367,7 @@ def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
 def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
     scene: Scene, detector: Detector
 ) -> None:
-    scene.change(models=OneModel(detector, "small-9876543210"))
+    scene.change(detector=OneDetector(detector, "small-9876543210"))
     row = scene.ask()
     scene.work(row)
     found = scene.row(row)
@@ -375,22 +379,22 @@ def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
 def test_an_image_that_kills_every_worker_is_given_up(scene: Scene) -> None:
     row = scene.ask()
     for _ in range(detection_job.MOST_ATTEMPTS):
-        PredictionStorage(scene.database).begin(row)
+        PredictionStorage(scene.database).start_attempt(row)
     with pytest.raises(JobFailed, match="memory"):
         detection_job.predict(row)
     assert scene.row(row).status == "failed"
 
 
 def test_a_job_that_is_interrupted_goes_back_to_the_front_of_the_queue(scene: Scene) -> None:
-    class Told(Broken):
+    class Interrupting(Broken):
         def detect(self, picture: NDArray[np.uint8], box: Box | None = None) -> Detection:
             interrupt()
             raise AssertionError
 
-    scene.change(models=OneModel(Told(AssertionError())))
+    scene.change(detector=OneDetector(Interrupting(AssertionError())))
     first, second = scene.ask(1), scene.ask(2)
     for row in (first, second):
-        enqueue(scene.queue, scene.workshop.settings, row, 1)
+        enqueue(scene.queue, scene.context.settings, row, 1)
     scene.worker().work(burst=True, max_jobs=1, logging_level="CRITICAL")
     assert scene.queue.get_job_ids() == [job_id(first, 1), job_id(second, 1)]
     assert (scene.row(first).status, scene.row(first).attempts) == ("queued", 0)
@@ -416,9 +420,31 @@ def test_a_failed_job_does_not_stand_in_the_way_of_another_try(scene: Scene) -> 
     assert scene.row(row).status == "failed"
     scene.fake.down = False
     assert scene.ask() == row
-    assert enqueue_again(scene.queue, scene.workshop.settings, scene.database) == 1
+    assert enqueue_again(scene.queue, scene.context.settings, scene.database) == 1
     scene.work()
     assert len(scene.fake.of_task(1)) == 1
+
+
+def test_jobs_of_an_older_version_are_made_under_the_new_path(scene: Scene) -> None:
+    """The path of the function is in Redis, and the new version cannot import the old one."""
+    rows = [scene.ask(number) for number in (1, 2, 3)]
+    for row in rows:
+        scene.queue.enqueue(
+            "backend.jobs.predict",
+            row,
+            job_id=job_id(row, 1),
+            unique=True,
+            retry=Retry(max=2, interval=[5, 15]),
+        )
+    scene.worker().work(burst=True, max_jobs=1, logging_level="CRITICAL")
+    assert job_id(rows[0], 1) in scene.queue.scheduled_job_registry.get_job_ids()
+    assert all(scene.row(row).attempts == 0 for row in rows)
+    assert enqueue_again(scene.queue, scene.context.settings, scene.database) == 3
+    scene.work()
+    assert [len(scene.fake.of_task(number)) for number in (1, 2, 3)] == [1, 1, 1]
+    assert [(scene.row(row).status, scene.row(row).attempts) for row in rows] == [("ready", 1)] * 3
+    assert enqueue_again(scene.queue, scene.context.settings, scene.database) == 0
+    assert scene.queue.scheduled_job_registry.count == 0
 
 
 def test_secrets_are_not_logged(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""A worker's detector, and what becomes of predictions that were asked for before a change."""
+"""A worker's detector, and predictions that were requested before another model became active."""
 
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.suggestions import detection_job
-from backend.suggestions.delivery import Courier
-from backend.suggestions.detector import CurrentDetector, ModelUnusable
+from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.detector import ActiveDetector, ModelUnusable
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of
@@ -25,23 +25,23 @@ from model.settings import weights_fingerprint
 
 
 class Scene:
-    """A worker's insides with the model of the settings, and trained ones as a test needs them."""
+    """A worker with the model of the settings, and trained models as a test needs them."""
 
     def __init__(self, fake: LabelStudioFake, database: Database, folder: Path) -> None:
         self.fake, self.database = fake, database
         weights = save_random(folder / "own.safetensors", ("bus", "van"))
         self.settings = settings_for(fake, folder, weights)
         self.registry = ModelRegistry(self.settings, database)
-        self.models = CurrentDetector(self.settings, self.registry)
+        self.detector = ActiveDetector(self.settings, self.registry)
         ProjectStorage(database).save_label_config(UID, CONFIG)
         studios = LabelStudios(self.settings)
-        courier = Courier(self.settings, database, studios)
-        detection_job.open_workshop(
-            detection_job.Workshop(self.settings, database, studios, courier, self.models)
+        service = DeliveryService(self.settings, database, studios)
+        detection_job.set_job_context(
+            detection_job.JobContext(self.settings, database, studios, service, self.detector)
         )
 
     def train(self, number: int) -> Model:
-        """Another model answers from now on."""
+        """Make another model the active one."""
         file = self.settings.models_folder / f"{number}.safetensors"
         fingerprint = weights_fingerprint(str(save_random(file, ("bar", "disc"), seed=number)))
         trainings = TrainingStorage(self.database)
@@ -67,26 +67,26 @@ class Scene:
 def scene(database: Database, tmp_path: Path):
     with label_studio_fake() as fake:
         yield Scene(fake, database, tmp_path)
-    detection_job.open_workshop(None)
+    detection_job.set_job_context(None)
 
 
-def test_the_detector_stays_loaded_until_another_model_answers(scene: Scene) -> None:
-    first = scene.models.get()
+def test_the_detector_stays_loaded_until_another_model_is_active(scene: Scene) -> None:
+    first = scene.detector.get()
     assert first.version == scene.registry.of_settings.version
-    assert scene.models.get() is first
+    assert scene.detector.get() is first
     trained = scene.train(1)
-    second = scene.models.get()
+    second = scene.detector.get()
     assert second.version == trained.version
     assert second.detector.classifier.classes == ("bar", "disc")
     scene.registry.back()
-    assert scene.models.get().version == first.version
+    assert scene.detector.get().version == first.version
 
 
 def test_weights_that_are_missing_here_are_said_with_what_to_do(scene: Scene) -> None:
     model = scene.train(1)
     Path(model.weights).unlink()
     with pytest.raises(ModelUnusable) as caught:
-        scene.models.get()
+        scene.detector.get()
     assert model.weights in str(caught.value)
     assert "MODELS_DIR" in str(caught.value)
     assert "models back" in str(caught.value)
@@ -104,13 +104,15 @@ def test_a_worker_takes_up_a_new_model_with_the_next_job(scene: Scene) -> None:
     assert detection.class_name in ("bar", "disc")
 
 
-def test_what_was_asked_of_the_model_before_is_made_by_the_one_that_answers(scene: Scene) -> None:
+def test_what_was_asked_of_the_model_before_is_made_by_the_active_one(scene: Scene) -> None:
     old = scene.ask(scene.registry.current().version)
     trained = scene.train(1)
     detection_job.predict(old.id)
     rows = scene.rows()
     assert rows[old.model_version].status == "failed"
-    assert f"model {trained.version} answers now" in (rows[old.model_version].reason or "")
+    assert f"model {trained.version} is the active model now" in (
+        rows[old.model_version].reason or ""
+    )
     assert (rows[trained.version].status, rows[trained.version].to_deliver) == ("queued", True)
     assert PredictionStorage(scene.database).queued(0, 10) == [(rows[trained.version].id, 1)]
     detection_job.predict(rows[trained.version].id)
@@ -137,6 +139,6 @@ def test_after_going_back_the_model_before_is_asked_again(scene: Scene) -> None:
 
 def test_a_version_that_nobody_knows_is_nobodys_successor(scene: Scene) -> None:
     trained = scene.train(1)
-    assert scene.models.successor_of("vgg19-0123456789") is None
-    assert scene.models.successor_of(trained.version) is None
-    assert scene.models.successor_of(scene.registry.of_settings.version) == trained.version
+    assert scene.detector.successor_of("vgg19-0123456789") is None
+    assert scene.detector.successor_of(trained.version) is None
+    assert scene.detector.successor_of(scene.registry.of_settings.version) == trained.version

@@ -6,8 +6,8 @@ from verdict_data import CONFIG, UID, VERSION, detection
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.answers import Predictions
-from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.answers import PredictService
+from backend.suggestions.delivery_storage import DeliverySchedule
 from backend.suggestions.holdout import HoldoutStorage, is_held_back
 from backend.suggestions.storage import PredictionStorage
 
@@ -33,7 +33,7 @@ def test_the_share_is_what_it_says_and_differs_from_project_to_project():
 def test_predictions_of_held_back_tasks_are_made_and_neither_answered_nor_pushed(database, queue):
     settings = Settings(holdout_share=0.5, predict_wait_batch=0)
     ProjectStorage(database).save_label_config(UID, CONFIG)
-    predictions = Predictions(settings, database, queue, lambda: VERSION)
+    predictions = PredictService(settings, database, queue, lambda: VERSION)
     project = ProjectStorage(database).project(UID)
     tasks = [{"id": task, "data": {"image": f"/data/upload/{task}.png"}} for task in TASKS]
     held = [is_held_back(0.5, UID, task) for task in TASKS]
@@ -47,5 +47,5 @@ def test_predictions_of_held_back_tasks_are_made_and_neither_answered_nor_pushed
     answers = predictions.answer(project, CONTROL, tasks)
 
     assert [answer == [] for answer in answers] == held
-    assert DeliveryStorage(database).due(100) == []
+    assert DeliverySchedule(database).due(100) == []
     assert [HoldoutStorage(database).is_withheld(UID, task) for task in TASKS] == held

@@ -6,8 +6,9 @@ import pytest
 from label_studio_fake import CONFIG, UID
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue
+from rq import Queue, Retry, SimpleWorker
 from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
 
 from backend.database.connection import Database
 from backend.labelstudio.label_config import keypoint_control
@@ -108,6 +109,78 @@ def test_a_job_that_is_still_to_come_is_left_alone(
     job_of(queue, row.id).set_status(JobStatus(status))
     assert enqueue_again(queue, SETTINGS, database) == 0
     assert queue.count == 1
+
+
+OLD_JOB = "backend.jobs.predict"
+
+
+def enqueue_old(queue: Queue, prediction: int) -> None:
+    """Queue a prediction as an older version of the program did."""
+    queue.enqueue(
+        OLD_JOB,
+        prediction,
+        job_id=job_id(prediction, 1),
+        unique=True,
+        retry=Retry(max=2, interval=[5, 15]),
+    )
+
+
+def burst(queue: Queue) -> None:
+    """Let a worker try all that is queued."""
+    worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
+    worker.work(burst=True, logging_level="CRITICAL")
+
+
+@pytest.mark.parametrize("status", ["queued", "scheduled"])
+def test_a_waiting_job_of_another_path_is_replaced(
+    database: Database, queue: Queue, status: str
+) -> None:
+    """RQ would run it again and again, perhaps for minutes, before it gives up."""
+    [row] = ask(database, 1)
+    enqueue_old(queue, row.id)
+    if status == "scheduled":
+        burst(queue)
+    assert job_of(queue, row.id).get_status() == status
+    assert enqueue_again(queue, SETTINGS, database) == 1
+    assert queue.get_job_ids() == [job_id(row.id, 1)]
+    assert job_of(queue, row.id).func_name == JOB
+    assert queue.scheduled_job_registry.get_job_ids() == []
+    assert enqueue_again(queue, SETTINGS, database) == 0
+
+
+def test_a_started_job_of_another_path_is_left_to_its_worker(
+    database: Database, queue: Queue
+) -> None:
+    """A worker of the older version may be making the prediction at this moment."""
+    [row] = ask(database, 1)
+    enqueue_old(queue, row.id)
+    job_of(queue, row.id).set_status(JobStatus.STARTED)
+    assert enqueue_again(queue, SETTINGS, database) == 0
+    assert job_of(queue, row.id).func_name == OLD_JOB
+
+
+def test_a_job_of_another_path_that_a_worker_takes_during_the_sweep_is_left_to_it(
+    database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [row] = ask(database, 1)
+    enqueue_old(queue, row.id)
+    fetch = queue.fetch_job
+
+    def taken(name: str) -> Job | None:
+        fetch(name).set_status(JobStatus.STARTED)  # type: ignore[union-attr]
+        return fetch(name)
+
+    monkeypatch.setattr(queue, "fetch_job", taken)
+    assert enqueue_again(queue, SETTINGS, database) == 0
+    assert job_of(queue, row.id).func_name == OLD_JOB
+
+
+def test_a_job_that_lost_its_data_does_not_stop_the_sweep(database: Database, queue: Queue) -> None:
+    broken, missing = ask(database, 1, 2)
+    enqueue(queue, SETTINGS, broken.id, 1)
+    queue.connection.hdel(Job.key_for(job_id(broken.id, 1)), "data")
+    assert enqueue_again(queue, SETTINGS, database) == 1
+    assert job_of(queue, missing.id).get_status() == "queued"
 
 
 def test_a_failed_job_does_not_stand_in_the_way_of_the_next_round(

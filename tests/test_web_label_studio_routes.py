@@ -275,7 +275,7 @@ def test_a_job_tells_its_state_and_its_times(client: FlaskClient, database: Data
     queued = client.get("/jobs/1").json
     assert queued is not None
     assert (queued["status"], queued["reason"], queued["finished_at"]) == ("queued", None, None)
-    PredictionStorage(database).begin(PredictionStorage(database).of_task(1)[0].id)
+    PredictionStorage(database).start_attempt(PredictionStorage(database).of_task(1)[0].id)
     finish(database, 1)
     predict(client, task(1))
     ready = client.get("/jobs/1").json

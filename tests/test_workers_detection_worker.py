@@ -16,7 +16,7 @@ import torch
 from conftest import free_port, redis_executable, wait_until
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
 from redis import Redis
-from rq import Queue
+from rq import Queue, Retry
 from serving import PLAIN_ENVIRONMENT, ROOT
 from test_suggestions_detection_job import PNG, encoded
 
@@ -26,7 +26,7 @@ from backend.labelstudio.projects import ProjectStorage
 from backend.queue.steady_worker import WorkerRefused
 from backend.settings import Settings
 from backend.suggestions import delivery
-from backend.suggestions.answers import Predictions
+from backend.suggestions.answers import PredictService
 from backend.suggestions.queue import job_id, make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.workers.detection_worker import run_worker
@@ -40,7 +40,7 @@ FASTER = [
     ("queue.steady_worker", "HEARTBEAT_SECONDS", 0.5),
     ("workers.detection_worker", "SWEEP_SECONDS", 1),
     ("workers.detection_worker", "CARE_SECONDS", 0.2),
-    ("suggestions.delivery", "HOLD_SECONDS", 3.0),
+    ("suggestions.delivery", "LEASE_SECONDS", 3.0),
     ("suggestions.delivery", "FIRST_PAUSE_SECONDS", 1.0),
     ("suggestions.delivery", "REPLY_CHECKED_AFTER_SECONDS", 5.0),
 ]
@@ -99,7 +99,7 @@ class Scene:
         self.redis = Redis.from_url(redis_url)
         self.queue: Queue = make_queue(self.redis)
         version = self.settings.model_version()
-        self.web = Predictions(self.settings, self.database, self.queue, lambda: version)
+        self.web = PredictService(self.settings, self.database, self.queue, lambda: version)
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -206,11 +206,11 @@ def test_whatever_is_stopped_and_started_each_task_gets_one_prediction(
 ) -> None:
     """Two workers, of which one is killed, a Redis that forgets, and a Label Studio that fails."""
     for module, name, value in FASTER:
-        if module == "delivery":
+        if module == "suggestions.delivery":
             monkeypatch.setattr(delivery, name, value)
-    monkeypatch.setattr("backend.suggestions.answers.HOLD_SECONDS", 3.0)
-    monkeypatch.setattr("backend.suggestions.answers.REPLY_SETTLES_SECONDS", 2.0)
-    monkeypatch.setattr("backend.suggestions.answers.REPLY_CHECKED_AFTER_SECONDS", 5.0)
+    monkeypatch.setattr("backend.suggestions.reply.LEASE_SECONDS", 3.0)
+    monkeypatch.setattr("backend.suggestions.reply.REPLY_SETTLES_SECONDS", 2.0)
+    monkeypatch.setattr("backend.suggestions.reply.REPLY_CHECKED_AFTER_SECONDS", 5.0)
     port = free_port()
     with ExitStack() as stack:
         redis = stack.enter_context(own_redis(port))
@@ -245,6 +245,29 @@ def test_whatever_is_stopped_and_started_each_task_gets_one_prediction(
             annotator.result(30)
         assert [len(scene.fake.of_task(task["id"])) for task in tasks] == [1] * len(tasks)
         assert workers[1].poll() is None, "it outlives its Redis"
+
+
+def test_predictions_that_an_older_version_queued_arrive_once(
+    redis_connection: Redis, redis_url: str, tmp_path: Path, weights: Path
+) -> None:
+    """Its jobs call a function by a path that this version does not have."""
+    with deployment(tmp_path, redis_url, weights) as scene:
+        numbers = range(1, 7)
+        scene.ask(*[scene.fake.add_task(number, PNG) for number in numbers])
+        rows = [PredictionStorage(scene.database).of_task(number)[0] for number in numbers]
+        redis_connection.flushall()
+        for row in rows:
+            scene.queue.enqueue(
+                "backend.jobs.predict",
+                row.id,
+                job_id=job_id(row.id, row.round),
+                unique=True,
+                retry=Retry(max=2, interval=[600, 600]),  # longer than the test waits
+            )
+        scene.start()
+        wait_until(lambda: all(scene.fake.of_task(number) for number in numbers), seconds=60)
+        wait_until(lambda: len(scene.queue) == 0)
+        assert [len(scene.fake.of_task(number)) for number in numbers] == [1] * len(numbers)
 
 
 def test_a_worker_without_redis_says_what_to_set() -> None:

@@ -71,12 +71,12 @@ def predict(
     assert ready is not None
     sent = as_sent(ready, keypoint_control(CONFIG), None)
     if deliver:
-        token = DeliveryStorage(database).deliver(
-            row.id, "reply", sent, number=1, token=None, settles_in=10, check_in=120
+        lease = DeliveryStorage(database).record_delivery(
+            row.id, "reply", sent, number=1, lease=None, settles_in=10, check_in=120
         )
-        assert token is not None
+        assert lease is not None
         if label_studio_id is not None:
-            DeliveryStorage(database).confirm(row.id, label_studio_id, number=1, token=token)
+            DeliveryStorage(database).confirm(lease, label_studio_id, number=1)
     regions: list[dict[str, Any]] = sent["result"]
     return regions
 

@@ -24,7 +24,7 @@ from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage, label_studio_of, required_uid_of
 from backend.local.embedded_redis import redis_url
 from backend.settings import Settings
-from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.delivery_storage import DeliverySchedule
 from backend.suggestions.holdout import is_held_back
 from backend.suggestions.queue import enqueue, make_queue
 from backend.suggestions.records import Prediction
@@ -129,7 +129,7 @@ class _Errand:
                 rows = PredictionStorage(self._database).request(
                     uid, self.version, wanted, retry_failed_before=now(), to_deliver=True
                 )
-                DeliveryStorage(self._database).check_now([row.id for row in rows])
+                DeliverySchedule(self._database).make_due([row.id for row in rows])
                 self._enqueue(rows)
                 asked.update(row.id for row in rows)
                 bar.update(len(chunk))

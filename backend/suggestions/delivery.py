@@ -1,34 +1,40 @@
-"""Bring a stored prediction to Label Studio exactly once, whoever dies on the way.
+"""Deliver a stored prediction to Label Studio exactly once, even if processes die on the way.
 
-Label Studio never drops a doubled prediction, and an answer of ours may be lost. So a delivery is
-recorded before it is made, only one process at a time talks to Label Studio about a prediction,
-and it looks there first. `delivery_storage.DeliveryStorage` tells how they agree on who that is.
+Label Studio never removes a duplicate prediction, and a reply of ours may get lost. So a delivery
+is recorded before it is made, and only the holder of a prediction's lease talks to Label Studio
+about it, after looking whether the prediction is there. `delivery_storage` has the protocol.
 """
 
 import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
-from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project, ProjectStorage
+from backend.labelstudio.projects import (
+    LabelStudios,
+    NotDeliverable,
+    Project,
+    ProjectStorage,
+    project_id_of,
+)
 from backend.labelstudio.regions import to_prediction
 from backend.settings import Settings
-from backend.suggestions.delivery_storage import DeliveryStorage
-from backend.suggestions.records import Prediction, Way
+from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
+from backend.suggestions.records import DeliveryLease, Prediction, Way
 from backend.suggestions.storage import PredictionStorage
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-# Longer than a talk with Label Studio: three calls of 10 s at most, and a new access token.
-HOLD_SECONDS = 60.0
-# Label Studio needs a moment to store our answer.
+# Longer than three calls of Label Studio of at most 10 s each, and a new access token.
+LEASE_SECONDS = 60.0
+# Time that Label Studio needs to store our reply.
 REPLY_SETTLES_SECONDS = 10.0
-# Label Studio itself waits 100 s for an answer; what has not arrived then never will.
+# Label Studio waits 100 s for a reply. A prediction that is not there by now never will be.
 REPLY_CHECKED_AFTER_SECONDS = 120.0
 
 FIRST_PAUSE_SECONDS = 15.0
@@ -37,20 +43,27 @@ GIVE_UP_AFTER = timedelta(days=1)
 MOST_REMEMBERED = 1000
 
 
+def pause_after(failures: int) -> timedelta:
+    """Time until the next attempt, after so many attempts before the one that just failed."""
+    return timedelta(seconds=min(FIRST_PAUSE_SECONDS * 2.0**failures, LONGEST_PAUSE_SECONDS))
+
+
 class TaskChanged(NotDeliverable):
-    """The task shows another image than the one that was asked about."""
+    """The task no longer shows the image that the prediction was made for."""
 
 
-def arrived(
+def find_delivered(
     predictions: Iterable[Mapping[str, Any]], row: Prediction, sent: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
-    """Ours among a task's predictions in Label Studio: with the regions of `sent`, else by version.
+    """Find our prediction among those that a task has in Label Studio.
 
-    One version has one prediction a task, so another's of our version counts as well.
+    Returns:
+        The one with the regions of `sent`, else the first of our model version, as a task needs
+        only one of each version. None if there is neither.
     """
     of_version = [each for each in predictions if each.get("model_version") == row.model_version]
     if len(of_version) > 1:
-        log.warning(
+        logger.warning(
             "Task %s of project %s has %d predictions of %s in Label Studio",
             row.task_id,
             row.project_uid,
@@ -66,7 +79,7 @@ def _ids(prediction: Mapping[str, Any]) -> set[object]:
 
 
 def as_sent(row: Prediction, control: KeypointControl, default_label: str | None) -> dict[str, Any]:
-    """A prediction that is ready, as Label Studio takes it."""
+    """Convert a prediction that is ready to what Label Studio's API takes."""
     assert row.detection is not None
     return to_prediction(
         row.detection,
@@ -78,126 +91,141 @@ def as_sent(row: Prediction, control: KeypointControl, default_label: str | None
 
 
 @dataclass
-class _Errand:
-    """One walk to Label Studio; `token` says until when nobody else goes."""
+class DeliveryAttempt:
+    """One attempt to deliver a prediction.
+
+    Attributes:
+        lease: the current one; every extension replaces it.
+        posted: whether the prediction was sent, with or without success.
+    """
 
     row: Prediction
     project: Project
-    token: datetime
+    lease: DeliveryLease
     posted: bool = False
 
 
-class Courier:
-    """What a worker does for predictions that are ready, when it is due."""
+class DeliveryService:
+    """Delivers predictions from a worker through Label Studio's API."""
 
     def __init__(self, settings: Settings, database: Database, studios: LabelStudios) -> None:
         self._default_label = settings.default_label
-        self._database = database
+        self._deliveries = DeliveryStorage(database)
+        self._schedule = DeliverySchedule(database)
+        self._predictions = PredictionStorage(database)
+        self._projects = ProjectStorage(database)
         self._studios = studios
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
 
-    def bring_due(self, limit: int) -> bool:
-        """Bring up to `limit` predictions that are due; whether there were so many."""
-        due = DeliveryStorage(self._database).due(limit)
+    def deliver_due(self, limit: int) -> bool:
+        """Deliver up to `limit` predictions that are due.
+
+        Returns:
+            Whether there were that many, so that more may be due.
+        """
+        due = self._schedule.due(limit)
         for prediction_id in due:
-            self.bring(prediction_id)
+            self.deliver(prediction_id)
         return len(due) == limit
 
-    def bring(self, prediction_id: int) -> None:
-        """See to it that Label Studio has a prediction; does nothing where that is another's task.
+    def deliver(self, prediction_id: int) -> None:
+        """Make sure that Label Studio has a prediction.
 
-        What goes wrong is logged and tried again when it may have passed.
+        Does nothing if it is not due or another process holds its lease. Errors are logged, and
+        the prediction becomes due again unless they are permanent.
         """
-        token = DeliveryStorage(self._database).hold(prediction_id, HOLD_SECONDS, only_if_due=True)
-        row = PredictionStorage(self._database).prediction(prediction_id)
-        project = ProjectStorage(self._database).project(row.project_uid) if row else None
-        if token is None or row is None or project is None:
+        lease = self._deliveries.acquire(prediction_id, LEASE_SECONDS, only_if_due=True)
+        row = self._predictions.prediction(prediction_id)
+        project = self._projects.project(row.project_uid) if row else None
+        if lease is None or row is None or project is None:
             return
-        errand = _Errand(row, project, token)
+        attempt = DeliveryAttempt(row, project, lease)
         try:
-            self._run(errand)
+            self._run(attempt)
         except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
-            self._put_off(errand, error)
+            self._postpone(attempt, error)
         except Exception as error:
-            log.exception("Task %s of project %s: unexpected error", row.task_id, row.project_uid)
-            self._put_off(errand, error)
+            logger.exception(
+                "Task %s of project %s: unexpected error", row.task_id, row.project_uid
+            )
+            self._postpone(attempt, error)
 
-    def _run(self, errand: _Errand) -> None:
-        row = errand.row
+    def _run(self, attempt: DeliveryAttempt) -> None:
+        row = attempt.row
         sent = row.delivery.sent if row.delivery else None
-        client = self._studios.of(errand.project)
-        there = arrived(client.predictions(row.task_id), row, sent)
-        if there is not None:
-            self._note(errand, there)
-            return
-        self._push(errand, client)
+        client = self._studios.of(attempt.project)
+        found = find_delivered(client.predictions(row.task_id), row, sent)
+        if found is not None:
+            self._confirm_found(attempt, found)
+        else:
+            self._post(attempt, client)
 
-    def _note(self, errand: _Errand, there: Mapping[str, Any]) -> None:
-        """Label Studio has it: note under which key."""
-        row, number = errand.row, errand.row.deliveries
+    def _confirm_found(self, attempt: DeliveryAttempt, found: Mapping[str, Any]) -> None:
+        """Confirm a delivery that is in Label Studio, and record it first if it is not ours."""
+        number = attempt.row.deliveries
         if number == 0:
             number = 1
-            kept = {name: there.get(name) for name in ("result", "score", "model_version")}
-            if not self._announce(errand, number, kept, way="found"):
+            sent = {name: found.get(name) for name in ("result", "score", "model_version")}
+            if not self._record(attempt, number, sent, way="found"):
                 return
-        DeliveryStorage(self._database).confirm(
-            row.id, there["id"], number=number, token=errand.token
-        )
+        self._deliveries.confirm(attempt.lease, found["id"], number=number)
 
-    def _push(self, errand: _Errand, client: LabelStudio) -> None:
-        row, latest = errand.row, errand.row.delivery
-        control = keypoint_control(errand.project.label_config or "")
+    def _post(self, attempt: DeliveryAttempt, client: LabelStudio) -> None:
+        row, latest = attempt.row, attempt.row.delivery
+        control = keypoint_control(attempt.project.label_config or "")
         self._check_task(client, row, control)
         if latest is not None and latest.way == "push" and latest.confirmed_at is None:
-            # Our own, which did not arrive: the same once more.
+            # A push of ours did not arrive: repeat the same delivery.
             number, sent = latest.number, latest.sent
-            token = DeliveryStorage(self._database).hold_on(row.id, errand.token, HOLD_SECONDS)
-            if token is None:
-                return
-            errand.token = token
+            won = self._extend(attempt)
         else:
             number, sent = row.deliveries + 1, as_sent(row, control, self._default_label)
-            if not self._announce(errand, number, sent, way="push"):
-                return
-        errand.posted = True
+            won = self._record(attempt, number, sent, way="push")
+        if not won:
+            return
+        attempt.posted = True
         label_studio_id = client.create_prediction(row.task_id, sent)
-        DeliveryStorage(self._database).confirm(
-            row.id, label_studio_id, number=number, token=errand.token
-        )
-        log.info("Task %s of project %s: delivered", row.task_id, row.project_uid)
+        self._deliveries.confirm(attempt.lease, label_studio_id, number=number)
+        logger.info("Task %s of project %s: delivered", row.task_id, row.project_uid)
 
-    def _announce(self, errand: _Errand, number: int, sent: dict[str, Any], *, way: Way) -> bool:
-        """Record a delivery; False where somebody else came first."""
-        token = DeliveryStorage(self._database).deliver(
-            errand.row.id,
+    def _extend(self, attempt: DeliveryAttempt) -> bool:
+        """Extend the lease, and return False if it is lost."""
+        lease = self._deliveries.extend(attempt.lease, LEASE_SECONDS)
+        attempt.lease = lease or attempt.lease
+        return lease is not None
+
+    def _record(
+        self, attempt: DeliveryAttempt, number: int, sent: dict[str, Any], *, way: Way
+    ) -> bool:
+        """Record a delivery, and return False if another process was faster."""
+        lease = self._deliveries.record_delivery(
+            attempt.row.id,
             way,
             sent,
             number=number,
-            token=errand.token,
-            settles_in=HOLD_SECONDS,
-            check_in=HOLD_SECONDS,
+            lease=attempt.lease,
+            settles_in=LEASE_SECONDS,
+            check_in=LEASE_SECONDS,
         )
-        if token is not None:
-            errand.token = token
-        return token is not None
+        attempt.lease = lease or attempt.lease
+        return lease is not None
 
     def _check_task(self, client: LabelStudio, row: Prediction, control: KeypointControl) -> None:
-        """Make sure that the task is still the one that was asked about.
+        """Make sure that the task still shows the image that the prediction was made for.
 
-        Label Studio on SQLite hands out the ids of deleted tasks again. It is asked for a list of
-        one task, since asking for a single task makes it ask us for a prediction.
+        Label Studio on SQLite reuses the ids of deleted tasks. We request a list with one task,
+        because a request for a single task makes Label Studio ask us for its prediction.
 
         Raises:
-            TaskChanged: it is another one, or gone.
+            TaskChanged: it shows another image, or is deleted.
         """
-        project_id = row.project_uid.partition(".")[0]
         chosen = {"selectedItems": {"all": False, "included": [row.task_id]}}
         try:
             page = client.get(
                 "/api/tasks/",
-                project=project_id,
+                project=project_id_of(row.project_uid),
                 query=json.dumps(chosen),
-                resolve_uri="false",  # as /predict has it, for images in cloud storages
+                resolve_uri="false",  # image addresses in the same form as in /predict
                 page_size=1,
             )
         except LabelStudioError as error:
@@ -207,41 +235,42 @@ class Courier:
         images = [task["data"].get(control.image_field) for task in page["tasks"]]
         if images != [row.image_url]:
             raise TaskChanged(
-                f"expected task {row.task_id} with the image that was asked about, but Label "
-                f"Studio has {'another image there' if images else 'none of that number'} now: "
+                f"expected task {row.task_id} to show the image that its prediction was made "
+                f"for, but in Label Studio it {'shows another one' if images else 'is deleted'}: "
                 "the prediction is kept here and not delivered"
             )
 
-    def _put_off(self, errand: _Errand, error: Exception) -> None:
-        row, moment = errand.row, now()
-        pause = min(FIRST_PAUSE_SECONDS * 2.0**row.checks, LONGEST_PAUSE_SECONDS)
-        later = moment + timedelta(seconds=pause)
+    def _postpone(self, attempt: DeliveryAttempt, error: Exception) -> None:
+        row, moment = attempt.row, now()
+        next_attempt = moment + pause_after(row.checks)
         by_reply = row.delivery is not None and row.delivery.way == "reply"
         may_pass = isinstance(error, LabelStudioError) and error.retryable
         given_up = (
             isinstance(error, TaskChanged)
             or (row.finished_at is not None and moment - row.finished_at > GIVE_UP_AFTER)
-            # What we may not look at most likely arrived.
+            # We may not look into Label Studio, but a reply usually arrives.
             or (by_reply and not may_pass)
         )
-        # It may be storing what we sent although it did not say so.
-        unclear = errand.posted and may_pass
-        DeliveryStorage(self._database).let_go(
-            row.id,
-            errand.token,
+        # Label Studio may still be storing what we posted, although it reported an error.
+        may_be_stored = attempt.posted and may_pass
+        self._deliveries.release(
+            attempt.lease,
             reason=str(error),
-            busy_until=later if unclear else None,
-            check_at=None if given_up else later,
+            busy_until=next_attempt if may_be_stored else None,
+            check_at=None if given_up else next_attempt,
         )
-        # A thousand tasks fail for the same reason: say it once loudly.
-        known = (row.project_uid, str(error)) in self._told
-        if len(self._told) >= MOST_REMEMBERED:
-            self._told.clear()
-        self._told.add((row.project_uid, str(error)))
-        log.log(
+        self._log_failure(row, str(error))
+
+    def _log_failure(self, row: Prediction, reason: str) -> None:
+        """Warn of the first task of a project that fails for a reason; the others are details."""
+        known = (row.project_uid, reason) in self._logged
+        if len(self._logged) >= MOST_REMEMBERED:
+            self._logged.clear()
+        self._logged.add((row.project_uid, reason))
+        logger.log(
             logging.DEBUG if known else logging.WARNING,
             "Task %s of project %s: not delivered yet: %s",
             row.task_id,
             row.project_uid,
-            error,
+            reason,
         )

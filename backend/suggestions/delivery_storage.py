@@ -1,4 +1,17 @@
-"""SQL about who gives a prediction to Label Studio, and when."""
+"""SQL for deliveries: which process gives a prediction to Label Studio, and when.
+
+These columns of a prediction decide:
+
+* `to_deliver`: false for a prediction that an annotator only sees while drawing.
+* `check_at`: when a worker has to look into Label Studio next; None for never.
+* `waiting_until`: until then, a web process waits for the prediction to put it into its reply, and
+  workers do not deliver it.
+* `busy_until`: when the current lease ends. A process holds a lease while it talks to Label Studio
+  about the prediction, and for as long as Label Studio may need to store it. The moment also
+  identifies the lease: if the column has changed, the lease is lost.
+* `deliveries`: number of deliveries so far. The process that raises it from n to n + 1 makes
+  delivery n + 1, and no other does.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -8,32 +21,22 @@ from sqlalchemy import Column, ColumnElement, Connection, and_, or_, select, upd
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.text import storable
-from backend.suggestions.records import Way
-from backend.suggestions.storage import count_by
+from backend.suggestions.queries import count_by, update_prediction
+from backend.suggestions.records import DeliveryLease, Way
 from backend.suggestions.tables import deliveries, predictions
 
 
-class DeliveryStorage:
-    """Who gives a prediction to Label Studio.
-
-    Decided by these columns of a prediction:
-
-    * `to_deliver`: false for what an annotator only looks at while drawing.
-    * `waiting_until`: a web process waits for it and will put it into its reply; a worker leaves it
-      alone until then.
-    * `busy_until`: somebody talks to Label Studio about it, or Label Studio is just storing it;
-      nobody else does until then. Its value is the holder's token: where it has changed, the
-      holder came too late.
-    * `deliveries`: how often it was given to Label Studio. Whoever raises it from n to n + 1
-      delivers, and no one else.
-    * `check_at`: when a worker must look at Label Studio next; None for never.
-    """
+class DeliverySchedule:
+    """When workers deliver a prediction, and when they leave it to a web process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def wait_for(self, ids: Sequence[int], until: datetime) -> None:
-        """Tell the workers to leave these to a web process that waits for them until then."""
+    def reserve_for_reply(self, ids: Sequence[int], until: datetime) -> None:
+        """Keep workers from delivering predictions that a web process will put into its reply.
+
+        A reservation that lasts longer stays.
+        """
         shorter = or_(predictions.c.waiting_until.is_(None), predictions.c.waiting_until < until)
         for connection, chunk in self._locked_chunks(ids):
             connection.execute(
@@ -42,19 +45,49 @@ class DeliveryStorage:
                 .values(waiting_until=until)
             )
 
-    def stop_waiting(self, ids: Sequence[int], until: datetime) -> None:
-        """Take back `wait_for` of the same moment; another's longer wait goes on."""
+    def end_reservation(self, ids: Sequence[int], until: datetime) -> None:
+        """End the reservations that were made with this `until`; other ones stay.
+
+        Predictions that are ready and not delivered become due.
+        """
         for connection, chunk in self._locked_chunks(ids):
-            mine = (predictions.c.id.in_(chunk), predictions.c.waiting_until == until)
+            reserved = (predictions.c.id.in_(chunk), predictions.c.waiting_until == until)
             connection.execute(
                 update(predictions)
-                .where(*mine, predictions.c.status == "ready", predictions.c.deliveries == 0)
+                .where(*reserved, predictions.c.status == "ready", predictions.c.deliveries == 0)
                 .values(check_at=now())
             )
-            connection.execute(update(predictions).where(*mine).values(waiting_until=None))
+            connection.execute(update(predictions).where(*reserved).values(waiting_until=None))
+
+    def due(self, limit: int) -> list[int]:
+        """Return predictions for workers to look up in Label Studio, longest due first."""
+        moment = now()
+        with self._database.reading() as connection:
+            rows = connection.scalars(
+                select(predictions.c.id)
+                .where(
+                    predictions.c.status == "ready",
+                    predictions.c.to_deliver,
+                    predictions.c.check_at <= moment,
+                    _has_passed(predictions.c.busy_until, moment),
+                    _has_passed(predictions.c.waiting_until, moment),
+                )
+                .order_by(predictions.c.check_at)
+                .limit(limit)
+            )
+            return list(rows)
+
+    def make_due(self, ids: Sequence[int]) -> None:
+        """Have a worker look up these in Label Studio now, if they are ready."""
+        for connection, chunk in self._locked_chunks(ids):
+            connection.execute(
+                update(predictions)
+                .where(predictions.c.id.in_(chunk), predictions.c.status == "ready")
+                .values(check_at=now(), checks=0)
+            )
 
     def _locked_chunks(self, ids: Sequence[int]) -> Iterator[tuple[Connection, list[int]]]:
-        """Chunks of the rows, each locked in the order of ids, so that no two writers deadlock."""
+        """Lock the rows chunk by chunk, ordered by id, so that no two writers deadlock."""
         for start in range(0, len(ids), CHUNK):
             chunk = sorted(ids)[start : start + CHUNK]
             with self._database.writing() as connection:
@@ -66,95 +99,90 @@ class DeliveryStorage:
                 )
                 yield connection, chunk
 
-    def due(self, limit: int) -> list[int]:
-        """Predictions about which a worker must now look at Label Studio, longest due first."""
-        moment = now()
-        with self._database.reading() as connection:
-            rows = connection.scalars(
-                select(predictions.c.id)
-                .where(
-                    predictions.c.status == "ready",
-                    predictions.c.to_deliver,
-                    predictions.c.check_at <= moment,
-                    past(predictions.c.busy_until, moment),
-                    past(predictions.c.waiting_until, moment),
-                )
-                .order_by(predictions.c.check_at)
-                .limit(limit)
-            )
-            return list(rows)
 
-    def hold(self, prediction_id: int, seconds: float, *, only_if_due: bool) -> datetime | None:
-        """Become the one that talks to Label Studio about a prediction that is ready.
+class DeliveryStorage:
+    """Deliveries, and the leases that let one process at a time make them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def acquire(
+        self, prediction_id: int, seconds: float, *, only_if_due: bool
+    ) -> DeliveryLease | None:
+        """Acquire the lease of a prediction that is ready.
 
         Args:
-            seconds: for how long at most.
-            only_if_due: it is time to look, and no web process waits for it.
+            seconds: how long the lease lasts unless it ends earlier.
+            only_if_due: fail if the prediction is not due, or reserved for a reply.
 
         Returns:
-            A token, the moment at which the hold ends; None where somebody else holds it.
+            None if another process holds the lease.
         """
         moment = now()
-        until = moment + timedelta(seconds=seconds)
         conditions = [
             predictions.c.status == "ready",
             predictions.c.to_deliver,
-            past(predictions.c.busy_until, moment),
+            _has_passed(predictions.c.busy_until, moment),
         ]
         if only_if_due:
-            waiting = past(predictions.c.waiting_until, moment)
-            conditions += [waiting, predictions.c.check_at <= moment]
-        # Whoever stops in the middle leaves a prediction that has to be looked at again.
-        held = self._change(prediction_id, *conditions, busy_until=until, check_at=until)
-        return until if held else None
+            not_reserved = _has_passed(predictions.c.waiting_until, moment)
+            conditions += [not_reserved, predictions.c.check_at <= moment]
+        return self._lease(prediction_id, moment + timedelta(seconds=seconds), conditions)
 
-    def hold_on(self, prediction_id: int, token: datetime, seconds: float) -> datetime | None:
-        """Prolong a hold before something that must not be done twice.
+    def extend(self, lease: DeliveryLease, seconds: float) -> DeliveryLease | None:
+        """Replace a lease by one that lasts so long from now.
+
+        Call it right before a step that must not be done twice.
 
         Returns:
-            The new token; None where the hold was lost.
+            The new lease, or None if the old one is lost.
         """
         moment = now()
         until = moment + timedelta(seconds=seconds)
-        busy = predictions.c.busy_until
-        still = (busy == token, busy > moment)
-        held = self._change(prediction_id, *still, busy_until=until, check_at=until)
-        return until if held else None
+        return self._lease(lease.prediction_id, until, [_is_held(lease, moment)])
 
-    def deliver(
+    def _lease(
+        self, prediction_id: int, until: datetime, conditions: Sequence[ColumnElement[bool]]
+    ) -> DeliveryLease | None:
+        # If the holder dies, the prediction is due again when its lease ends.
+        leased = update_prediction(
+            self._database, prediction_id, *conditions, busy_until=until, check_at=until
+        )
+        return DeliveryLease(prediction_id, until) if leased else None
+
+    def record_delivery(
         self,
         prediction_id: int,
         way: Way,
         sent: dict[str, Any],
         *,
         number: int,
-        token: datetime | None,
+        lease: DeliveryLease | None,
         settles_in: float,
         check_in: float,
-    ) -> datetime | None:
-        """Record a delivery, before it is made; whoever succeeds makes it, and no one else.
+    ) -> DeliveryLease | None:
+        """Record a delivery before it is made. Only the process that succeeds may make it.
 
         Args:
             number: one more than the deliveries that the caller knows of.
-            token: of `hold`; None to deliver what nobody holds.
-            settles_in: s for which nobody else is to talk to Label Studio about it.
-            check_in: s until a worker looks whether it arrived.
+            lease: None to deliver a prediction that nobody holds a lease of.
+            settles_in: how long the new lease lasts, s.
+            check_in: when a worker has to look whether the delivery arrived, s from now.
 
         Returns:
-            The new token; None where somebody else came first.
+            The new lease, or None if another process was faster.
         """
         moment = now()
         until = moment + timedelta(seconds=settles_in)
-        busy = predictions.c.busy_until
-        free = past(busy, moment) if token is None else and_(busy == token, busy > moment)
+        unleased = _has_passed(predictions.c.busy_until, moment)
         with self._database.writing() as connection:
-            won = connection.execute(
+            result = connection.execute(
                 update(predictions)
                 .where(
                     predictions.c.id == prediction_id,
                     predictions.c.status == "ready",
                     predictions.c.deliveries == number - 1,
-                    free,
+                    unleased if lease is None else _is_held(lease, moment),
                 )
                 .values(
                     deliveries=number,
@@ -164,20 +192,22 @@ class DeliveryStorage:
                     reason=None,
                 )
             )
-            if won.rowcount != 1:
+            if result.rowcount != 1:
                 return None
             connection.execute(
                 deliveries.insert().values(
                     prediction_id=prediction_id, number=number, way=way, sent=sent, made_at=moment
                 )
             )
-        return until
+        return DeliveryLease(prediction_id, until)
 
-    def confirm(
-        self, prediction_id: int, label_studio_id: int, *, number: int, token: datetime
-    ) -> None:
-        """Note that Label Studio holds it, under which primary key, and let it go."""
-        moment = now()
+    def confirm(self, lease: DeliveryLease, label_studio_id: int, *, number: int) -> None:
+        """Note that a delivery is in Label Studio, and end the lease.
+
+        Args:
+            label_studio_id: its primary key there.
+        """
+        moment, prediction_id = now(), lease.prediction_id
         with self._database.writing() as connection:
             connection.execute(
                 update(deliveries)
@@ -189,55 +219,46 @@ class DeliveryStorage:
                 .where(
                     predictions.c.id == prediction_id,
                     predictions.c.deliveries == number,
-                    predictions.c.busy_until == token,
+                    predictions.c.busy_until == lease.expires_at,
                 )
                 .values(busy_until=None, check_at=None, checks=0, reason=None)
             )
 
-    def let_go(
+    def release(
         self,
-        prediction_id: int,
-        token: datetime,
+        lease: DeliveryLease,
         *,
         reason: str,
         busy_until: datetime | None,
         check_at: datetime | None,
     ) -> None:
-        """End a hold without an outcome; say why, until when nobody may go, when to look again."""
-        self._change(
-            prediction_id,
-            predictions.c.busy_until == token,
+        """End a lease whose delivery is not confirmed, unless it is lost.
+
+        Args:
+            reason: why it is not confirmed.
+            busy_until: when the next lease may begin; None for at once.
+            check_at: when a worker has to look next; None for never.
+        """
+        update_prediction(
+            self._database,
+            lease.prediction_id,
+            predictions.c.busy_until == lease.expires_at,
             reason=storable(reason),
             busy_until=busy_until,
             check_at=check_at,
             checks=predictions.c.checks + 1,
         )
 
-    def check_now(self, ids: Sequence[int]) -> None:
-        """Have a worker look as soon as may be whether Label Studio holds these."""
-        for connection, chunk in self._locked_chunks(ids):
-            connection.execute(
-                update(predictions)
-                .where(predictions.c.id.in_(chunk), predictions.c.status == "ready")
-                .values(check_at=now(), checks=0)
-            )
-
     def deliveries_by_way(self) -> dict[str, int]:
-        """How many deliveries there were of each way."""
+        """Count the deliveries of each way."""
         return count_by(self._database, deliveries.c.way)
 
-    def _change(
-        self, prediction_id: int, *conditions: ColumnElement[bool], **values: object
-    ) -> bool:
-        """Change one row where the conditions hold; whether it did."""
-        with self._database.writing() as connection:
-            result = connection.execute(
-                update(predictions)
-                .where(predictions.c.id == prediction_id, *conditions)
-                .values(**values)
-            )
-        return result.rowcount == 1
 
-
-def past(column: Column[datetime | None], moment: datetime) -> ColumnElement[bool]:
+def _has_passed(column: Column[datetime | None], moment: datetime) -> ColumnElement[bool]:
     return or_(column.is_(None), column <= moment)
+
+
+def _is_held(lease: DeliveryLease, moment: datetime) -> ColumnElement[bool]:
+    """Condition that a lease has neither expired nor been replaced."""
+    busy_until = predictions.c.busy_until
+    return and_(busy_until == lease.expires_at, busy_until > moment)

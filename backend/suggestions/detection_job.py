@@ -1,125 +1,146 @@
-"""The RQ job: fetch, detect, store, deliver; harmless when run twice.
+"""The RQ job of a prediction: fetch the image, detect, store, deliver. Harmless if it runs twice.
 
-A worker calls `open_workshop` once; what a job needs besides a prediction's id lies there.
+A job gets the id of its prediction. Whatever else it needs is in the `JobContext`, which a worker
+process sets once.
 """
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
 from backend.database.connection import Database, now
 from backend.labelstudio.images import ImageFetchError, fetch
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
-from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project, ProjectStorage
 from backend.labelstudio.regions import RegionError, task_box
 from backend.queue.interruption import Interrupted, JobFailed, begin_anew, interruptions
 from backend.settings import Settings
-from backend.suggestions.delivery import Courier
-from backend.suggestions.detector import CurrentDetector, ModelUnusable
+from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.detector import ActiveDetector, ModelUnusable
 from backend.suggestions.maps import MapStorage, keep_first_maps
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.storage import PredictionStorage
 from model.image import UnreadableImage, decode
 from model.keypoint import Detection
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-# A job that ends its worker again and again, perhaps for want of memory, is not begun once more.
+# A job may end its worker each time, for example for lack of memory.
 MOST_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
-class Workshop:
+class JobContext:
     """What every job of this process uses."""
 
     settings: Settings
     database: Database
     studios: LabelStudios
-    courier: Courier
-    models: CurrentDetector
+    delivery: DeliveryService
+    detector: ActiveDetector
+
+    @cached_property
+    def predictions(self) -> PredictionStorage:
+        """The table of predictions."""
+        return PredictionStorage(self.database)
+
+    @cached_property
+    def projects(self) -> ProjectStorage:
+        """The table of projects."""
+        return ProjectStorage(self.database)
+
+    @cached_property
+    def maps(self) -> MapStorage:
+        """The maps that are kept."""
+        return MapStorage(self.database)
 
 
-_workshop: Workshop | None = None
+_context: JobContext | None = None
 
 
-def open_workshop(workshop: Workshop | None) -> None:
-    """Give the jobs of this process what they need; None takes it away."""
-    global _workshop
-    _workshop = workshop
+def set_job_context(context: JobContext | None) -> None:
+    """Set what the jobs of this process use; None removes it."""
+    global _context
+    _context = context
     begin_anew()
 
 
 def predict(prediction_id: int) -> None:
-    """Make a prediction, unless it is made, and bring it to Label Studio, unless it is there.
+    """Make a prediction and deliver it, as far as that is not done yet.
 
     Raises:
-        JobFailed: it cannot be made now, or ever; the database says which.
-        Interrupted: the worker was told to end.
+        JobFailed: the prediction cannot be made now, or ever; the database says which.
+        Interrupted: the worker has to end.
     """
-    assert _workshop is not None, "open_workshop comes first"
-    workshop = _workshop
-    row = PredictionStorage(workshop.database).begin(prediction_id)
+    assert _context is not None, "set_job_context comes first"
+    context = _context
+    row = context.predictions.start_attempt(prediction_id)
     if row is None:
-        log.warning("There is no prediction %s: the database is another one now", prediction_id)
+        logger.warning(
+            "There is no prediction %s: the job is from before the database was replaced",
+            prediction_id,
+        )
         return
     if row.status == "queued":
-        successor = workshop.models.successor_of(row.model_version)
+        successor = context.detector.successor_of(row.model_version)
         if successor is not None:
-            _leave_to(successor, workshop, row)
+            _hand_over(context, row, successor)
             return
-        _make(workshop, row)
-    workshop.courier.bring(prediction_id)
+        _make(context, row)
+    context.delivery.deliver(prediction_id)
 
 
-def _leave_to(version: str, workshop: Workshop, row: Prediction) -> None:
-    """Have the model that answers now make the prediction; a caretaker queues it."""
+def _hand_over(context: JobContext, row: Prediction, version: str) -> None:
+    """Request the prediction of the active model instead; the next sweep queues it."""
     wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
-    PredictionStorage(workshop.database).request(
+    context.predictions.request(
         row.project_uid,
         version,
         [wanted],
         retry_failed_before=now(),
         to_deliver=row.to_deliver,
     )
-    PredictionStorage(workshop.database).fail(
-        row.id, f"model {version} answers now: it makes the prediction instead"
+    context.predictions.fail(
+        row.id, f"model {version} is the active model now: it makes the prediction instead"
     )
 
 
-def _make(workshop: Workshop, row: Prediction) -> None:
-    """Detect and store; a failure is stored with its reason, and tried again if it may pass."""
+def _make(context: JobContext, row: Prediction) -> None:
+    """Detect and store; a failure is stored with its reason, and retried if it may pass."""
     try:
         with interruptions():
-            detection = _detect(workshop, row)
+            detection = _detect(context, row)
     except ImageFetchError as error:
-        _fail(workshop, row, str(error), may_pass=error.retryable)
+        _fail(context, row, str(error), may_pass=error.retryable)
     except (ModelUnusable, _OtherModel) as error:
-        _fail(workshop, row, str(error), may_pass=True)
+        _fail(context, row, str(error), may_pass=True)
     except _PERMANENT as error:
-        _fail(workshop, row, str(error), may_pass=False)
+        _fail(context, row, str(error), may_pass=False)
     except Interrupted:
-        PredictionStorage(workshop.database).take_back(row.id)
-        _put_first()
+        context.predictions.undo_attempt(row.id)
+        _requeue_at_front()
         raise
     except JobTimeoutException:
         _fail(
-            workshop,
+            context,
             row,
-            f"expected to be done within JOB_TIMEOUT={workshop.settings.job_timeout} s, but was "
+            f"expected to be done within JOB_TIMEOUT={context.settings.job_timeout} s, but was "
             "not: raise it, or choose a lighter model",
             may_pass=False,
         )
     except Exception as error:
-        log.exception("Task %s of project %s: unexpected error", row.task_id, row.project_uid)
-        _fail(workshop, row, f"{type(error).__name__}: {error}", may_pass=True)
+        logger.exception("Task %s of project %s: unexpected error", row.task_id, row.project_uid)
+        _fail(context, row, f"{type(error).__name__}: {error}", may_pass=True)
     else:
-        PredictionStorage(workshop.database).finish(row.id, detection)
-        kept = MapStorage(workshop.database)
-        keep_first_maps(kept, row.id, row.model_version, detection)
-        log.info(
-            "Task %s of project %s: %d keypoints of a %s",
+        context.predictions.finish(row.id, detection)
+        keep_first_maps(context.maps, row.id, row.model_version, detection)
+        logger.info(
+            "Task %s of project %s: %d keypoints of class %s",
             row.task_id,
             row.project_uid,
             len(detection.keypoints),
@@ -127,48 +148,57 @@ def _make(workshop: Workshop, row: Prediction) -> None:
         )
 
 
-def _detect(workshop: Workshop, row: Prediction) -> Detection:
+def _detect(context: JobContext, row: Prediction) -> Detection:
     if row.attempts > MOST_ATTEMPTS:
-        raise _TooOften(
+        raise _TooManyAttempts(
             f"expected to be done after {MOST_ATTEMPTS} attempts, but the worker ended during each "
             "of them: it may lack memory for this image or model"
         )
-    model = workshop.models.get()
+    model = context.detector.get()
     if row.model_version != model.version:
         raise _OtherModel(
             f"expected a worker with model {row.model_version}, got one with {model.version}: "
             "give web process and workers the same settings, and restart whichever is older"
         )
-    settings = workshop.settings
-    project = ProjectStorage(workshop.database).project(row.project_uid)
-    assert project is not None, "its foreign key"
+    project = context.projects.project(row.project_uid)
+    assert project is not None, "guaranteed by the foreign key"
     control = keypoint_control(project.label_config or "")
-    data = fetch(
-        row.image_url,
-        workshop.studios.for_image(project, row.image_url),
-        max_bytes=settings.max_image_bytes,
-        hosts=settings.image_hosts,
-        task_id=row.task_id,
-    )
-    picture = decode(data, max_pixels=settings.max_image_pixels)
-    height, width = picture.shape[:2]
+    image = _load_image(context, project, row)
+    height, width = image.shape[:2]
     box = task_box(row.task, control, width, height)
     try:
-        return model.detector.detect(picture, box)
+        return model.detector.detect(image, box)
     except ValueError as error:
         raise _Refused(str(error)) from error
 
 
+def _load_image(context: JobContext, project: Project, row: Prediction) -> NDArray[np.uint8]:
+    """Fetch and decode the image of a prediction.
+
+    Raises:
+        ImageFetchError, NotDeliverable, UnreadableImage: see `fetch`, `for_image` and `decode`.
+    """
+    settings = context.settings
+    data = fetch(
+        row.image_url,
+        context.studios.for_image(project, row.image_url),
+        max_bytes=settings.max_image_bytes,
+        hosts=settings.image_hosts,
+        task_id=row.task_id,
+    )
+    return decode(data, max_pixels=settings.max_image_pixels)
+
+
 class _Refused(Exception):
-    """The detector will not look at this image or box."""
+    """The detector rejects this image or box."""
 
 
 class _OtherModel(Exception):
-    """The worker has another model than the one that was asked for."""
+    """The worker has another model than the prediction was requested of."""
 
 
-class _TooOften(Exception):
-    """Begun too often without an end."""
+class _TooManyAttempts(Exception):
+    """The job was started too often without ending."""
 
 
 _PERMANENT = (
@@ -177,26 +207,28 @@ _PERMANENT = (
     RegionError,
     NotDeliverable,
     _Refused,
-    _TooOften,
+    _TooManyAttempts,
 )
 
 
-def _fail(workshop: Workshop, row: Prediction, reason: str, *, may_pass: bool) -> None:
-    """Store why; raise so that RQ tries again where that may help."""
-    limit = workshop.settings.job_retries if may_pass else 0
-    again = may_pass and PredictionStorage(workshop.database).try_again(row.id, reason, limit=limit)
-    if not may_pass:
-        PredictionStorage(workshop.database).fail(row.id, reason)
+def _fail(context: JobContext, row: Prediction, reason: str, *, may_pass: bool) -> None:
+    """Store a failure, and raise `JobFailed` so that RQ retries the job if that may help."""
+    if may_pass:
+        limit = context.settings.job_retries
+        retry = context.predictions.record_failure(row.id, reason, limit=limit)
+    else:
+        retry = False
+        context.predictions.fail(row.id, reason)
     job = get_current_job()
-    if job is not None and not again:
+    if job is not None and not retry:
         job.retries_left = 0
-    end = "tried again soon" if again else "given up"
-    message = f"Task {row.task_id} of project {row.project_uid}: {reason} ({end})"
+    outcome = "tried again soon" if retry else "given up"
+    message = f"Task {row.task_id} of project {row.project_uid}: {reason} ({outcome})"
     raise JobFailed(message) from None
 
 
-def _put_first() -> None:
-    """Have RQ put the job of this moment back to the front of the queue, at once and at no cost."""
+def _requeue_at_front() -> None:
+    """Have RQ put the current job back to the front of the queue, without using up a retry."""
     job = get_current_job()
     if job is None:
         return

@@ -1,4 +1,4 @@
-"""The detector of the model that answers, loaded anew as soon as another one does."""
+"""The detector of the active model, reloaded when another model becomes active."""
 
 import logging
 from dataclasses import dataclass
@@ -8,31 +8,31 @@ from backend.training.registry import ModelRegistry
 from model.detector import Detector
 from model.networks import load_classifier
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A detector with the version of its model."""
+class LoadedDetector:
+    """A detector and the version of its model."""
 
     version: str
     detector: Detector
 
 
 class ModelUnusable(Exception):
-    """The model that answers cannot be loaded here; one line that says what to do."""
+    """The active model cannot be loaded here; the message says what to do, in one line."""
 
 
-class CurrentDetector:
-    """What a worker detects with; a look at the database before each job keeps it up to date."""
+class ActiveDetector:
+    """The detector of the active model; asks the database before each job which one that is."""
 
     def __init__(self, settings: Settings, registry: ModelRegistry) -> None:
         self._settings = settings.detector_settings()
         self._registry = registry
-        self._loaded: Loaded | None = None
+        self._loaded: LoadedDetector | None = None
 
-    def get(self) -> Loaded:
-        """The detector of the model that answers now.
+    def get(self) -> LoadedDetector:
+        """Return the detector of the active model, and load it if needed.
 
         Raises:
             ModelUnusable: its weights are missing or do not fit.
@@ -44,28 +44,29 @@ class CurrentDetector:
                 detector = Detector(classifier, self._settings)
             except (OSError, ValueError) as error:
                 reason = " ".join(str(error).split())
-                way_out = (
-                    " (it was trained: every worker must reach the MODELS_DIR of the one that "
-                    "trains; `python -m backend models back` takes the model before it)"
+                advice = (
+                    " (it was trained: every worker needs access to the MODELS_DIR of the trainer; "
+                    "`python -m backend models back` activates the previous model)"
                 )
-                raise ModelUnusable(reason + (way_out if model.trained else "")) from error
-            self._loaded = Loaded(model.version, detector)
-            log.info(
-                "Model version %s answers, %s",
+                raise ModelUnusable(reason + (advice if model.trained else "")) from error
+            self._loaded = LoadedDetector(model.version, detector)
+            logger.info(
+                "Loaded the active model, version %s, %s",
                 model.version,
                 f"trained for project {model.trained.project_uid}"
                 if model.trained
-                else "that of the settings",
+                else "from the settings",
             )
         return self._loaded
 
     def successor_of(self, version: str) -> str | None:
-        """The version that answers in the place of another; None where that is not our business.
+        """Return the active version if it replaced another one that is known here.
 
-        A version that nobody knows here is of a process with other settings.
+        Returns:
+            None if `version` is active, or unknown: then a process with other settings asked.
         """
-        current = self._registry.current().version
-        known = version == current or any(
+        active = self._registry.current().version
+        known = version == active or any(
             model.version == version for model in self._registry.every()
         )
-        return current if known and version != current else None
+        return active if known and version != active else None

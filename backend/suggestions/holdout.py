@@ -1,4 +1,4 @@
-"""Which tasks get no suggestions, so that one can tell what annotators do without."""
+"""Tasks whose suggestions are withheld, to learn what annotators do without them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from sqlalchemy import select
 from backend.database.connection import CHUNK, Database
 from backend.suggestions.tables import holdouts
 
-SIZE = 8  # bytes of the hash that are used
+HASH_BYTES = 8  # of the digest that are used
 
 
 def is_held_back(share: float, project_uid: str, task_id: int) -> bool:
-    """Whether a task belongs to the held-back share: by chance, and the same whenever asked.
+    """Return whether a task belongs to a random share that is held back.
 
-    A larger share holds back what a smaller one does, and more.
+    The result for a task never changes. A larger share includes every smaller one.
     """
-    drawn = hashlib.sha256(f"holdout {project_uid}/{task_id}".encode()).digest()[:SIZE]
-    return int.from_bytes(drawn) < share * (1 << 8 * SIZE)
+    digest = hashlib.sha256(f"holdout {project_uid}/{task_id}".encode()).digest()[:HASH_BYTES]
+    return int.from_bytes(digest) < share * (1 << 8 * HASH_BYTES)
 
 
 class HoldoutStorage:
@@ -28,7 +28,7 @@ class HoldoutStorage:
         self._database = database
 
     def withhold(self, project_uid: str, task_ids: Sequence[int], moment: datetime) -> None:
-        """Note that the suggestions of these tasks are held back."""
+        """Note that the suggestions of these tasks are withheld, unless that is noted already."""
         rows = [
             {"project_uid": project_uid, "task_id": task_id, "withheld_at": moment}
             for task_id in sorted(set(task_ids))
@@ -39,9 +39,9 @@ class HoldoutStorage:
                 connection.execute(insert, rows[start : start + CHUNK])
 
     def is_withheld(self, project_uid: str, task_id: int) -> bool:
-        """Whether the suggestions of a task are held back."""
-        asked = select(holdouts.c.task_id).where(
+        """Return whether the suggestions of a task are withheld."""
+        query = select(holdouts.c.task_id).where(
             holdouts.c.project_uid == project_uid, holdouts.c.task_id == task_id
         )
         with self._database.reading() as connection:
-            return connection.scalar(asked) is not None
+            return connection.scalar(query) is not None

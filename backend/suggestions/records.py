@@ -1,4 +1,4 @@
-"""What the rows of the database are to the rest of the program."""
+"""Predictions and deliveries, as the rest of the program sees them."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -7,17 +7,17 @@ from typing import Any, Literal
 from model.keypoint import Box, Detection, Keypoint
 
 Status = Literal["queued", "ready", "failed"]
-# Label Studio got it in the reply to /predict, or through its API, or was found to have it already.
+# In the reply to /predict, through Label Studio's API, or found there without a delivery of ours.
 Way = Literal["reply", "push", "found"]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A prediction that somebody asks for.
+    """A prediction to be made.
 
     Attributes:
-        task: what a worker needs of it besides the image, JSON.
-        refusal: why it cannot be had, where that is known from the start.
+        task: JSON of the task, as far as a worker needs it besides the image.
+        refusal: why it cannot be made, if that is known from the start.
     """
 
     task_id: int
@@ -29,13 +29,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One time that a prediction was given to Label Studio, or found there.
+    """One delivery of a prediction to Label Studio.
 
     Attributes:
-        number: 1 for the first of its prediction.
+        number: counts the deliveries of its prediction, from 1.
         sent: the prediction as Label Studio got it.
-        confirmed_at: when it was seen to be there; None while unknown.
-        label_studio_id: its primary key there, once known.
+        confirmed_at: when it was known to be in Label Studio; None until then.
+        label_studio_id: its primary key in Label Studio; None until confirmed.
     """
 
     number: int
@@ -47,8 +47,20 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryLease:
+    """The right to talk to Label Studio about a prediction, which one process at a time holds.
+
+    Attributes:
+        expires_at: when the lease ends; it also tells this lease from earlier and later ones.
+    """
+
+    prediction_id: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
-    """A row of the table of predictions, with the latest of its deliveries."""
+    """A row of the table of predictions, with its latest delivery."""
 
     id: int
     project_uid: str
@@ -77,13 +89,13 @@ class Prediction:
 
     @property
     def key(self) -> str:
-        """What no other prediction shares, the same whenever and wherever it is made."""
+        """Unique among all predictions, and the same wherever and whenever it is made."""
         parts = (self.project_uid, str(self.task_id), self.input_sha256, self.model_version)
         return "/".join(parts)
 
 
 def detection_to_json(detection: Detection) -> dict[str, Any]:
-    """What is kept of a detection: all but its maps."""
+    """Convert a detection, except for its maps."""
     return {
         "class_name": detection.class_name,
         "probability": detection.probability,
@@ -95,7 +107,7 @@ def detection_to_json(detection: Detection) -> dict[str, Any]:
 
 
 def detection_from_json(kept: dict[str, Any]) -> Detection:
-    """The way back of `detection_to_json`."""
+    """Inverse of `detection_to_json`; the maps are empty."""
     return Detection(
         class_name=kept["class_name"],
         probability=kept["probability"],

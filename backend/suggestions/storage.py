@@ -1,47 +1,32 @@
-"""SQL about predictions; about their deliveries see `delivery_storage`.
+"""SQL for predictions. `delivery_storage` has the SQL for their deliveries.
 
-Every change of state is one transaction, and a condition inside its `UPDATE` decides between those
-who want the same thing at the same moment, so that any number of web processes and workers may be
-stopped at any time.
+Every change of state is one transaction. If several processes attempt the same change at once, the
+condition in its `UPDATE` lets exactly one succeed. So any number of web processes and workers may
+be stopped at any time.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import fields
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    Row,
-    Select,
-    and_,
-    case,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, case, select, update
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.text import storable
-from backend.suggestions.records import (
-    Delivery,
-    Prediction,
-    Wanted,
-    detection_from_json,
-    detection_to_json,
+from backend.suggestions.queries import (
+    count_by,
+    prediction_from_row,
+    select_predictions,
+    update_prediction,
 )
-from backend.suggestions.tables import deliveries, predictions
+from backend.suggestions.records import Prediction, Wanted, detection_to_json
+from backend.suggestions.tables import predictions
 from model.keypoint import Detection
-
-DELIVERED = fields(Delivery)
 
 
 class PredictionStorage:
     """The table of predictions.
 
-    A prediction is `queued` until a worker has found it (`ready`) or given up (`failed`).
+    A prediction is `queued` until a worker has made it (`ready`) or given up on it (`failed`).
     """
 
     def __init__(self, database: Database) -> None:
@@ -56,111 +41,73 @@ class PredictionStorage:
         retry_failed_before: datetime,
         to_deliver: bool = True,
     ) -> list[Prediction]:
-        """Make a row for each that has none, and queue again those that failed before a moment.
+        """Insert the rows that are missing, and queue failed ones again.
 
         Args:
-            project_uid: of a project that is known already.
-            to_deliver: Label Studio is to have them; once wanted, always wanted.
+            project_uid: a project that has a row already.
+            retry_failed_before: rows that failed before this moment are queued again.
+            to_deliver: whether Label Studio is to have them. Once true, a row stays true.
 
         Returns:
-            The rows, in the order of `wanted`; the same one twice where it is wanted twice.
+            The rows, in the order of `wanted`, with repetitions.
         """
         found: dict[tuple[int, str], Prediction] = {}
-        # In one order everywhere, so that two requests never wait for each other's rows.
+        # Every request locks rows in the same order, so that no two of them deadlock.
         ordered = sorted(wanted, key=lambda one: (one.task_id, one.input_sha256))
         for start in range(0, len(ordered), CHUNK):
             chunk = ordered[start : start + CHUNK]
             with self._database.writing() as connection:
-                ids = self._rows_for(connection, project_uid, model_version, chunk)
-                _touch(connection, ids.values(), to_deliver)
+                ids = _insert_and_lock(
+                    self._database, connection, project_uid, model_version, chunk
+                )
+                _mark_requested(connection, ids.values(), to_deliver)
                 possible = [
                     ids[one.task_id, one.input_sha256] for one in chunk if one.refusal is None
                 ]
-                _queue_failed(connection, possible, retry_failed_before)
-                asked = _select_predictions().where(predictions.c.id.in_(ids.values()))
-                for row in connection.execute(asked):
-                    found[row.task_id, row.input_sha256] = _prediction(row)
+                _requeue_failed(connection, possible, retry_failed_before)
+                query = select_predictions().where(predictions.c.id.in_(ids.values()))
+                for row in connection.execute(query):
+                    found[row.task_id, row.input_sha256] = prediction_from_row(row)
         return [found[one.task_id, one.input_sha256] for one in wanted]
 
-    def _rows_for(
-        self, connection: Connection, project_uid: str, model_version: str, chunk: list[Wanted]
-    ) -> dict[tuple[int, str], int]:
-        """Ids of the rows by task and input, locked; made where they are missing."""
-        moment = now()
-        fresh = {
-            "project_uid": project_uid,
-            "model_version": model_version,
-            "round": 1,
-            "attempts": 0,
-            "failures": 0,
-            "to_deliver": False,
-            "deliveries": 0,
-            "checks": 0,
-            "created_at": moment,
-            "asked_at": moment,
-        }
-        values = [
-            {
-                **fresh,
-                "task_id": one.task_id,
-                "image_url": one.image_url,
-                "input_sha256": one.input_sha256,
-                "task": one.task,
-                "status": "failed" if one.refusal else "queued",
-                "reason": one.refusal,
-                "finished_at": moment if one.refusal else None,
-            }
-            for one in chunk
-        ]
-        connection.execute(self._database.insert(predictions).on_conflict_do_nothing(), values)
-        keys = {(one.task_id, one.input_sha256) for one in chunk}
-        rows = connection.execute(
-            select(predictions.c.id, predictions.c.task_id, predictions.c.input_sha256)
-            .where(
-                predictions.c.project_uid == project_uid,
-                predictions.c.model_version == model_version,
-                predictions.c.task_id.in_([one.task_id for one in chunk]),
-            )
-            .order_by(predictions.c.id)
-            .with_for_update()
-        )
-        found = {(row.task_id, row.input_sha256): row.id for row in rows}
-        return {key: found[key] for key in keys}
-
     def prediction(self, prediction_id: int) -> Prediction | None:
-        """A row, or None where there is none."""
+        """Return a row, or None if it does not exist."""
         found = self.predictions([prediction_id])
         return found[0] if found else None
 
     def predictions(self, ids: Sequence[int]) -> list[Prediction]:
-        """The rows that there are, in the order of their ids."""
+        """Return those of the rows that exist, ordered by id."""
         found: list[Prediction] = []
         with self._database.reading() as connection:
             for start in range(0, len(ids), CHUNK):
                 chunk = sorted(ids)[start : start + CHUNK]
-                asked = _select_predictions().where(predictions.c.id.in_(chunk))
-                rows = connection.execute(asked.order_by(predictions.c.id))
-                found.extend(_prediction(row) for row in rows)
+                query = select_predictions().where(predictions.c.id.in_(chunk))
+                rows = connection.execute(query.order_by(predictions.c.id))
+                found.extend(prediction_from_row(row) for row in rows)
         return found
 
     def of_task(self, task_id: int, project_uid: str | None = None) -> list[Prediction]:
-        """Every prediction of a task, of one project or of all; the last one asked for first.
+        """Return every prediction of a task, the most recently requested first.
 
-        What an annotator only looked at while drawing comes after all others.
+        Predictions that an annotator only saw while drawing come last.
+
+        Args:
+            project_uid: None for the tasks with this id in any project.
         """
-        asked = _select_predictions().where(predictions.c.task_id == task_id)
+        query = select_predictions().where(predictions.c.task_id == task_id)
         if project_uid is not None:
-            asked = asked.where(predictions.c.project_uid == project_uid)
-        newest = (
+            query = query.where(predictions.c.project_uid == project_uid)
+        newest_first = (
             predictions.c.to_deliver.desc(),
             predictions.c.asked_at.desc(),
             predictions.c.id.desc(),
         )
         with self._database.reading() as connection:
-            return [_prediction(row) for row in connection.execute(asked.order_by(*newest))]
+            rows = connection.execute(query.order_by(*newest_first))
+            return [prediction_from_row(row) for row in rows]
 
     def finished(self, ids: Sequence[int]) -> set[int]:
-        """Which of these are queued no more."""
+        """Return the ids among these that are no longer queued."""
         found: set[int] = set()
         with self._database.reading() as connection:
             for start in range(0, len(ids), CHUNK):
@@ -174,7 +121,7 @@ class PredictionStorage:
         return found
 
     def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """(id, round) of rows that wait for a worker, in the order of ids, from behind `after`."""
+        """Return (id, round) of the rows that wait for a worker and follow `after`, by id."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(predictions.c.id, predictions.c.round)
@@ -184,73 +131,60 @@ class PredictionStorage:
             )
             return [(row.id, row.round) for row in rows]
 
-    def begin(self, prediction_id: int) -> Prediction | None:
-        """Count that a worker starts on it; None where there is no such row."""
-        self._change(
-            prediction_id,
-            predictions.c.status == "queued",
-            attempts=predictions.c.attempts + 1,
-            started_at=now(),
-        )
+    def start_attempt(self, prediction_id: int) -> Prediction | None:
+        """Count an attempt of a worker, if the row is queued.
+
+        Returns:
+            The row, or None if it does not exist.
+        """
+        self._update_queued(prediction_id, attempts=predictions.c.attempts + 1, started_at=now())
         return self.prediction(prediction_id)
 
-    def take_back(self, prediction_id: int) -> None:
-        """Uncount a start that came to no end through no fault of the task."""
-        self._change(
-            prediction_id,
-            predictions.c.status == "queued",
-            attempts=predictions.c.attempts - 1,
-            started_at=None,
-        )
+    def undo_attempt(self, prediction_id: int) -> None:
+        """Uncount an attempt that was interrupted through no fault of the task."""
+        self._update_queued(prediction_id, attempts=predictions.c.attempts - 1, started_at=None)
 
     def next_round(self, prediction_id: int, after: int) -> bool:
-        """Go on from round `after`, whose job was lost; False where somebody else has."""
-        return self._change(
-            prediction_id,
-            predictions.c.status == "queued",
-            predictions.c.round == after,
-            round=after + 1,
-        )
+        """Begin the round that follows `after`, whose job will not make the prediction.
+
+        Returns:
+            False if another process was faster, or the row is no longer queued.
+        """
+        return self._update_queued(prediction_id, predictions.c.round == after, round=after + 1)
 
     def finish(self, prediction_id: int, detection: Detection) -> None:
-        """Keep what was found; where something was found before, that stays."""
+        """Store a detection, unless the row is no longer queued."""
         moment = now()
-        waited_for = predictions.c.waiting_until
-        self._change(
+        waiting_until = predictions.c.waiting_until
+        self._update_queued(
             prediction_id,
-            predictions.c.status == "queued",
             status="ready",
             reason=None,
             detection=detection_to_json(detection),
             finished_at=moment,
-            check_at=case((waited_for > moment, waited_for), else_=moment),
+            check_at=case((waiting_until > moment, waiting_until), else_=moment),
         )
 
     def fail(self, prediction_id: int, reason: str) -> None:
-        """Give up, for a reason; where something was found meanwhile, that stays."""
-        self._change(
+        """Give up on a prediction, unless it is no longer queued."""
+        self._update_queued(
             prediction_id,
-            predictions.c.status == "queued",
             status="failed",
             reason=storable(reason),
             finished_at=now(),
         )
 
-    def try_again(self, prediction_id: int, reason: str, *, limit: int) -> bool:
-        """Count a failure that may pass; with more than `limit` of them, give up.
+    def record_failure(self, prediction_id: int, reason: str, *, limit: int) -> bool:
+        """Count a failure that may pass, and give up after more than `limit` of them.
 
         Returns:
             Whether to try again.
         """
-        self._change(
-            prediction_id,
-            predictions.c.status == "queued",
-            failures=predictions.c.failures + 1,
-            reason=storable(reason),
+        self._update_queued(
+            prediction_id, failures=predictions.c.failures + 1, reason=storable(reason)
         )
-        given_up = self._change(
+        given_up = self._update_queued(
             prediction_id,
-            predictions.c.status == "queued",
             predictions.c.failures > limit,
             status="failed",
             finished_at=now(),
@@ -258,43 +192,85 @@ class PredictionStorage:
         return not given_up
 
     def predictions_by_status(self) -> dict[str, int]:
-        """How many predictions there are of each status."""
+        """Count the predictions of each status."""
         return count_by(self._database, predictions.c.status)
 
-    def _change(
+    def _update_queued(
         self, prediction_id: int, *conditions: ColumnElement[bool], **values: object
     ) -> bool:
-        """Change one row where the conditions hold; whether it did."""
-        with self._database.writing() as connection:
-            result = connection.execute(
-                update(predictions)
-                .where(predictions.c.id == prediction_id, *conditions)
-                .values(**values)
-            )
-        return result.rowcount == 1
+        """Change a row if it is queued and the conditions hold, and return whether they did."""
+        queued = predictions.c.status == "queued"
+        return update_prediction(self._database, prediction_id, queued, *conditions, **values)
 
 
-def count_by(database: Database, column: Column[Any]) -> dict[str, int]:
-    """Count the rows of a table for each value of a column."""
-    with database.reading() as connection:
-        rows = connection.execute(select(column, func.count()).group_by(column))
-        return {row[0]: row[1] for row in rows}
+def _insert_and_lock(
+    database: Database,
+    connection: Connection,
+    project_uid: str,
+    model_version: str,
+    chunk: list[Wanted],
+) -> dict[tuple[int, str], int]:
+    """Insert the rows that are missing, and lock all of them.
 
-
-def _touch(connection: Connection, ids: Collection[int], to_deliver: bool) -> None:
-    """Note that these were asked for, and whether Label Studio is to have them."""
+    Returns:
+        (task id, sha256 of the input) -> id of the row.
+    """
     moment = now()
-    mine = predictions.c.id.in_(ids)
-    connection.execute(update(predictions).where(mine).values(asked_at=moment))
+    defaults = {
+        "project_uid": project_uid,
+        "model_version": model_version,
+        "round": 1,
+        "attempts": 0,
+        "failures": 0,
+        "to_deliver": False,
+        "deliveries": 0,
+        "checks": 0,
+        "created_at": moment,
+        "asked_at": moment,
+    }
+    values = [
+        {
+            **defaults,
+            "task_id": one.task_id,
+            "image_url": one.image_url,
+            "input_sha256": one.input_sha256,
+            "task": one.task,
+            "status": "failed" if one.refusal else "queued",
+            "reason": one.refusal,
+            "finished_at": moment if one.refusal else None,
+        }
+        for one in chunk
+    ]
+    connection.execute(database.insert(predictions).on_conflict_do_nothing(), values)
+    keys = {(one.task_id, one.input_sha256) for one in chunk}
+    rows = connection.execute(
+        select(predictions.c.id, predictions.c.task_id, predictions.c.input_sha256)
+        .where(
+            predictions.c.project_uid == project_uid,
+            predictions.c.model_version == model_version,
+            predictions.c.task_id.in_([one.task_id for one in chunk]),
+        )
+        .order_by(predictions.c.id)
+        .with_for_update()
+    )
+    found = {(row.task_id, row.input_sha256): row.id for row in rows}
+    return {key: found[key] for key in keys}
+
+
+def _mark_requested(connection: Connection, ids: Collection[int], to_deliver: bool) -> None:
+    """Note when rows were requested, and that Label Studio is to have them if it is."""
+    moment = now()
+    requested = predictions.c.id.in_(ids)
+    connection.execute(update(predictions).where(requested).values(asked_at=moment))
     if to_deliver:
         connection.execute(
             update(predictions)
-            .where(mine, predictions.c.to_deliver.is_(False))
+            .where(requested, predictions.c.to_deliver.is_(False))
             .values(to_deliver=True, check_at=moment)
         )
 
 
-def _queue_failed(connection: Connection, ids: Collection[int], before: datetime) -> None:
+def _requeue_failed(connection: Connection, ids: Collection[int], before: datetime) -> None:
     connection.execute(
         update(predictions)
         .where(
@@ -311,22 +287,3 @@ def _queue_failed(connection: Connection, ids: Collection[int], before: datetime
             failures=0,
         )
     )
-
-
-def _select_predictions() -> Select[Any]:
-    """Rows of predictions, each with its latest delivery."""
-    latest = and_(
-        deliveries.c.prediction_id == predictions.c.id,
-        deliveries.c.number == predictions.c.deliveries,
-    )
-    columns = [deliveries.c[field.name].label(f"delivery_{field.name}") for field in DELIVERED]
-    return select(predictions, *columns).join(deliveries, latest, isouter=True)
-
-
-def _prediction(row: Row[Any]) -> Prediction:
-    values = dict(row._mapping)
-    delivered = {field.name: values.pop(f"delivery_{field.name}") for field in DELIVERED}
-    values["delivery"] = None if delivered["number"] is None else Delivery(**delivered)
-    if values["detection"] is not None:
-        values["detection"] = detection_from_json(values["detection"])
-    return Prediction(**values)

@@ -34,7 +34,7 @@ predictions = Table(
     Column("round", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
-    # The delivery: see `delivery_storage.DeliveryStorage`.
+    # The delivery: see `delivery_storage`.
     Column("to_deliver", Boolean, nullable=False),
     Column("deliveries", Integer, nullable=False),
     Column("waiting_until", Time),

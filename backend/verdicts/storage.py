@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from backend.database.connection import CHUNK, Database, now
-from backend.suggestions.storage import count_by
+from backend.suggestions.queries import count_by
 from backend.suggestions.tables import deliveries, predictions
 from backend.verdicts.judging import Verdict
 from backend.verdicts.packing import pack

@@ -15,7 +15,7 @@ from werkzeug.sansio.response import Response as BaseResponse
 from backend.database.connection import Database, StorageError
 from backend.logs import set_up_logging
 from backend.settings import Settings, SettingsError, load_settings
-from backend.suggestions.answers import Predictions
+from backend.suggestions.answers import PredictService
 from backend.suggestions.queue import make_queue
 from backend.training.queue import make_training_queue
 from backend.training.registry import ModelRegistry
@@ -44,7 +44,7 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
     models = ModelRegistry(settings, database)
     app.extensions[BACKEND] = Backend(
         database=database,
-        predictions=Predictions(settings, database, queue, lambda: models.current().version),
+        predictions=PredictService(settings, database, queue, lambda: models.current().version),
         metrics=BackendMetrics(database, queue, lambda: models.current_or_last().version),
         models=models,
         trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),

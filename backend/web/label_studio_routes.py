@@ -14,7 +14,7 @@ from backend.database.connection import Database
 from backend.database.schema import LARGEST_ID
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import Project, ProjectStorage
-from backend.suggestions.answers import Predictions
+from backend.suggestions.answers import PredictService
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.training.records import Training
@@ -38,7 +38,7 @@ class Backend:
     """What the routes call; `app.extensions["backend"]`."""
 
     database: Database
-    predictions: Predictions
+    predictions: PredictService
     metrics: BackendMetrics
     models: ModelRegistry
     trainings: TrainingRequests

@@ -29,8 +29,8 @@ from backend.queue.steady_worker import (
 )
 from backend.settings import Settings
 from backend.suggestions import detection_job
-from backend.suggestions.delivery import Courier
-from backend.suggestions.detector import CurrentDetector, ModelUnusable
+from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.detector import ActiveDetector, ModelUnusable
 from backend.suggestions.queue import enqueue_again, make_queue
 from backend.training.queue import enqueue_trainings_again, make_training_queue
 from backend.training.registry import ModelRegistry
@@ -55,29 +55,29 @@ def run_worker(settings: Settings) -> None:
     set_up_logging(settings.log_level)
     redis_url = named_redis(settings)
     prepare_database(settings)
-    workshop = _open_workshop(settings, Database(settings.database))
-    detection_job.open_workshop(workshop)
+    context = _job_context(settings, Database(settings.database))
+    detection_job.set_job_context(context)
     log.info("Ready")
     queue = make_queue(Redis.from_url(redis_url))
-    with bookkeeper(settings, workshop.database):
-        work_until_told(queue, lambda worker: _caretaker(Caretaker(worker, queue, workshop)))
+    with bookkeeper(settings, context.database):
+        work_until_told(queue, lambda worker: _caretaker(Caretaker(worker, queue, context)))
     log.info("Ended")
 
 
-def _open_workshop(settings: Settings, database: Database) -> detection_job.Workshop:
+def _job_context(settings: Settings, database: Database) -> detection_job.JobContext:
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // settings.detection_workers))
     studios = LabelStudios(settings)
     try:
-        models = CurrentDetector(settings, ModelRegistry(settings, database))
-        models.get()
+        detector = ActiveDetector(settings, ModelRegistry(settings, database))
+        detector.get()
     except (OSError, ModelUnusable) as error:
         raise WorkerRefused(f"the worker cannot start without its model: {error}") from error
-    return detection_job.Workshop(
+    return detection_job.JobContext(
         settings=settings,
         database=database,
         studios=studios,
-        courier=Courier(settings, database, studios),
-        models=models,
+        delivery=DeliveryService(settings, database, studios),
+        detector=detector,
     )
 
 
@@ -85,12 +85,12 @@ class Caretaker:
     """What has to be done beside the jobs, by a thread of every worker: see `look_after`."""
 
     def __init__(
-        self, worker: SteadyWorker, queue: Queue, workshop: detection_job.Workshop
+        self, worker: SteadyWorker, queue: Queue, context: detection_job.JobContext
     ) -> None:
         self._worker = worker
         self._queue = queue
         self._trainings = make_training_queue(queue.connection)
-        self._workshop = workshop
+        self._context = context
         self._scheduler = RQScheduler(
             [queue], queue.connection, logging_level=logging.WARNING, serializer=JSONSerializer
         )
@@ -109,7 +109,7 @@ class Caretaker:
 
     def look_after(self, stop: threading.Event) -> None:
         """Bring predictions that are due; in turn with other workers, queue what got lost."""
-        while self._workshop.courier.bring_due(DELIVERIES_A_ROUND) and not stop.is_set():
+        while self._context.delivery.deliver_due(DELIVERIES_A_ROUND) and not stop.is_set():
             pass
         connection = self._queue.connection
         if connection.set(SWEEP_LOCK, self._worker.name, nx=True, ex=SWEEP_SECONDS):
@@ -123,11 +123,11 @@ class Caretaker:
         for queue in (self._queue, self._trainings):
             clear_up(queue, self._worker)
         self._scheduler.enqueue_scheduled_jobs()
-        missing = enqueue_again(self._queue, self._workshop.settings, self._workshop.database)
+        missing = enqueue_again(self._queue, self._context.settings, self._context.database)
         if missing:
             log.info("Queued %d predictions again whose jobs were lost", missing)
         missing = enqueue_trainings_again(
-            self._trainings, self._workshop.settings, self._workshop.database
+            self._trainings, self._context.settings, self._context.database
         )
         if missing:
             log.info("Queued %d trainings again whose jobs were lost", missing)

@@ -1,0 +1,52 @@
+"""SQL that the storages of predictions and deliveries share."""
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Row, Select, and_, func, select, update
+
+from backend.database.connection import Database
+from backend.suggestions.records import Delivery, Prediction, detection_from_json
+from backend.suggestions.tables import deliveries, predictions
+
+DELIVERY_FIELDS = [field.name for field in fields(Delivery)]
+
+
+def select_predictions() -> Select[Any]:
+    """Select predictions, each with its latest delivery."""
+    latest = and_(
+        deliveries.c.prediction_id == predictions.c.id,
+        deliveries.c.number == predictions.c.deliveries,
+    )
+    columns = [deliveries.c[name].label(f"delivery_{name}") for name in DELIVERY_FIELDS]
+    return select(predictions, *columns).join(deliveries, latest, isouter=True)
+
+
+def prediction_from_row(row: Row[Any]) -> Prediction:
+    """Convert a row of `select_predictions`."""
+    values = dict(row._mapping)
+    delivery = {name: values.pop(f"delivery_{name}") for name in DELIVERY_FIELDS}
+    values["delivery"] = None if delivery["number"] is None else Delivery(**delivery)
+    if values["detection"] is not None:
+        values["detection"] = detection_from_json(values["detection"])
+    return Prediction(**values)
+
+
+def update_prediction(
+    database: Database, prediction_id: int, *conditions: ColumnElement[bool], **values: object
+) -> bool:
+    """Change one row of predictions if the conditions hold, and return whether they did."""
+    with database.writing() as connection:
+        result = connection.execute(
+            update(predictions)
+            .where(predictions.c.id == prediction_id, *conditions)
+            .values(**values)
+        )
+    return result.rowcount == 1
+
+
+def count_by(database: Database, column: Column[Any]) -> dict[str, int]:
+    """Count the rows of a table for each value of a column."""
+    with database.reading() as connection:
+        rows = connection.execute(select(column, func.count()).group_by(column))
+        return {row[0]: row[1] for row in rows}

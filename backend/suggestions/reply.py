@@ -1,0 +1,116 @@
+"""Decide which of the predictions that are ready go into a reply to `/predict`."""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from backend.database.connection import Database, now
+from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.label_config import KeypointControl
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project
+from backend.settings import Settings
+from backend.suggestions.delivery import (
+    LEASE_SECONDS,
+    REPLY_CHECKED_AFTER_SECONDS,
+    REPLY_SETTLES_SECONDS,
+    as_sent,
+    find_delivered,
+)
+from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
+from backend.suggestions.records import DeliveryLease, Prediction
+
+logger = logging.getLogger(__name__)
+
+# The answer for one task: a prediction, or [] for "not yet".
+Answer = dict[str, Any] | list[dict[str, Any]]
+
+
+class ReplyBuilder:
+    """Builds the reply to one request for predictions.
+
+    Args:
+        wait_deadline: monotonic time after which we no longer look into Label Studio.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        studios: LabelStudios,
+        project: Project,
+        control: KeypointControl,
+        wait_deadline: float,
+    ) -> None:
+        self._default_label = settings.default_label
+        self._deliveries = DeliveryStorage(database)
+        self._schedule = DeliverySchedule(database)
+        self._studios = studios
+        self._project = project
+        self._control = control
+        self._wait_deadline = wait_deadline
+        self._unreachable = False
+        self._unchecked: list[int] = []
+
+    def answer(self, row: Prediction) -> Answer:
+        """Return a prediction that is ready, and record that this reply delivers it.
+
+        Returns:
+            [] if it is in Label Studio, or another process delivers it.
+        """
+        if row.delivery is None:
+            return self._deliver(row, lease=None)
+        if row.busy_until is not None and row.busy_until > now():
+            return []
+        return self._answer_again(row)
+
+    def close(self) -> None:
+        """Leave to workers what there was no time to look up in Label Studio."""
+        self._schedule.make_due(self._unchecked)
+
+    def _answer_again(self, row: Prediction) -> Answer:
+        """Answer for a prediction that was delivered, and may be lost or deleted."""
+        if not self._unreachable and time.monotonic() > self._wait_deadline:
+            self._unchecked.append(row.id)
+            return []
+        lease = self._deliveries.acquire(row.id, LEASE_SECONDS, only_if_due=False)
+        if lease is None:
+            return []
+        found = None if self._unreachable else self._look_up(row)
+        if found is None:
+            return self._deliver(row, lease=lease)
+        self._deliveries.confirm(lease, found["id"], number=row.deliveries)
+        return []
+
+    def _look_up(self, row: Prediction) -> Mapping[str, Any] | None:
+        """Return the prediction as Label Studio has it; None if it has none or is unreachable."""
+        sent = row.delivery.sent if row.delivery else None
+        try:
+            predictions = self._studios.of(self._project).predictions(row.task_id)
+        except (LabelStudioError, NotDeliverable) as error:
+            self._unreachable = True
+            logger.warning(
+                "Project %s asks again for task %s, and we cannot look whether it has the "
+                "prediction, so it gets it once more: %s",
+                self._project.uid,
+                row.task_id,
+                error,
+            )
+            return None
+        return find_delivered(predictions, row, sent)
+
+    def _deliver(self, row: Prediction, lease: DeliveryLease | None) -> Answer:
+        sent = as_sent(row, self._control, self._default_label)
+        recorded = self._deliveries.record_delivery(
+            row.id,
+            "reply",
+            sent,
+            number=row.deliveries + 1,
+            lease=lease,
+            settles_in=REPLY_SETTLES_SECONDS,
+            check_in=REPLY_CHECKED_AFTER_SECONDS,
+        )
+        if recorded is None:
+            return []
+        logger.info("Task %s of project %s: delivered in the reply", row.task_id, row.project_uid)
+        return sent

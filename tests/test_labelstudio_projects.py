@@ -1,0 +1,89 @@
+from datetime import datetime
+
+import pytest
+from label_studio_fake import CONFIG
+from prediction_rows import UID
+from sqlalchemy import select
+
+from backend.database.connection import Database
+from backend.labelstudio.projects import (
+    LabelStudios,
+    NotDeliverable,
+    Project,
+    ProjectStorage,
+    projects,
+)
+from backend.settings import Settings
+
+
+def test_a_project_keeps_host_and_token_together(any_database: Database) -> None:
+    ProjectStorage(any_database).save_connection(
+        UID, hostname="http://a", access_token="t", label_config="<V/>"
+    )
+    ProjectStorage(any_database).save_connection(
+        UID, hostname="http://b", access_token=None, label_config="<V/>"
+    )
+    found = ProjectStorage(any_database).project(UID)
+    assert found is not None
+    assert (found.hostname, found.access_token) == ("http://b", None)
+
+
+def test_a_new_label_config_leaves_host_and_token(any_database: Database) -> None:
+    ProjectStorage(any_database).save_connection(
+        UID, hostname="http://a", access_token="t", label_config="<V/>"
+    )
+    ProjectStorage(any_database).save_label_config(UID, "<View/>")
+    found = ProjectStorage(any_database).project(UID)
+    assert found is not None
+    assert (found.hostname, found.access_token, found.label_config) == ("http://a", "t", "<View/>")
+
+
+def test_what_is_known_of_a_project_is_not_written_again(any_database: Database) -> None:
+    def changed() -> datetime:
+        with any_database.reading() as connection:
+            moment: datetime = connection.execute(select(projects.c.changed_at)).scalar_one()
+            return moment
+
+    for _ in range(2):
+        ProjectStorage(any_database).save_connection(
+            UID, hostname="http://a", access_token="t", label_config="<V/>"
+        )
+        first = changed()
+        ProjectStorage(any_database).save_label_config(UID, "<V/>")
+        assert changed() == first
+
+
+# The Label Studio of a project
+
+
+def project(hostname: str | None, token: str | None) -> Project:
+    return Project(UID, hostname, token, CONFIG)
+
+
+def test_the_label_studio_of_the_settings_comes_first() -> None:
+    studios = LabelStudios(Settings(label_studio_url="http://own", label_studio_api_key="key"))
+    found = studios.of(project("http://theirs", "theirs"))
+    assert found.url == "http://own"
+    assert found.authorization() == {"Authorization": "Token key"}
+    assert found.locate("http://theirs/data/a.png") == "http://own/data/a.png"
+    assert studios.of(project("http://theirs", "theirs")) is found
+
+
+def test_our_own_key_never_goes_where_a_caller_says_that_label_studio_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    studios = LabelStudios(Settings(label_studio_api_key="key"))
+    assert "LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL" in caplog.text
+    found = studios.of(project("http://theirs", "theirs"))
+    assert found.authorization() == {"Authorization": "Token theirs"}
+    assert studios.of(project("http://theirs", None)).authorization() == {}
+
+
+def test_without_any_address_it_is_said_what_to_set() -> None:
+    studios = LabelStudios(Settings())
+    with pytest.raises(NotDeliverable, match="LABEL_STUDIO_URL"):
+        studios.of(project(None, None))
+    with pytest.raises(NotDeliverable):
+        studios.for_image(project(None, None), "/data/upload/3/a.png")
+    elsewhere = studios.for_image(project(None, None), "https://example.com/a.png")
+    assert not elsewhere.owns("https://example.com/a.png")
