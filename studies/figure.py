@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model import image, pictures
+from model.decoding import read
 from model.detector import Detector
 from model.keypoint import Detection, Keypoint
 from model.networks import load_classifier
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     shown = {area.name for area in datasets.spread(areas, arguments.rows)}
     rows, found, reference = [], [], []
     for area in tqdm(areas, desc="detecting", unit="image"):
-        picture = image.read(area.path)
+        picture = read(area.path)
         detection = detector.detect(picture, area.box)
         points = np.array([(p.x, p.y) for p in detection.keypoints]).reshape(-1, 2)
         others = corners.rankings(picture, area.box, 0)["Shi-Tomasi"]

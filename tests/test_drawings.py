@@ -9,7 +9,7 @@ import pytest
 
 from drawings import CLASSES, LANDMARKS, Drawing, draw
 from drawings.dataset import COLUMNS, write_data_set
-from model.image import read
+from model.decoding import read
 
 GROUND = (238, 240, 242)  # of plain drawings
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from drawings import CLASSES, draw
-from model.image import UnreadableImage
+from model.decoding import UnreadableImage
 from model.learning.labelled_images import (
     DRAWN_SIZES,
     FIRST_SERIES,

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from label_studio_fake import CONFIG, UID
 
+from backend import retries
 from backend.database.connection import Database
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.label_config import keypoint_control
@@ -270,7 +271,7 @@ def test_a_slow_label_studio_does_not_get_it_twice(scene: Scene) -> None:
     scene.studio.fault = "stores late"
     scene.bring()
     assert scene.answer() == []
-    scene.clock.pass_by(delivery.FIRST_PAUSE_SECONDS - 1)
+    scene.clock.pass_by(retries.DELIVERY.first - 1)
     scene.bring()
     scene.studio.store_late_ones()
     scene.clock.pass_by(2)
@@ -364,7 +365,7 @@ def test_a_label_studio_that_is_down_is_asked_again_less_and_less_often(scene: S
 
 
 def test_after_a_day_nobody_tries_any_more(scene: Scene) -> None:
-    scene.clock.pass_by(delivery.GIVE_UP_AFTER.total_seconds() + 1)
+    scene.clock.pass_by(retries.DELIVERY_GIVEN_UP_AFTER.total_seconds() + 1)
     scene.studio.fault = "down"
     scene.bring()
     assert scene.row().check_at is None
@@ -403,7 +404,7 @@ def test_an_answer_that_nobody_thought_of_is_logged_whole_and_put_off(
     monkeypatch.setattr(scene.studio, "predictions", lambda _: {"detail": "moved"})
     scene.bring()
     assert "Traceback" in caplog.text
-    assert scene.row().check_at == scene.clock() + timedelta(seconds=delivery.FIRST_PAUSE_SECONDS)
+    assert scene.row().check_at == scene.clock() + timedelta(seconds=retries.DELIVERY.first)
 
 
 def test_a_configuration_without_keypoints_puts_the_delivery_off(scene: Scene) -> None:
@@ -428,7 +429,7 @@ def test_the_label_studio_of_the_settings_comes_first() -> None:
     found = studios.of(project("http://theirs", "theirs"))
     assert found.url == "http://own"
     assert found.authorization() == {"Authorization": "Token key"}
-    assert found.locate("http://theirs/data/a.png") == "http://own/data/a.png"
+    assert found.location("http://theirs/data/a.png").url == "http://own/data/a.png"
     assert studios.of(project("http://theirs", "theirs")) is found
 
 
@@ -449,7 +450,7 @@ def test_without_any_address_it_is_said_what_to_set() -> None:
     with pytest.raises(NotDeliverable):
         studios.for_image(project(None, None), "/data/upload/3/a.png")
     elsewhere = studios.for_image(project(None, None), "https://example.com/a.png")
-    assert not elsewhere.owns("https://example.com/a.png")
+    assert not elsewhere.location("https://example.com/a.png").own
 
 
 # Everything in any order

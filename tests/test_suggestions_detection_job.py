@@ -20,6 +20,7 @@ from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
+from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions import detection_job
 from backend.suggestions.delivery import Courier
@@ -374,7 +375,7 @@ def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
 
 def test_an_image_that_kills_every_worker_is_given_up(scene: Scene) -> None:
     row = scene.ask()
-    for _ in range(detection_job.MOST_ATTEMPTS):
+    for _ in range(MOST_DETECTION_ATTEMPTS):
         PredictionStorage(scene.database).begin(row)
     with pytest.raises(JobFailed, match="memory"):
         detection_job.predict(row)

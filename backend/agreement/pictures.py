@@ -9,20 +9,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from markupsafe import Markup
-from PIL import Image, ImageOps, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image
 
 from backend.agreement.queries import AgreementQueries
 from backend.database.connection import Database
-from backend.labelstudio.images import ImageFetchError, fetch
-from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
+from backend.labelstudio.images import ImageFetchError, Images
+from backend.labelstudio.projects import (
+    LabelStudios,
+    NotDeliverable,
+    ProjectStorage,
+    project_id_of,
+)
 from backend.settings import Settings
 from backend.suggestions.maps import MapStorage
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
+from model.decoding import UnreadableImage
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +66,7 @@ class Pictures:
         self._database = database
         self._log = AgreementQueries(database)
         self._maps = MapStorage(database)
-        self._studios = LabelStudios(settings)
+        self._images = Images(settings, LabelStudios(settings))
         self._deadline = time.monotonic() + FETCHED_WITHIN
 
     def worst(self, tasks: Sequence[Mapping[str, Any]]) -> list[TaskPicture]:
@@ -103,10 +109,10 @@ class Pictures:
         """Where a person sees the task in Label Studio."""
         project = ProjectStorage(self._database).project(task["project"])
         address = self._settings.label_studio_url or (project.hostname if project else None)
-        if not address:
+        project_id = project_id_of(task["project"])
+        if not address or project_id is None:
             return None
-        number = quote(str(task["project"]).partition(".")[0])
-        return f"{address.rstrip('/')}/projects/{number}/data?task={task['task']}"
+        return f"{address.rstrip('/')}/projects/{project_id}/data?task={task['task']}"
 
     def _fetched(self, rows: Sequence[Prediction]) -> dict[int, Image.Image | str]:
         """Prediction → its image, or why there is none."""
@@ -126,35 +132,18 @@ class Pictures:
         project = ProjectStorage(self._database).project(row.project_uid)
         try:
             assert project is not None
-            data = fetch(
-                row.image_url,
-                self._studios.of(project),
-                max_bytes=self._settings.max_image_bytes,
-                hosts=self._settings.image_hosts,
-                task_id=row.task_id,
-            )
-            return _thumbnail(data, self._settings.max_image_pixels)
+            return _thumbnail(self._images.picture(project, row.image_url, row.task_id))
         except (ImageFetchError, NotDeliverable) as error:
             return f"its image cannot be had: {error}"
-        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
-            return "its image cannot be read"
+        except UnreadableImage as error:
+            return f"its image cannot be read: {error}"
 
 
-def _thumbnail(data: bytes, most_pixels: int) -> Image.Image:
-    """The upright picture, small."""
-    with Image.open(io.BytesIO(data)) as opened:
-        if opened.width * opened.height > most_pixels:
-            raise ValueError("too large")
-        if opened.mode.startswith(("I", "F")):
-            values = np.asarray(opened, np.float64)
-            span = float(values.max() - values.min()) or 1.0
-            grey = ((values - values.min()) / span * 255).astype(np.uint8)
-            upright = Image.fromarray(grey)
-        else:
-            upright = ImageOps.exif_transpose(opened)
-        upright = upright.convert("RGB")
-    upright.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return upright
+def _thumbnail(picture: NDArray[np.uint8]) -> Image.Image:
+    """Reduce a picture (H, W, 3) to the size of the page."""
+    small = Image.fromarray(picture)
+    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return small
 
 
 def _data_uri(picture: Image.Image) -> str:

@@ -12,10 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from backend import retries
 from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
-from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project, ProjectStorage
+from backend.labelstudio.projects import (
+    LabelStudios,
+    NotDeliverable,
+    Project,
+    ProjectStorage,
+    project_id_of,
+)
 from backend.labelstudio.regions import to_prediction
 from backend.settings import Settings
 from backend.suggestions.delivery_storage import DeliveryStorage
@@ -31,9 +38,6 @@ REPLY_SETTLES_SECONDS = 10.0
 # Label Studio itself waits 100 s for an answer; what has not arrived then never will.
 REPLY_CHECKED_AFTER_SECONDS = 120.0
 
-FIRST_PAUSE_SECONDS = 15.0
-LONGEST_PAUSE_SECONDS = 600.0
-GIVE_UP_AFTER = timedelta(days=1)
 MOST_REMEMBERED = 1000
 
 
@@ -190,7 +194,12 @@ class Courier:
         Raises:
             TaskChanged: it is another one, or gone.
         """
-        project_id = row.project_uid.partition(".")[0]
+        project_id = project_id_of(row.project_uid)
+        if project_id is None:
+            raise TaskChanged(
+                f"expected a project of Label Studio, such as 3.1795347724, got {row.project_uid}: "
+                "the prediction is kept here and not delivered"
+            )
         chosen = {"selectedItems": {"all": False, "included": [row.task_id]}}
         try:
             page = client.get(
@@ -214,13 +223,15 @@ class Courier:
 
     def _put_off(self, errand: _Errand, error: Exception) -> None:
         row, moment = errand.row, now()
-        pause = min(FIRST_PAUSE_SECONDS * 2.0**row.checks, LONGEST_PAUSE_SECONDS)
-        later = moment + timedelta(seconds=pause)
+        later = moment + timedelta(seconds=retries.DELIVERY.pause(row.checks))
         by_reply = row.delivery is not None and row.delivery.way == "reply"
         may_pass = isinstance(error, LabelStudioError) and error.retryable
         given_up = (
             isinstance(error, TaskChanged)
-            or (row.finished_at is not None and moment - row.finished_at > GIVE_UP_AFTER)
+            or (
+                row.finished_at is not None
+                and moment - row.finished_at > retries.DELIVERY_GIVEN_UP_AFTER
+            )
             # What we may not look at most likely arrived.
             or (by_reply and not may_pass)
         )

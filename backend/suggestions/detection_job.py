@@ -10,24 +10,22 @@ from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
 from backend.database.connection import Database, now
-from backend.labelstudio.images import ImageFetchError, fetch
+from backend.labelstudio.images import ImageFetchError, Images
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
 from backend.labelstudio.regions import RegionError, task_box
-from backend.queue.interruption import Interrupted, JobFailed, begin_anew, interruptions
+from backend.queue.interruption import Interrupted, JobFailed, interruptible, reset_interrupt
+from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions.delivery import Courier
 from backend.suggestions.detector import CurrentDetector, ModelUnusable
 from backend.suggestions.maps import MapStorage, keep_some_maps
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.storage import PredictionStorage
-from model.image import UnreadableImage, decode
+from model.decoding import UnreadableImage
 from model.keypoint import Detection
 
 log = logging.getLogger(__name__)
-
-# A job that ends its worker again and again, perhaps for want of memory, is not begun once more.
-MOST_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def open_workshop(workshop: Workshop | None) -> None:
     """Give the jobs of this process what they need; None takes it away."""
     global _workshop
     _workshop = workshop
-    begin_anew()
+    reset_interrupt()
 
 
 def predict(prediction_id: int) -> None:
@@ -91,7 +89,7 @@ def _leave_to(version: str, workshop: Workshop, row: Prediction) -> None:
 def _make(workshop: Workshop, row: Prediction) -> None:
     """Detect and store; a failure is stored with its reason, and tried again if it may pass."""
     try:
-        with interruptions():
+        with interruptible():
             detection = _detect(workshop, row)
     except ImageFetchError as error:
         _fail(workshop, row, str(error), may_pass=error.retryable)
@@ -128,10 +126,10 @@ def _make(workshop: Workshop, row: Prediction) -> None:
 
 
 def _detect(workshop: Workshop, row: Prediction) -> Detection:
-    if row.attempts > MOST_ATTEMPTS:
+    if row.attempts > MOST_DETECTION_ATTEMPTS:
         raise _TooOften(
-            f"expected to be done after {MOST_ATTEMPTS} attempts, but the worker ended during each "
-            "of them: it may lack memory for this image or model"
+            f"expected to be done after {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
+            "during each of them: it may lack memory for this image or model"
         )
     model = workshop.models.get()
     if row.model_version != model.version:
@@ -139,18 +137,11 @@ def _detect(workshop: Workshop, row: Prediction) -> Detection:
             f"expected a worker with model {row.model_version}, got one with {model.version}: "
             "give web process and workers the same settings, and restart whichever is older"
         )
-    settings = workshop.settings
     project = ProjectStorage(workshop.database).project(row.project_uid)
     assert project is not None, "its foreign key"
     control = keypoint_control(project.label_config or "")
-    data = fetch(
-        row.image_url,
-        workshop.studios.for_image(project, row.image_url),
-        max_bytes=settings.max_image_bytes,
-        hosts=settings.image_hosts,
-        task_id=row.task_id,
-    )
-    picture = decode(data, max_pixels=settings.max_image_pixels)
+    images = Images(workshop.settings, workshop.studios)
+    picture = images.picture(project, row.image_url, row.task_id)
     height, width = picture.shape[:2]
     box = task_box(row.task, control, width, height)
     try:

@@ -10,8 +10,9 @@ from rq import Queue, Retry
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
+from backend import retries
 from backend.database.connection import Database
-from backend.queue.lifetimes import KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS, OVER
+from backend.queue.lifetimes import FINAL_STATES, KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS
 from backend.settings import Settings
 from backend.suggestions.storage import PredictionStorage
 
@@ -39,7 +40,7 @@ def enqueue(queue: Queue, settings: Settings, prediction_id: int, round_: int) -
     Raises:
         RedisError: Redis cannot be reached.
     """
-    pauses = [min(5 * 3**attempt, 300) for attempt in range(settings.job_retries)]
+    pauses = [round(pause) for pause in retries.DETECTION_JOB.pauses(settings.job_retries)]
     try:
         queue.enqueue(
             JOB,
@@ -75,7 +76,9 @@ def enqueue_again(queue: Queue, settings: Settings, database: Database) -> int:
             if status is None:
                 enqueue(queue, settings, prediction_id, round_)
                 missing += 1
-            elif status in OVER and PredictionStorage(database).next_round(prediction_id, round_):
+            elif status in FINAL_STATES and PredictionStorage(database).next_round(
+                prediction_id, round_
+            ):
                 enqueue(queue, settings, prediction_id, round_ + 1)
                 missing += 1
         after = page[-1][0]

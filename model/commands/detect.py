@@ -12,8 +12,8 @@ import cv2
 from tqdm import tqdm
 
 from model import pictures
+from model.decoding import UnreadableImage, read
 from model.detector import Detector
-from model.image import UnreadableImage, read
 from model.keypoint import Box, Detection
 from model.networks import load_classifier
 from model.settings import PRESETS, DetectorSettings

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model import image
+from model.decoding import read
 from model.keypoint import Box
 from model.networks import Classifier
 from model.settings import DetectorSettings
@@ -94,7 +95,7 @@ def load(images: Sequence[Annotated]) -> tuple[list[Annotated], list[NDArray[np.
     kept, pictures, outcome = [], [], Outcome()
     for annotated in images:
         try:
-            picture = image.read(annotated.path)
+            picture = read(annotated.path)
             height, width = picture.shape[:2]
             image.clip_box(annotated.box, width, height)
             # Half a pixel of rounding is forgiven.
