@@ -246,6 +246,21 @@ def test_an_image_over_the_limit_of_bytes_is_refused(scene: Scene) -> None:
     assert "MAX_IMAGE_BYTES" in (scene.row(row).reason or "")
 
 
+def test_an_image_over_the_limit_of_pixels_is_refused(scene: Scene) -> None:
+    scene.set(max_image_pixels=64 * 48 - 1)
+    row = scene.ask()
+    scene.work(row)
+    assert "got 64 × 48" in (scene.row(row).reason or "")
+    assert scene.row(row).status == "failed"
+
+
+def test_an_image_at_a_private_address_is_refused(scene: Scene) -> None:
+    row = scene.ask(data={"image": scene.fake.url.replace("127.0.0.1", "localhost") + "/a.png"})
+    scene.work(row)
+    assert "IMAGE_HOSTS" in (scene.row(row).reason or "")
+    assert scene.row(row).status == "failed"
+
+
 def test_an_image_in_the_address_needs_no_label_studio(scene: Scene) -> None:
     nowhere = LabelStudios(Settings())
     courier = Courier(scene.workshop.settings, scene.database, nowhere)

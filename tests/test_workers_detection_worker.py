@@ -34,14 +34,14 @@ from model.networks import SMALL, Classifier, build_network, save_classifier
 
 CONTROL = keypoint_control(CONFIG)
 SILENCE = 2
-# (module, name, seconds): in earnest it is a matter of minutes.
+# (module, name, value): outside of tests it is a matter of minutes.
 FASTER = [
     ("queue.steady_worker", "SILENCE_SECONDS", SILENCE),
     ("queue.steady_worker", "HEARTBEAT_SECONDS", 0.5),
-    ("workers.detection_worker", "SWEEP_SECONDS", 1),
-    ("workers.detection_worker", "CARE_SECONDS", 0.2),
+    ("workers.maintenance", "SWEEP_SECONDS", 1),
+    ("workers.maintenance", "QUEUES_EVERY_SECONDS", 0.2),
     ("suggestions.delivery", "HOLD_SECONDS", 3.0),
-    ("suggestions.delivery", "FIRST_PAUSE_SECONDS", 1.0),
+    ("retries", "DELIVERY", "backend.retries.Backoff(1.0, 2.0, 600.0)"),
     ("suggestions.delivery", "REPLY_CHECKED_AFTER_SECONDS", 5.0),
 ]
 START = (
@@ -206,7 +206,7 @@ def test_whatever_is_stopped_and_started_each_task_gets_one_prediction(
 ) -> None:
     """Two workers, of which one is killed, a Redis that forgets, and a Label Studio that fails."""
     for module, name, value in FASTER:
-        if module == "delivery":
+        if module == "suggestions.delivery":
             monkeypatch.setattr(delivery, name, value)
     monkeypatch.setattr("backend.suggestions.answers.HOLD_SECONDS", 3.0)
     monkeypatch.setattr("backend.suggestions.answers.REPLY_SETTLES_SECONDS", 2.0)
