@@ -31,8 +31,8 @@ SILENCE_SECONDS = 30
 HEARTBEAT_SECONDS = 5.0
 IDLE_SECONDS = 60  # how long an idle worker waits for a job before it sends a heartbeat
 
-# A context that is open while one worker lives; several workers follow one another.
-Beside = Callable[["SteadyWorker"], AbstractContextManager[None]]
+# Makes a context that is open while a worker lives.
+WorkerContext = Callable[["SteadyWorker"], AbstractContextManager[None]]
 
 
 class WorkerRefused(RuntimeError):
@@ -128,17 +128,17 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
         interrupt()
 
 
-def work_until_stopped(queue: Queue, beside: Beside) -> None:
-    """Run jobs until a signal asks to stop; after each loss of Redis, start a new worker.
+def work_until_stopped(queue: Queue, context: WorkerContext) -> None:
+    """Run jobs until a signal asks to stop, with a new worker after each loss of Redis.
 
     Args:
         queue: to take jobs from.
-        beside: opened around each worker.
+        context: opened around each worker.
     """
     failures = 0
     while True:
         began = time.monotonic()
-        if _work_once(queue, beside):
+        if _work_once(queue, context):
             return
         if time.monotonic() - began > retries.WORKER_REDIS.longest:
             failures = 0
@@ -149,7 +149,7 @@ def work_until_stopped(queue: Queue, beside: Beside) -> None:
         failures += 1
 
 
-def _work_once(queue: Queue, beside: Beside) -> bool:
+def _work_once(queue: Queue, context: WorkerContext) -> bool:
     """Run jobs until a signal asks to stop or Redis is lost.
 
     Returns:
@@ -158,7 +158,7 @@ def _work_once(queue: Queue, beside: Beside) -> bool:
     worker: SteadyWorker | None = None
     try:
         worker = SteadyWorker(queue)
-        with beside(worker):
+        with context(worker):
             worker.work()
     except RedisError as error:
         logger.error("Redis cannot be reached: %s", error)
