@@ -24,8 +24,9 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from drawings.drawing import draw
+from model.decoding import read
 from model.detector import Detector
-from model.image import clip_box, normalise, read, to_square, to_tensor
+from model.image import clip_box, normalise, to_square, to_tensor
 from model.maps import incremental
 from model.maps.guided_backprop import colours_to_map, guided_backprop
 from model.maps.occlusion import (

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from model import image, pictures
 from model.commands.classifier_options import classifier_options
+from model.decoding import read
 from model.detector import Detector
 from model.keypoint import Box, Detection, Keypoint, centre_to_edge, edge_to_centre
 from model.networks import load_classifier
@@ -91,7 +92,7 @@ def detect_all(
     """
     rows, found, reference = [], [], []
     for area in tqdm(areas, desc="detecting", unit="image"):
-        picture = image.read(area.path)
+        picture = read(area.path)
         detection = detector.detect(picture, area.box)
         points = np.array([(p.x, p.y) for p in detection.keypoints]).reshape(-1, 2)
         others = corners.rankings(picture, area.box, 0)["Shi-Tomasi"]

@@ -10,8 +10,10 @@ from verdict_data import detection, predict
 from backend.agreement import task_images
 from backend.agreement.task_images import SIDE, TaskImage, TaskImages
 from backend.database.connection import Database
+from backend.labelstudio.images import Images
 from backend.settings import Settings
 from backend.suggestions.storage import PredictionStorage
+from model.decoding import UnreadableImage, decode
 
 
 def png(picture: Image.Image) -> bytes:
@@ -42,10 +44,11 @@ def test_an_image_becomes_a_thumbnail_without_a_label_studio_where_none_is_neede
     assert found.thumbnail.size == (SIDE, 100)
 
 
-def test_more_than_eight_bits_are_spread_from_black_to_white(database):
-    picture = Image.fromarray(np.array([[1000, 1500, 2000]], np.uint16))
-    found = fetched(database, data_uri(png(picture)))
-    assert np.asarray(found.thumbnail)[0, :, 0].tolist() == [0, 127, 255]
+def test_more_than_eight_bits_look_as_they_do_to_the_detector(database):
+    data = png(Image.fromarray(np.array([[1000, 30_000, 65_535]], np.uint16)))
+    found = fetched(database, data_uri(data))
+    assert np.array_equal(np.asarray(found.thumbnail), decode(data))
+    assert np.asarray(found.thumbnail)[0, :, 0].tolist() == [4, 117, 255]
 
 
 @pytest.mark.parametrize(
@@ -59,13 +62,17 @@ def test_more_than_eight_bits_are_spread_from_black_to_white(database):
     ids=["text", "cut short", "damaged", "only the signature"],
 )
 def test_what_is_no_image_is_a_reason(database, data):
-    assert fetched(database, data_uri(data)) == TaskImage(None, "The image cannot be read.")
+    with pytest.raises(UnreadableImage) as caught:
+        decode(data)
+    expected = TaskImage(None, f"The image cannot be read: {caught.value}")
+    assert fetched(database, data_uri(data)) == expected
 
 
 def test_an_image_with_too_many_pixels_is_not_decoded(database):
     settings = Settings(max_image_pixels=1000)
     found = fetched(database, data_uri(LARGE), settings)
-    assert found == TaskImage(None, "The image cannot be read.")
+    assert found.thumbnail is None
+    assert found.problem.startswith("The image cannot be read: expected an image of at most 0.001")
 
 
 def test_an_image_in_an_unknown_label_studio_is_a_reason(database):
@@ -77,11 +84,11 @@ def test_an_image_in_an_unknown_label_studio_is_a_reason(database):
 def test_a_report_does_not_wait_for_an_image_beyond_its_time_limit(database, monkeypatch):
     released = threading.Event()
 
-    def fetch(*_: object, **__: object) -> bytes:
+    def content(*_: object) -> bytes:
         released.wait(60)
         return LARGE
 
-    monkeypatch.setattr(task_images, "fetch", fetch)
+    monkeypatch.setattr(Images, "content", content)
     monkeypatch.setattr(task_images, "TIME_LIMIT", 0.2)
     found = fetched(database, data_uri(LARGE))
     released.set()

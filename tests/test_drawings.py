@@ -11,7 +11,7 @@ from drawings.dataset import COLUMNS, write_data_set
 from drawings.drawing import Drawing, draw
 from drawings.shapes import CLASSES
 from drawings.vehicle import LANDMARKS
-from model.image import read
+from model.decoding import read
 
 GROUND = (238, 240, 242)  # of plain drawings
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -6,7 +6,7 @@ import pytest
 
 from drawings.__main__ import main
 from drawings.drawing import draw
-from model.image import read
+from model.decoding import read
 
 
 def test_the_command_writes_the_drawings_of_a_series_in_two_splits(tmp_path):

@@ -11,7 +11,10 @@ from backend.labelstudio.projects import (
     NotDeliverable,
     Project,
     ProjectStorage,
+    project_id_of,
     projects,
+    required_uid_of,
+    uid_of,
 )
 from backend.settings import Settings
 
@@ -65,7 +68,7 @@ def test_the_label_studio_of_the_settings_comes_first() -> None:
     found = studios.of(project("http://theirs", "theirs"))
     assert found.url == "http://own"
     assert found.authorization() == {"Authorization": "Token key"}
-    assert found.locate("http://theirs/data/a.png") == "http://own/data/a.png"
+    assert found.location("http://theirs/data/a.png").url == "http://own/data/a.png"
     assert studios.of(project("http://theirs", "theirs")) is found
 
 
@@ -86,4 +89,37 @@ def test_without_any_address_it_is_said_what_to_set() -> None:
     with pytest.raises(NotDeliverable):
         studios.for_image(project(None, None), "/data/upload/3/a.png")
     elsewhere = studios.for_image(project(None, None), "https://example.com/a.png")
-    assert not elsewhere.owns("https://example.com/a.png")
+    assert not elsewhere.location("https://example.com/a.png").own
+
+
+# The uid of a project
+
+PROJECT = {"id": 3, "created_at": "2026-11-22T12:00:00.700000Z"}
+PROJECT_UID = "3.1795348800"
+
+
+def test_a_uid_and_a_project_id_are_each_others_inverse():
+    assert uid_of(PROJECT) == required_uid_of(PROJECT) == PROJECT_UID
+    assert project_id_of(PROJECT_UID) == 3
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        None,
+        3,
+        {},
+        {"id": 3},
+        {"id": "3", "created_at": PROJECT["created_at"]},
+        {**PROJECT, "created_at": "then"},
+    ],
+)
+def test_a_project_without_id_or_time_of_creation_has_no_uid(project: object):
+    assert uid_of(project) is None
+    with pytest.raises(ValueError, match="without id or created_at"):
+        required_uid_of(project)
+
+
+@pytest.mark.parametrize("uid", ["", "vehicles", ".1795348800", "-3.1", "3a.1", "３.1"])
+def test_a_uid_of_no_number_has_no_project_id(uid: str):
+    assert project_id_of(uid) is None

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from drawings.labelled import labelled_drawings
-from model.image import UnreadableImage
+from model.decoding import UnreadableImage
 from model.learning.labelled_images import in_folders, in_table, shuffled
 
 COLUMNS = ["image", "class", "split", "keypoint", "x", "y", "visible"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.image import UnreadableImage
+from model.decoding import UnreadableImage
 from model.learning.labelled_images import LabelledImages
 from model.learning.samples import UnusableLabels, prepared
 

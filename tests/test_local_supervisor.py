@@ -8,6 +8,7 @@ import pytest
 
 from backend.local.processes import spawn
 from backend.local.supervisor import ChildRefused, Supervisor
+from backend.retries import Backoff
 
 REFUSAL = 78
 SLEEPS = "import time; time.sleep(600)"
@@ -28,7 +29,7 @@ class Recorded:
 
 @pytest.fixture
 def supervisor():
-    supervisor = Supervisor(refusal=REFUSAL, first_delay=0.05, longest_delay=0.2)
+    supervisor = Supervisor(refusal=REFUSAL, backoff=Backoff(0.05, 2.0, 0.2))
     yield supervisor
     supervisor.end(grace=0)
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.image import read, to_tensor
+from model.decoding import read
+from model.image import to_tensor
 from model.maps.incremental import convolution, fast_convolution, logits, planning
 from model.maps.incremental.choice import FirstTimed, HiddenLogits, fastest
 from model.maps.incremental.differences import CleanImage

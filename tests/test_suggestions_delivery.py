@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from label_studio_fake import CONFIG, UID
 
+from backend import retries
 from backend.database.connection import Database
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.label_config import keypoint_control
@@ -270,7 +271,7 @@ def test_a_slow_label_studio_does_not_get_it_twice(scene: Scene) -> None:
     scene.studio.fault = "stores late"
     scene.deliver()
     assert scene.answer() == []
-    scene.clock.pass_by(delivery.FIRST_PAUSE_SECONDS - 1)
+    scene.clock.pass_by(retries.DELIVERY.first - 1)
     scene.deliver()
     scene.studio.store_late_ones()
     scene.clock.pass_by(2)
@@ -364,7 +365,7 @@ def test_a_label_studio_that_is_down_is_asked_again_less_and_less_often(scene: S
 
 
 def test_after_a_day_nobody_tries_any_more(scene: Scene) -> None:
-    scene.clock.pass_by(delivery.GIVE_UP_AFTER.total_seconds() + 1)
+    scene.clock.pass_by(retries.DELIVERY_GIVEN_UP_AFTER.total_seconds() + 1)
     scene.studio.fault = "down"
     scene.deliver()
     assert scene.row().check_at is None
@@ -403,7 +404,7 @@ def test_an_answer_that_nobody_thought_of_is_logged_whole_and_put_off(
     monkeypatch.setattr(scene.studio, "predictions", lambda _: {"detail": "moved"})
     scene.deliver()
     assert "Traceback" in caplog.text
-    assert scene.row().check_at == scene.clock() + timedelta(seconds=delivery.FIRST_PAUSE_SECONDS)
+    assert scene.row().check_at == scene.clock() + timedelta(seconds=retries.DELIVERY.first)
 
 
 def test_a_configuration_without_keypoints_puts_the_delivery_off(scene: Scene) -> None:

@@ -20,6 +20,7 @@ from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
+from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions import detection_job
 from backend.suggestions.delivery import DeliveryService
@@ -249,6 +250,21 @@ def test_an_image_over_the_limit_of_bytes_is_refused(scene: Scene) -> None:
     assert "MAX_IMAGE_BYTES" in (scene.row(row).reason or "")
 
 
+def test_an_image_over_the_limit_of_pixels_is_refused(scene: Scene) -> None:
+    scene.set(max_image_pixels=64 * 48 - 1)
+    row = scene.ask()
+    scene.work(row)
+    assert "got 64 × 48" in (scene.row(row).reason or "")
+    assert scene.row(row).status == "failed"
+
+
+def test_an_image_at_a_private_address_is_refused(scene: Scene) -> None:
+    row = scene.ask(data={"image": scene.fake.url.replace("127.0.0.1", "localhost") + "/a.png"})
+    scene.work(row)
+    assert "IMAGE_HOSTS" in (scene.row(row).reason or "")
+    assert scene.row(row).status == "failed"
+
+
 def test_an_image_in_the_address_needs_no_label_studio(scene: Scene) -> None:
     nowhere = LabelStudios(Settings())
     service = DeliveryService(scene.context.settings, scene.database, nowhere)
@@ -378,7 +394,7 @@ def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
 
 def test_an_image_that_kills_every_worker_is_given_up(scene: Scene) -> None:
     row = scene.ask()
-    for _ in range(detection_job.MOST_ATTEMPTS):
+    for _ in range(MOST_DETECTION_ATTEMPTS):
         PredictionStorage(scene.database).start_attempt(row)
     with pytest.raises(JobFailed, match="memory"):
         detection_job.predict(row)

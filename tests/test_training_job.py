@@ -12,7 +12,8 @@ from test_suggestions_detection_job import QuickWorker
 from training_scene import add_shapes, ask, save_random, settings_for
 
 from backend.database.connection import Database
-from backend.queue.interruption import Interrupted, JobFailed, begin_anew, interrupt
+from backend.queue.interruption import Interrupted, JobFailed, interrupt, reset_interrupt
+from backend.retries import MOST_TRAINING_ATTEMPTS
 from backend.training import job
 from backend.training.queue import enqueue_training, make_training_queue
 from backend.training.records import Training
@@ -53,11 +54,11 @@ class Scene:
 
 @pytest.fixture
 def scene(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    begin_anew()
+    reset_interrupt()
     with label_studio_fake() as fake:
         add_shapes(fake, 8)
         yield Scene(fake, database, tmp_path, monkeypatch)
-    begin_anew()
+    reset_interrupt()
 
 
 def test_a_job_trains_in_a_process_of_its_own(scene: Scene) -> None:
@@ -91,7 +92,7 @@ def test_a_process_that_dies_leaves_the_training_to_the_next_round(
 
 
 def test_a_process_that_dies_again_and_again_is_not_started_any_more(scene: Scene) -> None:
-    for _ in range(job.MOST_ATTEMPTS):
+    for _ in range(MOST_TRAINING_ATTEMPTS):
         scene.trainings.begin(scene.number)
     with pytest.raises(JobFailed, match="memory"):
         job.train(scene.number)
@@ -99,10 +100,10 @@ def test_a_process_that_dies_again_and_again_is_not_started_any_more(scene: Scen
 
 
 def test_getting_on_counts_as_a_fresh_start(scene: Scene) -> None:
-    for _ in range(job.MOST_ATTEMPTS):
+    for _ in range(MOST_TRAINING_ATTEMPTS):
         scene.trainings.begin(scene.number)
     scene.trainings.note(scene.number, {"phase": "fetching images", "done": 1, "total": 2})
-    assert scene.training.attempts == job.MOST_ATTEMPTS
+    assert scene.training.attempts == MOST_TRAINING_ATTEMPTS
     scene.trainings.note(scene.number, {"phase": "training", "done": 1}, lasting=True)
     assert scene.training.attempts == 0
 

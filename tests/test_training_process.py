@@ -16,6 +16,7 @@ from serving import PLAIN_ENVIRONMENT, ROOT
 from training_scene import CONFIG, add_shapes, ask, save_random, settings_for, shape
 
 from backend.database.connection import Database
+from backend.retries import Backoff
 from backend.training.process import may_flip, run
 from backend.training.records import Training
 from backend.training.registry import Model, ModelRegistry
@@ -207,12 +208,12 @@ def test_a_control_that_is_not_there_is_named_with_those_that_are(scene: Scene) 
 def test_images_that_cannot_be_had_now_are_waited_for_and_the_others_kept(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.training.images.PAUSES", (0.0,))
+    monkeypatch.setattr("backend.retries.TRAINING_IMAGE", Backoff(first=0.0))
     path = "/data/upload/3/image-{}.png"
     scene.fake.unavailable = {path.format(number) for number in (1, 2, 3)}
     ended = scene.train()
     assert ended.status == "failed"
-    assert "3 cannot be had now" in (ended.reason or "")
+    assert "3 cannot be fetched now" in (ended.reason or "")
     scene.fake.unavailable.clear()
     assert scene.train().status == "done"
     assert len(scene.fake.asked("GET", path.format(9))) == 1

@@ -189,6 +189,15 @@ def test_only_the_project_that_is_asked_for_is_pulled(project, database):
     assert PROJECT["id"] == 3
 
 
+def test_a_project_that_has_no_number_is_not_in_the_way_of_others(project, database):
+    """Whoever calls /setup may give a project any name."""
+    work(project, database, range(1, 2))
+    ProjectStorage(database).save_label_config("0 vehicles", "<View/>")
+    strange, pulled = sync(project.settings, database)
+    assert strange.problem == "the project is no longer in Label Studio"
+    assert (pulled.project_uid, pulled.added, pulled.problem) == (UID, 1, None)
+
+
 def test_event_and_pull_make_the_same_rows(project, any_database):
     [made] = work(project, any_database, range(1, 2))
     event(any_database, made)

@@ -34,14 +34,14 @@ from model.networks import SMALL, Classifier, build_network, save_classifier
 
 CONTROL = keypoint_control(CONFIG)
 SILENCE = 2
-# (module, name, seconds): in earnest it is a matter of minutes.
+# (module, name, value): outside of tests it is a matter of minutes.
 FASTER = [
     ("queue.steady_worker", "SILENCE_SECONDS", SILENCE),
     ("queue.steady_worker", "HEARTBEAT_SECONDS", 0.5),
-    ("workers.detection_worker", "SWEEP_SECONDS", 1),
-    ("workers.detection_worker", "CARE_SECONDS", 0.2),
+    ("workers.maintenance", "SWEEP_SECONDS", 1),
+    ("workers.maintenance", "QUEUES_EVERY_SECONDS", 0.2),
     ("suggestions.delivery", "LEASE_SECONDS", 3.0),
-    ("suggestions.delivery", "FIRST_PAUSE_SECONDS", 1.0),
+    ("retries", "DELIVERY", "backend.retries.Backoff(1.0, 2.0, 600.0)"),
     ("suggestions.delivery", "REPLY_CHECKED_AFTER_SECONDS", 5.0),
 ]
 START = (

@@ -125,7 +125,7 @@ def niceness(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[16])
 
 
-def test_the_command_follows_its_training_and_says_what_came_of_it(backend: Serving) -> None:
+def test_the_command_follows_its_training_and_reports_how_it_ended(backend: Serving) -> None:
     ended = command(backend, "train", "--project", str(PROJECT), "--epochs", "2", "--seed", "1")
     assert ended.returncode == 0, ended.stderr
     assert "trained on 8 bar, 8 disc, the choices of 'class'" in ended.stdout

@@ -102,10 +102,10 @@ class ReportPictures:
         """Return the address of a task in Label Studio."""
         project = self._projects.project(project_uid)
         address = self._settings.label_studio_url or (project.hostname if project else None)
-        if not address:
+        project_id = project_id_of(project_uid)
+        if not address or project_id is None:
             return None
-        number = project_id_of(project_uid)
-        return f"{address.rstrip('/')}/projects/{number}/data?task={task_id}"
+        return f"{address.rstrip('/')}/projects/{project_id}/data?task={task_id}"
 
 
 def _stages(

@@ -1,4 +1,4 @@
-"""SQLite or PostgreSQL: connections, transactions, and the steps to the newest tables."""
+"""SQLite or PostgreSQL: connections, transactions and migrations."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -11,13 +11,13 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, func, ma
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
-WRITES = "writes"  # the execution option of a transaction that does
-# For every thread of a web process one connection.
+WRITES = "writes"  # execution option of a transaction that writes
+# One connection for every thread of a web process.
 POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_pre_ping": True}
-# Rows a statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
+# Rows per statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
 CHUNK = 500
-LOCK_WAIT = 10.0  # s that a transaction waits for SQLite's one writer
-MIGRATION_LOCK = 726_173_015  # any number, the same for every process of this project
+LOCK_WAIT = 10.0  # s; how long a transaction waits while another one writes to SQLite
+MIGRATION_LOCK = 726_173_015  # arbitrary, but the same for every process of this project
 
 
 class StorageError(Exception):
@@ -25,7 +25,7 @@ class StorageError(Exception):
 
 
 def now() -> datetime:
-    """This moment, in UTC."""
+    """Return the current time, in UTC."""
     return datetime.now(UTC)
 
 
@@ -36,7 +36,7 @@ class Database:
         url: `sqlite:///path` or `postgresql://user:password@host/name`.
 
     Raises:
-        StorageError: another kind of database.
+        StorageError: the URL is of another kind of database.
     """
 
     def __init__(self, url: str) -> None:
@@ -55,29 +55,29 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
+        """Open a transaction that only reads."""
         with self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that writes; on SQLite it waits for its turn at its start, not later."""
+        """Open a transaction that writes; on SQLite it waits at its start until no other writes."""
         with self.engine.connect() as connection:
             connection = connection.execution_options(**{WRITES: True})
             with connection.begin():
                 yield connection
 
     def close(self) -> None:
-        """Close every connection; new ones are opened where it is used again."""
+        """Close all connections; the database may still be used, and opens new ones."""
         self.engine.dispose()
 
     def migrate(self) -> None:
-        """Bring the tables to the newest version; harmless when they are, or when many do it.
+        """Bring the tables to the newest version; safe to repeat, also at the same time.
 
         Raises:
-            StorageError: the database is of a newer version of this program.
+            StorageError: a newer version of this program has used the database.
         """
-        # The web process, which starts often, never migrates: it is spared a third of its imports.
+        # Imported here because the web process never migrates and has to start fast.
         from alembic import command
         from alembic.config import Config
         from alembic.util import CommandError
@@ -94,7 +94,7 @@ class Database:
             except CommandError as error:
                 raise StorageError(
                     f"cannot bring the database to this version ({error}): if a newer version of "
-                    "the program has used it, start that one, or give another DATABASE_URL"
+                    "the program has used it, start that version, or set another DATABASE_URL"
                 ) from error
 
 
@@ -108,7 +108,7 @@ def _sqlite_engine(place: URL) -> Engine:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None  # the driver leaves transactions to `_begin_sqlite`
+    connection.isolation_level = None  # so that `_begin_sqlite` begins transactions, not the driver
     for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 

@@ -1,4 +1,4 @@
-"""Make the database ready before a process starts."""
+"""Prepare the database before a process uses it."""
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -7,14 +7,14 @@ from backend.settings import Settings
 
 
 class DatabaseUnusable(RuntimeError):
-    """The database cannot be opened or brought up to date; one line that says what to do."""
+    """The database cannot be opened or migrated; one line that says what to do."""
 
 
 def prepare_database(settings: Settings) -> None:
-    """Make the database where it is missing and bring its tables up to date.
+    """Create the database if it does not exist, and bring its tables to the newest version.
 
     Raises:
-        DatabaseUnusable: it cannot be reached, written or understood.
+        DatabaseUnusable: it cannot be reached or written, or a newer version has used it.
     """
     try:
         database = Database(settings.database)

@@ -1,20 +1,15 @@
-"""The tables of the database, as the newest migration leaves them."""
+"""What all tables share: metadata, the type for times, and the largest id."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import (
-    DateTime,
-    Dialect,
-    MetaData,
-    TypeDecorator,
-)
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
 
 LARGEST_ID = 2**63 - 1  # of a BigInteger column
 
 
 class Time(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite, which knows no time zones, keeps it without one."""
+    """A time in UTC; SQLite has no time zones, so it is stored there without one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -1,14 +1,13 @@
-"""Text that every database takes."""
+"""Text that every database accepts."""
+
+LONGEST_REASON = 2000  # characters
 
 
 def is_storable(value: str) -> bool:
-    """Whether every database takes a text: PostgreSQL no NUL, and nobody half a character."""
+    """False for text with NUL (PostgreSQL rejects it) or lone surrogates (all databases do)."""
     return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def storable(reason: str) -> str:
-    """A reason may quote what came from outside, and hold what PostgreSQL does not take."""
+    """Return a reason that every database accepts, shortened; it may quote text from outside."""
     return reason.replace("\0", " ").encode(errors="replace").decode()[:LONGEST_REASON]
-
-
-LONGEST_REASON = 2000

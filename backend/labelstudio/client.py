@@ -1,4 +1,4 @@
-"""Label Studio's API: both kinds of token, tasks, predictions, and which addresses are its own."""
+"""Client of Label Studio's API: both kinds of token, projects, tasks and predictions."""
 
 import threading
 import time
@@ -8,14 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.util import parse_url
 
-# Label Studio's access tokens live 5 minutes.
-ACCESS_TOKEN_LIFE = 240.0
+from backend.labelstudio.addresses import Location, locate
+from backend.retries import error_may_pass, status_may_pass
 
+ACCESS_TOKEN_LIFE = 240.0  # s; Label Studio's own limit is 5 minutes
 PAGE = 100
-
-PASSING = {408, 425, 429}
 
 WHAT_TO_SET = (
     "set LABEL_STUDIO_API_KEY to a token from Label Studio's Account & Settings page "
@@ -24,11 +22,11 @@ WHAT_TO_SET = (
 
 
 class LabelStudioError(Exception):
-    """Label Studio did not do what it was asked to; str() is a sentence for a person.
+    """A request to Label Studio failed; str() is a sentence for a person.
 
     Attributes:
         retryable: whether the same request may succeed later.
-        status: of the answer; None where there was none.
+        status: HTTP status of the answer; None if there was no answer.
     """
 
     def __init__(self, message: str, *, retryable: bool, status: int | None = None) -> None:
@@ -38,13 +36,13 @@ class LabelStudioError(Exception):
 
 
 class LabelStudio:
-    """One Label Studio, as one user; may be used by several threads at once.
+    """A Label Studio, accessed as one user; safe for use by several threads at once.
 
     Args:
         url: where it is reached from here.
         token: legacy token or personal access token; None for no authorization.
-        known_as: other addresses that it gives itself, such as the `hostname` of /setup: what is
-            said to lie there is looked for at `url`.
+        known_as: other addresses that it gives itself, such as the `hostname` of /setup; files at
+            these addresses are fetched from `url`.
         timeout: for connecting, and for each pause within an answer; s.
     """
 
@@ -61,30 +59,15 @@ class LabelStudio:
         # With a session cookie Label Studio would ask for a CSRF token as well.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    def owns(self, url: str) -> bool:
-        """Whether an address is of the same origin as `url`."""
-        return _origin(self.url) is not None and _origin(url) == _origin(self.url)
-
-    def locate(self, address: str) -> str:
-        """Where a path, or an address that Label Studio gave, is reached from here."""
-        if address.startswith("/"):
-            return self._below_prefix(address)
-        if not self.owns(address):
-            for name in self._known_as:
-                if _origin(name) is not None and _origin(name) == _origin(address):
-                    path = parse_url(address).request_uri
-                    return self._below_prefix(_without(urlsplit(name).path, path))
-        return address
-
-    def _below_prefix(self, path: str) -> str:
-        """Label Studio writes a path with the prefix that it is served under, or without."""
-        return self.url + _without(urlsplit(self.url).path, path)
+    def location(self, address: str) -> Location:
+        """Find where a path, or an address that Label Studio gave, is reached from here."""
+        return locate(address, self.url, self._known_as)
 
     def authorization(self) -> dict[str, str]:
-        """Headers that prove who asks; for this Label Studio's origin alone.
+        """Return the headers that authorize a request; never send them to another origin.
 
         Raises:
-            LabelStudioError: a personal access token could not be exchanged.
+            LabelStudioError: the personal access token could not be exchanged for an access token.
         """
         if self._token is None:
             return {}
@@ -96,30 +79,34 @@ class LabelStudio:
             return {"Authorization": f"Bearer {self._access[0]}"}
 
     def task(self, task_id: int) -> dict[str, Any]:
-        """A task with its annotations, drafts and predictions.
+        """Fetch a task with its annotations, drafts and predictions.
 
-        To be asked for one that has no prediction makes Label Studio ask its backend for one.
+        If the task has no prediction, Label Studio asks its ML backend for one before it answers.
         """
         found: dict[str, Any] = self.get(f"/api/tasks/{task_id}/")
         return found
 
     def predictions(self, task_id: int) -> list[dict[str, Any]]:
-        """Every prediction of a task."""
+        """Fetch every prediction of a task."""
         found: list[dict[str, Any]] = self.get("/api/predictions/", task=task_id)
         return found
 
     def create_prediction(self, task_id: int, prediction: Mapping[str, Any]) -> int:
-        """Store a prediction, whether or not there is one like it; its primary key."""
+        """Store a prediction, even if there is an identical one already.
+
+        Returns:
+            Its primary key in Label Studio.
+        """
         made = self.post("/api/predictions/", {**prediction, "task": task_id})
         return int(made["id"])
 
     def project(self, project_id: int) -> dict[str, Any]:
-        """A project with its labelling configuration."""
+        """Fetch a project with its labelling configuration."""
         found: dict[str, Any] = self.get(f"/api/projects/{project_id}/")
         return found
 
     def projects(self) -> Iterator[dict[str, Any]]:
-        """Every project that the token's user may see."""
+        """Fetch every project that the token's user may see, page by page."""
         page: int | None = 1
         while page:
             found = self.get("/api/projects/", page=page, page_size=PAGE)
@@ -127,10 +114,10 @@ class LabelStudio:
             page = page + 1 if found.get("next") else None
 
     def tasks(self, project_id: int) -> Iterator[dict[str, Any]]:
-        """Every task of a project, with its predictions and annotations, page by page.
+        """Fetch every task of a project with its predictions and annotations, page by page.
 
-        Addresses in its data are as they were imported, also those in cloud storages.
-        A task that is made or deleted meanwhile may shift others to a page that was read already.
+        Image addresses are as they were imported, also those in cloud storage. If tasks are created
+        or deleted meanwhile, others may move to a page that was read already and be missed.
         """
         page, left = 1, 1
         while left > 0:
@@ -144,7 +131,7 @@ class LabelStudio:
                     resolve_uri="false",
                 )
             except LabelStudioError as error:
-                if error.status == 404 and page > 1:  # so many were deleted meanwhile
+                if error.status == 404 and page > 1:  # the page's tasks were deleted meanwhile
                     return
                 raise
             yield from found["tasks"]
@@ -152,23 +139,23 @@ class LabelStudio:
             page += 1
 
     def get(self, path: str, **parameters: str | int) -> Any:
-        """The JSON at a path of the API.
+        """Fetch an API path and return the decoded JSON.
 
         Raises:
-            LabelStudioError: no answer, or another than 2xx in JSON.
+            LabelStudioError: no answer, an error status, or a body that is not JSON.
         """
         return self._request("GET", path, params=parameters)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The JSON that a path of the API answers to some.
+        """Post JSON to an API path and return the decoded JSON of the answer.
 
         Raises:
-            LabelStudioError: no answer, or another than 2xx in JSON.
+            LabelStudioError: no answer, an error status, or a body that is not JSON.
         """
         return self._request("POST", path, json=body)
 
     def _is_personal(self) -> bool:
-        """Personal access tokens are JWTs, three parts joined by dots; legacy ones are hex."""
+        """Whether the token is a personal access token: a JWT of three parts, not a hex string."""
         return self._token is not None and self._token.count(".") == 2
 
     def _exchange(self) -> str:
@@ -176,12 +163,12 @@ class LabelStudio:
         if answer.status_code in (401, 403):
             raise LabelStudioError(
                 f"expected {self.url} to accept the personal access token, got "
-                f"{answer.status_code}: it was revoked or is of another Label Studio; "
+                f"{answer.status_code}: it was revoked or belongs to another Label Studio; "
                 f"{WHAT_TO_SET}",
                 retryable=False,
                 status=answer.status_code,
             )
-        return str(self._read(answer)["access"])
+        return str(_decoded(answer, self.url)["access"])
 
     def _request(self, method: str, path: str, **content: Any) -> Any:
         answer = self._send(method, path, self.authorization(), **content)
@@ -189,7 +176,7 @@ class LabelStudio:
             with self._lock:
                 self._access = None
             answer = self._send(method, path, self.authorization(), **content)
-        return self._read(answer)
+        return _decoded(answer, self.url)
 
     def _send(
         self, method: str, path: str, headers: dict[str, str], **content: Any
@@ -203,65 +190,84 @@ class LabelStudio:
                 timeout=self._timeout,
                 **content,
             )
-        except requests.exceptions.SSLError as error:
-            raise LabelStudioError(
-                f"expected a certificate of {self.url} that can be trusted, got "
-                f"{innermost(error)}: set REQUESTS_CA_BUNDLE to a file with its authority's",
-                retryable=False,
-            ) from None
-        except ValueError as error:
-            raise LabelStudioError(
-                f"expected the address of Label Studio, got {self.url}: {error}; "
-                "set LABEL_STUDIO_URL",
-                retryable=False,
-            ) from None
-        except requests.RequestException as error:
-            raise LabelStudioError(
-                f"expected Label Studio to answer at {self.url}, got {innermost(error)}: "
-                "is it running, and is LABEL_STUDIO_URL its address as seen from here?",
-                retryable=True,
-            ) from None
+        except (requests.RequestException, ValueError) as error:
+            raise _no_answer(error, self.url) from None
 
-    def _read(self, answer: requests.Response) -> Any:
-        status = answer.status_code
-        if answer.is_redirect:
-            raise LabelStudioError(
-                f"expected Label Studio at {self.url}, got a redirect to "
-                f"{answer.headers['Location']}: set LABEL_STUDIO_URL to the final address",
-                retryable=False,
-                status=status,
-            )
-        what = f"{answer.request.method} {urlsplit(answer.url).path}"
-        if not answer.ok:
-            raise LabelStudioError(
-                f"{self.url} answered {what} with {status}: {self._explain(answer)}",
-                retryable=status in PASSING or status >= 500,
-                status=status,
-            )
-        try:
-            return answer.json()
-        except requests.JSONDecodeError:
-            raise LabelStudioError(
-                f"expected JSON from {self.url} for {what}, got "
-                f"{answer.headers.get('Content-Type', 'no type')}: is it Label Studio's address?",
-                retryable=False,
-                status=status,
-            ) from None
 
-    def _explain(self, answer: requests.Response) -> str:
-        said = _detail(answer)
-        if answer.status_code == 401 and "legacy" in said:
-            return (
-                "the organization has switched legacy tokens off, and the token that Label Studio "
-                f"itself passes to backends is one; {WHAT_TO_SET}"
-            )
-        if answer.status_code == 401:
-            return f"{said or 'not allowed'}; {WHAT_TO_SET}"
-        return said or answer.reason or "no reason given"
+def _no_answer(error: Exception, url: str) -> LabelStudioError:
+    if isinstance(error, requests.exceptions.SSLError):
+        message = (
+            f"expected a certificate of {url} that can be trusted, got {innermost(error)}: "
+            "set REQUESTS_CA_BUNDLE to a file with the certificate of its authority"
+        )
+    elif isinstance(error, ValueError):
+        message = f"expected the address of Label Studio, got {url}: {error}; set LABEL_STUDIO_URL"
+    else:
+        message = (
+            f"expected Label Studio to answer at {url}, got {innermost(error)}: "
+            "is it running, and is LABEL_STUDIO_URL its address as seen from here?"
+        )
+    return LabelStudioError(message, retryable=error_may_pass(error))
+
+
+def _decoded(answer: requests.Response, url: str) -> Any:
+    """Return the JSON of an answer from the Label Studio at `url`.
+
+    Raises:
+        LabelStudioError: the answer is a redirect, an error, or not JSON.
+    """
+    status = answer.status_code
+    if answer.is_redirect:
+        raise LabelStudioError(
+            f"expected Label Studio at {url}, got a redirect to "
+            f"{answer.headers['Location']}: set LABEL_STUDIO_URL to the final address",
+            retryable=False,
+            status=status,
+        )
+    request = f"{answer.request.method} {urlsplit(answer.url).path}"
+    if not answer.ok:
+        raise LabelStudioError(
+            f"{url} answered {request} with {status}: {_explanation(answer)}",
+            retryable=status_may_pass(status),
+            status=status,
+        )
+    try:
+        return answer.json()
+    except requests.JSONDecodeError:
+        raise LabelStudioError(
+            f"expected JSON from {url} for {request}, got "
+            f"{answer.headers.get('Content-Type', 'no type')}: is it Label Studio's address?",
+            retryable=False,
+            status=status,
+        ) from None
+
+
+def _explanation(answer: requests.Response) -> str:
+    """Return the reason of an error status; for a refused token, what to set."""
+    detail = _detail(answer)
+    if answer.status_code == 401 and "legacy" in detail:
+        return (
+            "the organization has switched legacy tokens off, and the token that Label Studio "
+            f"itself passes to backends is one; {WHAT_TO_SET}"
+        )
+    if answer.status_code == 401:
+        return f"{detail or 'not allowed'}; {WHAT_TO_SET}"
+    return detail or answer.reason or "no reason given"
+
+
+def _detail(answer: requests.Response) -> str:
+    """Return Label Studio's own description of an error; empty if the body has none."""
+    try:
+        body = answer.json()
+    except requests.JSONDecodeError:
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    return f"{body.get('detail', '')} {body.get('validation_errors') or ''}".strip(" .")[:500]
 
 
 class _Headers(requests.auth.AuthBase):
-    """Authorization that `requests` does not replace by what ~/.netrc says."""
+    """Authorization headers that `requests` does not replace with those of ~/.netrc."""
 
     def __init__(self, headers: dict[str, str]) -> None:
         self._headers = headers
@@ -271,38 +277,8 @@ class _Headers(requests.auth.AuthBase):
         return request
 
 
-def _detail(answer: requests.Response) -> str:
-    """What Label Studio says of an error, if it says it in its usual form."""
-    try:
-        said = answer.json()
-    except requests.JSONDecodeError:
-        return ""
-    if not isinstance(said, dict):
-        return ""
-    more = said.get("validation_errors")
-    return f"{said.get('detail', '')} {more or ''}".strip(" .")[:500]
-
-
 def innermost(error: BaseException) -> str:
-    """The reason at the bottom of an error of `requests`, in the system's own words."""
+    """Return the root cause of an error of `requests`, as the operating system words it."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return str(error) or type(error).__name__
-
-
-def _without(prefix: str, path: str) -> str:
-    return path[len(prefix) :] if path.startswith(f"{prefix}/") else path
-
-
-def _origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port as the connection will have them; None for what is no web address.
-
-    Read by the parser that the connection uses: another one finds another host in addresses such
-    as `http://elsewhere\\@label-studio/`, and the token would go there.
-    """
-    try:
-        parts = parse_url(url)
-    except ValueError:
-        return None
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme or "")
-    return (parts.scheme, parts.host, port) if parts.scheme and parts.host and port else None

@@ -1,58 +1,97 @@
-"""Guarded download: where an image may come from, and how large it may be.
+"""Images of tasks: where they may come from, how large they may be, and their pixels.
 
-The addresses stand in task data, which whoever imports tasks writes. So private addresses are
-refused, judged by the address that is really connected to, and Label Studio's token goes to its own
-origin alone.
+The addresses stand in task data, which whoever imports tasks writes. So private hosts are refused
+(see `guarded_connections`), and Label Studio's token goes to its own origin alone.
 """
 
 import base64
 import binascii
-import contextlib
-import socket
-import threading
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from socket import SOCK_STREAM
-from typing import Self
 from urllib.parse import unquote_to_bytes, urljoin
 
+import numpy as np
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from numpy.typing import NDArray
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
-from urllib3.util.connection import create_connection
 
+from backend.labelstudio.addresses import Location
 from backend.labelstudio.client import LabelStudio, LabelStudioError, innermost
+from backend.labelstudio.guarded_connections import GuardedConnections, PrivateAddressError
+from backend.labelstudio.projects import LabelStudios, Project
+from backend.retries import error_may_pass, status_may_pass
+from backend.settings import Settings
+from model.decoding import decode
 
-CONNECT_TIMEOUT = 5.0  # s
-READ_TIMEOUT = 15.0  # s, for each pause
 WHOLE_TIMEOUT = 120.0  # s, redirects and all
 REDIRECTS = 5
-CHUNK = 1 << 16
-PASSING = {408, 425, 429}
+READ_BYTES = 1 << 16  # bytes read at a time
 
 # Storage that Label Studio itself has the keys to.
 CLOUD = ("s3", "gs", "azure-blob")
 RESOLVE = "/resolve/?fileuri="
 
-NAT64 = ip_network("64:ff9b::/96")
-
-# What the environment says of proxies does not count: behind one, addresses cannot be judged.
-NO_PROXIES = {"http": "", "https": "", "all": ""}
-
 
 class ImageFetchError(Exception):
-    """An image could not be had; str() is a sentence for a person.
+    """An image could not be fetched; str() is a sentence for a person.
 
     Attributes:
-        retryable: whether it may be had later.
+        retryable: whether the same image may be fetched later.
     """
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class Images:
+    """Images of tasks, fetched and decoded under the same rules for all who need them.
+
+    The rules are the settings MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS and IMAGE_HOSTS.
+    """
+
+    def __init__(self, settings: Settings, studios: LabelStudios) -> None:
+        self._settings = settings
+        self._studios = studios
+
+    def content(self, project: Project, image_url: str, task_id: int) -> bytes:
+        """Fetch the bytes of a task's image, whatever they are.
+
+        Args:
+            project: whose Label Studio the image belongs to.
+            image_url: as task data has it; see `fetch`.
+            task_id: of the task that shows the image.
+
+        Raises:
+            ImageFetchError: the image cannot be fetched, or not from there.
+            NotDeliverable: the image is in Label Studio, whose address is not known.
+        """
+        return fetch(
+            image_url,
+            self._studios.for_image(project, image_url),
+            max_bytes=self._settings.max_image_bytes,
+            hosts=self._settings.image_hosts,
+            task_id=task_id,
+        )
+
+    def decode(self, content: bytes) -> NDArray[np.uint8]:
+        """Decode the bytes of an image.
+
+        Returns:
+            (H, W, 3) uint8, RGB, upright.
+
+        Raises:
+            UnreadableImage: the bytes are no image, are damaged, or hold too many pixels.
+        """
+        return decode(content, max_pixels=self._settings.max_image_pixels)
+
+    def picture(self, project: Project, image_url: str, task_id: int) -> NDArray[np.uint8]:
+        """Fetch and decode a task's image; arguments and errors as of `content` and `decode`.
+
+        Returns:
+            (H, W, 3) uint8, RGB, upright.
+        """
+        return self.decode(self.content(project, image_url, task_id))
 
 
 def fetch(
@@ -63,18 +102,18 @@ def fetch(
     hosts: Sequence[str] = (),
     task_id: int | None = None,
 ) -> bytes:
-    """The bytes of an image, whatever they are.
+    """Fetch the bytes of an image, whatever they are.
 
     Args:
         url: as task data has it: an upload or local file of Label Studio, http(s), `data:`, or,
             with `task_id`, an object of cloud storage that Label Studio has the keys to.
-        label_studio: whose files and token are meant.
+        label_studio: whose files and token are used.
         max_bytes: larger answers are refused.
         hosts: names of hosts that may have private addresses, besides Label Studio's.
-        task_id: of the task whose image it is.
+        task_id: of the task that shows the image.
 
     Raises:
-        ImageFetchError: it cannot be had, or not from there.
+        ImageFetchError: the image cannot be fetched, or not from there.
     """
     if not isinstance(url, str) or not url.strip():
         raise ImageFetchError(f"expected the address of an image, got {url!r}")
@@ -85,160 +124,50 @@ def fetch(
     if scheme in CLOUD and task_id is not None:
         uri = base64.urlsafe_b64encode(url.encode()).decode()
         url = f"/tasks/{task_id}{RESOLVE}{uri}"
-    address = label_studio.locate(url)
-    with _Connections(WHOLE_TIMEOUT) as connections:
+    location = label_studio.location(url)
+    with GuardedConnections(WHOLE_TIMEOUT) as connections:
         try:
-            content = _download(connections, address, label_studio, max_bytes, hosts)
+            content = _download(connections, location, label_studio, max_bytes, hosts)
+        except PrivateAddressError as error:
+            raise _private(error) from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            if not connections.ended:
-                raise _translated(error, _shown(address, label_studio)) from None
-    if connections.ended:
+            if not connections.timed_out:
+                raise _no_answer(error, location.shown) from None
+    if connections.timed_out:
         raise ImageFetchError(
-            f"expected all of {_shown(address, label_studio)} within {WHOLE_TIMEOUT:g} s, "
-            "got only a part of it",
+            f"expected all of {location.shown} within {WHOLE_TIMEOUT:g} s, got only a part of it",
             retryable=True,
         )
     return content
 
 
-def is_public(ip: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is on the open internet, also after every translation of addresses."""
-    if isinstance(ip, IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in NAT64:
-            inner = IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-    return ip.is_global and not ip.is_multicast
-
-
-class _Connections:
-    """Connections to permitted addresses, all of which end when the time is up.
-
-    Attributes:
-        private: whether the next connection may be to a private address.
-        ended: whether the time is up.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.private = False
-        self.ended = False
-        self.session = _session(self)
-        self._lines: list[socket.socket] = []
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self.session.close()
-        with self._lock:
-            while self._lines:
-                self._lines.pop().close()
-
-    def connect(self, connection: HTTPConnection) -> socket.socket:
-        """Resolve the name once, and connect to what was looked at: no second answer counts."""
-        host, port = connection.host, connection.port
-        answers = socket.getaddrinfo(host, port, type=SOCK_STREAM)
-        found = list(dict.fromkeys(str(address[0]) for *_, address in answers))
-        permitted = [ip for ip in found if self.private or is_public(ip_address(ip))]
-        if not permitted:
-            raise ImageFetchError(
-                f"expected an image at a public address or at Label Studio's, got {host} at "
-                f"{', '.join(found)}: if that is Label Studio, set LABEL_STUDIO_URL; if "
-                f"images do lie there, add {host} to IMAGE_HOSTS"
-            )
-        for ip in permitted[:-1]:
-            with contextlib.suppress(OSError):
-                return self._line(connection, ip)
-        return self._line(connection, permitted[-1])
-
-    def _line(self, connection: HTTPConnection, ip: str) -> socket.socket:
-        line = create_connection(
-            (ip, connection.port), connection.timeout, socket_options=connection.socket_options
-        )
-        with self._lock:
-            # A second handle: TLS takes the first one away.
-            self._lines.append(line.dup())
-        return line
-
-    def _end(self) -> None:
-        with self._lock:
-            self.ended = True
-            for line in self._lines:
-                with contextlib.suppress(OSError):  # the other side was faster
-                    line.shutdown(socket.SHUT_RDWR)
-
-
-def _session(connections: _Connections) -> requests.Session:
-    """A session whose connections are made by `connections`, without a proxy between."""
-
-    class Plain(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return connections.connect(self)
-
-    class Encrypted(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            return connections.connect(self)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class EncryptedPool(HTTPSConnectionPool):
-        ConnectionCls = Encrypted
-
-    adapter = HTTPAdapter()
-    adapter.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": EncryptedPool}
-    session = requests.Session()
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
-
-
 def _download(
-    connections: _Connections,
-    address: str,
+    connections: GuardedConnections,
+    location: Location,
     label_studio: LabelStudio,
     max_bytes: int,
     hosts: Sequence[str],
 ) -> bytes:
     trusted = True
     for _ in range(REDIRECTS + 1):
-        if not address.lower().startswith(("http://", "https://")):
-            raise ImageFetchError(_what_to_do(address))
-        own = label_studio.owns(address)
-        # Once elsewhere, never again with the token: the way back is another's choice.
-        trusted = trusted and own
-        connections.private = own or (parse_url(address).host or "").lower() in hosts
+        if not location.url.lower().startswith(("http://", "https://")):
+            raise ImageFetchError(_unsupported(location.url))
+        # After a stranger's redirect, never again with the token: the stranger chose the target.
+        trusted = trusted and location.own
+        host = (parse_url(location.url).host or "").lower()
+        connections.allow_private = location.own or host in hosts
         headers = {"Accept": "image/*, */*;q=0.1", "Accept-Encoding": "identity"}
         if trusted:
             headers |= _authorization(label_studio)
-        with connections.session.get(
-            address,
-            headers=headers,
-            auth=_unchanged,
-            proxies=NO_PROXIES,
-            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-            stream=True,
-            allow_redirects=False,
-        ) as answer:
+        with connections.get(location.url, headers) as answer:
             if not answer.is_redirect:
-                _check_status(answer, label_studio, trusted=trusted)
-                return _body(answer, _shown(answer.url, label_studio), max_bytes)
-            address = label_studio.locate(urljoin(address, answer.headers["Location"]))
+                _check_status(answer.status_code, location, trusted=trusted)
+                return _body(answer, location.shown, max_bytes)
+            target = urljoin(location.url, answer.headers["Location"])
+        location = label_studio.location(target)
     raise ImageFetchError(
-        f"expected at most {REDIRECTS} redirects, got more, "
-        f"the last to {_shown(address, label_studio)}"
+        f"expected at most {REDIRECTS} redirects, got more, the last to {location.shown}"
     )
-
-
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Authorization that adds nothing; without any, `requests` would look into ~/.netrc."""
-    return request
 
 
 def _authorization(label_studio: LabelStudio) -> dict[str, str]:
@@ -248,27 +177,28 @@ def _authorization(label_studio: LabelStudio) -> dict[str, str]:
         raise ImageFetchError(str(error), retryable=error.retryable) from None
 
 
-def _check_status(answer: requests.Response, label_studio: LabelStudio, *, trusted: bool) -> None:
-    status = answer.status_code
+def _check_status(status: int, location: Location, *, trusted: bool) -> None:
+    """Raise `ImageFetchError` unless the status is 200, with a hint at what to do."""
     if status == 200:
         return
     hint = ""
     if status in (401, 403) and trusted:
         hint = ": Label Studio does not accept the token; python -m backend doctor says what to set"
-    elif status == 404 and trusted and RESOLVE in answer.url:
+    elif status == 404 and trusted and RESOLVE in location.url:
         hint = ": is the cloud storage that the task came from still connected to its project?"
     raise ImageFetchError(
-        f"expected an image at {_shown(answer.url, label_studio)}, got status {status}{hint}",
-        retryable=status in PASSING or status >= 500,
+        f"expected an image at {location.shown}, got status {status}{hint}",
+        retryable=status_may_pass(status),
     )
 
 
 def _body(answer: requests.Response, shown: str, max_bytes: int) -> bytes:
+    """Read the body of an answer, refusing one that is too large or a web page."""
     announced = answer.headers.get("Content-Length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise ImageFetchError(_too_large(shown, max_bytes))
     content = bytearray()
-    for part in answer.iter_content(CHUNK):
+    for part in answer.iter_content(READ_BYTES):
         content += part
         if len(content) > max_bytes:
             raise ImageFetchError(_too_large(shown, max_bytes))
@@ -309,7 +239,8 @@ def _from_data_uri(uri: str, max_bytes: int) -> bytes:
     return content
 
 
-def _what_to_do(url: str) -> str:
+def _unsupported(url: str) -> str:
+    """Return the message for an address that cannot be fetched: what to do instead."""
     scheme = url.partition(":")[0].lower()
     got = f"expected an address that can be fetched, got {url[:100]}"
     if scheme in CLOUD:
@@ -332,24 +263,22 @@ def _too_large(what: str, max_bytes: int) -> str:
     )
 
 
-def _shown(url: str, label_studio: LabelStudio) -> str:
-    """An address without password and key: pre-signed ones carry their key in the query."""
-    try:
-        parts = parse_url(url)
-    except ValueError:
-        return "an address that cannot be read"
-    query = parts.query if label_studio.owns(url) else None
-    return parts._replace(auth=None, query=query, fragment=None).url
-
-
-def _translated(error: Exception, shown: str) -> ImageFetchError:
-    if isinstance(error, ValueError):
-        return ImageFetchError(f"expected the address of an image, got {shown}: {error}")
-    if isinstance(error, requests.exceptions.SSLError):
-        return ImageFetchError(
-            f"expected a certificate of {shown} that can be trusted, got {innermost(error)}: "
-            "set REQUESTS_CA_BUNDLE to a file with the authority's certificate"
-        )
+def _private(error: PrivateAddressError) -> ImageFetchError:
     return ImageFetchError(
-        f"expected an image at {shown}, got no whole answer: {innermost(error)}", retryable=True
+        f"expected an image at a public address or at Label Studio's, got {error}: if that is "
+        f"Label Studio, set LABEL_STUDIO_URL; if images are stored there, add {error.host} to "
+        "IMAGE_HOSTS"
     )
+
+
+def _no_answer(error: Exception, shown: str) -> ImageFetchError:
+    if isinstance(error, ValueError):
+        message = f"expected the address of an image, got {shown}: {error}"
+    elif isinstance(error, requests.exceptions.SSLError):
+        message = (
+            f"expected a certificate of {shown} that can be trusted, got {innermost(error)}: "
+            "set REQUESTS_CA_BUNDLE to a file with the certificate of its authority"
+        )
+    else:
+        message = f"expected an image at {shown}, got no complete answer: {innermost(error)}"
+    return ImageFetchError(message, retryable=error_may_pass(error))

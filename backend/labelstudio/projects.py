@@ -1,4 +1,4 @@
-"""Label Studio projects: what is known of them, and the client for each."""
+"""Label Studio projects: their uids, what `/setup` said of each, and a client for each."""
 
 import logging
 from collections.abc import Mapping
@@ -14,11 +14,10 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.values import moment_of, whole_number
 from backend.settings import Settings
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-# A host of no address, by RFC 2606.
-NOWHERE = "http://label-studio.invalid"
-MOST_REMEMBERED = 1000
+NOWHERE = "http://label-studio.invalid"  # a host that never has an address (RFC 2606)
+MOST_CLIENTS = 1000
 
 projects = Table(
     "projects",
@@ -33,7 +32,14 @@ projects = Table(
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What is known of a Label Studio project; `uid` is its `id.created_ts`."""
+    """A Label Studio project as its requests describe it.
+
+    Attributes:
+        uid: `id.created_ts`; see `uid_of`.
+        hostname: address that Label Studio gave itself in /setup.
+        access_token: legacy token that Label Studio handed over with it.
+        label_config: labelling configuration, as XML.
+    """
 
     uid: str
     hostname: str | None
@@ -42,28 +48,13 @@ class Project:
 
 
 class ProjectStorage:
-    """What is known of each project."""
+    """Stored projects."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save_connection(
-        self, uid: str, *, hostname: str | None, access_token: str | None, label_config: str | None
-    ) -> None:
-        """Keep what `/setup` says of a project: host and token together, never one alone."""
-        known = self.project(uid)
-        new = Project(uid, hostname, access_token, label_config)
-        if known != new:
-            self._save_project(asdict(new))
-
-    def save_label_config(self, uid: str, label_config: str) -> None:
-        """Keep what `/predict` says of a project."""
-        known = self.project(uid)
-        if known is None or known.label_config != label_config:
-            self._save_project({"uid": uid, "label_config": label_config})
-
     def project(self, uid: str) -> Project | None:
-        """A project, or None where nothing is known of it."""
+        """Return a project; None if it is unknown."""
         columns = (projects.c.uid, projects.c.hostname, projects.c.access_token)
         with self._database.reading() as connection:
             row = connection.execute(
@@ -71,7 +62,27 @@ class ProjectStorage:
             ).one_or_none()
         return None if row is None else Project(*row)
 
-    def _save_project(self, values: dict[str, Any]) -> None:
+    def project_uids(self) -> list[str]:
+        """Return the uids of all known projects, sorted."""
+        with self._database.reading() as connection:
+            return list(connection.scalars(select(projects.c.uid).order_by(projects.c.uid)))
+
+    def save_connection(
+        self, uid: str, *, hostname: str | None, access_token: str | None, label_config: str | None
+    ) -> None:
+        """Store what `/setup` says of a project: host and token together, never one alone."""
+        known = self.project(uid)
+        new = Project(uid, hostname, access_token, label_config)
+        if known != new:
+            self._save(asdict(new))
+
+    def save_label_config(self, uid: str, label_config: str) -> None:
+        """Store the labelling configuration that `/predict` sends for a project."""
+        known = self.project(uid)
+        if known is None or known.label_config != label_config:
+            self._save({"uid": uid, "label_config": label_config})
+
+    def _save(self, values: dict[str, Any]) -> None:
         values = {**values, "changed_at": now()}
         changes = {name: value for name, value in values.items() if name != "uid"}
         with self._database.writing() as connection:
@@ -81,39 +92,31 @@ class ProjectStorage:
                 .on_conflict_do_update(index_elements=["uid"], set_=changes)
             )
 
-    def project_uids(self) -> list[str]:
-        """Every project that is known."""
-        with self._database.reading() as connection:
-            return list(connection.scalars(select(projects.c.uid).order_by(projects.c.uid)))
-
-
-# A host of no address, by RFC 2606.
-
 
 class NotDeliverable(Exception):
-    """Nobody can bring this prediction to Label Studio as things are; says what to do."""
+    """Label Studio cannot be reached for this project as things are; says what to do."""
 
 
 class LabelStudios:
-    """The Label Studio of each project, each with the access token that it remembers."""
+    """A client for the Label Studio of each project; each client keeps its access token."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.label_studio_url
         key = settings.label_studio_api_key
         self._key = key.get_secret_value() if key else None
         if self._key and not self._url:
-            log.warning("LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL: set it too")
-        # Bounded, as whoever calls /setup makes up addresses.
-        self._client = lru_cache(maxsize=MOST_REMEMBERED)(_client)
+            logger.warning("LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL: set both")
+        # Limited, because anyone who calls /setup can make up addresses.
+        self._client = lru_cache(maxsize=MOST_CLIENTS)(_client)
 
     def of(self, project: Project) -> LabelStudio:
-        """The one of the settings, else the one that /setup named.
+        """Return a client of the Label Studio in the settings, else of the one that /setup named.
 
         Raises:
             NotDeliverable: neither is known.
         """
         if self._url:
-            # Our own key never goes to an address that some caller of /setup gave.
+            # The settings' key never goes to an address that some caller of /setup gave.
             return self._client(self._url, self._key or project.access_token, project.hostname)
         if project.hostname:
             return self._client(project.hostname, project.access_token, None)
@@ -123,10 +126,10 @@ class LabelStudios:
         )
 
     def for_image(self, project: Project, image_url: str) -> LabelStudio:
-        """The one to fetch an image with; where none is known, one that owns no address.
+        """Return the client to fetch an image with; where none is known, one that owns no address.
 
         Raises:
-            NotDeliverable: none is known, and the image lies in Label Studio.
+            NotDeliverable: none is known, and the image is in Label Studio.
         """
         try:
             return self.of(project)
@@ -140,8 +143,27 @@ def _client(url: str, token: str | None, also: str | None) -> LabelStudio:
     return LabelStudio(url, token, known_as=[also] if also else [])
 
 
+class LabelStudioNotSet(RuntimeError):
+    """The settings do not say which Label Studio to use; the message says what to set."""
+
+
+def label_studio_of(settings: Settings) -> LabelStudio:
+    """Return a client of the Label Studio that the settings name.
+
+    Raises:
+        LabelStudioNotSet: the settings name none.
+    """
+    if settings.label_studio_url is None:
+        raise LabelStudioNotSet(
+            "expected to know which Label Studio is meant: set LABEL_STUDIO_URL and "
+            "LABEL_STUDIO_API_KEY"
+        )
+    key = settings.label_studio_api_key
+    return LabelStudio(settings.label_studio_url, key.get_secret_value() if key else None)
+
+
 def uid_of(project: object) -> str | None:
-    """Return `id.created_ts`, as Label Studio names a project to its backends.
+    """Return `id.created_ts`, the name of a project in Label Studio's requests to backends.
 
     Args:
         project: a project as Label Studio's API or webhook sends it.
@@ -158,40 +180,22 @@ def uid_of(project: object) -> str | None:
 
 
 def required_uid_of(project: object) -> str:
-    """Return `uid_of` of a project that the API has just returned.
+    """Return `uid_of` of a project that Label Studio's API has just returned.
 
     Raises:
-        ValueError: id or time of creation are missing.
+        ValueError: id or time of creation are missing or malformed.
     """
     uid = uid_of(project)
     if uid is None:
-        raise ValueError("expected a project of Label Studio with id and created_at, got neither")
+        raise ValueError("expected a project of Label Studio, got one without id or created_at")
     return uid
 
 
-def project_id_of(uid: str) -> int:
-    """Return the project's id in Label Studio; inverse of `uid_of`.
+def project_id_of(uid: str) -> int | None:
+    """Return the project's id in Label Studio; the inverse of `uid_of`.
 
-    Raises:
-        ValueError: the uid does not begin with a number.
+    Returns:
+        None if the uid does not begin with a number: callers of /setup can send any text.
     """
-    return int(uid.partition(".")[0])
-
-
-class LabelStudioNotSet(RuntimeError):
-    """The settings do not say which Label Studio to use; the message says what to set."""
-
-
-def label_studio_of(settings: Settings) -> LabelStudio:
-    """Return a client of the Label Studio that the settings name.
-
-    Raises:
-        LabelStudioNotSet: they name none.
-    """
-    if settings.label_studio_url is None:
-        raise LabelStudioNotSet(
-            "expected to know which Label Studio is meant: set LABEL_STUDIO_URL and "
-            "LABEL_STUDIO_API_KEY"
-        )
-    key = settings.label_studio_api_key
-    return LabelStudio(settings.label_studio_url, key.get_secret_value() if key else None)
+    number = uid.partition(".")[0]
+    return int(number) if number.isascii() and number.isdigit() else None

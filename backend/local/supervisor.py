@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from backend import retries
 from backend.local.processes import end_all, kill_group
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class _Child:
     foundation: bool
     process: subprocess.Popen[bytes]
     started_at: float
-    delay: float
+    deaths: int = 0  # in a row
     due_at: float | None = None  # when to start it again; None while it runs
 
 
@@ -33,22 +34,19 @@ class Supervisor:
 
     Args:
         refusal: exit status by which a child says that it cannot run with these settings.
-        first_delay: s before a dead child is started again; doubles with each death in a row.
-        longest_delay: s; no wait is longer.
-        steady: s; a child that ran so long counts as healthy, and its delay starts anew.
+        backoff: pauses before a dead child is started again.
+        steady: s; a child that ran for longer counts as healthy, and its pauses start over.
     """
 
     def __init__(
         self,
         *,
         refusal: int,
-        first_delay: float = 0.5,
-        longest_delay: float = 30.0,
-        steady: float = 60.0,
+        backoff: retries.Backoff = retries.CHILD_PROCESS,
+        steady: float = retries.CHILD_STEADY_SECONDS,
     ) -> None:
         self._refusal = refusal
-        self._first_delay = first_delay
-        self._longest_delay = longest_delay
+        self._backoff = backoff
         self._steady = steady
         self._children: list[_Child] = []
 
@@ -56,9 +54,7 @@ class Supervisor:
         """Start a child now; a foundation is ended after all that stand on it."""
         process = launch()
         now = time.monotonic()
-        self._children.append(
-            _Child(name, launch, foundation, process, now, delay=self._first_delay)
-        )
+        self._children.append(_Child(name, launch, foundation, process, now))
 
     def check(self) -> None:
         """Look after every child once: note the dead, start those that are due.
@@ -87,7 +83,7 @@ class Supervisor:
         if status == self._refusal:
             raise ChildRefused(f"{child.name} cannot run with these settings: its reason is above")
         if time.monotonic() - child.started_at > self._steady:
-            child.delay = self._first_delay
+            child.deaths = 0
         self._schedule(child, f"ended with status {status}")
 
     def _revive(self, child: _Child) -> None:
@@ -100,6 +96,7 @@ class Supervisor:
         child.due_at = None
 
     def _schedule(self, child: _Child, happening: str) -> None:
-        log.warning("%s %s; starting it again in %.1f s", child.name, happening, child.delay)
-        child.due_at = time.monotonic() + child.delay
-        child.delay = min(2 * child.delay, self._longest_delay)
+        pause = self._backoff.pause(child.deaths)
+        log.warning("%s %s; starting it again in %.1f s", child.name, happening, pause)
+        child.due_at = time.monotonic() + pause
+        child.deaths += 1

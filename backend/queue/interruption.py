@@ -1,49 +1,49 @@
-"""How a job ends before it is done: with a reason, or because its worker has to end."""
+"""How a job ends early: it fails with a reason, or its worker has to stop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _interruptible = False
-_told_to_end = False
+_interrupt_requested = False
 
 
 class JobFailed(Exception):
-    """A job could not be done now; says why."""
+    """A job could not be done; says why."""
 
 
 class Interrupted(BaseException):
-    """The worker is told to end: what it was doing goes back to the queue."""
+    """The worker has to stop: the job goes back to the queue."""
 
 
-def begin_anew() -> None:
-    """Forget that this process was told to end."""
-    global _told_to_end
-    _told_to_end = False
+def reset_interrupt() -> None:
+    """Forget an earlier call of `interrupt`, so that interruptible blocks may start again."""
+    global _interrupt_requested
+    _interrupt_requested = False
 
 
 def interrupt() -> None:
-    """From a signal handler: give up what can be given up, and begin nothing of the kind.
+    """Interrupt the running block, and refuse to start another; call from a signal handler.
 
     Raises:
-        Interrupted: something of the kind is going on.
+        Interrupted: an interruptible block is running.
     """
-    global _told_to_end
-    _told_to_end = True
+    global _interrupt_requested
+    _interrupt_requested = True
     if _interruptible:
         raise Interrupted
 
 
 @contextmanager
-def interruptions() -> Iterator[None]:
-    """What is inside the block can be given up at any point.
+def interruptible() -> Iterator[None]:
+    """Let `interrupt` end the block at any point.
 
     Raises:
-        Interrupted: the worker was told to end.
+        Interrupted: `interrupt` was called, before the block or inside it.
     """
     global _interruptible
     _interruptible = True
     try:
-        if _told_to_end:
+        if _interrupt_requested:
             raise Interrupted
         yield
     finally:

@@ -1,6 +1,7 @@
-"""RQ's worker as all of ours are: without forks, alive through losses of Redis, and quick to end.
+"""An RQ worker that does not fork, survives Redis outages and stops quickly.
 
-Jobs run in the process itself: a detector and torch's threads would not survive a fork.
+Jobs run in the worker's own process: a loaded detector and torch's threads would not survive a
+fork.
 """
 
 import logging
@@ -19,29 +20,30 @@ from rq.registry import clean_registries
 from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
 
+from backend import retries
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
 from backend.settings import Settings
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-# A worker that is silent for so long is dead, and its job goes to another one.
+# A worker without a heartbeat for so long counts as dead, and its job goes to another one.
 SILENCE_SECONDS = 30
 HEARTBEAT_SECONDS = 5.0
-IDLE_SECONDS = 60  # how long an idle worker waits before it says that it lives
+IDLE_SECONDS = 60  # how long an idle worker waits for a job before it sends a heartbeat
 
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 10.0
+# Makes a context that is open while a worker lives.
+WorkerContext = Callable[["SteadyWorker"], AbstractContextManager[None]]
 
 
 class WorkerRefused(RuntimeError):
     """The worker cannot start; one line that says what to do."""
 
 
-def named_redis(settings: Settings) -> str:
-    """The address of Redis, which has to be set: a worker has no embedded one of its own.
+def required_redis_url(settings: Settings) -> str:
+    """Return the address of Redis; a worker started by itself has no embedded one.
 
     Raises:
-        WorkerRefused: it is not set.
+        WorkerRefused: the setting is missing.
     """
     if settings.redis_url is None:
         raise WorkerRefused(
@@ -52,7 +54,11 @@ def named_redis(settings: Settings) -> str:
 
 
 class SteadyWorker(SimpleWorker):  # type: ignore[misc]
-    """Says during a job that it lives, and lets go of it when told to end."""
+    """An RQ worker that sends heartbeats during a job and gives the job back when it has to stop.
+
+    Attributes:
+        stop_requested: whether a signal asked the worker to stop.
+    """
 
     log_result_lifespan = False
 
@@ -64,32 +70,32 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
             worker_ttl=IDLE_SECONDS,
             log_job_description=False,
         )
-        self.told_to_stop = False
+        self.stop_requested = False
 
     @property
     def should_run_maintenance_tasks(self) -> bool:
-        """Never: a caretaker does it, also while a job runs (see `clear_up`)."""
+        """False: `workers.maintenance` runs them, also during a job (see `clean_up`)."""
         return False
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
-        """After how many seconds of silence others take over."""
+        """Return the seconds without a heartbeat after which another worker takes the job."""
         return SILENCE_SECONDS
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run a job, with a sign of life every few seconds."""
-        with self._heart():
+        """Run a job, with a heartbeat every few seconds."""
+        with self._heartbeats():
             super().execute_job(job, queue)
 
     @contextmanager
-    def _heart(self) -> Iterator[None]:
+    def _heartbeats(self) -> Iterator[None]:
         done = threading.Event()
 
         def beat() -> None:
             while not done.wait(HEARTBEAT_SECONDS):
                 for execution in list(self.executions.values()):
-                    self._say_alive(execution)
+                    self._send_heartbeat(execution)
 
-        thread = threading.Thread(target=beat, name="heart", daemon=True)
+        thread = threading.Thread(target=beat, name="heartbeats", daemon=True)
         thread.start()
         try:
             yield
@@ -97,74 +103,77 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
             done.set()
             thread.join()
 
-    def _say_alive(self, execution: Execution) -> None:
+    def _send_heartbeat(self, execution: Execution) -> None:
         try:
             self.maintain_heartbeats(execution.job, execution)
         except RedisError as error:
-            log.warning("Redis cannot be told that this worker lives: %s", error)
+            logger.warning("This worker's heartbeat did not reach Redis: %s", error)
 
     def handle_exception(self, job: Job, *exc_info: object) -> None:
-        """Log one line for what a job says itself, everything for what it does not."""
+        """Log one line for an expected failure, the whole traceback for any other."""
         if isinstance(exc_info[1], JobFailed):
-            log.warning("%s", exc_info[1])
+            logger.warning("%s", exc_info[1])
         elif isinstance(exc_info[1], Interrupted):
-            log.info("%s goes back to the queue", job.id)
+            logger.info("%s goes back to the queue", job.id)
         else:
             super().handle_exception(job, *exc_info)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """End after the job; what of it can be given up is given up."""
-        self.told_to_stop = True
+        """Handle a signal: stop after the current job, and interrupt it where that is possible."""
+        self.stop_requested = True
         try:
             super().request_stop(signum, frame)
         except RedisError as error:
-            log.warning("Redis cannot be told that this worker ends: %s", error)
+            logger.warning("Redis could not be told that this worker stops: %s", error)
         interrupt()
 
 
-def work_until_told(
-    queue: Queue, attend: Callable[[SteadyWorker], AbstractContextManager[None]]
-) -> None:
-    """Work until told to stop, through every loss of Redis.
+def work_until_stopped(queue: Queue, context: WorkerContext) -> None:
+    """Run jobs until a signal asks to stop, with a new worker after each loss of Redis.
 
     Args:
-        attend: what goes on beside each worker, of which there is one after the other.
+        queue: to take jobs from.
+        context: opened around each worker.
     """
-    pause = FIRST_PAUSE_SECONDS
+    failures = 0
     while True:
         began = time.monotonic()
-        if _work_once(queue, attend):
+        if _work_once(queue, context):
             return
-        if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
-            pause = FIRST_PAUSE_SECONDS
+        if time.monotonic() - began > retries.WORKER_REDIS.longest:
+            failures = 0
         try:
-            time.sleep(pause)
-        except StopRequested:  # the last worker's handler of signals is still there
+            time.sleep(retries.WORKER_REDIS.pause(failures))
+        except StopRequested:  # raised by the last worker's signal handler, which is still set
             return
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        failures += 1
 
 
-def _work_once(
-    queue: Queue, attend: Callable[[SteadyWorker], AbstractContextManager[None]]
-) -> bool:
-    """Work until told to stop, then return true, or until Redis is lost."""
+def _work_once(queue: Queue, context: WorkerContext) -> bool:
+    """Run jobs until a signal asks to stop or Redis is lost.
+
+    Returns:
+        Whether a signal asked to stop.
+    """
     worker: SteadyWorker | None = None
     try:
         worker = SteadyWorker(queue)
-        with attend(worker):
+        with context(worker):
             worker.work()
     except RedisError as error:
-        log.error("Redis cannot be reached: %s", error)
-    return worker is not None and worker.told_to_stop
+        logger.error("Redis cannot be reached: %s", error)
+    return worker is not None and worker.stop_requested
 
 
-def clear_up(queue: Queue, worker: SteadyWorker) -> None:
-    """Have Redis note which workers of a queue died, and with which jobs.
+def clean_up(queue: Queue, worker: SteadyWorker) -> None:
+    """Release the jobs of dead workers of a queue, and forget the workers.
+
+    Args:
+        worker: any living worker, in whose name it is done.
 
     Raises:
         RedisError: Redis cannot be reached.
     """
-    # Jobs of dead workers; those that died between taking a job and starting it; dead workers.
-    clean_registries(queue)
-    queue.intermediate_queue.cleanup(worker, queue)
+    clean_registries(queue)  # jobs that had started
+    queue.intermediate_queue.cleanup(worker, queue)  # jobs that were taken but had not started
     clean_worker_registry(queue)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from backend import retries
 from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio, LabelStudioError
 from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
@@ -37,15 +38,7 @@ REPLY_SETTLES_SECONDS = 10.0
 # Label Studio waits 100 s for a reply. A prediction that is not there by now never will be.
 REPLY_CHECKED_AFTER_SECONDS = 120.0
 
-FIRST_PAUSE_SECONDS = 15.0
-LONGEST_PAUSE_SECONDS = 600.0
-GIVE_UP_AFTER = timedelta(days=1)
 MOST_REMEMBERED = 1000
-
-
-def pause_after(failures: int) -> timedelta:
-    """Time until the next attempt, after so many attempts before the one that just failed."""
-    return timedelta(seconds=min(FIRST_PAUSE_SECONDS * 2.0**failures, LONGEST_PAUSE_SECONDS))
 
 
 class TaskChanged(NotDeliverable):
@@ -219,11 +212,17 @@ class DeliveryService:
         Raises:
             TaskChanged: it shows another image, or is deleted.
         """
+        project_id = project_id_of(row.project_uid)
+        if project_id is None:
+            raise TaskChanged(
+                f"expected a project of Label Studio, such as 3.1795347724, got {row.project_uid}: "
+                "the prediction is kept here and not delivered"
+            )
         chosen = {"selectedItems": {"all": False, "included": [row.task_id]}}
         try:
             page = client.get(
                 "/api/tasks/",
-                project=project_id_of(row.project_uid),
+                project=project_id,
                 query=json.dumps(chosen),
                 resolve_uri="false",  # image addresses in the same form as in /predict
                 page_size=1,
@@ -242,12 +241,15 @@ class DeliveryService:
 
     def _postpone(self, attempt: DeliveryAttempt, error: Exception) -> None:
         row, moment = attempt.row, now()
-        next_attempt = moment + pause_after(row.checks)
+        next_attempt = moment + timedelta(seconds=retries.DELIVERY.pause(row.checks))
         by_reply = row.delivery is not None and row.delivery.way == "reply"
         may_pass = isinstance(error, LabelStudioError) and error.retryable
         given_up = (
             isinstance(error, TaskChanged)
-            or (row.finished_at is not None and moment - row.finished_at > GIVE_UP_AFTER)
+            or (
+                row.finished_at is not None
+                and moment - row.finished_at > retries.DELIVERY_GIVEN_UP_AFTER
+            )
             # We may not look into Label Studio, but a reply usually arrives.
             or (by_reply and not may_pass)
         )

@@ -8,30 +8,26 @@ import logging
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
 from backend.database.connection import Database, now
-from backend.labelstudio.images import ImageFetchError, fetch
+from backend.labelstudio.images import ImageFetchError, Images
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
-from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project, ProjectStorage
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
 from backend.labelstudio.regions import RegionError, task_box
-from backend.queue.interruption import Interrupted, JobFailed, begin_anew, interruptions
+from backend.queue.interruption import Interrupted, JobFailed, interruptible, reset_interrupt
+from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.detector import ActiveDetector, ModelUnusable
 from backend.suggestions.maps import MapStorage, keep_first_maps
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.storage import PredictionStorage
-from model.image import UnreadableImage, decode
+from model.decoding import UnreadableImage
 from model.keypoint import Detection
 
 logger = logging.getLogger(__name__)
-
-# A job may end its worker each time, for example for lack of memory.
-MOST_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,11 @@ class JobContext:
         return ProjectStorage(self.database)
 
     @cached_property
+    def images(self) -> Images:
+        """The images of tasks."""
+        return Images(self.settings, self.studios)
+
+    @cached_property
     def maps(self) -> MapStorage:
         """The maps that are kept."""
         return MapStorage(self.database)
@@ -67,7 +68,7 @@ def set_job_context(context: JobContext | None) -> None:
     """Set what the jobs of this process use; None removes it."""
     global _context
     _context = context
-    begin_anew()
+    reset_interrupt()
 
 
 def predict(prediction_id: int) -> None:
@@ -113,7 +114,7 @@ def _hand_over(context: JobContext, row: Prediction, version: str) -> None:
 def _make(context: JobContext, row: Prediction) -> None:
     """Detect and store; a failure is stored with its reason, and retried if it may pass."""
     try:
-        with interruptions():
+        with interruptible():
             detection = _detect(context, row)
     except ImageFetchError as error:
         _fail(context, row, str(error), may_pass=error.retryable)
@@ -149,10 +150,10 @@ def _make(context: JobContext, row: Prediction) -> None:
 
 
 def _detect(context: JobContext, row: Prediction) -> Detection:
-    if row.attempts > MOST_ATTEMPTS:
+    if row.attempts > MOST_DETECTION_ATTEMPTS:
         raise _TooManyAttempts(
-            f"expected to be done after {MOST_ATTEMPTS} attempts, but the worker ended during each "
-            "of them: it may lack memory for this image or model"
+            f"expected to be done after {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
+            "during each of them: it may lack memory for this image or model"
         )
     model = context.detector.get()
     if row.model_version != model.version:
@@ -163,30 +164,13 @@ def _detect(context: JobContext, row: Prediction) -> Detection:
     project = context.projects.project(row.project_uid)
     assert project is not None, "guaranteed by the foreign key"
     control = keypoint_control(project.label_config or "")
-    image = _load_image(context, project, row)
+    image = context.images.picture(project, row.image_url, row.task_id)
     height, width = image.shape[:2]
     box = task_box(row.task, control, width, height)
     try:
         return model.detector.detect(image, box)
     except ValueError as error:
         raise _Refused(str(error)) from error
-
-
-def _load_image(context: JobContext, project: Project, row: Prediction) -> NDArray[np.uint8]:
-    """Fetch and decode the image of a prediction.
-
-    Raises:
-        ImageFetchError, NotDeliverable, UnreadableImage: see `fetch`, `for_image` and `decode`.
-    """
-    settings = context.settings
-    data = fetch(
-        row.image_url,
-        context.studios.for_image(project, row.image_url),
-        max_bytes=settings.max_image_bytes,
-        hosts=settings.image_hosts,
-        task_id=row.task_id,
-    )
-    return decode(data, max_pixels=settings.max_image_pixels)
 
 
 class _Refused(Exception):

@@ -13,8 +13,9 @@ from rq import Queue, Retry
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
+from backend import retries
 from backend.database.connection import Database
-from backend.queue.lifetimes import KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS, OVER
+from backend.queue.lifetimes import FINAL_STATES, KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS
 from backend.settings import Settings
 from backend.suggestions.storage import PredictionStorage
 
@@ -26,11 +27,6 @@ JOB = "backend.suggestions.detection_job.predict"
 PAGE = 1000
 # States of a job that a worker has yet to take, for the first time or again.
 WAITING = ("queued", "scheduled")
-
-
-def job_retry_pauses(retries: int) -> list[int]:
-    """Pauses before each retry of a failed job, s: 5, 15, 45, ..., at most 300."""
-    return [min(5 * 3**retry, 300) for retry in range(retries)]
 
 
 def make_queue(connection: Redis) -> Queue:
@@ -49,7 +45,7 @@ def enqueue(queue: Queue, settings: Settings, prediction_id: int, round_: int) -
     Raises:
         RedisError: Redis cannot be reached.
     """
-    pauses = job_retry_pauses(settings.job_retries)
+    pauses = [round(pause) for pause in retries.DETECTION_JOB.pauses(settings.job_retries)]
     try:
         queue.enqueue(
             JOB,
@@ -84,7 +80,7 @@ def enqueue_again(queue: Queue, settings: Settings, database: Database) -> int:
             name = job_id(prediction_id, round_)
             if job is None or (job.is_obsolete and _delete_waiting(queue, name)):
                 enqueue(queue, settings, prediction_id, round_)
-            elif job.status in OVER and predictions.next_round(prediction_id, round_):
+            elif job.status in FINAL_STATES and predictions.next_round(prediction_id, round_):
                 enqueue(queue, settings, prediction_id, round_ + 1)
             else:
                 continue

@@ -11,14 +11,13 @@ from rq.timeouts import JobTimeoutException
 
 from backend.database.connection import Database
 from backend.local.processes import end, spawn
-from backend.queue.interruption import Interrupted, JobFailed, interruptions
+from backend.queue.interruption import Interrupted, JobFailed, interruptible
+from backend.retries import MOST_TRAINING_ATTEMPTS
 from backend.settings import Settings, load_settings
 from backend.training.storage import TrainingStorage
 
 log = logging.getLogger(__name__)
 
-# A training that ends its process again and again, perhaps for want of memory, is not begun again.
-MOST_ATTEMPTS = 3
 GRACE_SECONDS = 3.0
 
 
@@ -42,15 +41,15 @@ def _train(settings: Settings, trainings: TrainingStorage, training_id: int) -> 
     if training is None or training.status != "queued":
         return
     about = f"Training {training.id} of project {training.project_uid}"
-    if training.attempts > MOST_ATTEMPTS:
+    if training.attempts > MOST_TRAINING_ATTEMPTS:
         _give_up(
             trainings,
             training_id,
-            f"expected to get on, but its process died {MOST_ATTEMPTS} times: it may lack memory "
-            "for this network; choose a smaller one with --arch",
+            f"expected to get on, but its process died {MOST_TRAINING_ATTEMPTS} times: it may "
+            "lack memory for this network; choose a smaller one with --arch",
         )
     try:
-        with interruptions():
+        with interruptible():
             status = _in_a_process(training_id)
     except Interrupted:
         trainings.take_back(training_id)

@@ -14,9 +14,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.database.connection import Database
-from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.images import Images
 from backend.labelstudio.label_config import LabelConfigError
-from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage, uid_of
+from backend.labelstudio.projects import (
+    LabelStudios,
+    NotDeliverable,
+    ProjectStorage,
+    project_id_of,
+    uid_of,
+)
 from backend.logs import set_up_logging
 from backend.settings import Settings, load_settings
 from backend.training.images import ImagesUnreachable, fetch_images
@@ -126,31 +133,27 @@ class _Run:
 
     def _labelled_images(self) -> tuple[str, LabelledImages]:
         """The control whose choices are the classes, and the images that have one."""
-        client = self._client()
-        project_id = int(self._training.project_uid.partition(".")[0])
-        project = client.project(project_id)
-        if uid_of(project) != self._training.project_uid:
+        uid = self._training.project_uid
+        known, studios = ProjectStorage(self._database).project(uid), LabelStudios(self._settings)
+        assert known is not None, "its foreign key"
+        client, project_id = studios.of(known), project_id_of(uid)
+        project = client.project(project_id) if project_id is not None else {}
+        if project_id is None or uid_of(project) != uid:
             raise ProjectGone(
-                f"expected project {self._training.project_uid} in Label Studio, which has another "
-                f"one of that number now"
+                f"expected project {uid} in Label Studio, which has another one of that number now"
             )
         controls = possible_controls(project["label_config"], self._training.wishes.control)
         labels = class_labels(list(client.tasks(project_id)), controls)
         count = len(labels.tasks)
         images = fetch_images(
             labels.tasks,
-            client,
-            self._settings,
+            Images(self._settings, studios),
+            known,
             self._folder / "images",
             left_out=labels.left_out,
             on_progress=lambda done: self._note("fetching images", done=done, total=count),
         )
         return labels.control, images
-
-    def _client(self) -> LabelStudio:
-        project = ProjectStorage(self._database).project(self._training.project_uid)
-        assert project is not None, "its foreign key"
-        return LabelStudios(self._settings).of(project)
 
     def _start(self) -> Start:
         """What was wished; by default, the model that answers now learns the new classes."""

@@ -11,7 +11,7 @@ from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
 from backend.database.connection import Database
-from backend.queue.lifetimes import KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS, OVER
+from backend.queue.lifetimes import FINAL_STATES, KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS
 from backend.settings import Settings
 from backend.training.records import Training
 from backend.training.storage import TrainingStorage
@@ -61,7 +61,7 @@ def enqueue_trainings_again(queue: Queue, settings: Settings, database: Database
     trainings, missing = TrainingStorage(database), 0
     for training in trainings.unfinished():
         job = queue.fetch_job(training_job_id(training))
-        over = job is not None and job.get_status() in OVER
+        over = job is not None and job.get_status() in FINAL_STATES
         if over and not trainings.next_round(training.id, training.round):
             continue
         if job is None or over:

@@ -8,7 +8,13 @@ from typing import Any
 
 from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio, LabelStudioError
-from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage, uid_of
+from backend.labelstudio.projects import (
+    LabelStudios,
+    NotDeliverable,
+    ProjectStorage,
+    project_id_of,
+    uid_of,
+)
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder, annotations_of, unused_of
 from backend.verdicts.records import Entry, Retraction, State
@@ -45,7 +51,7 @@ def sync(settings: Settings, database: Database, project: str | None = None) -> 
     recorder, studios = Recorder(settings, database), LabelStudios(settings)
     pulled = []
     for uid in ProjectStorage(database).project_uids():
-        if project is None or project in (uid, uid.partition(".")[0]):
+        if project is None or project in (uid, str(project_id_of(uid))):
             pulled.append(_pull_noted(recorder, studios, database, uid))
     return pulled
 
@@ -88,14 +94,14 @@ def _pull_noted(recorder: Recorder, studios: LabelStudios, database: Database, u
 
 
 def _pull(recorder: Recorder, client: LabelStudio, uid: str, started: datetime) -> Pulled:
-    project_id = int(uid.partition(".")[0])
+    project_id = project_id_of(uid)
     try:
-        there = uid_of(client.project(project_id))
+        there = uid_of(client.project(project_id)) if project_id is not None else None
     except LabelStudioError as error:
         if error.status != 404:
             raise
         there = None
-    if there != uid:
+    if project_id is None or there != uid:
         # What its annotators did stays in the log.
         return Pulled(uid, problem="the project is no longer in Label Studio")
     recorder.drain()  # so that what events brought counts as brought by them

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthorized
 from werkzeug.sansio.response import Response as BaseResponse
 
+from backend import retries
 from backend.database.connection import Database, StorageError
 from backend.logs import set_up_logging
 from backend.settings import Settings, SettingsError, load_settings
@@ -85,7 +86,7 @@ def _redis(url: str) -> Redis:
         url,
         socket_timeout=REDIS_SECONDS,
         socket_connect_timeout=REDIS_SECONDS,
-        retry=Retry(ConstantBackoff(0.05), 1),
+        retry=Retry(ConstantBackoff(retries.WEB_REDIS.first), retries.WEB_REDIS_RETRIES),
     )
 
 

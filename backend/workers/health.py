@@ -1,4 +1,4 @@
-"""Whether a worker of this machine lives: what a container's health check asks."""
+"""Health check of a worker's container: whether a worker of this machine is alive."""
 
 import socket
 
@@ -11,13 +11,13 @@ from backend.suggestions.queue import NAME
 
 
 def run(settings: Settings, queue: str = NAME) -> int:
-    """Ask Redis, which forgets a worker that has been silent for two minutes.
+    """Ask Redis for live workers; it forgets one that has been silent for two minutes.
 
     Args:
-        queue: that the worker takes its jobs from.
+        queue: name of the queue that the worker takes its jobs from.
 
     Returns:
-        0 where it knows one of this machine, else 1.
+        Exit status: 0 if a worker of this machine is alive, else 1.
     """
     if settings.redis_url is None:
         print("expected REDIS_URL, the Redis that the worker uses, but it is not set")

@@ -1,41 +1,35 @@
-"""The trainer: the worker of the queue of trainings. It loads no torch: each training does."""
+"""The training worker. It loads no torch: each training runs in a process of its own."""
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 
 from redis import Redis
 
 from backend.database.prepare import prepare_database
 from backend.logs import set_up_logging
-from backend.queue.interruption import begin_anew
-from backend.queue.steady_worker import SteadyWorker, named_redis, work_until_told
+from backend.queue.interruption import reset_interrupt
+from backend.queue.steady_worker import required_redis_url, work_until_stopped
 from backend.settings import Settings
 from backend.training.queue import make_training_queue
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 NICENESS = 15  # predictions come first
 
 
 def run_trainer(settings: Settings) -> None:
-    """Work until SIGTERM or Ctrl-C; a training that is going on is taken up by the next trainer.
+    """Run trainings until SIGTERM or Ctrl-C; the next trainer continues the one that is running.
 
     Raises:
-        WorkerRefused, DatabaseUnusable: Redis or database cannot be had; one line each.
+        WorkerRefused, DatabaseUnusable: Redis or database is missing; one line each.
     """
     set_up_logging(settings.log_level)
-    redis_url = named_redis(settings)
+    redis_url = required_redis_url(settings)
     prepare_database(settings)
-    begin_anew()
+    reset_interrupt()
     os.nice(NICENESS)
-    log.info("Ready to train")
-    work_until_told(make_training_queue(Redis.from_url(redis_url)), _alone)
-    log.info("Ended")
-
-
-@contextmanager
-def _alone(_: SteadyWorker) -> Iterator[None]:
-    """The caretakers of the other workers look after this one's jobs too."""
-    yield
+    logger.info("Ready to train")
+    # The detection workers' maintenance covers the queue of trainings as well.
+    work_until_stopped(make_training_queue(Redis.from_url(redis_url)), lambda _: nullcontext())
+    logger.info("Stopped")

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from model import pictures
 from model.commands.classifier_options import classifier_options
 from model.commands.detector_options import detector_options
+from model.decoding import UnreadableImage, read
 from model.detector import Detector
-from model.image import UnreadableImage, read
 from model.keypoint import Box, Detection
 from model.networks import load_classifier
 from model.settings import DetectorSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.image import read
+from model.decoding import read
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -25,7 +25,7 @@ class LabelledImages:
         names: of the images, as a person knows them; unique.
         labels: the class of each.
         load: number of an image → (H, W, 3) uint8 RGB; raises OSError or
-            `model.image.UnreadableImage` where there is no usable image.
+            `model.decoding.UnreadableImage` where there is no usable image.
         left_out: what the source offers but cannot be used.
     """
 

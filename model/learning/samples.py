@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from model.image import UnreadableImage, clip_box, to_square
+from model.decoding import UnreadableImage
+from model.image import clip_box, to_square
 from model.learning.labelled_images import LabelledImages, LeftOut
 
 MIN_IMAGES = 2  # of a class: one to learn, one to check the result

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model import image
+from model.decoding import read
 from model.keypoint import Box
 from model.networks import Classifier
 from model.settings import DetectorSettings
@@ -103,7 +104,7 @@ def load(images: Sequence[Annotated]) -> tuple[list[Annotated], list[NDArray[np.
     kept, pictures, outcome = [], [], Outcome()
     for annotated in images:
         try:
-            picture = image.read(annotated.path)
+            picture = read(annotated.path)
             height, width = picture.shape[:2]
             image.clip_box(annotated.box, width, height)
             # A landmark may lie half a pixel outside, for rounding.

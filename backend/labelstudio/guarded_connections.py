@@ -1,0 +1,164 @@
+"""HTTP connections for addresses that strangers write: no private hosts, no proxy, a time limit.
+
+Each connection goes to an IP address that was checked, so that a name server which gives another
+answer the second time gains nothing.
+"""
+
+import contextlib
+import socket
+import threading
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from socket import SOCK_STREAM
+from typing import Self
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.connection import create_connection
+
+CONNECT_TIMEOUT = 5.0  # s
+READ_TIMEOUT = 15.0  # s, for each pause within an answer
+
+NAT64 = ip_network("64:ff9b::/96")
+
+# Ignore the environment's proxies: the address behind a proxy cannot be checked.
+NO_PROXIES = {"http": "", "https": "", "all": ""}
+
+
+class PrivateAddressError(Exception):
+    """A host has private addresses only.
+
+    Attributes:
+        host: name as the address has it.
+        found: IP addresses that it resolves to.
+    """
+
+    def __init__(self, host: str, found: list[str]) -> None:
+        super().__init__(f"{host} at {', '.join(found)}")
+        self.host = host
+        self.found = found
+
+
+def is_public(ip: IPv4Address | IPv6Address) -> bool:
+    """Whether an IP address is on the open internet, also after NAT64, 6to4 or IPv4 mapping."""
+    if isinstance(ip, IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if ip in NAT64:
+            inner = IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+    return ip.is_global and not ip.is_multicast
+
+
+class GuardedConnections:
+    """Connections to permitted addresses; all of them are cut when the time is up.
+
+    Args:
+        seconds: for the whole block, redirects and all.
+
+    Attributes:
+        allow_private: whether the next connection may go to a private address.
+        timed_out: whether the time was up before the block ended.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.allow_private = False
+        self.timed_out = False
+        self._session = _session(self)
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._session.close()
+        with self._lock:
+            while self._sockets:
+                self._sockets.pop().close()
+
+    def get(self, url: str, headers: dict[str, str]) -> requests.Response:
+        """Send one GET request, following no redirect; the body is not read yet.
+
+        Raises:
+            PrivateAddressError: the host is private, and `allow_private` is not set.
+            requests.RequestException, ValueError: no answer, or no address.
+        """
+        return self._session.get(
+            url,
+            headers=headers,
+            auth=_unchanged,
+            proxies=NO_PROXIES,
+            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            stream=True,
+            allow_redirects=False,
+        )
+
+    def connect(self, connection: HTTPConnection) -> socket.socket:
+        """Resolve the host once and connect to one of the IP addresses that were checked.
+
+        Raises:
+            PrivateAddressError: none of them is permitted.
+            OSError: none of them answers.
+        """
+        host, port = connection.host, connection.port
+        answers = socket.getaddrinfo(host, port, type=SOCK_STREAM)
+        found = list(dict.fromkeys(str(address[0]) for *_, address in answers))
+        permitted = [ip for ip in found if self.allow_private or is_public(ip_address(ip))]
+        if not permitted:
+            raise PrivateAddressError(host, found)
+        for ip in permitted[:-1]:
+            with contextlib.suppress(OSError):  # the next address may answer
+                return self._connect_to(ip, connection)
+        return self._connect_to(permitted[-1], connection)
+
+    def _connect_to(self, ip: str, connection: HTTPConnection) -> socket.socket:
+        connected = create_connection(
+            (ip, connection.port), connection.timeout, socket_options=connection.socket_options
+        )
+        with self._lock:
+            # A second handle: TLS takes the first one away.
+            self._sockets.append(connected.dup())
+        return connected
+
+    def _cut(self) -> None:
+        with self._lock:
+            self.timed_out = True
+            for connected in self._sockets:
+                with contextlib.suppress(OSError):  # the other side has closed it already
+                    connected.shutdown(socket.SHUT_RDWR)
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Authorization that adds nothing; without any, `requests` would look into ~/.netrc."""
+    return request
+
+
+def _session(connections: GuardedConnections) -> requests.Session:
+    """Return a session that connects through `GuardedConnections.connect` alone."""
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return connections.connect(self)
+
+    class Encrypted(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return connections.connect(self)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class EncryptedPool(HTTPSConnectionPool):
+        ConnectionCls = Encrypted
+
+    adapter = HTTPAdapter()
+    adapter.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": EncryptedPool}
+    session = requests.Session()
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session

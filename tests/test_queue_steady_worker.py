@@ -1,0 +1,77 @@
+"""Reconnecting to Redis; real outages are in test_workers_detection_worker."""
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.exceptions import StopRequested
+
+from backend.queue import steady_worker
+from backend.queue.steady_worker import (
+    SteadyWorker,
+    WorkerRefused,
+    required_redis_url,
+    work_until_stopped,
+)
+from backend.settings import Settings
+
+
+class Outages:
+    """Redis is lost after each of these times, s; then a signal asks to stop."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *lifetimes: float) -> None:
+        self.lifetimes, self.moment = list(lifetimes), 0.0
+        self.pauses: list[float] = []
+        monkeypatch.setattr(steady_worker, "_work_once", self.work)
+        monkeypatch.setattr(steady_worker.time, "monotonic", lambda: self.moment)
+        monkeypatch.setattr(steady_worker.time, "sleep", self.pauses.append)
+
+    def work(self, *_: object) -> bool:
+        if not self.lifetimes:
+            return True
+        self.moment += self.lifetimes.pop(0)
+        return False
+
+
+def run() -> None:
+    work_until_stopped(None, lambda worker: pytest.fail("never opened"))
+
+
+def test_pauses_grow_while_redis_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    outages = Outages(monkeypatch, *[0.0] * 7)
+    run()
+    assert outages.pauses == [0.5, 1, 2, 4, 8, 10, 10]
+
+
+def test_pauses_start_over_after_a_connection_that_lasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    outages = Outages(monkeypatch, 0.0, 0.0, 11.0, 0.0)
+    run()
+    assert outages.pauses == [0.5, 1, 0.5, 1]
+
+
+def test_a_signal_during_a_pause_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    outages = Outages(monkeypatch, 0.0, 0.0)
+
+    def stop(_: float) -> None:
+        raise StopRequested
+
+    monkeypatch.setattr(steady_worker.time, "sleep", stop)
+    run()
+    assert outages.lifetimes == [0.0]
+
+
+def test_a_worker_that_cannot_reach_redis_at_all_has_not_been_asked_to_stop() -> None:
+    nowhere = Queue("predictions", connection=Redis.from_url("redis://127.0.0.1:1/0"))
+    assert not steady_worker._work_once(nowhere, lambda worker: pytest.fail("never opened"))
+
+
+def test_without_an_address_of_redis_it_is_said_what_to_set() -> None:
+    assert required_redis_url(Settings(redis_url="redis://there")) == "redis://there"
+    with pytest.raises(WorkerRefused, match="REDIS_URL"):
+        required_redis_url(Settings())
+
+
+def test_a_silent_worker_is_dead_after_half_a_minute_and_maintains_nothing(queue: Queue) -> None:
+    worker = SteadyWorker(queue)
+    assert worker.get_heartbeat_ttl(None) == 30
+    assert not worker.should_run_maintenance_tasks
+    assert not worker.stop_requested

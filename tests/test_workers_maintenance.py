@@ -1,0 +1,118 @@
+"""The recurring tasks, one by one; tests of the worker show them all together."""
+
+import logging
+import threading
+import time
+
+import pytest
+from conftest import wait_until
+from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from test_suggestions_queue import ask
+from verdict_data import annotation, detection, event, moved, predict
+
+from backend.database.connection import Database
+from backend.labelstudio.projects import LabelStudios
+from backend.queue.steady_worker import SteadyWorker
+from backend.settings import Settings
+from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.queue import job_id
+from backend.verdicts.storage import VerdictStorage
+from backend.workers import maintenance
+from backend.workers.maintenance import SWEEP_LOCK, Maintenance, repeated
+
+
+def maintenance_of(database: Database, queue: Queue, fake: LabelStudioFake | None = None):
+    settings = Settings(
+        label_studio_url=fake.url if fake else None,
+        label_studio_api_key=TOKEN if fake else None,
+        sync_every=0,
+    )
+    deliveries = DeliveryService(settings, database, LabelStudios(settings))
+    return Maintenance(settings, database, deliveries, queue)
+
+
+def test_a_sweep_queues_what_lost_its_job_unless_another_worker_has_just_swept(
+    database: Database, queue: Queue
+) -> None:
+    first, second = ask(database, 1, 2)
+    upkeep, worker = maintenance_of(database, queue), SteadyWorker(queue)
+    upkeep.sweep(worker)
+    assert queue.get_job_ids() == [job_id(first.id, 1), job_id(second.id, 1)]
+    queue.empty()
+    upkeep.sweep(worker)
+    assert queue.count == 0
+    assert 0 < queue.connection.ttl(SWEEP_LOCK) <= maintenance.SWEEP_SECONDS
+    queue.connection.delete(SWEEP_LOCK)
+    upkeep.sweep(worker)
+    assert queue.count == 2
+
+
+def test_a_long_sweep_is_followed_by_a_long_pause(
+    database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> int:
+        time.sleep(0.5)
+        return 0
+
+    monkeypatch.setattr(maintenance, "enqueue_again", slow)
+    maintenance_of(database, queue).sweep(SteadyWorker(queue))
+    assert queue.connection.ttl(SWEEP_LOCK) >= 0.5 / maintenance.SWEEP_SHARE - 1
+
+
+def test_everything_due_is_delivered_in_several_rounds(
+    database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "DELIVERIES_A_ROUND", 2)
+    rounds = []
+
+    class Deliveries:
+        def deliver_due(self, limit: int) -> bool:
+            rounds.append(limit)
+            return len(rounds) < 3
+
+    upkeep = Maintenance(Settings(), database, Deliveries(), queue)  # type: ignore[arg-type]
+    stop = threading.Event()
+    upkeep.deliver_due(stop)
+    assert rounds == [2, 2, 2]
+    rounds.clear()
+    stop.set()
+    upkeep.deliver_due(stop)
+    assert rounds == [2]
+
+
+def test_events_are_recorded_while_redis_is_away(database: Database) -> None:
+    nowhere = Queue("predictions", connection=Redis.from_url("redis://127.0.0.1:1/0"))
+    regions = predict(database, 1, detection((10, 10)))
+    event(database, annotation(1, [moved(regions[0], 20)]))
+    with label_studio_fake() as fake, maintenance_of(database, nowhere, fake).of_verdicts():
+        wait_until(lambda: not VerdictStorage(database).unhandled_events())
+
+
+def test_an_error_ends_one_round_only(caplog: pytest.LogCaptureFixture) -> None:
+    rounds, after = [], []
+
+    def task(_: threading.Event) -> None:
+        rounds.append(len(rounds))
+        if len(rounds) == 1:
+            raise RedisError("connection lost\nwith details")
+        if len(rounds) == 2:
+            raise ZeroDivisionError
+
+    with repeated("upkeep", 0.01, task, lambda _: after.append(len(rounds))):
+        wait_until(lambda: len(after) >= 2)
+    assert after[0] == 3
+    first, second = [r for r in caplog.records if r.name == "backend.workers.maintenance"][:2]
+    assert first.getMessage() == "upkeep will be tried again soon: connection lost"
+    assert (first.levelno, first.exc_info) == (logging.WARNING, None)
+    assert (second.levelno, second.exc_info is not None) == (logging.ERROR, True)
+
+
+def test_tasks_end_with_the_block() -> None:
+    runs = []
+    with repeated("upkeep", 0.01, lambda stop: runs.append(stop.is_set())):
+        wait_until(lambda: runs)
+    assert "upkeep" not in [thread.name for thread in threading.enumerate()]
+    assert runs[0] is False
