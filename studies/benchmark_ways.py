@@ -23,8 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from drawings import draw
 from model.detector import Detector
 from model.image import clip_box, normalise, read, to_square, to_tensor
-from model.maps import incremental
 from model.maps.guided_backprop import colours_to_map, guided_backprop
+from model.maps.incremental.choice import fastest
+from model.maps.incremental.logits import IncrementalLogits
 from model.maps.occlusion import (
     DenseLogits,
     class_scores,
@@ -213,7 +214,7 @@ def dense(case: Case) -> Way:
 
 def windows(case: Case) -> Way:
     """What the detector takes: the windows, or the dense loop where a network does not allow it."""
-    way = incremental.fastest(
+    way = fastest(
         case.network,
         case.dense(case.network),
         (SIDE, SIDE),
@@ -224,7 +225,7 @@ def windows(case: Case) -> Way:
     )
     return Way(
         lambda: case.falls(*way(case.pixels, case.fills)),
-        way.plan.multiplications() if isinstance(way, incremental.IncrementalLogits) else None,
+        way.plan.multiplications() if isinstance(way, IncrementalLogits) else None,
     )
 
 

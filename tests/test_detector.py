@@ -9,9 +9,9 @@ import torch
 from model.detector import Detector
 from model.keypoint import Box
 from model.networks import SMALL, Classifier, build_network
-from model.settings import DetectorSettings
+from model.settings import POSTER
 
-SETTINGS = DetectorSettings(window=16, stride=8)
+SETTINGS = replace(POSTER, window=16, stride=8, max_keypoints=20)
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +132,11 @@ def test_fills_are_averaged(classifier, picture):
     """The map of two fills is the mean of each one's own map."""
     detector = Detector(classifier, replace(SETTINGS, fills=2))
     both = detector.detect(picture).maps["coarse"]
-    fills = detector._fills
+    occlusion = detector._maps["coarse"]
+    fills = occlusion.fills
     single = []
     for index in range(2):
-        detector._fills = fills[index : index + 1]
+        occlusion.fills = fills[index : index + 1]
         single.append(detector.detect(picture).maps["coarse"])
     np.testing.assert_allclose(both, np.mean(single, axis=0), rtol=1e-6)
 

@@ -17,19 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.image import read, to_tensor
-from model.maps.incremental import (
-    HiddenLogits,
-    IncrementalLogits,
-    Unsupported,
-    convolution,
-    fast_convolution,
-    fastest,
-    logits,
-    planning,
-)
-from model.maps.incremental.choice import FirstTimed
+from model.maps.incremental import convolution, fast_convolution, logits, planning
+from model.maps.incremental.choice import FirstTimed, HiddenLogits, fastest
 from model.maps.incremental.differences import CleanImage
 from model.maps.incremental.fast_convolution import FastConvolution
+from model.maps.incremental.graph import Unsupported
+from model.maps.incremental.logits import IncrementalLogits
 from model.maps.incremental.scratch import Scratch
 from model.maps.incremental.threads import share_out
 from model.maps.occlusion import DenseLogits, patch_positions

@@ -32,7 +32,7 @@ from model.networks import (
     build_network,
     load_classifier,
 )
-from model.settings import DetectorSettings, model_version
+from model.settings import weights_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ def _fingerprint(samples: Samples, settings: TrainingSettings, arch: str, init: 
         samples.classes,
         samples.labels.tolist(),
         asdict(settings),
-        model_version(arch, init, DetectorSettings()) if init else arch,
+        [arch, weights_fingerprint(init)] if init else arch,
         torch.__version__,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
