@@ -63,7 +63,7 @@ class AveragePool:
 
 @dataclass(frozen=True)
 class AdaptiveAveragePool:
-    """`torch.nn.AdaptiveAvgPool2d`; without `keep_sides`, the output (B, C, 1, 1) becomes (B, C)."""
+    """`torch.nn.AdaptiveAvgPool2d`; without `keep_sides`, (B, C, 1, 1) becomes (B, C)."""
 
     size: tuple[int | None, int | None]
     keep_sides: bool = True
