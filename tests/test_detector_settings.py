@@ -1,4 +1,4 @@
-"""Settings out of range, and a version that changes whenever the result may."""
+"""Settings are checked, and the version changes whenever the result may change."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Every kind of image that a task may hold, and coordinates there and back."""
+"""Every kind of image that a task may have, and coordinates in both directions."""
 
 import io
 
@@ -79,7 +79,7 @@ def test_a_palette_with_a_transparent_colour_is_laid_on_white():
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_the_first_frame_of_an_animation_counts(kind):
+def test_the_first_frame_of_an_animation_is_used(kind):
     frames = [solid("RGB", (255, 0, 0)), solid("RGB", (0, 255, 0))]
     options = {"save_all": True, "append_images": frames[1:], "duration": 100}
     data = encoded(frames[0], kind, **options | ({"lossless": True} if kind == "WEBP" else {}))
@@ -96,7 +96,7 @@ def test_the_first_frame_of_an_animation_counts(kind):
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "expected an image|damaged"),
     ],
 )
-def test_what_is_no_image_is_refused_with_the_reason(data, message):
+def test_unusable_bytes_are_refused_with_the_reason(data, message):
     with pytest.raises(UnreadableImage, match=message):
         decode(data)
 
@@ -115,7 +115,7 @@ def test_the_limit_of_pixels_can_be_set():
         decode(data, max_pixels=9_999)
 
 
-def test_a_file_that_is_not_there_differs_from_one_that_is_no_image(tmp_path):
+def test_a_missing_file_is_a_different_error_than_an_unusable_one(tmp_path):
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("text")
@@ -139,7 +139,7 @@ def test_corners_of_the_square_are_corners_of_the_box(width, height, resize, siz
 @pytest.mark.parametrize("resize", ["squash", "pad"])
 @pytest.mark.parametrize(("width", "height"), [(300, 180), (90, 140)])
 def test_a_blob_is_found_where_it_was_drawn(resize, width, height):
-    """Its centre of mass in the square, mapped back, is where it was in the original."""
+    """Its centre of mass in the square maps back to where it was in the original."""
     rows, columns = np.mgrid[:height, :width]
     blob = 255 * np.exp(-((columns - 40.25) ** 2 + (rows - 60.75) ** 2) / (2 * 6**2))
     picture = np.repeat(np.round(blob).astype(np.uint8)[..., None], 3, axis=2)

@@ -152,7 +152,7 @@ def test_a_size_that_does_not_fit_leaves_smaller_ones_down_to_a_single_image():
 
 
 def test_memory_that_runs_out_costs_no_patch():
-    """A GPU's memory cannot be made to run out here, so the error is played."""
+    """A GPU's memory cannot be made to run out here, so the error is simulated."""
 
     def narrow(images: Tensor) -> Tensor:
         if len(images) > 3:
