@@ -12,7 +12,14 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model.settings import DEFAULT, DetectorSettings, model_version, resolve_model
+from model.settings import (
+    DEFAULT,
+    CoarseMap,
+    DetectorSettings,
+    FineMap,
+    model_version,
+    resolve_model,
+)
 
 DETECTOR = DEFAULT
 DETECTOR_PREFIX = "detector_"
@@ -112,11 +119,11 @@ class Settings(BaseSettings):
     detector_stride: int = DETECTOR.stride
     detector_fills: int = DETECTOR.fills
     detector_seed: int = DETECTOR.seed
-    detector_coarse: Literal["occlusion", "activation"] = DETECTOR.coarse
+    detector_coarse: CoarseMap = DETECTOR.coarse
     detector_precision: Literal["float32", "bfloat16"] = DETECTOR.precision
     detector_coarse_score: Literal["probability", "log-odds"] = DETECTOR.coarse_score
     detector_activation_stride: int = DETECTOR.activation_stride
-    detector_fine: Literal["guided", "corners"] = DETECTOR.fine
+    detector_fine: FineMap = DETECTOR.fine
     detector_fine_colours: Literal["max", "mean"] = DETECTOR.fine_colours
     detector_corner_scale: float = DETECTOR.corner_scale
     detector_combination: Literal["sum", "product"] = DETECTOR.combination

@@ -1,1 +1,0 @@
-"""Keypoints from class labels alone: the numbers, without any service around them."""

@@ -12,26 +12,26 @@ MAX_PIXELS = 50_000_000
 
 
 class UnreadableImage(ValueError):
-    """The bytes are no image that can be used; the message tells a user why."""
+    """The bytes are not a usable image; the message tells the user why."""
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode an image as a browser would show it.
 
-    EXIF orientation is applied; of an animation the first frame is taken; transparent parts are
-    laid on white; 16-bit greys are scaled to 8 bits.
+    EXIF orientation is applied, an animation yields its first frame, transparent parts become
+    white, and 16-bit greys are scaled to 8 bits.
 
     Returns:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        UnreadableImage: not an image, cut short, or over `max_pixels` (told before decoding).
+        UnreadableImage: not an image, cut short, or over `max_pixels` (checked before decoding).
     """
     if not data:
         raise UnreadableImage("expected an image, got 0 bytes")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of images that are large by its own measure; `max_pixels` is ours.
+            # Pillow has a size limit of its own, which only warns; ours is `max_pixels`.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:
                 pixels = image.width * image.height
@@ -54,6 +54,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Convert any Pillow mode to (H, W, 3) uint8."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         grey = np.asarray(image).astype(np.float64)
         full = 65535.0 if image.mode != "F" else max(float(grey.max()), 1.0)
@@ -70,7 +71,7 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode an image file; see `decode`.
 
     Raises:
-        FileNotFoundError, OSError: there is no such file, or it cannot be read.
-        UnreadableImage: it is no usable image.
+        FileNotFoundError, OSError: the file does not exist or cannot be read.
+        UnreadableImage: it is not a usable image.
     """
     return decode(path.read_bytes(), max_pixels=max_pixels)

@@ -1,9 +1,8 @@
-"""The detector: all stages, in order, and nothing else."""
+"""The detector: all stages, in order."""
 
 import copy
 import math
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -13,56 +12,41 @@ from torch import Tensor, nn
 
 from model import image
 from model.keypoint import Box, Detection, Keypoint
-from model.maps import class_activation, corners, guided_backprop, incremental, occlusion
+from model.maps import interface
+from model.maps.interface import MapInput, MapSetup
 from model.networks import Classifier
 from model.peaks import activation_region, foerstner, fusion, nms
 from model.profile import Profile
-from model.settings import DetectorSettings
+from model.settings import DEFAULT, DetectorSettings
 
-# Sides of a box below which nothing can be told about it, px.
+# Smaller boxes hold too few pixels to detect anything, px a side.
 SMALLEST_SIDE = 8
 
 
 class Detector:
-    """Finds keypoints with a classifier that knows class labels alone.
+    """Finds keypoints with a classifier that was trained on class labels alone.
 
-    Made once and used for many images: fills are drawn and weights are prepared here.
+    Build it once and use it for many images: maps are prepared on construction.
     """
 
-    def __init__(self, classifier: Classifier, settings: DetectorSettings | None = None) -> None:
+    def __init__(self, classifier: Classifier, settings: DetectorSettings = DEFAULT) -> None:
         """
         Raises:
-            ValueError: the occluder is larger than the network's input, or the network is in
-                training mode or has half-precision weights.
+            ValueError: the settings or the network do not suit a map, for example an occluder
+                larger than the network's input.
         """
         self.profile = Profile()
         self.classifier = classifier
-        self.settings = settings or DetectorSettings()
-        self.input_size = self.settings.input_size or classifier.input_size
-        positions = occlusion.patch_positions(
-            self.input_size, self.settings.window, self.settings.stride
-        )
-        fills = occlusion.random_fills(
-            self.settings.fills, self.input_size, self.input_size, self.settings.seed
-        )
+        self.settings = settings
+        self.input_size = settings.input_size or classifier.input_size
         self._network = on_fastest_device(classifier.network)
         self._device = next(self._network.parameters()).device
-        self._fills = image.normalise(fills, classifier.mean, classifier.std).to(self._device)
-        if self.settings.coarse == "occlusion":
-            with self.profile.stage("prepare"):
-                self._hidden_logits = self._way_to_hidden_logits(positions)
-
-    def _way_to_hidden_logits(self, positions: Sequence[int]) -> incremental.HiddenLogits:
-        window = self.settings.window
-        return incremental.fastest(
-            self._network,
-            occlusion.DenseLogits(self._network, positions, positions, window),
-            (self.input_size, self.input_size),
-            positions,
-            positions,
-            window,
-            precision=self.settings.precision,
-        )
+        rows = settings.maps()
+        self._captions = {scale: rows[scale].caption for scale in ("coarse", "fine")}
+        setup = MapSetup(classifier, self._network, self.input_size, settings)
+        with self.profile.stage("prepare"):
+            prepared = {row: interface.prepare(row, setup) for row in set(rows.values())}
+        self._maps = {use: prepared[row] for use, row in rows.items()}
 
     def detect(self, picture: NDArray[np.uint8], box: Box | None = None) -> Detection:
         """Find keypoints on an image, or on a box of it.
@@ -74,56 +58,42 @@ class Detector:
         Raises:
             ValueError: the picture has another shape, or the box is empty, tiny or off the image.
         """
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-            raise ValueError(
-                f"expected an RGB image (H, W, 3) of uint8, got {picture.shape} {picture.dtype}"
-            )
-        height, width = picture.shape[:2]
-        boxed = box is not None
-        box = image.clip_box(box, width, height)
-        if min(box.width, box.height) < SMALLEST_SIDE:
-            raise ValueError(
-                f"expected an image or a box of at least {SMALLEST_SIDE} px a side, "
-                f"got {box.width:g} × {box.height:g}: draw a larger one"
-            )
-        if not boxed and self.settings.region == "activation":
+        area = _expect_usable(picture, box)
+        if box is None and "region" in self._maps:
             with self.profile.stage("region"):
-                box = self._region(picture, box)
+                area = self._region(picture, area)
         with self.profile.stage("resize"):
-            square, view, pixels = self._look(picture, box)
-
+            square, view = self._square(picture, area)
+            pixels = self._pixels(square)
         with self.profile.stage("classify"):
             predicted, probability = self._classify(pixels)
-        coarse, fine, fused = self._maps(pixels, square, predicted)
-
-        filled = (slice(view.height), slice(view.width))
+        given = MapInput(pixels, _grey(square), predicted)
+        maps = {
+            name: values[: view.height, : view.width]
+            for name, values in self._compute_maps(given).items()
+        }
         name = self.classifier.classes[predicted]
         with self.profile.stage("keypoints"):
-            keypoints = self._keypoints(fused[filled], square[filled], view, name)
+            grey = given.grey[: view.height, : view.width]
+            keypoints = self._keypoints(maps["fused"], grey, view, name)
+        height, width = picture.shape[:2]
         return Detection(
             class_name=name,
             probability=probability,
             keypoints=keypoints,
             width=width,
             height=height,
-            box=box,
-            maps={"coarse": coarse[filled], "fine": fine[filled], "fused": fused[filled]},
+            box=area,
+            maps=maps,
+            captions=self._captions,
         )
 
-    def _maps(
-        self, pixels: Tensor, square: NDArray[np.uint8], predicted: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """The coarse scale, the fine scale and both together, each of the square's size."""
+    def _compute_maps(self, given: MapInput) -> Mapping[str, NDArray[np.float64]]:
+        """Return the "coarse" scale, the "fine" scale and both "fused", each (S, S)."""
         with self.profile.stage("coarse"):
-            if self.settings.coarse == "occlusion":
-                coarse = self._coarse(pixels, predicted)
-            else:
-                coarse = self._activation(pixels, predicted)
+            coarse = self._maps["coarse"](given)
         with self.profile.stage("fine"):
-            if self.settings.fine == "guided":
-                fine = self._fine(pixels, predicted)
-            else:
-                fine = corners.corner_map(_grey(square), self.settings.corner_scale)
+            fine = self._maps["fine"](given)
         with self.profile.stage("fusion"):
             combine = fusion.fuse if self.settings.combination == "sum" else fusion.multiply
             fused = combine(
@@ -132,22 +102,23 @@ class Detector:
                 coarse_weight=self.settings.coarse_weight,
                 fine_weight=self.settings.fine_weight,
             )
-        return coarse, fine, fused
+        return {"coarse": coarse, "fine": fine, "fused": fused}
 
-    def _look(
-        self, picture: NDArray[np.uint8], box: Box
-    ) -> tuple[NDArray[np.uint8], image.View, Tensor]:
-        """The network's square of a box, how it came about, and the same as a tensor."""
-        square, view = image.to_square(picture, box, self.input_size, self.settings.resize)
-        return square, view, image.to_tensor(square, self.classifier.mean, self.classifier.std)
+    def _square(self, picture: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], image.View]:
+        """Resize a box of an image to the network's square; see `image.to_square`."""
+        return image.to_square(picture, box, self.input_size, self.settings.resize)
+
+    def _pixels(self, square: NDArray[np.uint8]) -> Tensor:
+        return image.to_tensor(square, self.classifier.mean, self.classifier.std)
 
     def _region(self, picture: NDArray[np.uint8], box: Box) -> Box:
-        """Where the class evidence lies; `box` itself where that would be too small to look at."""
-        _, view, pixels = self._look(picture, box)
+        """Return the part of a box with class evidence; all of it if that part is too small."""
+        square, view = self._square(picture, box)
+        pixels = self._pixels(square)
         predicted, _ = self._classify(pixels)
-        evidence = self._activation(pixels, predicted)[: view.height, : view.width]
+        evidence = self._maps["region"](MapInput(pixels, _grey(square), predicted))
         region = activation_region.activation_region(
-            evidence,
+            evidence[: view.height, : view.width],
             box,
             threshold=self.settings.region_threshold,
             margin=self.settings.region_margin,
@@ -156,45 +127,19 @@ class Detector:
 
     @torch.inference_mode()
     def _classify(self, pixels: Tensor) -> tuple[int, float]:
+        """Return the index of the predicted class and its probability."""
         logits = self._network(pixels[None].to(self._device))[0].double()
         predicted = int(logits.argmax())
         return predicted, float(logits.softmax(dim=0)[predicted])
 
-    def _coarse(self, pixels: Tensor, predicted: int) -> NDArray[np.float64]:
-        settings = self.settings
-        clean, hidden = self._hidden_logits(pixels.to(self._device), self._fills)
-        score = partial(occlusion.class_scores, predicted=predicted, kind=settings.coarse_score)
-        heat = occlusion.map_of_scores(
-            score(clean[None])[0],
-            score(hidden.flatten(0, 2)).view(hidden.shape[:3]),
-            self.input_size,
-            self.input_size,
-            window=settings.window,
-            stride=settings.stride,
-        )
-        return np.asarray(heat.numpy())
-
-    def _activation(self, pixels: Tensor, predicted: int) -> NDArray[np.float64]:
-        evidence = class_activation.flip_averaged(
-            self.classifier.network, pixels, predicted, stride=self.settings.activation_stride
-        )
-        size = (self.input_size, self.input_size)
-        return np.asarray(cv2.resize(evidence.numpy(), size, interpolation=cv2.INTER_LINEAR))
-
-    def _fine(self, pixels: Tensor, predicted: int) -> NDArray[np.float64]:
-        gradient = guided_backprop.guided_backprop(
-            self._network, pixels.to(self._device), predicted
-        )
-        heat = guided_backprop.colours_to_map(gradient, self.settings.fine_colours)
-        return np.asarray(heat.cpu().numpy())
-
     def _keypoints(
         self,
         fused: NDArray[np.float64],
-        square: NDArray[np.uint8],
+        grey: NDArray[np.float64],
         view: image.View,
         label: str,
     ) -> tuple[Keypoint, ...]:
+        """Pick the peaks of the fused map and map them to the original image."""
         peaks = nms.ranked_peaks(
             fused,
             radius=self.settings.nms_radius * max(view.box.width, view.box.height),
@@ -207,7 +152,7 @@ class Detector:
         scores = fused[peaks[:, 0], peaks[:, 1]].tolist()
         places = peaks[:, ::-1].astype(np.float64)
         if self.settings.subpixel:
-            places = foerstner.refine(_grey(square), places)
+            places = foerstner.refine(grey, places)
         return tuple(
             Keypoint(*view.to_original(x, y), score=score, label=label)
             for (x, y), score in zip(places.tolist(), scores, strict=True)
@@ -215,11 +160,27 @@ class Detector:
 
 
 def on_fastest_device(network: nn.Module) -> nn.Module:
-    """A copy of a network on the GPU; the network itself where it is there or there is none."""
+    """Return the network itself, or a copy on the GPU if there is one and the network is not."""
     if not torch.cuda.is_available() or next(network.parameters()).is_cuda:
         return network
     return copy.deepcopy(network).to("cuda")
 
 
+def _expect_usable(picture: NDArray[np.uint8], box: Box | None) -> Box:
+    """Return the whole pixels of the box, or raise ValueError; see `Detector.detect`."""
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        raise ValueError(
+            f"expected an RGB image (H, W, 3) of uint8, got {picture.shape} {picture.dtype}"
+        )
+    area = image.clip_box(box, picture.shape[1], picture.shape[0])
+    if min(area.width, area.height) < SMALLEST_SIDE:
+        raise ValueError(
+            f"expected an image or a box of at least {SMALLEST_SIDE} px a side, "
+            f"got {area.width:g} × {area.height:g}: draw a larger one"
+        )
+    return area
+
+
 def _grey(square: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Brightness (S, S) of an image (S, S, 3), 0 to 255."""
     return np.asarray(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY).astype(np.float64))

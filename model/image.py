@@ -9,16 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.keypoint import Box
+from model.keypoint import Box, centre_to_edge, edge_to_centre
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a box of the original image became the square that the network sees.
+    """The mapping between a box of the original image and the square that the network sees.
 
     Attributes:
-        box: the part of the original that was looked at, px; its corners are whole pixels.
-        scale_x, scale_y: px of the square for one px of the original.
+        box: the part of the original that the square shows, px; its corners are whole pixels.
+        scale_x, scale_y: px of the square per px of the original.
         width, height: of the part of the square that the box fills, px; the rest is padding.
     """
 
@@ -29,18 +29,21 @@ class View:
     height: int
 
     def to_original(self, x: float, y: float) -> tuple[float, float]:
-        """Map a point of the square to the original; (0, 0) is a pixel's centre on both sides."""
+        """Map a point of the square to the original; both have (0, 0) at a pixel's centre."""
         return (
-            self.box.left + (x + 0.5) / self.scale_x - 0.5,
-            self.box.top + (y + 0.5) / self.scale_y - 0.5,
+            edge_to_centre(self.box.left + centre_to_edge(x) / self.scale_x),
+            edge_to_centre(self.box.top + centre_to_edge(y) / self.scale_y),
         )
 
 
 def clip_box(box: Box | None, width: int, height: int) -> Box:
-    """The whole pixels of an image that a box touches; the whole image for None.
+    """Grow a box to the whole pixels that it touches, and cut it at the image's border.
+
+    Returns:
+        A box of whole pixels; the whole image for None.
 
     Raises:
-        ValueError: the box is empty, not finite, or misses the image.
+        ValueError: the box is empty, not finite, or outside the image.
     """
     if box is None:
         return Box(0, 0, width, height)
@@ -55,7 +58,7 @@ def clip_box(box: Box | None, width: int, height: int) -> Box:
 
 
 def crop(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """The part of an image (H, W, 3) under a box of whole pixels."""
+    """Return a view of the part of an image (H, W, 3) under a box of whole pixels."""
     left, top = int(box.left), int(box.top)
     return image[top : top + int(box.height), left : left + int(box.width)]
 
@@ -67,13 +70,13 @@ def to_square(
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        box: of whole pixels, as `clip_box` gives it.
+        box: of whole pixels, as `clip_box` returns it.
         size: side of the square, px.
-        resize: "squash" stretches both sides to it; "pad" keeps the aspect and fills the right or
-            the bottom with the mean colour of the box.
+        resize: "squash" scales both sides to `size`; "pad" keeps the aspect ratio and fills the
+            right or the bottom with the mean colour of the box.
 
     Returns:
-        (size, size, 3) uint8, and how it came about.
+        (size, size, 3) uint8, and the mapping back to the original.
     """
     part = crop(image, box)
     if resize == "squash":
@@ -82,7 +85,7 @@ def to_square(
         longer = max(box.width, box.height)
         width = max(1, round(size * box.width / longer))
         height = max(1, round(size * box.height / longer))
-    # Averaging is right for reducing and leaves blocks when enlarging, where lines are right.
+    # INTER_AREA averages, which suits reducing but leaves blocks when enlarging.
     shrinks = width < box.width or height < box.height
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     resized = cv2.resize(part, (width, height), interpolation=method)
@@ -105,6 +108,6 @@ def to_tensor(
 def normalise(
     colours: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]
 ) -> Tensor:
-    """Take mean and standard deviation out of colours (..., 3, H, W) in [0, 1]."""
+    """Subtract the mean from colours (..., 3, H, W) in [0, 1] and divide by the deviation."""
     shape = (3, 1, 1)
     return (colours - torch.tensor(mean).view(shape)) / torch.tensor(std).view(shape)

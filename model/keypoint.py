@@ -1,4 +1,4 @@
-"""What a detection is. Standard library only, so that every part may import it."""
+"""Detections and the points in them. Standard library only, so that every part may import it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,14 +42,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Detection:
-    """What the detector says of one image.
+    """The detector's result for one image.
 
     Attributes:
         class_name: the predicted class, on whose evidence the keypoints rest.
         probability: of that class, in [0, 1].
         keypoints: best first.
         width, height: of the upright original image, px.
-        box: the part of the image that was looked at.
+        box: the part of the image that was searched.
         maps: name → array (h, w) over `box` at the network's input size: "coarse", "fine", "fused".
         captions: "coarse" and "fine" → which map that was, in words for people, such as
             "class activation". Empty if unknown.

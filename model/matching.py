@@ -10,18 +10,21 @@ def match_points(
 ) -> NDArray[np.int64]:
     """Pair points that lie within a radius of each other, as many as possible.
 
-    Among the pairings with the most pairs, the one with the smallest sum of distances is taken.
+    Of all pairings with the most pairs, return the one with the smallest sum of distances.
 
     Args:
         first: (N, 2), x and y.
         second: (M, 2), in the same unit.
-        radius: two points of a pair are at most this far apart; infinity pairs whatever it can.
+        radius: largest distance within a pair; infinity for no limit.
 
     Returns:
-        (P, 2): indices into `first` and `second`, by rising index into `first`.
+        (P, 2): indices into `first` and `second`, sorted by the index into `first`.
 
     Raises:
         ValueError: a coordinate is not finite, or the radius is negative or NaN.
+
+    >>> match_points(np.array([[0.0, 0], [9, 9]]), np.array([[50.0, 50], [1, 0]]), radius=2)
+    array([[0, 1]])
     """
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise ValueError("expected points with finite coordinates, got NaN or infinity")
@@ -31,7 +34,7 @@ def match_points(
         return np.empty((0, 2), np.int64)
     distance = np.linalg.norm(first[:, None] - second[None], axis=2)
     near = distance <= radius
-    # One pair too far apart costs more than all others together can save.
+    # A pair beyond the radius costs more than all other pairs together could save.
     too_far = 1 + distance[near].sum() if near.any() else 1.0
     rows, columns = linear_sum_assignment(np.where(near, distance, too_far))
     paired = near[rows, columns]

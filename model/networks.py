@@ -1,8 +1,7 @@
-"""Classifiers: build one, load its weights, save it. The one place that imports torchvision."""
+"""Build, load and save classifiers. The only module that imports torchvision."""
 
 import json
 import tempfile
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,40 +14,41 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, fx, nn
 
 from model.settings import TORCHVISION_WEIGHTS, is_file_name, resolve_model, sidecar
+from model.small_network import small_network
 
 SMALL = "small"
 
-# torchvision's own ImageNet weights were trained on inputs normalised like this.
+# Normalisation of the inputs that torchvision's ImageNet weights were trained on.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 IMAGENET_CLASSES = 1000
 
 WAYS_OUT = (
-    "Three ways out: (1) run once with a network connection, torchvision keeps the file under "
+    "Three ways out: (1) run once with a network connection: torchvision keeps the file under "
     "TORCH_HOME; (2) copy torchvision's file into TORCH_HOME/hub/checkpoints by hand; (3) give a "
-    f"weights file (.safetensors or .pth, with a .json beside it) in place of "
+    f"weights file (.safetensors or .pth, with a .json beside it) instead of "
     f"{TORCHVISION_WEIGHTS}, such as the one that `python -m drawings train` writes."
 )
 
 
 class Refused(ValueError):
-    """The network is not one that this detector can look into; the message gives the reason."""
+    """The detector cannot work with this network; the message gives the reason."""
 
 
 class WeightsError(ValueError):
-    """The weights cannot be had or do not fit; the message says what was tried and what to do."""
+    """The weights are unavailable or do not fit; the message says what was tried and what to do."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network together with what is needed to feed it and to read its answer.
+    """A network with everything needed to prepare its input and to read its output.
 
     Attributes:
         network: in evaluation mode; (B, 3, H, W) normalised images → (B, classes) logits.
-        arch: its name, for `build_network`.
+        arch: name of the network, for `build_network`.
         classes: name of each output.
-        input_size: side of the square image that it was trained on, px.
-        mean, std: of the training images' red, green and blue, which lie in [0, 1].
+        input_size: side of the square images that it was trained on, px.
+        mean, std: mean and deviation of red, green and blue in training, on a scale of [0, 1].
     """
 
     network: nn.Module
@@ -60,11 +60,11 @@ class Classifier:
 
 
 def import_torchvision() -> ModuleType:
-    """Import torchvision, also where its compiled operators do not fit the torch at hand.
+    """Import `torchvision.models`, even if torchvision's compiled operators do not fit our torch.
 
-    The torchvision wheel of Linux x86 is built for CUDA. Beside a CPU-only torch its library is not
-    loaded and the import fails, as nobody declared the operators `nms` and `qnms`; classifiers
-    need neither. A torchvision that works is left alone.
+    The torchvision wheel for Linux x86 is built for CUDA. With a CPU-only torch its library does
+    not load, and the import fails because the operators `nms` and `qnms` are not declared.
+    Classifiers need neither, so declare them here. A torchvision that works is left alone.
     """
     try:
         import torchvision.models
@@ -82,30 +82,7 @@ def import_torchvision() -> ModuleType:
     return torchvision.models  # type: ignore[no-any-return]
 
 
-def small_network(classes: int) -> nn.Module:
-    """Our own small network for training from nothing: five 3 × 3 convolutions with ReLU.
-
-    The maximum over all positions, in place of the usual mean, makes each feature answer for the
-    one part that it fits best; on drawings it learns several times faster.
-    """
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    channels = 3
-    for depth, width in enumerate((8, 16, 32, 96, 160), start=1):
-        convolution = nn.Conv2d(channels, width, 3, padding=1, bias=False)
-        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-        layers[f"conv{depth}"] = convolution
-        if depth < 5:  # before ReLU, which commutes with it: a quarter of the work remains
-            layers[f"pool{depth}"] = nn.MaxPool2d(2)
-        layers[f"norm{depth}"] = nn.BatchNorm2d(width)
-        layers[f"relu{depth}"] = nn.ReLU(inplace=True)
-        channels = width
-    layers["maximum"] = nn.AdaptiveMaxPool2d(1)
-    layers["flatten"] = nn.Flatten()
-    layers["classifier"] = nn.Linear(channels, classes)
-    return nn.Sequential(layers)
-
-
-# Side of the square that a network was trained on, where it is not 224 px.
+# Side of the square that a network was trained on, px, if not 224.
 INPUT_SIZES = {SMALL: 128, "inception_v3": 299}
 
 
@@ -117,7 +94,7 @@ def build_network(arch: str, classes: int) -> nn.Module:
         classes: number of outputs.
 
     Raises:
-        Refused: torchvision has no classifier of that name, or it is not built of ReLU layers.
+        Refused: torchvision has no classifier of that name, or the network is not built of ReLUs.
     """
     if arch == SMALL:
         return small_network(classes).eval()
@@ -130,7 +107,7 @@ def build_network(arch: str, classes: int) -> nn.Module:
         )
     options: dict[str, Any] = {"weights": None, "num_classes": classes}
     if arch in ("googlenet", "inception_v3"):
-        # The auxiliary outputs serve training alone.
+        # Auxiliary outputs are only for training.
         options |= {"aux_logits": False, "init_weights": False}
     network: nn.Module = builder(**options)
     refusal = why_not_relu(network)
@@ -140,21 +117,21 @@ def build_network(arch: str, classes: int) -> nn.Module:
 
 
 def _build_empty(arch: str, classes: int) -> nn.Module:
-    """Build a classifier without weights: drawing 144 million of VGG-19 takes seconds."""
+    """Build a classifier without weights: drawing the 144 million of VGG-19 takes seconds."""
     with torch.device("meta"):
         return build_network(arch, classes)
 
 
 def _classifiers(models: ModuleType) -> Mapping[str, Callable[..., nn.Module]]:
-    """Names and builders of torchvision's image classifiers (not of detectors, videos, flows)."""
+    """Return name → builder of torchvision's image classifiers (no detectors, videos, flows)."""
     return {name: models.get_model_builder(name) for name in models.list_models(module=models)}
 
 
 def why_not_relu(network: nn.Module) -> str | None:
-    """Say why guided backpropagation would not be defined for a network; None where it is.
+    """Return why guided backpropagation is undefined for a network; None if it is defined.
 
-    Guided backpropagation changes the backward pass of ReLU, so every non-linearity between
-    input and logits has to be one (max pooling aside).
+    It changes the backward pass of ReLU, so every non-linearity between input and logits must be a
+    ReLU, except max pooling.
     """
     smooth = (
         nn.GELU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.ELU, nn.LeakyReLU,
@@ -181,18 +158,18 @@ def _calls_relu(network: nn.Module) -> bool:
 
 
 def load_classifier(arch: str | None = None, weights: str | None = None) -> Classifier:
-    """Load a classifier, ready to use.
+    """Load a classifier, in evaluation mode.
 
     Args:
         arch: name of the network; None for the one that the weights' JSON names.
-        weights: `IMAGENET1K_V1` (the default: torchvision downloads them once), or a file: a
-            `.safetensors` or `.pth` state dict, with a JSON beside it that names `arch`,
-            `classes`, `input_size`, `mean` and `std`. Without the JSON, those of torchvision's
-            own ImageNet weights are taken where the shapes fit.
+        weights: `IMAGENET1K_V1` (the default; torchvision downloads them once), or a file: a
+            `.safetensors` or `.pth` state dict, with a JSON beside it that gives `arch`,
+            `classes`, `input_size`, `mean` and `std`. Without the JSON, use the values of
+            torchvision's ImageNet weights if the shapes fit.
 
     Raises:
         Refused: the network is not built of ReLU layers.
-        WeightsError: the weights cannot be had or do not fit the network.
+        WeightsError: the weights are unavailable or do not fit the network.
         FileNotFoundError, ValueError: from `resolve_model`.
     """
     arch, weights = resolve_model(arch, weights)
@@ -202,6 +179,7 @@ def load_classifier(arch: str | None = None, weights: str | None = None) -> Clas
 
 
 def _load_torchvision(arch: str) -> Classifier:
+    """Load torchvision's own weights, from its cache or by downloading them."""
     network = _build_empty(arch, IMAGENET_CLASSES)
     try:
         choice = import_torchvision().get_model_weights(arch)[TORCHVISION_WEIGHTS]
@@ -212,7 +190,7 @@ def _load_torchvision(arch: str) -> Classifier:
         ) from None
     try:
         state = choice.get_state_dict(progress=False, check_hash=True)
-    except OSError as error:  # URLError and every failure of a socket or of the disk
+    except OSError as error:  # includes URLError and failures of sockets and of the disk
         raise WeightsError(
             f"could not get torchvision's weights for {arch}. Tried the cache in "
             f"{torch.hub.get_dir()}/checkpoints and a download from {choice.url}: {error}. "
@@ -227,12 +205,13 @@ def _load_torchvision(arch: str) -> Classifier:
 
 
 def _expect_imagenet_normalisation(network: nn.Module) -> None:
-    """Let GoogLeNet and Inception convert: their own weights were trained on another scale."""
+    """Make GoogLeNet and Inception convert inputs to the scale that their weights expect."""
     if hasattr(network, "transform_input"):
         network.transform_input = True  # type: ignore[assignment]
 
 
 def _load_file(arch: str, path: Path) -> Classifier:
+    """Load a weights file with the JSON beside it, if there is one."""
     state = _read_state(path)
     facts = _read_sidecar(path)
     classes = facts.get("classes") or _imagenet_classes(arch, path)
@@ -251,6 +230,7 @@ def _load_file(arch: str, path: Path) -> Classifier:
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dict, without running any code that the file may contain."""
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
@@ -259,8 +239,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is not a readable weights file: {error}") from error
     except Exception as error:  # pickle's own errors share no base class but Exception
         raise WeightsError(
-            f"{path} holds more than tensors, which is not loaded, as it could run code; "
-            f"save its state dict alone: torch.save(network.state_dict(), path)"
+            f"{path} holds more than tensors and is not loaded, because that could run code: "
+            f"save only the state dict, with torch.save(network.state_dict(), path)"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(
@@ -271,6 +251,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
+    """Read the JSON beside a weights file; empty if there is none."""
     described = sidecar(path)
     if not described.exists():
         return {}
@@ -294,7 +275,7 @@ def _three(
 
 
 def _imagenet_classes(arch: str, path: Path) -> list[str]:
-    """The classes of torchvision's own weights, for a weights file without a JSON."""
+    """Return the classes of torchvision's own weights, for a weights file without a JSON."""
     try:
         choice = import_torchvision().get_model_weights(arch)[TORCHVISION_WEIGHTS]
     except (ValueError, KeyError):
@@ -306,7 +287,7 @@ def _imagenet_classes(arch: str, path: Path) -> list[str]:
 
 
 def _fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Load a state dict; extra auxiliary outputs, which serve training alone, are passed over."""
+    """Load a state dict; ignore auxiliary outputs, which are only for training."""
     wanted = network.state_dict()
     state = {
         name: value for name, value in state.items() if not name.startswith(("aux", "AuxLogits"))
@@ -322,7 +303,7 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
         shown = "; ".join(problems[:3]) + (f" and {len(problems) - 3} more" if problems[3:] else "")
         raise WeightsError(
             f"the weights in {source} do not fit this network: {shown}. "
-            f"Name the architecture and the classes that they belong to, in the JSON beside them"
+            f"Name the architecture and the classes that they belong to in the JSON beside them"
         )
     broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
     if broken:
@@ -332,11 +313,11 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
 
 
 def save_classifier(classifier: Classifier, path: Path) -> None:
-    """Write weights (safetensors) and the JSON beside them; what was there stays whole on failure.
+    """Write weights (safetensors) and the JSON beside them; on failure, keep the existing files.
 
     Raises:
         ValueError: the name does not end in `.safetensors`.
-        OSError: the folder cannot be written, or the disk is full.
+        OSError: the folder is not writable, or the disk is full.
     """
     if path.suffix != ".safetensors":
         raise ValueError(f"expected a file name that ends in .safetensors, got {path}")
@@ -353,8 +334,8 @@ def save_classifier(classifier: Classifier, path: Path) -> None:
         weights = Path(folder) / path.name
         try:
             save_file(state, weights)
-        except SafetensorError as error:  # what it says of a full disk is no OSError
-            raise OSError(f"could not write {path}, what was there is whole: {error}") from error
+        except SafetensorError as error:  # safetensors raises this for a full disk
+            raise OSError(f"could not write {path}, the old file is intact: {error}") from error
         sidecar(weights).write_text(json.dumps(facts, indent=1) + "\n")
         weights.replace(path)
         sidecar(weights).replace(sidecar(path))

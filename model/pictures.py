@@ -1,4 +1,4 @@
-"""Pictures of what was found: keypoints on the image, maps as colours over it."""
+"""Pictures of a detection: keypoints on the image, maps as colours over it."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def draw_keypoints(
     keypoints: Sequence[Keypoint],
     colour: tuple[int, int, int] = RED,
 ) -> NDArray[np.uint8]:
-    """Copy an image (H, W, 3) with a ringed dot at each keypoint, to 1/16 of a pixel."""
+    """Copy an image (H, W, 3) and draw a ringed dot at each keypoint, placed to 1/16 px."""
     canvas = picture.copy()
     radius = max(2.0, 0.008 * max(picture.shape[:2]))
     for point in keypoints:
@@ -30,7 +30,7 @@ def draw_keypoints(
 
 
 def heatmap(picture: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Lay a map (h, w) over an image (H, W, 3): blue where it is lowest, red where highest."""
+    """Blend a map (h, w) into an image (H, W, 3): blue where it is lowest, red where highest."""
     low, high = float(values.min()), float(values.max())
     share = (values - low) / (high - low) if high > low else np.zeros_like(values)
     height, width = picture.shape[:2]
@@ -41,10 +41,31 @@ def heatmap(picture: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[
 
 
 def panel(picture: NDArray[np.uint8], detection: Detection) -> NDArray[np.uint8]:
-    """Input, coarse map, guided map and keypoints side by side, over the box that was looked at."""
+    """Draw input, coarse map, fine map and keypoints side by side, over the detection's box.
+
+    Each map carries its caption, if the detection has one.
+    """
     part = crop(picture, detection.box)
     shown = crop(draw_keypoints(picture, detection.keypoints), detection.box)
-    maps = [heatmap(part, np.asarray(detection.maps[name])) for name in ("coarse", "fine")]
+    maps = []
+    for name in ("coarse", "fine"):
+        coloured = heatmap(part, np.asarray(detection.maps[name]))
+        maps.append(_captioned(coloured, detection.captions.get(name, "")))
     gap = np.full((part.shape[0], max(2, part.shape[1] // 50), 3), 255, np.uint8)
     columns = [part, gap, maps[0], gap, maps[1], gap, shown]
     return np.concatenate(columns, axis=1)
+
+
+def _captioned(picture: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
+    """Write a caption, white on black, along the bottom edge; on a narrow picture it is small."""
+    if not caption:
+        return picture
+    font, margin = cv2.FONT_HERSHEY_SIMPLEX, 2
+    (width, _), _ = cv2.getTextSize(caption, font, 1.0, 1)
+    scale = min(0.5, (picture.shape[1] - 2 * margin) / width)
+    (width, height), below = cv2.getTextSize(caption, font, scale, 1)
+    baseline = picture.shape[0] - below - margin
+    top_left, bottom_right = (0, baseline - height - margin), (width + 2 * margin, picture.shape[0])
+    cv2.rectangle(picture, top_left, bottom_right, (0, 0, 0), cv2.FILLED)
+    cv2.putText(picture, caption, (margin, baseline), font, scale, (255, 255, 255), 1, cv2.LINE_AA)
+    return picture

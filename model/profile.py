@@ -1,4 +1,4 @@
-"""Where the time goes."""
+"""How long each stage of the detector takes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,14 +6,14 @@ from time import perf_counter
 
 
 class Profile:
-    """Seconds that each stage took, added up over all images."""
+    """Seconds that each stage took, summed over all images."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the time inside the block; also when it ends in an error."""
+        """Add the time inside the block, even if it raises an error."""
         begin = perf_counter()
         try:
             yield
@@ -21,7 +21,7 @@ class Profile:
             self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - begin
 
     def to_text(self, images: int) -> str:
-        """A line for each stage: seconds in all, seconds for an image, share of the whole."""
+        """Return a line per stage: total seconds, seconds per image, share of the total."""
         total = sum(self.seconds.values()) or 1.0
         lines = [f"{'stage':<12} {'seconds':>9} {'an image':>9} {'share':>6}"]
         lines += [

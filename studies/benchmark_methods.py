@@ -27,8 +27,9 @@ from drawings.drawing import draw
 from model.decoding import read
 from model.detector import Detector
 from model.image import clip_box, normalise, to_square, to_tensor
-from model.maps import incremental
 from model.maps.guided_backprop import colours_to_map, guided_backprop
+from model.maps.incremental.choice import fastest
+from model.maps.incremental.logits import IncrementalLogits
 from model.maps.occlusion import (
     DenseLogits,
     class_scores,
@@ -230,7 +231,7 @@ def dense(case: Case) -> Method:
 
 def windows(case: Case) -> Method:
     """The detector's own choice: the windows, or the dense loop for networks without them."""
-    logits = incremental.fastest(
+    logits = fastest(
         case.network,
         case.dense(case.network),
         (SIDE, SIDE),
@@ -241,9 +242,7 @@ def windows(case: Case) -> Method:
     )
     return Method(
         lambda: case.falls(*logits(case.pixels, case.fills)),
-        logits.plan.multiplications()
-        if isinstance(logits, incremental.IncrementalLogits)
-        else None,
+        logits.plan.multiplications() if isinstance(logits, IncrementalLogits) else None,
     )
 
 

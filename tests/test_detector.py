@@ -1,4 +1,4 @@
-"""The stages together: on what they agree, what moves with the image, what is refused."""
+"""All stages together: determinism, coordinates, limits, and what is refused."""
 
 from dataclasses import replace
 
@@ -9,9 +9,9 @@ import torch
 from model.detector import Detector
 from model.keypoint import Box
 from model.networks import SMALL, Classifier, build_network
-from model.settings import DetectorSettings
+from model.settings import POSTER
 
-SETTINGS = DetectorSettings(window=16, stride=8)
+SETTINGS = replace(POSTER, window=16, stride=8, max_keypoints=20)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def test_one_detector_gives_the_same_result_whatever_it_saw_before(classifier, p
     assert detector.detect(picture) == first
 
 
-def test_a_box_is_looked_at_as_if_it_were_the_whole_image(classifier, picture):
-    """Keypoints differ by the corner of the box, and by nothing else."""
+def test_a_box_gives_the_same_keypoints_as_an_image_of_the_box_alone(classifier, picture):
+    """Keypoints differ only by the corner of the box."""
     detector = Detector(classifier, SETTINGS)
     boxed = detector.detect(picture, Box(16, 8, 64, 48))
     cropped = detector.detect(np.ascontiguousarray(picture[8:56, 16:80]))
@@ -132,15 +132,16 @@ def test_fills_are_averaged(classifier, picture):
     """The map of two fills is the mean of each one's own map."""
     detector = Detector(classifier, replace(SETTINGS, fills=2))
     both = detector.detect(picture).maps["coarse"]
-    fills = detector._fills
+    occlusion = detector._maps["coarse"]
+    fills = occlusion.fills
     single = []
     for index in range(2):
-        detector._fills = fills[index : index + 1]
+        occlusion.fills = fills[index : index + 1]
         single.append(detector.detect(picture).maps["coarse"])
     np.testing.assert_allclose(both, np.mean(single, axis=0), rtol=1e-6)
 
 
-def test_a_flat_image_has_maps_but_harms_nothing(classifier):
+def test_a_flat_image_has_finite_maps(classifier):
     found = Detector(classifier, SETTINGS).detect(np.full((50, 50, 3), 128, np.uint8))
     assert all(np.isfinite(values).all() for values in found.maps.values())
 
@@ -163,7 +164,7 @@ def test_the_network_is_left_as_it_was_found(classifier, picture):
         (np.zeros((5, 900, 3), np.uint8), None, "at least 8 px a side, got 900 × 5"),
     ],
 )
-def test_what_cannot_be_looked_at_is_refused(classifier, image, box, message):
+def test_unusable_pictures_and_boxes_are_refused(classifier, image, box, message):
     with pytest.raises(ValueError, match=message):
         Detector(classifier, SETTINGS).detect(image, box)
 

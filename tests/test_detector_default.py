@@ -1,4 +1,4 @@
-"""The default preset: class activation times corners, and the region that it looks at."""
+"""The default preset: class activation times corners, within the region of the evidence."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def classifier():
 
 @pytest.fixture
 def picture():
-    """Grey, but for a chequered patch."""
+    """Grey, with a chequered patch."""
     image = np.full((120, 160, 3), 128, np.uint8)
     patch = np.kron(np.indices((4, 4)).sum(0) % 2, np.ones((8, 8))) * 255
     image[60:92, 100:132] = patch[..., None]
@@ -41,7 +41,7 @@ def test_keypoints_need_both_scales(classifier, picture):
         assert 0 < point.score <= 1
 
 
-def test_without_a_box_the_region_is_looked_at_and_a_given_box_is_kept(classifier):
+def test_the_region_is_searched_without_a_box_and_a_given_box_is_kept(classifier):
     picture = np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8)
     whole = Box(0, 0, 160, 120)
     bounded = Detector(classifier, replace(DEFAULT, region_threshold=0.9, region_margin=0.2))
@@ -51,7 +51,7 @@ def test_without_a_box_the_region_is_looked_at_and_a_given_box_is_kept(classifie
     assert Detector(classifier, replace(DEFAULT, region="none")).detect(picture).box == whole
 
 
-def test_a_region_too_small_to_look_at_is_not_taken(classifier):
+def test_a_region_that_is_too_small_is_ignored(classifier):
     tiny = np.random.default_rng(0).integers(0, 255, (16, 16, 3)).astype(np.uint8)
     bounded = Detector(classifier, replace(DEFAULT, region_threshold=1.0, region_margin=0.0))
     assert bounded.detect(tiny).box == Box(0, 0, 16, 16)

@@ -25,7 +25,7 @@ def test_corners_of_the_square_are_corners_of_the_box(width, height, resize, siz
 @pytest.mark.parametrize("resize", ["squash", "pad"])
 @pytest.mark.parametrize(("width", "height"), [(300, 180), (90, 140)])
 def test_a_blob_is_found_where_it_was_drawn(resize, width, height):
-    """Its centre of mass in the square, mapped back, is where it was in the original."""
+    """Its centre of mass in the square maps back to where it was in the original."""
     rows, columns = np.mgrid[:height, :width]
     blob = 255 * np.exp(-((columns - 40.25) ** 2 + (rows - 60.75) ** 2) / (2 * 6**2))
     picture = np.repeat(np.round(blob).astype(np.uint8)[..., None], 3, axis=2)

@@ -98,7 +98,7 @@ def test_a_table_is_read_for_one_split(tmp_path):
 
 
 def test_only_image_class_and_split_are_read(tmp_path):
-    """Whatever stands in the keypoint columns, the supervision is the same."""
+    """Whatever the keypoint columns contain, the supervision is the same."""
     kept = [["a.png", "cat", "train"], ["b.png", "dog", "train"]]
     write_table(tmp_path, [[*row, "ear", "1", "2", "1"] for row in kept])
     annotated = in_table(tmp_path, split="train")
@@ -126,7 +126,7 @@ def test_an_image_with_two_classes_or_none_is_left_out_and_named(tmp_path):
     )
 
 
-def test_an_unknown_split_is_answered_with_those_that_there_are(tmp_path):
+def test_an_unknown_split_is_refused_with_those_that_exist(tmp_path):
     write_table(tmp_path, [["a.png", "cat", "test"], ["b.png", "cat", "train"]], COLUMNS[:3])
     with pytest.raises(ValueError, match=r"rows of split 'training' .*; it has test, train"):
         in_table(tmp_path, split="training")
@@ -144,7 +144,7 @@ def test_a_table_without_rows_is_refused(tmp_path):
         in_table(tmp_path, split="train")
 
 
-def test_a_table_that_is_no_text_is_refused(tmp_path):
+def test_a_table_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "annotations.csv").write_bytes(b"\xff\xfe\x00image")
     with pytest.raises(ValueError, match="cannot be read as CSV in UTF-8"):
         in_table(tmp_path)

@@ -1,4 +1,4 @@
-"""What training is given: every usable image once, and no label that cannot be trusted."""
+"""Training gets every usable image once, and no contradictory label."""
 
 import numpy as np
 import pytest
@@ -49,13 +49,13 @@ def test_an_unreadable_image_is_left_out_and_hurts_no_other():
         assert labels.tolist() == [0, 0, 1, 1]
 
 
-def test_a_copy_is_used_once_so_that_it_cannot_be_learnt_and_checked():
+def test_a_copy_is_left_out_so_that_it_cannot_be_in_training_and_validation():
     with prepared(labelled(*FOUR, (flat(30), "dog")), 8) as samples:
         assert samples.left_out == (("4.png", "it is the same image as 2.png"),)
         assert samples.counts() == {"cat": 2, "dog": 2}
 
 
-def test_an_image_that_is_called_two_things_is_not_used_at_all():
+def test_an_image_with_two_labels_is_not_used_at_all():
     contradiction = [(flat(99), "cat"), (flat(99), "dog")]
     with prepared(labelled(*contradiction, *FOUR), 8) as samples:
         reason = "the same image is called cat and dog"
@@ -95,26 +95,26 @@ def parts(count: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
         return samples.split(share, seed)
 
 
-def test_no_image_is_both_learnt_and_checked_and_none_is_forgotten():
+def test_every_image_is_either_for_training_or_for_validation():
     learnt, checking = parts(100, 0.2, seed=0)
     assert sorted([*learnt, *checking]) == list(range(100))
     assert sum(index % 4 == 0 for index in checking) == 5
     assert len(checking) == 20
 
 
-def test_each_class_is_learnt_and_checked_however_few_its_images():
+def test_each_class_has_images_on_either_side_however_few_there_are():
     learnt, checking = parts(5, 0.01, seed=0)
     assert {index % 4 == 0 for index in learnt} == {True, False}
     assert {index % 4 == 0 for index in checking} == {True, False}
 
 
-def test_the_parting_depends_on_the_seed_alone():
+def test_the_split_depends_on_the_seed_alone():
     assert np.array_equal(parts(40, 0.2, seed=1)[1], parts(40, 0.2, seed=1)[1])
     assert not np.array_equal(parts(40, 0.2, seed=1)[1], parts(40, 0.2, seed=2)[1])
 
 
-def test_parted_by_content_images_keep_their_side_when_others_are_added():
-    """Those that change it are few: among many, a new one now and then takes another's place."""
+def test_split_by_content_images_keep_their_side_when_others_are_added():
+    """Few change sides: now and then a new image takes the place of another."""
 
     def checking(count: int, seed: int) -> set[str]:
         images = [(flat(level), ("cat", "dog")[level % 2]) for level in range(count)]
@@ -135,7 +135,7 @@ def test_parted_by_content_images_keep_their_side_when_others_are_added():
     assert len(many & learnt_before) <= 4
 
 
-def test_an_error_that_is_no_unusable_image_is_not_hidden():
+def test_an_error_of_another_kind_is_not_hidden():
     def load(index: int) -> Pixels:
         raise ZeroDivisionError
 

@@ -1,4 +1,4 @@
-"""Class labels → weights, on images that are quickly drawn and quickly learnt."""
+"""Training from class labels, on images that are quick to draw and to learn."""
 
 import csv
 import json
@@ -22,8 +22,9 @@ from PIL import Image
 from drawings.labelled import labelled_drawings
 from model.__main__ import main
 from model.image import to_tensor
+from model.learning.first_network import last_layer
 from model.learning.labelled_images import LabelledImages
-from model.learning.training import FROM_NOTHING, Epoch, TrainingSettings, last_layer, train
+from model.learning.training import FROM_NOTHING, Epoch, TrainingSettings, train
 from model.networks import Classifier, Refused, WeightsError, load_classifier, save_classifier
 
 ROOT = Path(__file__).parents[1]
@@ -134,7 +135,7 @@ def stop_after(epoch: int) -> object:
 
 
 @pytest.mark.parametrize("last", [1, 2])
-def test_a_training_that_was_stopped_goes_on_to_the_very_same_weights(tmp_path, last):
+def test_an_interrupted_training_resumes_to_the_very_same_weights(tmp_path, last):
     checkpoint = tmp_path / "state.training"
     with pytest.raises(Stopped):
         train(shapes(16), settings=QUICK, checkpoint=checkpoint, on_epoch=stop_after(last))
@@ -153,7 +154,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_very_same_weights(tmp_path, 
 
 
 def test_a_training_that_ended_is_not_done_again_while_its_checkpoint_is_there(tmp_path):
-    """The disk may have been full when the outcome was to be saved."""
+    """The disk may have been full when the result was to be saved."""
     checkpoint = tmp_path / "state.training"
     first = train(shapes(16), settings=QUICK, checkpoint=checkpoint)
     seen: list[Epoch] = []
@@ -170,7 +171,7 @@ def test_a_training_that_ended_is_not_done_again_while_its_checkpoint_is_there(t
         (shapes(16, classes=("round", "long")), QUICK),
     ],
 )
-def test_the_checkpoint_of_another_training_is_not_taken_up(tmp_path, images, settings):
+def test_the_checkpoint_of_another_training_is_ignored(tmp_path, images, settings):
     checkpoint = tmp_path / "state.training"
     with pytest.raises(Stopped):
         train(shapes(16), settings=QUICK, checkpoint=checkpoint, on_epoch=stop_after(1))
@@ -195,7 +196,7 @@ def test_training_ends_when_nothing_gets_better():
 
 
 def test_without_early_stopping_every_epoch_runs_and_the_last_is_kept():
-    """The labels say nothing, so the best epoch on the checking images would be any of them."""
+    """The labels carry no information, so any epoch could be the best on the validation images."""
     names, labels = zip(
         *((f"{index}.png", "ab"[index // 2 % 2]) for index in range(24)), strict=True
     )
@@ -314,11 +315,14 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_full_disk_leaves_the_old_weights_whole(discs_and_bars, tmp_path):
+def test_a_full_disk_leaves_the_old_weights_intact(discs_and_bars, tmp_path):
     path = tmp_path / "weights.safetensors"
     save_classifier(discs_and_bars, path)
     other = train(shapes(8), settings=replace(QUICK, epochs=1)).classifier
-    with files_of_at_most(10_000), pytest.raises(OSError, match="what was there is whole"):
+    with (
+        files_of_at_most(10_000),
+        pytest.raises(OSError, match=r"could not write .*, the old file is intact"),
+    ):
         save_classifier(other, path)
     assert same(load_classifier(weights=str(path)), discs_and_bars)
     assert sorted(file.name for file in tmp_path.iterdir()) == [
@@ -327,13 +331,16 @@ def test_a_full_disk_leaves_the_old_weights_whole(discs_and_bars, tmp_path):
     ]
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):
+def test_a_full_disk_leaves_the_last_checkpoint_intact(tmp_path):
     checkpoint = tmp_path / "state.training"
     with pytest.raises(Stopped):
         train(shapes(16), settings=QUICK, checkpoint=checkpoint, on_epoch=stop_after(1))
     kept = checkpoint.read_bytes()
     squares = 16 * 146 * 146 * 3
-    with files_of_at_most(squares), pytest.raises(OSError, match="what was there is whole"):
+    with (
+        files_of_at_most(squares),
+        pytest.raises(OSError, match=r"could not write .*, the old file is intact"),
+    ):
         train(shapes(16), settings=QUICK, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == kept
     assert list(tmp_path.iterdir()) == [checkpoint]
@@ -415,8 +422,8 @@ def test_a_mistake_on_the_command_line_is_answered_in_one_line_with_what_was_exp
     assert list(tmp_path.iterdir()) == [tmp_path / "shapes"]
 
 
-def test_a_killed_command_goes_on_where_it_was(tmp_path):
-    """SIGKILL leaves no time to tidy up; the second run gives the weights of an undisturbed one."""
+def test_a_killed_command_resumes_where_it_was(tmp_path):
+    """SIGKILL allows no cleanup; the second run gives the weights of an undisturbed one."""
     folder = write_shapes(tmp_path / "shapes", 32)
     settings = ("--arch", "small", "--epochs", "4", "--batch", "4", "--folder", str(folder))
     out, whole = tmp_path / "weights.safetensors", tmp_path / "whole.safetensors"

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Always(nn.Module):
-    """Sees the same class everywhere."""
+    """Predicts the same class for every image."""
 
     def __init__(self, number: int, classes: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ def always(name: str, classes: tuple[str, ...]) -> Classifier:
 
 
 @pytest.mark.parametrize("by_content", [False, True])
-def test_a_trained_network_gets_right_what_its_training_says(by_content):
+def test_the_accuracy_is_the_one_that_training_reports(by_content):
     settings = replace(QUICK, split_by_content=by_content)
     trained = train(shapes(40), settings=settings)
     found = validation_accuracy(trained.classifier, shapes(40), settings)
@@ -39,7 +39,7 @@ def test_a_trained_network_gets_right_what_its_training_says(by_content):
 
 
 @pytest.mark.parametrize("name", ["disc", "bar"])
-def test_who_always_says_the_same_is_right_as_often_as_it_is_so(name):
+def test_a_constant_classifier_is_right_as_often_as_its_class_occurs(name):
     classes = ("disc", "bar", "something else")
     assert validation_accuracy(always(name, classes), shapes(40), QUICK) == 0.5
 
@@ -50,12 +50,12 @@ def test_other_classes_count_as_wrong():
     assert validation_accuracy(rival, shapes(40), QUICK) == 0.0
 
 
-def test_who_does_not_know_a_class_is_not_compared():
+def test_a_classifier_that_lacks_a_class_is_not_compared():
     assert validation_accuracy(always("disc", ("disc", "star")), shapes(40), QUICK) is None
 
 
 def test_the_images_are_those_that_the_training_did_not_learn():
-    """With two images of a class, one of them checks: which one, the seed says for both alike."""
+    """Of two images of a class, one is for validation; the seed chooses the same one for both."""
     seen = []
 
     class Sees(Always):

@@ -1,4 +1,4 @@
-"""The incremental occlusion gives what the dense loop gives, for every kind of layer."""
+"""The incremental occlusion agrees with the dense loop, for every kind of layer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -69,7 +69,7 @@ def incremental_logits(
 
 
 def assert_exact(network: nn.Module, height: int, width: int, window: int, stride: int) -> None:
-    """In float64, so that nothing but a mistake can make a difference."""
+    """Compare in float64, where rounding cannot hide or mimic a mistake."""
     network = network.double().eval()
     image = torch.randn(3, height, width, dtype=torch.float64)
     fill = torch.randn(3, height, width, dtype=torch.float64)
@@ -82,7 +82,7 @@ def assert_exact(network: nn.Module, height: int, width: int, window: int, strid
 
 @contextmanager
 def always_fast() -> Iterator[None]:
-    """Let every convolution that can be fast be fast, also where a plain one has less work."""
+    """Use the fast convolution wherever possible, even if a plain one has less work."""
     with mock.patch.object(convolution, "SLOWER", 0):
         yield
 
@@ -144,7 +144,7 @@ def pools(draw: st.DrawFn) -> nn.Module:
 
 @st.composite
 def blocks(draw: st.DrawFn, channels: int) -> nn.Module:
-    """A piece of a network that leaves as many channels as it takes."""
+    """A part of a network with as many output as input channels."""
     kind = draw(st.sampled_from(["convolution", "norm", "pool", "concatenation", "sum", "relu"]))
     if kind == "relu":
         return nn.ReLU(inplace=draw(st.booleans()))
@@ -178,7 +178,7 @@ def networks(draw: st.DrawFn) -> nn.Sequential:
 
 
 def fits(network: nn.Sequential, height: int, width: int) -> bool:
-    """Whether an image is large enough for each layer of a network; sets its lazy layers up."""
+    """Whether an image is large enough for every layer; initialises lazy layers."""
     values = torch.randn(1, 3, height, width)
     try:
         for layer in network.eval():
@@ -231,7 +231,7 @@ def test_the_fast_convolution_is_a_convolution(block: int, height: int, width: i
 
 @pytest.mark.parametrize("block", fast_convolution.POINTS)
 def test_the_fast_convolution_rounds_little(block: int):
-    """The bound is what the comment at `POINTS` says, and a half more."""
+    """The bound is 1.5 times the error in the comment at `POINTS`."""
     windows, weight = torch.randn(8, 12, 12, 64), torch.randn(64, 64, 3, 3)
     exact = functional.conv2d(windows.permute(0, 3, 1, 2).double(), weight.double(), padding=2)
     plain = functional.conv2d(windows.permute(0, 3, 1, 2), weight, padding=2)
@@ -339,7 +339,7 @@ def test_bfloat16_rounds_only_the_differences():
 
 
 class Overwriting(nn.Module):
-    """Uses a value after an operation in place has changed it."""
+    """Uses a value after an in-place operation has changed it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -406,7 +406,7 @@ def test_what_cannot_be_followed_is_named(network: nn.Module, reason: str):
 
 
 class Swapping(nn.Module):
-    """What it computes is not what its layers say: it reads a layer's weight behind their backs."""
+    """Reads the weight of a layer directly, so its layers do not show what it computes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -417,7 +417,7 @@ class Swapping(nn.Module):
         return torch.relu(self.first(images)).mean((2, 3))
 
 
-def test_a_network_that_is_more_than_its_layers_is_found_out():
+def test_a_network_that_is_more_than_its_layers_is_detected():
     with pytest.raises(Unsupported, match="other logits"):
         occluded(Swapping().eval())
 
@@ -477,13 +477,13 @@ class Random(nn.Module):
         return functional.dropout(images, 0.5, True).mean((2, 3))
 
 
-def test_a_network_that_answers_at_random_is_refused():
+def test_a_network_with_random_outputs_is_refused():
     with pytest.raises(ValueError, match="randomness"):
         fastest_of(nn.Sequential(nn.Conv2d(3, 4, 3), Random()).eval())
 
 
 def test_memory_that_runs_out_halves_the_batch_from_then_on():
-    """A GPU's memory cannot be made to run out here, so the error is played."""
+    """A GPU's memory cannot be made to run out here, so the error is simulated."""
     way = occluded(small_network())
     image, fills = torch.randn(3, 24, 24), torch.randn(1, 3, 24, 24)
     _, expected = way(image, fills)

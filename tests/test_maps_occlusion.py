@@ -10,19 +10,26 @@ from torch import Tensor, nn
 from model.maps.occlusion import (
     DenseLogits,
     FastestBatch,
+    batch_sizes,
     class_scores,
     map_of_scores,
-    occlusion_map,
+    over_patches,
     patch_positions,
-    patch_scores,
-    predicted_class_score,
     random_fills,
     spread_over_pixels,
 )
 
 
-def pixel_sum(images: Tensor) -> Tensor:
-    return images.sum((1, 2, 3))
+def occluded_pixel_sum(image: Tensor, window: int) -> Tensor:
+    """The occlusion map (stride 1, black fill) of a score that sums all pixels."""
+
+    def pixel_sum(images: Tensor) -> Tensor:
+        return images.sum((1, 2, 3))[:, None]
+
+    height, width = image.shape[1:]
+    tops, lefts = (patch_positions(side, window, 1) for side in (height, width))
+    clean, hidden = DenseLogits(pixel_sum, tops, lefts, window)(image, torch.zeros(1, *image.shape))
+    return map_of_scores(clean[0], hidden[..., 0], height, width, window=window, stride=1)
 
 
 def network() -> nn.Module:
@@ -53,13 +60,13 @@ def test_patches_that_do_not_fit_are_refused(length: int, window: int, stride: i
 
 def test_fall_is_the_hidden_sum_for_a_linear_score():
     image = torch.arange(48.0).reshape(3, 4, 4)
-    heat = occlusion_map(pixel_sum, image, torch.zeros(1, 3, 4, 4), window=1, stride=1)
+    heat = occluded_pixel_sum(image, window=1)
     torch.testing.assert_close(heat, image.sum(0).double())
 
 
 def test_a_rise_counts_as_nothing():
     image = -torch.ones(3, 4, 4)
-    heat = occlusion_map(pixel_sum, image, torch.zeros(1, 3, 4, 4), window=2, stride=1)
+    heat = occluded_pixel_sum(image, window=2)
     assert heat.count_nonzero() == 0
 
 
@@ -96,8 +103,14 @@ def test_scores_are_the_softmax_and_its_log_odds_also_where_the_network_is_sure(
 @pytest.mark.parametrize("batch", [1, 7, None])
 def test_scores_are_those_of_captum(batch: int | None):
     image, fill = torch.randn(3, 20, 24), torch.randn(3, 20, 24)
-    score = predicted_class_score(network(), 1, "probability")
-    found = patch_scores(score, image, fill, window=4, stride=4, batch=batch)
+    one = network()
+
+    def score(images: Tensor) -> Tensor:
+        return class_scores(one(images), 1, "probability")
+
+    places = [(top, left) for top in range(0, 20, 4) for left in range(0, 24, 4)]
+    sizes = FastestBatch([batch]) if batch else batch_sizes(image.device)
+    found = over_patches(score, image, fill, places, 4, sizes).view(5, 6)
     with torch.inference_mode():
         falls = Occlusion(score).attribute(
             image[None],
@@ -139,7 +152,7 @@ def test_a_size_that_does_not_fit_leaves_smaller_ones_down_to_a_single_image():
 
 
 def test_memory_that_runs_out_costs_no_patch():
-    """A GPU's memory cannot be made to run out here, so the error is played."""
+    """A GPU's memory cannot be made to run out here, so the error is simulated."""
 
     def narrow(images: Tensor) -> Tensor:
         if len(images) > 3:

@@ -48,11 +48,11 @@ def test_nothing_is_paired_with_nothing():
 
 
 @pytest.mark.parametrize("radius", [-1, np.nan])
-def test_a_radius_that_is_none_is_refused(radius):
+def test_a_negative_or_nan_radius_is_refused(radius):
     with pytest.raises(ValueError, match="expected a radius"):
         match_points(np.ones((1, 2)), np.ones((1, 2)), radius)
 
 
-def test_points_that_are_nowhere_are_refused():
+def test_points_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="expected points"):
         match_points(np.array([[np.nan, 0]]), np.ones((1, 2)), 1)

@@ -1,4 +1,4 @@
-"""Which networks are taken, where weights come from, and what is said when they cannot be had."""
+"""Which networks are accepted, where weights come from, and the errors without them."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def small():
 @pytest.mark.parametrize(
     "arch", [SMALL, "vgg11", "squeezenet1_1", "resnet18", "densenet121", "googlenet"]
 )
-def test_networks_of_relu_layers_are_taken(arch):
+def test_networks_of_relu_layers_are_accepted(arch):
     network = build_network(arch, 7)
     assert not network.training
     with torch.inference_mode():
@@ -74,8 +74,8 @@ def test_saved_weights_come_back_with_all_that_belongs_to_them(small, tmp_path):
     ]
 
 
-def test_a_failed_save_leaves_the_old_weights_whole(small, tmp_path, monkeypatch):
-    """The disk is full: a fault that a test cannot make otherwise."""
+def test_a_failed_save_leaves_the_old_weights_intact(small, tmp_path, monkeypatch):
+    """The disk is full, which only a patched function can simulate here."""
     path = tmp_path / "vans.safetensors"
     save_classifier(small, path)
     before = path.read_bytes(), path.with_suffix(".json").read_bytes()
@@ -181,7 +181,7 @@ def test_torchvision_weights_in_the_cache_are_used(tmp_path, monkeypatch):
 
 @needs_checkpoint
 def test_real_imagenet_weights_give_their_published_outputs():
-    """Without a JSON beside them: the architecture's own classes and normalisation are taken."""
+    """Without a JSON beside them, the architecture's own classes and normalisation are used."""
     loaded = load_classifier("squeezenet1_1", str(SQUEEZENET))
     reference = np.load(CHECKPOINTS / "squeezenet1_1-reference-io.npz")
     with torch.inference_mode():
@@ -194,7 +194,7 @@ def test_real_imagenet_weights_give_their_published_outputs():
 
 
 def run_python(program, **environment):
-    """In a process of its own, as an import happens once."""
+    """In a process of its own, because an import happens once."""
     answer = subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[1],
@@ -206,7 +206,7 @@ def run_python(program, **environment):
     return answer.stdout.strip()
 
 
-def test_torchvision_is_imported_also_beside_a_torch_without_its_operators():
+def test_torchvision_is_imported_even_with_a_torch_that_lacks_its_operators():
     program = """
 import torch
 from model.networks import build_network, import_torchvision
@@ -217,7 +217,7 @@ print(import_torchvision().__name__)
 
 
 def test_a_torchvision_that_works_is_left_alone(tmp_path):
-    """One whose import succeeds: then nothing may be declared in its place."""
+    """Its import succeeds, so nothing may be declared in its place."""
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").touch()
     (tmp_path / "torchvision" / "models.py").write_text("works = True")

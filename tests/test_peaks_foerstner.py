@@ -96,6 +96,6 @@ def test_no_points_give_no_points():
     ("points", "window", "message"),
     [([[1, 1]], 4, "odd window"), ([[1, 1]], 1, "odd window"), ([[50, 1]], 5, "on the image")],
 )
-def test_nonsense_is_refused(points, window, message):
+def test_invalid_arguments_are_refused(points, window, message):
     with pytest.raises(ValueError, match=message):
         refine(GREY, np.array(points, float), window=window)

@@ -23,7 +23,7 @@ def test_the_unit_of_a_map_does_not_matter():
     np.testing.assert_allclose(fuse(coarse * 1e-12, fine * 1e9), fuse(coarse, fine))
 
 
-def test_a_map_that_sees_nothing_adds_nothing():
+def test_a_map_of_zeros_adds_nothing():
     zeros, fine = np.zeros((2, 2)), np.array([[0.0, 1.0], [0.5, 0.0]])
     np.testing.assert_allclose(fuse(zeros, fine), fuse(fine, zeros))
     assert (fuse(zeros, zeros) == 0.5).all()

@@ -82,6 +82,6 @@ def test_the_same_seed_gives_the_same_peaks():
 @pytest.mark.parametrize(
     ("values", "radius"), [([[np.nan, 1]], 1), ([[0, 1]], -1), ([[0, 1]], np.nan)]
 )
-def test_nonsense_is_refused(values, radius):
+def test_invalid_arguments_are_refused(values, radius):
     with pytest.raises(ValueError, match="expected a"):
         ranked_peaks(np.array(values, float), radius=radius)

@@ -32,7 +32,7 @@ from backend.suggestions.wanted import wanted_of
 from model.detector import Detector
 from model.keypoint import Box, Detection
 from model.networks import SMALL, Classifier, build_network
-from model.settings import DetectorSettings
+from model.settings import POSTER
 
 VERSION = "small-0123456789"
 CONTROL = keypoint_control(CONFIG)
@@ -56,7 +56,7 @@ def detector() -> Iterator[Detector]:
     torch.manual_seed(0)
     classes, half = ("bus", "van"), (0.5, 0.5, 0.5)
     classifier = Classifier(build_network(SMALL, 2), SMALL, classes, 32, half, half)
-    yield Detector(classifier, DetectorSettings(input_size=32, stride=16))
+    yield Detector(classifier, replace(POSTER, input_size=32, stride=16, max_keypoints=20))
     torch.set_num_threads(threads)
 
 

@@ -1,4 +1,4 @@
-"""Random variants of training images, so that a network learns what does not depend on them."""
+"""Random variants of training images, so that a network learns what they have in common."""
 
 import torch
 from torch import Generator, Tensor
@@ -8,19 +8,19 @@ from torch.nn import functional
 def augment(
     images: Tensor, size: int, generator: Generator, *, strength: float, flip: bool
 ) -> Tensor:
-    """Zoom, shift, turn, stretch, mirror and recolour each image at random.
+    """Zoom, shift, rotate, stretch, mirror and recolour each image at random.
 
-    Nothing is covered or cut out: what is hidden from the network in training would leave no trace
-    in the occlusion map afterwards.
+    Nothing is covered or cut out: a network trained to cope with hidden parts would later show no
+    trace of them in the occlusion map.
 
     Args:
         images: (B, 3, S, S) uint8.
         size: side of the result, px.
-        strength: 0 for the images as they are, 1 for the strongest change.
-        flip: whether half of them are mirrored.
+        strength: 0 for unchanged images, 1 for the strongest changes.
+        flip: whether to mirror each image with probability 1/2.
 
     Returns:
-        (B, 3, size, size) float32, about in [0, 1].
+        (B, 3, size, size) float32, approximately in [0, 1].
     """
     count = len(images)
 

@@ -1,4 +1,4 @@
-"""Images with one class label each: all the supervision that the keypoints rest on."""
+"""Images with one class label each: the only supervision behind the keypoints."""
 
 import csv
 from collections.abc import Callable, Mapping
@@ -19,14 +19,14 @@ LeftOut = tuple[str, str]  # name of an image, and why it is not used
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Where images and their labels come from; training needs to know nothing else.
+    """A source of images and their labels; training needs nothing else.
 
     Attributes:
-        names: of the images, as a person knows them; unique.
-        labels: the class of each.
-        load: number of an image → (H, W, 3) uint8 RGB; raises OSError or
-            `model.decoding.UnreadableImage` where there is no usable image.
-        left_out: what the source offers but cannot be used.
+        names: names of the images for people; unique.
+        labels: class of each image.
+        load: index of an image → (H, W, 3) uint8 RGB; raises OSError or
+            `model.decoding.UnreadableImage` if there is no usable image.
+        left_out: images of the source that cannot be used, and why.
     """
 
     names: tuple[str, ...]
@@ -36,17 +36,17 @@ class LabelledImages:
 
 
 def shuffled(images: LabelledImages, *, seed: int) -> LabelledImages:
-    """The same images with each other's labels, so that there is nothing to learn but by heart."""
+    """Permute the labels, so that images can only be learnt by heart."""
     order = np.random.default_rng(seed).permutation(len(images.labels))
     return replace(images, labels=tuple(images.labels[index] for index in order))
 
 
 def in_folders(folder: Path) -> LabelledImages:
-    """A folder for each class, named after it, with images in it or in folders below it.
+    """Provide images from a folder per class, named after the class; subfolders count.
 
     Raises:
-        FileNotFoundError: no such folder.
-        ValueError: it holds no folder with an image.
+        FileNotFoundError: the folder does not exist.
+        ValueError: no folder in it contains an image.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"expected a folder of images at {folder}, found none")
@@ -68,14 +68,14 @@ def in_folders(folder: Path) -> LabelledImages:
 
 
 def in_table(folder: Path, *, split: str | None = None) -> LabelledImages:
-    """A data set with `annotations.csv`: only its columns image, class and split are read.
+    """Provide a data set with `annotations.csv`; read only its columns image, class and split.
 
-    An image may stand in several rows, one for each keypoint. One that is given two classes, or
-    none, is left out.
+    An image may have several rows, one per keypoint. An image with two classes, or without one, is
+    left out.
 
     Args:
-        folder: holds `annotations.csv`; image names are paths from it.
-        split: use the rows with this value in `split`; every row without it.
+        folder: contains `annotations.csv`; image names are paths relative to it.
+        split: use only rows with this value in `split`; None for all rows.
 
     Raises:
         FileNotFoundError: there is no `annotations.csv`.
@@ -109,6 +109,7 @@ def in_table(folder: Path, *, split: str | None = None) -> LabelledImages:
 
 
 def _without_one_class(classes: Mapping[str, set[str]]) -> list[LeftOut]:
+    """List the images that have two classes or none."""
     left_out = []
     for image, found in classes.items():
         if "" in found:
@@ -119,7 +120,7 @@ def _without_one_class(classes: Mapping[str, set[str]]) -> list[LeftOut]:
 
 
 def _image_class_and_split(table: Path, *, needs_split: bool) -> list[dict[str, str]]:
-    """These columns of every row, stripped; no other column is looked at."""
+    """Return these columns of every row, stripped; ignore all others."""
     wanted = ["image", "class", *(["split"] if needs_split else [])]
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:

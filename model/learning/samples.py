@@ -1,4 +1,4 @@
-"""Labelled images made ready for training: decoded once, checked, kept on disk, parted in two."""
+"""Prepare labelled images for training: decode once, check, store on disk, split in two."""
 
 import hashlib
 import os
@@ -20,12 +20,12 @@ from model.decoding import UnreadableImage
 from model.image import clip_box, to_square
 from model.learning.labelled_images import LabelledImages, LeftOut
 
-MIN_IMAGES = 2  # of a class: one to learn, one to check the result
-FEW_IMAGES = 10  # of a class: fewer are likely to give a poor result
+MIN_IMAGES = 2  # per class: one for training, one for validation
+FEW_IMAGES = 10  # per class: fewer are likely to give a poor result
 
 
 class UnusableLabels(ValueError):
-    """The labels do not suffice for training; the message says what is needed."""
+    """The labels do not suffice for training; the message says what is missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +33,13 @@ class Samples:
     """Images of one size with the numbers of their classes.
 
     Attributes:
-        squares: (M, S, S, 3) uint8 RGB, whole images squashed; in a file.
-        rows: (N,) which of them are used.
+        squares: (M, S, S, 3) uint8 RGB, whole images squashed; memory-mapped.
+        rows: (N,) indices of the squares that are used.
         classes: names, sorted.
         labels: (N,) number of each used image's class.
-        digests: SHA-256 of each used image as it was decoded.
+        digests: SHA-256 of each used image's decoded pixels.
         left_out: images that are not used, and why.
-        warnings: what makes a result doubtful.
+        warnings: reasons to doubt the result of a training.
     """
 
     squares: NDArray[np.uint8]
@@ -51,29 +51,32 @@ class Samples:
     warnings: tuple[str, ...]
 
     def batch(self, indices: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, S, S) uint8 and their classes (B,)."""
+        """Return images (B, 3, S, S) uint8 and their classes (B,)."""
         pixels = torch.from_numpy(np.ascontiguousarray(self.squares[self.rows[indices]]))
         return pixels.permute(0, 3, 1, 2), self.labels[torch.from_numpy(indices)]
 
     def counts(self) -> dict[str, int]:
-        """Number of used images of each class."""
+        """Return class → number of used images."""
         numbers = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
         return dict(zip(self.classes, numbers, strict=True))
 
     def split(
         self, validation_share: float, seed: int, *, by_content: bool = False
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Part the images at random into those to learn and those that check the result.
+        """Split the images at random into training and validation images.
 
-        Each class is parted alike; at least one of its images falls on either side.
+        Each class is split in the same proportion, with at least one image on either side.
 
         Args:
-            by_content: let the pixels of an image decide, in place of the seed, so that nearly all
-                images keep their side when others are added.
+            by_content: let an image's pixels decide instead of the seed, so that nearly all images
+                keep their side when others are added.
+
+        Returns:
+            Indices of the training images, and of the validation images.
         """
         rng = np.random.default_rng(seed)
         labels = self.labels.numpy()
-        learnt, checking = [], []
+        training, validation = [], []
         for label in range(len(self.classes)):
             own = np.flatnonzero(labels == label)
             if by_content:
@@ -81,17 +84,17 @@ class Samples:
             else:
                 own = rng.permutation(own)
             count = int(np.clip(round(validation_share * len(own)), 1, len(own) - 1))
-            checking.append(own[:count])
-            learnt.append(own[count:])
-        return np.sort(np.concatenate(learnt)), np.sort(np.concatenate(checking))
+            validation.append(own[:count])
+            training.append(own[count:])
+        return np.sort(np.concatenate(training)), np.sort(np.concatenate(validation))
 
 
 @contextmanager
 def prepared(images: LabelledImages, side: int, *, progress: bool = False) -> Iterator[Samples]:
-    """Decode every image once; inside the block the squares are at hand, in a temporary file.
+    """Decode every image once; inside the block, the squares are in a temporary file.
 
-    An image that cannot be read is left out. So is every copy of an image after the first, which
-    might otherwise be learnt and checked at once, and every copy of one that has two classes.
+    Leave out images that cannot be read, every copy of an image after the first (it might end up
+    both in training and in validation), and all copies of an image that has two classes.
 
     Args:
         side: of the squares, px.
@@ -124,7 +127,11 @@ def prepared(images: LabelledImages, side: int, *, progress: bool = False) -> It
 def _write_squares(
     images: LabelledImages, side: int, file: IO[bytes], *, progress: bool
 ) -> tuple[list[tuple[int, str]], list[LeftOut]]:
-    """Decode with several threads, write in order; return (index, digest) and what failed."""
+    """Decode with several threads and write in order.
+
+    Returns:
+        (index, digest) of the decoded images, and the images that failed.
+    """
 
     def square(index: int) -> tuple[NDArray[np.uint8], str] | str:
         try:
@@ -153,7 +160,7 @@ def _write_squares(
 
 
 def _copies(images: LabelledImages, digests: dict[int, str]) -> dict[int, LeftOut]:
-    """Images that show the same pixels as another one, and what is wrong with them."""
+    """Find images to leave out because others have the same pixels: index → name and reason."""
     same = defaultdict(list)
     for index, digest in digests.items():
         same[digest].append(index)
@@ -171,7 +178,7 @@ def _copies(images: LabelledImages, digests: dict[int, str]) -> dict[int, LeftOu
 
 
 def _check(labels: Sequence[str], offered: set[str], left_out: Sequence[LeftOut]) -> list[str]:
-    """Return warnings; raise UnusableLabels where nothing can be learnt."""
+    """Return warnings, or raise UnusableLabels if training is impossible."""
     counts = Counter(dict.fromkeys(offered, 0))
     counts.update(labels)
     unused = "".join(f"\n  left out {name}: {reason}" for name, reason in left_out[:10])
@@ -182,14 +189,14 @@ def _check(labels: Sequence[str], offered: set[str], left_out: Sequence[LeftOut]
     if len(counts) == 1:
         raise UnusableLabels(
             f"expected at least two classes, found {labels[0]!r} alone: keypoints rest on what "
-            f"tells classes apart; add images of something else{unused}"
+            f"distinguishes classes; add images of something else{unused}"
         )
     scarce = sorted(label for label in counts if counts[label] < MIN_IMAGES)
     if scarce:
         got = ", ".join(f"{counts[label]} of {label!r}" for label in scarce)
         raise UnusableLabels(
-            f"expected at least {MIN_IMAGES} usable images of each class, one to learn and one to "
-            f"check the result; got {got}: add images, or take the class away{unused}"
+            f"expected at least {MIN_IMAGES} usable images of each class, one for training and one "
+            f"for validation; got {got}: add images, or remove the class{unused}"
         )
     few = sorted(label for label in counts if counts[label] < FEW_IMAGES)
     if few:

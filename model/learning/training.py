@@ -1,7 +1,7 @@
-"""Image-level class labels → weights: the weak supervision.
+"""Train a classifier on class labels of whole images: the weak supervision.
 
-One loop for every source of labels (`model.learning.labelled_images`) and for both ways of
-starting: a small network from nothing, or a pretrained one whose last layer is replaced.
+One loop serves every source of labels (`model.learning.labelled_images`) and both starts: random
+weights, or a pretrained network whose last layer is replaced.
 """
 
 import hashlib
@@ -9,50 +9,44 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
 from model.image import normalise
+from model.learning import checkpoint as checkpoints
 from model.learning.augmentation import augment
+from model.learning.first_network import first_classifier, last_layer
 from model.learning.labelled_images import LabelledImages, LeftOut
+from model.learning.optimisation import build_optimiser, set_rate
 from model.learning.samples import Samples, prepared
-from model.networks import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    INPUT_SIZES,
-    SMALL,
-    Classifier,
-    build_network,
-    load_classifier,
-)
-from model.settings import DetectorSettings, model_version
+from model.networks import INPUT_SIZES, SMALL, Classifier, load_classifier
+from model.settings import weights_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """What may be set about training.
+    """Settings of a training.
 
     Attributes:
-        epochs: passes over the training images, at most.
-        batch: images in one step.
-        rate: highest learning rate, of the last layer.
-        body_rate: of all other layers, as a share of `rate`.
+        epochs: largest number of passes over the training images.
+        batch: images per step.
+        rate: highest learning rate of the last layer.
+        body_rate: learning rate of all other layers, as a share of `rate`.
         weight_decay: of AdamW.
-        augmentation: strength of the random zooms, turns and colours, 0 to 1.
-        flip: whether mirrored images keep their class; not where classes are viewpoints.
-        validation_share: share of each class's images that only check the result.
-        split_by_content: which ones, their pixels decide; else the seed. A model that is trained
-            again when there are more images is then checked with those that it has not learnt.
-        early_stopping: whether training ends after `patience` epochs without a better result, and
-            its best epoch is kept; without, every epoch runs and the last one is kept.
-        patience: epochs without a better result before training ends.
+        augmentation: strength of random zooms, rotations and colour changes, 0 to 1.
+        flip: whether mirrored images keep their class; false if classes are viewpoints.
+        validation_share: share of each class's images that are only used for validation.
+        split_by_content: choose these by their pixels instead of by the seed. A model that is
+            trained again with more images is then validated on images that it has never learnt.
+        early_stopping: whether training ends after `patience` epochs without improvement and the
+            best epoch is kept; otherwise every epoch runs and the last one is kept.
+        patience: epochs without improvement before training ends.
         seed: of the split, the first weights, the order and the augmentation.
     """
 
@@ -70,7 +64,7 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raise ValueError that names every value out of its range."""
+        """Raise a ValueError that names every value out of its range."""
         rules = {
             "epochs, batch and patience are at least 1": min(self.epochs, self.batch, self.patience)
             >= 1,
@@ -85,21 +79,21 @@ class TrainingSettings:
             raise ValueError(f"expected {'; '.join(broken)}; got {self}")
 
 
-# Images are kept a little larger than the network's input, so that zooming in loses nothing.
+# Images are stored this much larger than the network's input, so that zooming in loses nothing.
 STORED = 8 / 7
 
-# For a network that knows nothing: every layer learns.
+# For random weights: every layer learns at the full rate.
 FROM_NOTHING = TrainingSettings(epochs=60, batch=16, rate=6e-3, body_rate=1.0, patience=20)
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """How far training has come.
+    """The figures of one pass over the training images.
 
     Attributes:
         number: 1 for the first.
-        loss: mean cross-entropy of the training images while they were learnt.
-        validation_loss, validation_accuracy: of the images that are not learnt.
+        loss: mean cross-entropy of the training images, as measured during the pass.
+        validation_loss, validation_accuracy: on the validation images.
     """
 
     number: int
@@ -116,10 +110,10 @@ class Trained:
         classifier: the network of the best epoch, in evaluation mode.
         best: that epoch; the last one without early stopping.
         history: every epoch.
-        images: how many of each class were used.
-        validation_images: how many of them only checked the result.
+        images: class → number of images used.
+        validation_images: how many of them were only used for validation.
         left_out: images that were not used, and why.
-        warnings: what makes the result doubtful.
+        warnings: reasons to doubt the result.
     """
 
     classifier: Classifier
@@ -144,20 +138,20 @@ def train(
     """Train a classifier on class labels alone.
 
     The same images, settings and seed give the same weights on the same machine and number of
-    threads, also when training was stopped and taken up again from its checkpoint.
+    threads, even if training was interrupted and resumed from its checkpoint.
 
     Args:
-        arch: "small" or a torchvision classifier; None for that of `init`, or small.
-        init: weights to start from, a file or `IMAGENET1K_V1`; None to start from nothing.
-        settings: None for what suits the start: FROM_NOTHING, or the defaults for `init`.
-        checkpoint: file that keeps the state after each epoch. One that is there from the same
-            training is taken up, any other is written anew. It is the caller's to remove, once
-            the outcome is saved.
-        on_epoch: told after each epoch; an exception that it raises stops training.
+        arch: "small" or a torchvision classifier; None for that of `init`, or else "small".
+        init: weights to start from, a file or `IMAGENET1K_V1`; None for random weights.
+        settings: None for those that suit the start: the defaults with `init`, else FROM_NOTHING.
+        checkpoint: file for the state after each epoch. If it exists, resume from it if it belongs
+            to the same training, or else overwrite it. The caller removes it after saving the
+            result.
+        on_epoch: called after each epoch; an exception from it ends training.
         progress: whether to show progress bars.
 
     Raises:
-        UnusableLabels: the labels do not suffice; says what is needed.
+        UnusableLabels: the labels do not suffice; the message says what is needed.
         ValueError: the checkpoint is damaged.
         Refused, WeightsError, FileNotFoundError: from `load_classifier` and `build_network`.
         OSError: the disk is full.
@@ -167,8 +161,8 @@ def train(
     arch = start.arch if start else arch or SMALL
     size = start.input_size if start else INPUT_SIZES.get(arch, 224)
     with prepared(images, round(size * STORED), progress=progress) as samples:
-        classifier = _first_classifier(arch, start, samples.classes, size, settings.seed)
-        loop = _Loop(classifier, samples, settings)
+        classifier = first_classifier(arch, start, samples.classes, size, settings.seed)
+        loop = _TrainingLoop(classifier, samples, settings)
         fingerprint = _fingerprint(samples, settings, arch, init)
         loop.run(checkpoint, fingerprint, on_epoch, progress=progress)
         return Trained(
@@ -176,77 +170,59 @@ def train(
             best=loop.history[loop.best],
             history=tuple(loop.history),
             images=samples.counts(),
-            validation_images=len(loop.checking),
+            validation_images=len(loop.validation),
             left_out=samples.left_out,
             warnings=samples.warnings,
         )
 
 
-def _first_classifier(
-    arch: str, start: Classifier | None, classes: tuple[str, ...], size: int, seed: int
-) -> Classifier:
-    """The network before the first step: random, or `start` with a last layer for these classes."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = build_network(arch, len(classes))
-    if start is None:
-        return Classifier(network, arch, classes, size, IMAGENET_MEAN, IMAGENET_STD)
-    known = start.network.state_dict()
-    if start.classes != classes:
-        for name in last_layer(arch):
-            del known[name]
-    network.load_state_dict(known, strict=False)
-    return replace(start, network=network, classes=classes)
-
-
-def last_layer(arch: str) -> set[str]:
-    """Names of the parameters whose shape depends on the number of classes."""
-    with torch.device("meta"):
-        two, three = (build_network(arch, classes).state_dict() for classes in (2, 3))
-    return {name for name in two if two[name].shape != three[name].shape}
-
-
 def _fingerprint(samples: Samples, settings: TrainingSettings, arch: str, init: str | None) -> str:
-    """Changes whenever the outcome of training would."""
+    """Hash everything that the result of training depends on."""
     facts = [
         samples.digests,
         samples.classes,
         samples.labels.tolist(),
         asdict(settings),
-        model_version(arch, init, DetectorSettings()) if init else arch,
+        [arch, weights_fingerprint(init)] if init else arch,
         torch.__version__,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-class _Loop:
-    """Trains a network epoch by epoch, and can be stopped and taken up between two of them."""
+class _TrainingLoop:
+    """Trains a network epoch by epoch; can be interrupted and resumed between two epochs."""
 
     def __init__(self, start: Classifier, samples: Samples, settings: TrainingSettings) -> None:
         self.start = start
         self.samples = samples
         self.settings = settings
-        self.learnt, self.checking = samples.split(
+        self.training, self.validation = samples.split(
             settings.validation_share, settings.seed, by_content=settings.split_by_content
         )
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = start.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = self._optimiser()
+        self.optimiser = build_optimiser(
+            self.network,
+            last_layer(start.arch),
+            rate=settings.rate,
+            body_rate=settings.rate * settings.body_rate,
+            weight_decay=settings.weight_decay,
+        )
         self.history: list[Epoch] = []
-        self.best = 0  # its place in `history`
+        self.best = 0  # index into `history`
         self.best_state: dict[str, Tensor] = {}
 
     def run(
         self,
-        checkpoint: Path | None,
+        path: Path | None,
         fingerprint: str,
         on_epoch: Callable[[Epoch], None],
         *,
         progress: bool,
     ) -> None:
-        """Train until the last epoch, or until early stopping ends it."""
-        if checkpoint is not None:
-            self._take_up(checkpoint, fingerprint)
+        """Train until the last epoch or until early stopping."""
+        if path is not None:
+            self._resume(path, fingerprint)
         epochs, patience = self.settings.epochs, self.settings.patience
         total = epochs * len(self._batches(0))
         done = len(self.history) * len(self._batches(0))
@@ -257,54 +233,40 @@ class _Loop:
                 self.settings.early_stopping and len(self.history) - self.best > patience
             ):
                 epoch = self._epoch(bar)
-                if checkpoint is not None:
-                    self._save(checkpoint, fingerprint)
+                if path is not None:
+                    self._save(path, fingerprint)
                 bar.set_postfix(validation=f"{epoch.validation_accuracy:.1%}")
                 on_epoch(epoch)
 
     def best_classifier(self) -> Classifier:
-        """The network of the epoch that is kept."""
+        """Return the network of the best epoch."""
         self.network.load_state_dict(self.best_state)
         network = self.network.cpu().to(memory_format=torch.contiguous_format)
         return replace(self.start, network=network.eval())
 
-    def _optimiser(self) -> torch.optim.Optimizer:
-        head = last_layer(self.start.arch)
-        groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
-        for name, parameter in self.network.named_parameters():
-            groups[name in head].append(parameter)
-        body_rate = self.settings.rate * self.settings.body_rate
-        return torch.optim.AdamW(
-            [
-                {"params": groups[True], "highest": self.settings.rate},
-                {"params": groups[False], "highest": body_rate},
-            ],
-            lr=self.settings.rate,
-            weight_decay=self.settings.weight_decay,
-        )
-
     def _batches(self, epoch: int) -> list[NDArray[np.intp]]:
-        """The training images in an order of this epoch's own, in parts of nearly equal size."""
-        order = np.random.default_rng([self.settings.seed, epoch]).permutation(self.learnt)
+        """Shuffle the training images for an epoch and cut them into parts of nearly equal size."""
+        order = np.random.default_rng([self.settings.seed, epoch]).permutation(self.training)
         return np.array_split(order, -(-len(order) // self.settings.batch))
 
     def _epoch(self, bar: Any) -> Epoch:
-        """Learn every training image once, then check."""
+        """Train on every training image once, then validate."""
         number = len(self.history)
         batches = self._batches(number)
-        # The state of no generator has to be kept: each epoch starts its own.
+        # Each epoch seeds its own generators, so that checkpoints need not hold their state.
         generator = torch.Generator().manual_seed(self.settings.seed * 100_003 + number)
         losses = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed * 100_003 + number)  # for dropout
             self.network.train()
             for place, indices in enumerate(batches):
-                self._set_rate((number + (place + 1) / len(batches)) / self.settings.epochs)
+                share = (number + (place + 1) / len(batches)) / self.settings.epochs
+                set_rate(self.optimiser, share)
                 losses.append(self._step(indices, generator) * len(indices))
                 bar.update()
         self.network.eval()
-        loss, accuracy = self._check()
-        epoch = Epoch(number + 1, sum(losses) / len(self.learnt), loss, accuracy)
+        loss, accuracy = self._validate()
+        epoch = Epoch(number + 1, sum(losses) / len(self.training), loss, accuracy)
         self.history.append(epoch)
         better = number == 0 or _rank(epoch) > _rank(self.history[self.best])
         if better or not self.settings.early_stopping:
@@ -313,17 +275,8 @@ class _Loop:
             self.best_state = {name: value.detach().cpu().clone() for name, value in state.items()}
         return epoch
 
-    def _set_rate(self, share: float) -> None:
-        """Rise to the highest rate during the first fifth, then fall to 0 along a cosine."""
-        rise = 0.2
-        if share < rise:
-            factor = share / rise
-        else:
-            factor = 0.5 + 0.5 * float(np.cos(np.pi * (share - rise) / (1 - rise)))
-        for group in self.optimiser.param_groups:
-            group["lr"] = factor * group["highest"]
-
     def _step(self, indices: NDArray[np.intp], generator: torch.Generator) -> float:
+        """Train on one batch and return its mean loss."""
         pixels, labels = self.samples.batch(indices)
         images = augment(
             pixels,
@@ -339,18 +292,18 @@ class _Loop:
         return loss.item()
 
     def _logits(self, images: Tensor) -> Tensor:
-        """Of images (B, 3, H, W) in [0, 1]."""
+        """Compute logits (B, classes) of images (B, 3, H, W) in [0, 1]."""
         inputs = normalise(images, self.start.mean, self.start.std)
         inputs = inputs.to(self.device, memory_format=torch.channels_last)
         logits: Tensor = self.network(inputs)
         return logits
 
     @torch.inference_mode()
-    def _check(self) -> tuple[float, float]:
-        """Mean loss and accuracy on the validation images."""
+    def _validate(self) -> tuple[float, float]:
+        """Return the mean loss and the accuracy on the validation images."""
         loss = right = 0.0
         size = (self.start.input_size, self.start.input_size)
-        parts = np.array_split(self.checking, -(-len(self.checking) // self.settings.batch))
+        parts = np.array_split(self.validation, -(-len(self.validation) // self.settings.batch))
         for indices in parts:
             pixels, labels = self.samples.batch(indices)
             images = functional.interpolate(
@@ -359,10 +312,10 @@ class _Loop:
             logits = self._logits(images).cpu()
             loss += functional.cross_entropy(logits, labels, reduction="sum").item()
             right += (logits.argmax(1) == labels).sum().item()
-        return loss / len(self.checking), right / len(self.checking)
+        return loss / len(self.validation), right / len(self.validation)
 
-    def _save(self, checkpoint: Path, fingerprint: str) -> None:
-        """Write the state in one piece, or leave the one before it whole."""
+    def _save(self, path: Path, fingerprint: str) -> None:
+        """Write the state after an epoch."""
         state = {
             "fingerprint": fingerprint,
             "network": self.network.state_dict(),
@@ -371,31 +324,12 @@ class _Loop:
             "best": self.best,
             "best_state": self.best_state,
         }
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        partial = checkpoint.with_name(f"{checkpoint.name}.partial")
-        try:
-            with partial.open("wb") as file:
-                torch.save(state, file)
-            partial.replace(checkpoint)
-        except RuntimeError as error:  # torch's own, in place of the disk's
-            raise OSError(
-                f"could not write {checkpoint}, what was there is whole: {error.__context__}"
-            ) from error
-        finally:
-            partial.unlink(missing_ok=True)
+        checkpoints.write(path, state)
 
-    def _take_up(self, checkpoint: Path, fingerprint: str) -> None:
-        """Go on from a checkpoint, if it is of this very training."""
-        if not checkpoint.exists():
-            return
-        try:
-            state = torch.load(checkpoint, map_location=self.device, weights_only=True)
-        except (RuntimeError, UnpicklingError, EOFError) as error:
-            raise ValueError(
-                f"expected the checkpoint of a training in {checkpoint}, found something damaged: "
-                f"delete it to start anew"
-            ) from error
-        if state["fingerprint"] == fingerprint:
+    def _resume(self, path: Path, fingerprint: str) -> None:
+        """Continue from a checkpoint, if it belongs to this very training."""
+        state = checkpoints.read(path, self.device)
+        if state is not None and state["fingerprint"] == fingerprint:
             self.network.load_state_dict(state["network"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.history = [Epoch(**epoch) for epoch in state["history"]]
@@ -403,4 +337,5 @@ class _Loop:
 
 
 def _rank(epoch: Epoch) -> tuple[float, float]:
+    """Return a key by which better epochs are greater."""
     return epoch.validation_accuracy, -epoch.validation_loss

@@ -1,4 +1,4 @@
-"""How another classifier does on the very images that a training was checked with."""
+"""Measure another classifier on the validation images of a training."""
 
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ def validation_accuracy(
     *,
     progress: bool = False,
 ) -> float | None:
-    """Share of the validation images of `train` with these settings that a classifier gets right.
+    """Compute a classifier's accuracy on the validation images of `train` with these settings.
 
     Returns:
-        In [0, 1]; None where it does not know all of the classes.
+        In [0, 1]; None if the classifier does not know all classes.
 
     Raises:
         UnusableLabels, OSError: as `train`.
@@ -31,16 +31,16 @@ def validation_accuracy(
         if not set(samples.classes) <= set(classifier.classes):
             return None
         number = torch.tensor([classifier.classes.index(name) for name in samples.classes])
-        _, checking = samples.split(
+        _, validation = samples.split(
             settings.validation_share, settings.seed, by_content=settings.split_by_content
         )
         size = (classifier.input_size, classifier.input_size)
         right = 0.0
-        for indices in np.array_split(checking, -(-len(checking) // settings.batch)):
+        for indices in np.array_split(validation, -(-len(validation) // settings.batch)):
             pixels, labels = samples.batch(indices)
             squares = functional.interpolate(
                 pixels.float() / 255, size, mode="bilinear", antialias=True
             )
             logits = classifier.network(normalise(squares, classifier.mean, classifier.std))
             right += (logits.argmax(1) == number[labels]).sum().item()
-        return right / len(checking)
+        return right / len(validation)

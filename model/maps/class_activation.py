@@ -1,43 +1,42 @@
 """Class evidence inside the network: which activations speak for the predicted class."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
+import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-_RELU_FUNCTIONS = (
-    torch.nn.functional.relu,
-    torch.nn.functional.relu_,
-    torch.relu,
-    torch.relu_,
-    Tensor.relu,
-    Tensor.relu_,
-)
+from model.maps.interface import Map, MapInput, MapSetup
+from model.maps.relu_calls import ReplacedReLUs
 
 
-class RecordedReLUs(TorchFunctionMode):
-    """Inside the block, the output of every ReLU is kept in `outputs`, in order.
+def prepare(setup: MapSetup) -> Map:
+    """See `model.maps.interface.MapFactory`; reads the setting `activation_stride`."""
+    size = (setup.input_size, setup.input_size)
 
-    Modules, functions, in-place and shared ReLUs are caught alike, and the network is left alone.
-    """
+    def activation_map(given: MapInput) -> NDArray[np.float64]:
+        evidence = flip_averaged(
+            setup.classifier.network,
+            given.pixels,
+            given.predicted,
+            stride=setup.settings.activation_stride,
+        )
+        return np.asarray(cv2.resize(evidence.numpy(), size, interpolation=cv2.INTER_LINEAR))
+
+    return activation_map
+
+
+class RecordedReLUs(ReplacedReLUs):
+    """Inside the block, the output of every ReLU call is appended to `outputs`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.outputs: list[Tensor] = []
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        named = dict(kwargs or {})
-        if func not in _RELU_FUNCTIONS:
-            return func(*args, **named)
-        output = torch.clamp(args[0] if args else named["input"], min=0)
+    def relu(self, activation: Tensor) -> Tensor:
+        output = torch.clamp(activation, min=0)
         self.outputs.append(output)
         return output
 
@@ -47,15 +46,16 @@ def class_activation(
 ) -> Tensor:
     """LayerCAM of all ReLU layers of one resolution, summed.
 
-    Each activation counts as often as its own gradient is positive: M = Σ max(∂y_c / ∂A, 0) · A
-    over the channels, with y_c the logit of the class. Unlike the softmax, it does not saturate.
+    Each activation is weighted by its own gradient where that is positive:
+    M = Σ max(∂y_c / ∂A, 0) · A over the channels, with y_c the logit of the class, which unlike
+    the softmax does not saturate.
 
     Args:
-        network: maps (1, 3, H, W) to logits (1, classes); left as it was found.
+        network: maps (1, 3, H, W) to logits (1, classes); left unchanged.
         image: (3, H, W), normalised as in training.
         predicted: index of the class.
-        stride: px of the image for one cell of the map. Of the resolutions that the network has,
-            the one with the nearest stride (as a ratio) is taken, the finer one of two.
+        stride: px of the image per cell of the map. The network's resolution with the nearest
+            stride (as a ratio) is used; of two equally near, the finer one.
 
     Returns:
         (h, w), float64, at that resolution; never negative.
@@ -78,20 +78,21 @@ def class_activation(
     gradients = torch.autograd.grad(logits[predicted], stage, allow_unused=True)
     total = torch.zeros(stage[0].shape[2:], dtype=torch.float64)
     for activation, gradient in zip(stage, gradients, strict=True):
-        if gradient is not None:  # a layer that feeds nothing but an auxiliary output
+        if gradient is not None:  # None for a layer that feeds only an auxiliary output
             evidence = gradient[0].clamp(min=0) * activation[0].detach()
             total += evidence.sum(dim=0).double()
     return total
 
 
 def _octaves(stride: float, wanted: float) -> float:
+    """Binary logarithm of a ratio of strides."""
     return float(torch.log2(torch.tensor(stride / wanted)))
 
 
 def flip_averaged(
     network: Callable[[Tensor], Tensor], image: Tensor, predicted: int, *, stride: int
 ) -> Tensor:
-    """`class_activation` of the image and of its mirror image, averaged in place."""
+    """Average `class_activation` of the image and of its mirror image, mirrored back."""
     seen = class_activation(network, image, predicted, stride=stride)
     mirrored = class_activation(network, image.flip(2), predicted, stride=stride)
     return (seen + mirrored.flip(1)) / 2

@@ -1,24 +1,31 @@
 """Fine scale: which pixels carry the evidence for the predicted class."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-_RELU_FUNCTIONS = (
-    torch.nn.functional.relu,
-    torch.nn.functional.relu_,
-    torch.relu,
-    torch.relu_,
-    Tensor.relu,
-    Tensor.relu_,
-)
+from model.maps.interface import Map, MapInput, MapSetup
+from model.maps.relu_calls import ReplacedReLUs
+
+
+def prepare(setup: MapSetup) -> Map:
+    """See `model.maps.interface.MapFactory`; reads the setting `fine_colours`."""
+    device = next(setup.network.parameters()).device
+
+    def guided_map(given: MapInput) -> NDArray[np.float64]:
+        gradient = guided_backprop(setup.network, given.pixels.to(device), given.predicted)
+        heat = colours_to_map(gradient, setup.settings.fine_colours)
+        return np.asarray(heat.cpu().numpy())
+
+    return guided_map
 
 
 class _GuidedReLU(torch.autograd.Function):
-    """ReLU whose backward pass lets through positive gradients to positive activations alone."""
+    """ReLU whose backward pass keeps only positive gradients to positive activations."""
 
     @staticmethod
     def forward(ctx: Any, activation: Tensor) -> Tensor:
@@ -32,31 +39,18 @@ class _GuidedReLU(torch.autograd.Function):
         return gradient.clamp(min=0) * (output > 0)
 
 
-class GuidedReLUs(TorchFunctionMode):
-    """Inside the block, every ReLU of every network is a guided one.
+class GuidedReLUs(ReplacedReLUs):
+    """Inside the block, every ReLU of every network is a guided one."""
 
-    Modules, functions, in-place and shared ReLUs are caught alike, as the call itself is
-    redirected; so the network needs no hooks and there is nothing to put back.
-    """
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        named = dict(kwargs or {})
-        if func in _RELU_FUNCTIONS:
-            return _GuidedReLU.apply(args[0] if args else named["input"])  # type: ignore[no-untyped-call]
-        return func(*args, **named)
+    def relu(self, activation: Tensor) -> Tensor:
+        return _GuidedReLU.apply(activation)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def softmax_gradient(logits: Tensor, predicted: int) -> Tensor:
-    """Gradient of the predicted class's softmax probability by the logits.
+    """Gradient of the predicted class's softmax probability with respect to the logits.
 
-    p_c (δ_cj - p_j), in float64, with 1 - p_c as the sum of the other probabilities: subtracted
-    from 1 in float32, it loses most of its digits when the network is sure.
+    p_c (δ_cj - p_j) in float64. 1 - p_c is computed as the sum of the other probabilities:
+    subtracting from 1 in float32 loses most digits when the network is sure.
 
     Args:
         logits: (classes,).
@@ -81,12 +75,12 @@ def guided_backprop(
     At every ReLU, R = (f > 0) · (R' > 0) · R', with f its output and R' the gradient from above.
 
     Args:
-        network: maps (1, 3, H, W) to logits (1, classes); left as it was found.
+        network: maps (1, 3, H, W) to logits (1, classes); left unchanged.
         image: (3, H, W), normalised as in training.
         predicted: index of the class; None for the one with the highest logit.
 
     Returns:
-        (3, H, W), float64, in probability for one unit of the normalised image.
+        (3, H, W), float64, in probability per unit of the normalised image.
 
     Source: Springenberg et al., ICLR workshop 2015, arXiv:1412.6806; from the softmax: the poster.
     """
@@ -97,14 +91,18 @@ def guided_backprop(
         if predicted is None:
             predicted = int(logits.argmax())
         seed = softmax_gradient(logits.detach(), predicted)
-        # The backward pass is linear up to a positive factor, so it may run at a size that
-        # float32 holds well: of a sure network the gradient is smaller than its smallest number.
+        # The backward pass is linear up to a positive factor, so it can run on a gradient scaled
+        # to 1. When the network is sure, the unscaled one underflows in float32.
         size = float(seed.abs().max()) or 1.0
         (gradient,) = torch.autograd.grad(logits, pixels, (seed / size).to(logits.dtype))
     return gradient.double() * size
 
 
 def colours_to_map(gradient: Tensor, reduction: Literal["max", "mean"] = "max") -> Tensor:
-    """One map (H, W) of a gradient (3, H, W): maximum or mean of the absolute value of colours."""
+    """Reduce a gradient (3, H, W) to (H, W): maximum or mean of the colours' absolute values.
+
+    >>> colours_to_map(torch.tensor([[[1.0]], [[-4.0]], [[1.0]]]), "mean")
+    tensor([[2.]])
+    """
     size = gradient.abs()
     return size.amax(dim=0) if reduction == "max" else size.mean(dim=0)

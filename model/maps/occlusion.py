@@ -1,24 +1,85 @@
-"""Coarse scale: how far a score falls while a patch of the image is hidden."""
+"""Coarse scale: how far a score drops while a patch of the image is hidden."""
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-# Maps a batch of images (B, 3, H, W) to one score each (B,), float64.
-Score = Callable[[Tensor], Tensor]
+from model.image import normalise
+from model.maps.incremental.choice import HiddenLogits, fastest
+from model.maps.interface import MapInput, MapSetup
+
+
+class OcclusionMap:
+    """Average drop of the predicted class's score while a patch of random colours hides each pixel.
+
+    A `model.maps.interface.Map`; reads the settings `window`, `stride`, `fills`, `seed`,
+    `precision` and `coarse_score`.
+
+    Source: Zeiler and Fergus, ECCV 2014, arXiv:1311.2901; random colours: the poster.
+    """
+
+    def __init__(self, setup: MapSetup) -> None:
+        """
+        Raises:
+            ValueError: the patch is larger than the network's input, or the network is in training
+                mode, gives random outputs or has half-precision weights.
+        """
+        self.settings = setup.settings
+        self.size = setup.input_size
+        self.device = next(setup.network.parameters()).device
+        self.hidden_logits = _hidden_logits(setup)
+        fills = random_fills(self.settings.fills, self.size, self.size, self.settings.seed)
+        classifier = setup.classifier
+        self.fills = normalise(fills, classifier.mean, classifier.std).to(self.device)
+
+    def __call__(self, given: MapInput) -> NDArray[np.float64]:
+        """Compute the map, (S, S)."""
+        settings = self.settings
+        clean, hidden = self.hidden_logits(given.pixels.to(self.device), self.fills)
+        scores = class_scores(hidden.flatten(0, 2), given.predicted, settings.coarse_score)
+        heat = map_of_scores(
+            class_scores(clean[None], given.predicted, settings.coarse_score)[0],
+            scores.view(hidden.shape[:3]),
+            self.size,
+            self.size,
+            window=settings.window,
+            stride=settings.stride,
+        )
+        return np.asarray(heat.numpy())
+
+
+def _hidden_logits(setup: MapSetup) -> HiddenLogits:
+    window = setup.settings.window
+    positions = patch_positions(setup.input_size, window, setup.settings.stride)
+    return fastest(
+        setup.network,
+        DenseLogits(setup.network, positions, positions, window),
+        (setup.input_size, setup.input_size),
+        positions,
+        positions,
+        window,
+        precision=setup.settings.precision,
+    )
 
 
 def patch_positions(length: int, window: int, stride: int) -> list[int]:
     """First pixel of every patch along one side.
 
-    0, stride, 2·stride, ... as long as the patch fits, and one more that ends at the border where
-    those leave pixels over; so every pixel is covered.
+    0, stride, 2·stride, ... as long as the patch fits. If these leave pixels uncovered, one more
+    patch ends at the border.
 
     Raises:
         ValueError: unless 1 <= stride <= window <= length.
+
+    >>> patch_positions(10, window=4, stride=3)
+    [0, 3, 6]
+    >>> patch_positions(11, window=4, stride=3)
+    [0, 3, 6, 7]
     """
     if not 1 <= stride <= window <= length:
         raise ValueError(
@@ -32,34 +93,31 @@ def patch_positions(length: int, window: int, stride: int) -> list[int]:
 
 
 def random_fills(count: int, height: int, width: int, seed: int) -> Tensor:
-    """Draw images of random colours; hiding a patch puts the same place of such an image there.
+    """Draw images of random colours; a hidden patch shows the same place of such an image.
 
     Returns:
-        (count, 3, height, width), uniform in [0, 1), the same for the same seed.
+        (count, 3, height, width), uniform in [0, 1); a seed always gives the same images.
     """
     generator = torch.Generator().manual_seed(seed)
     return torch.rand((count, 3, height, width), generator=generator)
 
 
-def predicted_class_score(
-    network: Callable[[Tensor], Tensor], predicted: int, kind: Literal["probability", "log-odds"]
-) -> Score:
-    """Score images by how sure a network is of one class.
-
-    "probability" is the softmax, as in the poster; "log-odds" is log(p / (1 - p)), which does not
-    saturate. Computed in float64 from the logits, as 1 - p is lost in float32 for sure classes.
-    """
-
-    def score(images: Tensor) -> Tensor:
-        return class_scores(network(images), predicted, kind)
-
-    return score
-
-
 def class_scores(
     logits: Tensor, predicted: int, kind: Literal["probability", "log-odds"]
 ) -> Tensor:
-    """Score of one class, (B,) float64, from logits (B, classes); see `predicted_class_score`."""
+    """Score how sure a network is of one class.
+
+    "probability" is the softmax, as in the poster; "log-odds" is log(p / (1 - p)), which does not
+    saturate. Both are computed in float64 from the logits: when the network is sure, 1 - p has no
+    digits left in float32.
+
+    Args:
+        logits: (B, classes).
+        predicted: index of the class.
+
+    Returns:
+        (B,), float64.
+    """
     logits = logits.double()
     if kind == "probability":
         return logits.softmax(dim=1)[:, predicted]
@@ -68,25 +126,25 @@ def class_scores(
 
 
 class FastestBatch:
-    """Finds out, while the work goes on, how many images at once take least time an image."""
+    """Picks the batch size with the least time per image, measured during the actual work."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self._sizes = list(sizes)
-        self._seconds: dict[int, float] = {}  # for one image
+        self._seconds: dict[int, float] = {}  # per image
 
     def size(self) -> int:
-        """How many images to take next: each size once, then the fastest."""
+        """Return the next batch's size: each size once, then the fastest."""
         for size in self._sizes:
             if size not in self._seconds:
                 return size
         return min(self._sizes, key=self._seconds.__getitem__)
 
     def took(self, images: int, seconds: float) -> None:
-        """Note how long a batch took."""
+        """Record how long a batch took."""
         self._seconds[images] = seconds / images
 
     def too_large(self, size: int) -> None:
-        """Leave out what does not fit into memory.
+        """Drop this size and all larger ones, which do not fit into memory.
 
         Raises:
             torch.OutOfMemoryError: no smaller size is left.
@@ -98,7 +156,7 @@ class FastestBatch:
 
 
 def batch_sizes(device: torch.device) -> FastestBatch:
-    """Batch sizes worth trying on a device."""
+    """Return the batch sizes worth trying on a device."""
     return FastestBatch([8, 4, 16, 32] if device.type == "cpu" else [64, 128, 256, 512, 32])
 
 
@@ -119,7 +177,7 @@ def over_patches(
         fill: (3, H, W), normalised: what a hidden patch shows.
         places: first row and first column of each patch.
         window: side of the patch, px.
-        batch: how many images to take at once.
+        batch: chooses how many images to process at once.
 
     Returns:
         (patches, ...).
@@ -143,7 +201,7 @@ def over_patches(
 
 
 def _hide(image: Tensor, fill: Tensor, places: Sequence[tuple[int, int]], window: int) -> Tensor:
-    """One image (B, 3, H, W) for each place, with the patch there hidden."""
+    """Copy the image once per place, with the patch there hidden: (B, 3, H, W)."""
     images = image.expand(len(places), *image.shape)
     images = images.clone(memory_format=torch.channels_last)
     for hidden, (top, left) in zip(images, places, strict=True):
@@ -153,7 +211,7 @@ def _hide(image: Tensor, fill: Tensor, places: Sequence[tuple[int, int]], window
 
 
 class DenseLogits:
-    """Logits for an image with each patch hidden in turn, by running the network for each."""
+    """Logits for an image with each patch hidden in turn; runs the whole network each time."""
 
     def __init__(
         self,
@@ -166,7 +224,7 @@ class DenseLogits:
         Args:
             network: in evaluation mode, (B, 3, H, W) to logits (B, classes).
             tops, lefts: first row and first column of the patches, px.
-            window: their side, px.
+            window: side of the patches, px.
         """
         self.network = network
         self.window = window
@@ -176,11 +234,11 @@ class DenseLogits:
 
     @torch.inference_mode()
     def __call__(self, image: Tensor, fills: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of an image, and with each patch hidden in turn.
+        """Compute the logits of an image, and those with each patch hidden in turn.
 
         Args:
             image: (3, H, W), normalised, on the network's device.
-            fills: (N, 3, H, W), normalised, likewise: what a hidden patch shows.
+            fills: (N, 3, H, W), normalised, on the same device: what a hidden patch shows.
 
         Returns:
             (classes,) and (N, rows, columns, classes).
@@ -194,38 +252,6 @@ class DenseLogits:
             ]
         )
         return clean, hidden.view(len(fills), *self._shape, -1)
-
-
-def patch_scores(
-    score: Score,
-    image: Tensor,
-    fill: Tensor,
-    *,
-    window: int,
-    stride: int,
-    batch: int | None = None,
-) -> Tensor:
-    """Score of the image with each patch hidden in turn.
-
-    Args:
-        score: maps images (B, 3, H, W) to (B,).
-        image: (3, H, W), normalised.
-        fill: (3, H, W), normalised: what a hidden patch shows.
-        window, stride: of the patch, px.
-        batch: images that are scored at once; None for what turns out to be fastest.
-
-    Returns:
-        (rows, columns) over the positions of `patch_positions`.
-
-    Raises:
-        ValueError: unless 1 <= stride <= window <= min(H, W).
-    """
-    tops = patch_positions(image.shape[1], window, stride)
-    lefts = patch_positions(image.shape[2], window, stride)
-    places = [(top, left) for top in tops for left in lefts]
-    sizes = FastestBatch([batch]) if batch else batch_sizes(image.device)
-    scores = over_patches(score, image, fill, places, window, sizes)
-    return scores.view(len(tops), len(lefts))
 
 
 def spread_over_pixels(
@@ -251,7 +277,7 @@ def spread_over_pixels(
 def map_of_scores(
     clean: Tensor, hidden: Tensor, height: int, width: int, *, window: int, stride: int
 ) -> Tensor:
-    """Average fall of a score while a patch hides each pixel.
+    """Average drop of a score while a patch hides each pixel.
 
     d(b) = max(f(x) - f(h(x, b)), 0) for every patch b; a rise counts as 0.
 
@@ -268,42 +294,3 @@ def map_of_scores(
     """
     drops = (clean - hidden).clamp(min=0).mean(dim=0).cpu()
     return spread_over_pixels(drops, height, width, window=window, stride=stride)
-
-
-def occlusion_map(
-    score: Score,
-    image: Tensor,
-    fills: Tensor,
-    *,
-    window: int = 16,
-    stride: int = 8,
-    batch: int | None = None,
-) -> Tensor:
-    """Average fall of a score while a patch of random colours hides each pixel.
-
-    d(b) = max(f(x) - f(h(x, b)), 0) for every patch b; a rise counts as 0.
-
-    Args:
-        score: maps images (B, 3, H, W) to one number each, (B,).
-        image: (3, H, W), normalised as in training.
-        fills: (N, 3, H, W), normalised; the maps of the N fills are averaged.
-        window: side of the square patch, px.
-        stride: step between patches, px; the last patch of a row ends at the border.
-        batch: images that are scored at once; None for what turns out to be fastest.
-
-    Returns:
-        (H, W), float64, in units of `score`; never negative.
-
-    Raises:
-        ValueError: unless 1 <= stride <= window <= min(H, W).
-
-    Source: Zeiler and Fergus, ECCV 2014, arXiv:1311.2901; random colours: the poster.
-    """
-    height, width = image.shape[1:]
-    with torch.inference_mode():
-        clean = score(image[None])[0]
-    hidden = [
-        patch_scores(score, image, fill, window=window, stride=stride, batch=batch)
-        for fill in fills
-    ]
-    return map_of_scores(clean, torch.stack(hidden), height, width, window=window, stride=stride)

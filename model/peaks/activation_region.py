@@ -1,4 +1,4 @@
-"""Where the object is, told by the class evidence alone."""
+"""Where the object is, judged by the class evidence alone."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,18 +9,22 @@ from model.keypoint import Box
 def activation_region(
     evidence: NDArray[np.float64], box: Box, *, threshold: float, margin: float
 ) -> Box:
-    """The part of a box that holds the cells with enough evidence, and a margin round it.
+    """Return the part of a box that holds the cells with enough evidence, plus a margin.
 
     Args:
         evidence: (h, w), not negative; its cells tile the box evenly.
         box: of whole pixels.
-        threshold: cells count from this share of the largest evidence on.
+        threshold: smallest evidence of a cell that counts, as a share of the largest.
         margin: added on every side, as a share of that side of the region.
 
     Returns:
-        A box of whole pixels inside `box`; `box` itself where there is no evidence at all.
+        A box of whole pixels inside `box`; `box` itself if there is no evidence at all.
 
     Source: the box round a thresholded class activation map, Zhou et al., CVPR 2016.
+
+    >>> evidence = np.array([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 9.0, 0.0]])
+    >>> activation_region(evidence, Box(0, 0, 400, 200), threshold=0.5, margin=0.1)
+    Box(left=190.0, top=90.0, width=120.0, height=110.0)
     """
     if not evidence.max() > 0:
         return box
@@ -36,6 +40,6 @@ def activation_region(
 
 
 def _widened(low: float, high: float, margin: float) -> tuple[float, float]:
-    """An interval of [0, 1] with a margin on either side, and still within it."""
+    """Add a margin to both ends of an interval, and cut it to [0, 1]."""
     extra = margin * (high - low)
     return max(low - extra, 0.0), min(high + extra, 1.0)

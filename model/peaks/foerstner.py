@@ -4,8 +4,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Below this roundness (0 for an edge, 1 for a gradient that takes all directions alike) the
-# position along the edge is noise.
+from model.keypoint import centre_to_edge
+
+# Below this roundness (0 for a straight edge, 1 for gradients in all directions alike) the position
+# along the edge is noise.
 MIN_ROUNDNESS = 0.1
 
 
@@ -16,24 +18,31 @@ def refine(
     window: int = 5,
     min_roundness: float = MIN_ROUNDNESS,
 ) -> NDArray[np.float64]:
-    """Move points to where the lines through the pixels of their windows meet best.
+    """Move points to the best intersection of the edges in the windows around them.
 
-    Every pixel i of the window stands for the line through it across its gradient g_i. The point
-    nearest to all these lines, weighted by |g_i|², solves A x̂ = b with A = Σ g_i g_iᵀ and
-    b = Σ g_i g_iᵀ x_i.
+    Every pixel i of a window defines a line through x_i, perpendicular to its gradient g_i. The
+    point with the smallest sum of squared distances to these lines, weighted by |g_i|², solves
+    A x̂ = b with A = Σ g_i g_iᵀ and b = Σ g_i g_iᵀ x_i.
 
     Args:
         grey: (H, W), any unit.
         points: (N, 2), x and y of whole pixels; (0, 0) is the centre of the first one.
-        window: side of the window about a point, px; odd. At the image's border, it is cut.
-        min_roundness: 4 det A / (trace A)² below which a point is left alone.
+        window: side of the window around a point, px; odd. It is cut at the image's border.
+        min_roundness: points with a lower 4 det A / (trace A)² stay where they are.
 
     Returns:
-        (N, 2): refined x and y. A point keeps its place where A is badly conditioned, or where
-        the solution lies outside the window or the image.
+        (N, 2): refined x and y. A point stays where it is if A is badly conditioned, or if the
+        solution lies outside the window or the image.
 
     Raises:
         ValueError: the window is even or below 3, or a point is not on the image.
+
+    A corner between four pixels, found from the pixel to its lower right:
+
+    >>> grey = np.zeros((20, 20))
+    >>> grey[10:, 10:] = 1
+    >>> refine(grey, np.array([[10.0, 10.0]])).round(1)
+    array([[9.5, 9.5]])
 
     Source: Förstner and Gülch, "A fast operator for detection and precise location of distinct
     points, corners and centres of circular features", ISPRS 1987.
@@ -55,7 +64,8 @@ def refine(
     place = np.stack([columns, rows], axis=1).astype(np.float64)
     moved = place + shift
     inside = np.asarray((np.abs(shift) <= window / 2).all(axis=1))
-    inside &= ((moved >= -0.5) & (moved <= [width - 0.5, height - 0.5])).all(axis=1)
+    from_edge = centre_to_edge(moved)
+    inside &= ((from_edge >= 0) & (from_edge <= [width, height])).all(axis=1)
     return np.where(inside[:, None], moved, place)
 
 
@@ -65,11 +75,11 @@ def _normal_equations(
     rows: NDArray[np.int64],
     window: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A (N, 2, 2) and b (N, 2) of each point, with its own pixel as the origin."""
+    """Return A (N, 2, 2) and b (N, 2), with each point's own pixel as the origin."""
     reach = window // 2
     gradient_x = cv2.Sobel(grey, cv2.CV_64F, 1, 0, borderType=cv2.BORDER_REPLICATE)
     gradient_y = cv2.Sobel(grey, cv2.CV_64F, 0, 1, borderType=cv2.BORDER_REPLICATE)
-    # Outside the image there is no gradient, so the window is cut there.
+    # Zero gradients outside the image add nothing to the sums, which cuts the window there.
     pad = (reach, reach, reach, reach)
     gradient_x = cv2.copyMakeBorder(gradient_x, *pad, cv2.BORDER_CONSTANT, value=0)
     gradient_y = cv2.copyMakeBorder(gradient_y, *pad, cv2.BORDER_CONSTANT, value=0)

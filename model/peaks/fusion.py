@@ -1,11 +1,11 @@
-"""Both scales in one map: linear combination, then a sigmoid."""
+"""Combine the coarse and the fine map: sigmoid of a weighted sum, or a product."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def relative_to_maximum(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide a map that is not negative by its maximum; a map of zeros stays as it is.
+    """Divide a non-negative map by its maximum; a map of zeros is returned unchanged.
 
     Raises:
         ValueError: the map holds a negative number, NaN or infinity.
@@ -33,9 +33,12 @@ def fuse(
 
     Returns:
         (H, W): sigmoid(coarse_weight · coarse / max + fine_weight · fine / max), the confidence.
-        It lies in [0.5, 1), being 0.5 where neither scale sees anything.
+        It lies in [0.5, 1), and is 0.5 where both maps are 0.
 
     Source: the poster ("combined linearly, where sigmoid functions are used ...").
+
+    >>> fuse(np.array([[0.0, 2.0]]), np.array([[0.0, 5.0]])).round(3)
+    array([[0.5  , 0.881]])
     """
     combined = coarse_weight * relative_to_maximum(coarse) + fine_weight * relative_to_maximum(fine)
     return np.asarray(1 / (1 + np.exp(-combined)))
@@ -48,13 +51,16 @@ def multiply(
     coarse_weight: float = 1.0,
     fine_weight: float = 1.0,
 ) -> NDArray[np.float64]:
-    """Combine the two scales so that a keypoint needs both.
+    """Combine the coarse and the fine map so that a keypoint needs both.
 
     Args:
         coarse, fine: (H, W), not negative.
 
     Returns:
         (H, W): (coarse / max)^coarse_weight · (fine / max)^fine_weight, in [0, 1].
+
+    >>> multiply(np.array([[1.0, 2.0]]), np.array([[5.0, 0.0]]))
+    array([[0.5, 0. ]])
     """
     return np.asarray(
         relative_to_maximum(coarse) ** coarse_weight * relative_to_maximum(fine) ** fine_weight

@@ -1,4 +1,4 @@
-"""Non-maximum suppression: a map becomes a ranked list of peaks."""
+"""Non-maximum suppression: reduce a map to a ranked list of peaks."""
 
 import cv2
 import numpy as np
@@ -8,17 +8,17 @@ _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
 def local_maxima(values: NDArray[np.float64], seed: int = 0) -> NDArray[np.int64]:
-    """Find the pixels that are not exceeded by any of their eight neighbours.
+    """Find the pixels that none of their eight neighbours exceeds.
 
-    Connected pixels of equal value count as one maximum, at the one nearest to their centre of
-    mass, and only when no neighbour of any of them is higher. A flat map has no maximum.
+    Connected pixels of equal value (a plateau) count as one maximum if no neighbour of any of them
+    is higher; it is placed at the pixel nearest to their centre of mass. A flat map has none.
 
     Args:
         values: (H, W), finite.
-        seed: decides between pixels that are equally near to the centre of mass.
+        seed: decides between pixels equally near to the centre of mass.
 
     Returns:
-        (N, 2): row and column, in no order that depends on the position.
+        (N, 2): row and column, in an order that does not depend on the position.
     """
     around = cv2.dilate(values, _NEIGHBOURS, borderType=cv2.BORDER_REPLICATE)
     highest = values == around
@@ -27,7 +27,8 @@ def local_maxima(values: NDArray[np.float64], seed: int = 0) -> NDArray[np.int64
         return np.empty((0, 2), np.int64)
     rows, columns = np.nonzero(highest)
     plateau = plateaus[rows, columns]
-    # A pixel that a neighbour exceeds, beside a plateau and as high: the plateau goes on in it.
+    # A pixel as high as the plateau beside it but exceeded by another neighbour: the plateau
+    # continues in it, so no pixel of that plateau is a maximum.
     runs_on = np.where(highest, -np.inf, values)
     runs_on = cv2.dilate(runs_on, _NEIGHBOURS, borderType=cv2.BORDER_REPLICATE)
     rising = np.bincount(plateau, runs_on[rows, columns] == values[rows, columns], count) > 0
@@ -52,21 +53,25 @@ def ranked_peaks(
     pixel_height: float = 1.0,
     seed: int = 0,
 ) -> NDArray[np.int64]:
-    """Prune the local maxima of a map that lie near a higher one.
+    """Rank the local maxima of a map, without those that lie near a higher one.
 
-    The highest maximum is kept, all others within `radius` of it are dropped, and so on down.
+    Keep the highest maximum, drop all others within `radius` of it, and repeat with the rest.
 
     Args:
         values: (H, W), finite.
         radius: in the units of `pixel_width` and `pixel_height`.
-        pixel_width, pixel_height: size of the map's pixels, when these are not squares of 1.
-        seed: of the order in which equal maxima come, so that no corner is preferred.
+        pixel_width, pixel_height: size of the map's pixels, if they are not squares of side 1.
+        seed: of the random order of equal maxima, so that no part of the map is preferred.
 
     Returns:
         (N, 2): row and column, highest first; any two are farther apart than `radius`.
 
     Raises:
         ValueError: a value is NaN or infinite, or the radius is negative.
+
+    >>> ranked_peaks(np.array([[0.0, 3, 0, 0, 2, 0, 4, 0]]), radius=2)
+    array([[0, 6],
+           [0, 1]])
     """
     if not np.isfinite(values).all():
         raise ValueError("expected a map of finite values, got NaN or infinity")

@@ -1,4 +1,22 @@
-"""The fastest exact way to the logits with each patch hidden."""
+"""Choose the fastest exact way to the logits with each patch hidden: the package's entry point.
+
+The incremental way recomputes only what a hidden patch can change. A patch of 16 × 16 px changes a
+small window of every early layer. The clean output of every layer is kept; for groups of patches,
+the difference that they make is passed from layer to layer, window by window, until the window
+covers the layer, and from there on as a whole.
+
+    tracing           lists the network's operations: layer_readers reads each layer, simplification
+                      merges some, graph has the types
+    windows           which part of each layer a patch can change, and which patches go together
+    planning          everything that can be settled before an image arrives
+    clean             the network on the image in which nothing is hidden
+    differences       how a difference passes through each operation; window_tensors cuts and joins
+    convolution       plain convolution of windows, or
+    fast_convolution  with a quarter of the multiplications
+    logits            all of it for one image; threads distributes the work, scratch has memory
+
+Source: Nakandala et al., SIGMOD 2019, doi:10.1145/3299869.3319874.
+"""
 
 import time
 import warnings
@@ -10,8 +28,8 @@ from torch import Tensor, nn
 from model.maps.incremental.graph import Unsupported
 from model.maps.incremental.logits import IncrementalLogits
 
-# Maps an image (3, H, W) and fills (N, 3, H, W) to the image's logits (classes,) and those with
-# each patch hidden in turn, (N, rows, columns, classes).
+# Maps an image (3, H, W) and fills (N, 3, H, W) to the logits of the image (classes,) and of the
+# image with each patch hidden in turn, (N, rows, columns, classes).
 HiddenLogits = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 TYPES = {"float32": None, "bfloat16": torch.bfloat16}
@@ -29,19 +47,19 @@ def fastest(
 ) -> HiddenLogits:
     """Choose between recomputing what can change and running the whole network for each patch.
 
-    On a CPU it is the former wherever the network allows it; where it does not, a warning says why.
-    On a GPU, which may be faster with the latter, both are timed on the first image.
+    On a CPU, recompute wherever the network allows it; otherwise warn and give the reason. On a
+    GPU, where the whole network may be faster, time both on the first image.
 
     Args:
-        network: in evaluation mode, (B, 3, H, W) to logits (B, classes); left as it is.
-        dense: runs the whole network.
+        network: in evaluation mode, (B, 3, H, W) to logits (B, classes); left unchanged.
+        dense: runs the whole network for each patch.
         size: height and width of the images, px.
         tops, lefts: first row and first column of the patches, px.
-        window: their side, px.
-        precision: "bfloat16" lets convolutions and linear layers multiply such numbers.
+        window: side of the patches, px.
+        precision: with "bfloat16", convolutions and linear layers multiply in that type.
 
     Raises:
-        ValueError: the network is in training mode, answers at random or has half-precision
+        ValueError: the network is in training mode, gives random outputs or has half-precision
             weights.
     """
     weight = next(network.parameters())
@@ -55,7 +73,7 @@ def fastest(
         expect_one_answer(network, torch.rand(1, 3, *size).to(weight))
         warnings.warn(
             f"the occlusion map is computed the slow way, by running the whole network for each "
-            f"patch, as this network cannot be followed layer by layer: {reason}",
+            f"patch, because this network cannot be followed layer by layer: {reason}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -64,13 +82,13 @@ def fastest(
 
 
 class FirstTimed:
-    """Takes the fastest of several ways, found out on the first image."""
+    """Times several ways on the first image and uses the fastest from then on."""
 
     def __init__(self, ways: Sequence[HiddenLogits]) -> None:
         self._ways = ways
 
     def __call__(self, image: Tensor, fills: Tensor) -> tuple[Tensor, Tensor]:
-        """See `HiddenLogits`."""
+        """Compute the logits; see `HiddenLogits`."""
         if len(self._ways) > 1:
             seconds = [_seconds(way, image, fills) for way in self._ways]
             self._ways = [self._ways[seconds.index(min(seconds))]]
@@ -78,7 +96,7 @@ class FirstTimed:
 
 
 def _seconds(way: HiddenLogits, image: Tensor, fills: Tensor) -> float:
-    """How long a way takes when it is gone a second time."""
+    """Time the second run of a way; the first one warms up."""
     way(image, fills[:1])
     begin = time.perf_counter()
     _, hidden = way(image, fills[:1])
@@ -89,7 +107,7 @@ def _seconds(way: HiddenLogits, image: Tensor, fills: Tensor) -> float:
 def in_lower_precision(
     dense: HiddenLogits, device: torch.device, products: torch.dtype
 ) -> HiddenLogits:
-    """Let the whole network multiply numbers of a shorter type."""
+    """Run the whole network with products of a shorter type."""
 
     def lower(image: Tensor, fills: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(device.type, products):
@@ -100,21 +118,21 @@ def in_lower_precision(
 
 
 def expect_evaluation(network: nn.Module, dtype: torch.dtype) -> None:
-    """Raise ValueError where the network is not ready to be evaluated in full precision."""
+    """Raise ValueError unless the network is in evaluation mode and full precision."""
     if any(module.training for module in network.modules()):
         raise ValueError("expected a network in evaluation mode: call network.eval() first")
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(
             f"expected weights of float32, got {dtype}: call network.float() first, and choose "
-            f"precision=bfloat16 for shorter products"
+            f"precision=bfloat16 for faster, coarser products"
         )
 
 
 @torch.inference_mode()
 def expect_one_answer(network: nn.Module, image: Tensor) -> None:
-    """Raise ValueError where a network answers the same image in two ways."""
+    """Raise ValueError if a network gives two outputs for the same image."""
     if not torch.allclose(network(image), network(image), rtol=1e-3, equal_nan=True):
         raise ValueError(
-            "expected a network that always answers the same image in the same way, got one that "
-            "does not: take its randomness (such as dropout that is always active) out"
+            "expected a network that always gives the same output for the same image, got one that "
+            "does not: remove its randomness, such as dropout that is always active"
         )

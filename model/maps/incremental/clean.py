@@ -1,4 +1,4 @@
-"""The network run plainly, step by step, on the image in which nothing is hidden."""
+"""Run the network step by step on the image in which nothing is hidden."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ Margins = tuple[tuple[int, int], tuple[int, int]]  # above and below, left and r
 
 
 def clean_outputs(steps: Sequence[Step], images: Tensor) -> list[Tensor]:
-    """Output of every step for images (B, C, H, W)."""
+    """Compute the output of every step for images (B, C, H, W)."""
     outputs = [images.contiguous(memory_format=torch.channels_last)]
     for step in steps[1:]:
         outputs.append(apply(step.operation, [outputs[source] for source in step.inputs]))
@@ -43,7 +43,7 @@ def apply(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
             pooled = functional.adaptive_avg_pool2d(first, size)
             return pooled if keep_sides else pooled.flatten(1)
         case graph.AdaptiveMaxPool(size):
-            # Its function, unlike its module, is not declared to take None for "as it is".
+            # Unlike the module, the function is not declared to take None for "unchanged".
             largest: Tensor = nn.AdaptiveMaxPool2d(size)(first)
             return largest
         case graph.Concatenation():
@@ -59,14 +59,14 @@ def apply(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
 
 
 class CleanMap:
-    """A layer's values, from which windows are read without copying, also beyond its border."""
+    """A layer's values, with margins, so that windows beyond its border are views, not copies."""
 
     def __init__(self, values: Tensor, margins: Margins, beyond: float) -> None:
         """
         Args:
             values: (C, H, W).
             margins: elements that may be read beyond the border: above and below, left and right.
-            beyond: what is read there.
+            beyond: the value there.
         """
         (above, below), (left, right) = margins
         channels, height, width = values.shape
@@ -77,7 +77,7 @@ class CleanMap:
         self.values[above : above + height, left : left + width] = values.permute(1, 2, 0)
 
     def windows(self, spans: Spans, counts: tuple[int, int]) -> Tensor:
-        """A view (rows, columns, height, width, C) of the windows of a group."""
+        """Return the windows of a group as a view (rows, columns, height, width, C)."""
         rows, columns = spans
         width, channels = self.values.shape[1:]
         down, across = width * channels, channels

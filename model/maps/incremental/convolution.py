@@ -1,4 +1,4 @@
-"""Convolution of changed windows: zeros surround them, and only some outputs are wanted."""
+"""Convolution of changed windows, which zeros surround and of which only some outputs are used."""
 
 from collections.abc import Sequence
 from math import prod
@@ -13,11 +13,11 @@ from model.maps.incremental.graph import Convolution
 from model.maps.incremental.scratch import Scratch
 from model.maps.incremental.windows import Kernel, Span, Spans, kernel_of
 
-# A multiplication of the fast convolution takes so many times that of a plain one, measured.
+# Time of a multiplication in the fast convolution, relative to one in a plain one; measured.
 SLOWER = 1.35
 
-# VGG-19's map in bfloat16 with blocks up to 2, 3, 4 and 6: rank correlation 0.9995, 0.9985, 0.995
-# and 0.96 with that in float32.
+# Larger blocks round too coarsely in bfloat16: with blocks up to 2, 3, 4 and 6, the rank
+# correlation of VGG-19's map with the one in float32 is 0.9995, 0.9985, 0.995 and 0.96.
 LARGEST_IN_LOWER_PRECISION = 3
 
 
@@ -29,8 +29,8 @@ class WindowConvolution:
     ) -> None:
         """
         Args:
-            sizes: heights and widths of the windows to come, each as often as it will come.
-            products: type of the numbers that are multiplied.
+            sizes: height and width of every window to come; a size may occur several times.
+            products: type in which numbers are multiplied.
         """
         self.convolution = convolution
         self.kernels = (kernel_of(convolution, 0), kernel_of(convolution, 1))
@@ -42,13 +42,13 @@ class WindowConvolution:
         """Convolve windows.
 
         Args:
-            windows: (N, height, width, channels); what lies around them is zero.
+            windows: (N, height, width, channels); zero outside.
             inputs: where they lie.
-            outputs: which outputs are wanted.
-            scratch: memory for what lies between.
+            outputs: which outputs to compute.
+            scratch: memory for intermediate values.
 
         Returns:
-            (N, height, width, channels), of the sizes of `outputs`.
+            (N, height, width, channels), with the sizes of `outputs`.
         """
         if self.fast is not None:
             found = self.fast(windows, scratch)
@@ -66,7 +66,7 @@ class WindowConvolution:
         return found.narrow(1, skipped[0], outputs[0].size).narrow(2, skipped[1], outputs[1].size)
 
     def multiplications(self, height: int, width: int) -> float:
-        """For one window of a size, about."""
+        """Estimate the multiplications for one window."""
         if self.fast is not None:
             return self.fast.multiplications(height, width)
         return height * width * self.weight.numel() / prod(self.convolution.stride)
@@ -91,7 +91,11 @@ class WindowConvolution:
 
 
 def zeros_around(kernel: Kernel, inputs: Span, outputs: Span) -> tuple[int, int]:
-    """How many zeros to put on both ends of a window, and how many outputs then come too early."""
+    """Find the padding with which a convolution covers the wanted outputs.
+
+    Returns:
+        Zeros to add at both ends of a window, and how many outputs to skip at the beginning.
+    """
     begin, end = kernel.inputs_of(outputs.interval(0))
     before, after = inputs.first - begin, end - (inputs.first + inputs.size)
     padding = max(before, after, 0)
@@ -102,9 +106,9 @@ def zeros_around(kernel: Kernel, inputs: Span, outputs: Span) -> tuple[int, int]
 def best_block(
     convolution: Convolution, sizes: Sequence[tuple[int, int]], products: torch.dtype
 ) -> int | None:
-    """The block of the fast convolution with the least work; None where a plain one has less.
+    """Return the block size of the fast convolution with the least work; None if plain is faster.
 
-    In lower precision only small blocks, which round little worse than a plain convolution.
+    In lower precision, consider only small blocks, which round little worse than a plain one.
     """
     outputs, channels, *kernel = convolution.weight.shape
     fits = (

@@ -1,14 +1,14 @@
-"""How the difference that a hidden patch makes passes through each operation.
+"""Pass the difference that a hidden patch makes through each operation.
 
-Carried from layer to layer is D = changed value - clean value, on the window that can change.
-Convolution, averages, concatenation and addition are linear, so they act on D as they are, without
-bias. After a ReLU, with y the clean value before it, D' = max(D + min(y, 0), -max(y, 0)). Maximum
-pooling needs the changed values themselves.
+The difference is D = changed value - clean value, on the window that can change. Convolution,
+averages, concatenation and addition are linear, so they apply to D unchanged, without bias. After a
+ReLU, with y the clean value before it, D' = max(D + min(y, 0), -max(y, 0)). Max pooling needs the
+changed values themselves.
 
 Windows of a group are one tensor (rows, columns, height, width, C), zero beyond the layer's border.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -19,16 +19,17 @@ from model.maps.incremental.clean import CleanMap, apply
 from model.maps.incremental.graph import users
 from model.maps.incremental.planning import Group, Plan
 from model.maps.incremental.scratch import Scratch
-from model.maps.incremental.windows import Kernel, Span, Spans
+from model.maps.incremental.window_tensors import clear_beyond, fit, overlaps, slide, tile
+from model.maps.incremental.windows import Span, Spans
 
 
 class CleanImage:
-    """What the windows of every group read from the layers of the clean image."""
+    """The values of the clean image that the windows of every group read."""
 
     def __init__(self, plan: Plan, outputs: Sequence[Tensor]) -> None:
         """
         Args:
-            outputs: of every step of the plan, for a batch of the one image.
+            outputs: output of every step of the plan, for a batch of this one image.
         """
         self.plan = plan
         self.maps: dict[int, tuple[CleanMap, CleanMap]] = {}
@@ -52,7 +53,7 @@ class CleanImage:
                     pass
 
     def _around_zero(self, number: int, value: Tensor) -> tuple[CleanMap, CleanMap]:
-        """min(y, 0) and -max(y, 0)."""
+        """Return the maps min(y, 0) and -max(y, 0)."""
         read = [(group, group.spans(number)) for group in self.plan.groups]
         margins = self.plan.margins(number, read)
         return (
@@ -61,7 +62,7 @@ class CleanImage:
         )
 
     def _around_pool(self, number: int, value: Tensor, pooled: Tensor) -> tuple[CleanMap, CleanMap]:
-        """What is pooled, -∞ beyond the border, and what comes of it."""
+        """Return the maps before pooling (-∞ beyond the border) and after it."""
         plan, source = self.plan, self.plan.steps[number].inputs[0]
         outputs = [(group, plan.passage(number, group)[1]) for group in plan.groups]
         tiles = [(group, tile(plan.kernels(number), spans)) for group, spans in outputs]
@@ -72,7 +73,7 @@ class CleanImage:
 
 
 def average_weights(pool: graph.AveragePool, value: Tensor) -> Tensor:
-    """What one input counts in each output of average pooling, (1, H, W)."""
+    """Return the weight of one input in each output of average pooling, (1, H, W)."""
     ones = torch.ones_like(value[:1])
     kernel, stride, padding = pool.kernel, pool.stride, pool.padding
     averages = functional.avg_pool2d(
@@ -84,17 +85,8 @@ def average_weights(pool: graph.AveragePool, value: Tensor) -> Tensor:
     return (averages / counts.clamp(min=1))[0]
 
 
-def tile(kernels: tuple[Kernel, Kernel], outputs: Spans) -> Spans:
-    """The inputs that windows of outputs look at, those in the padding among them."""
-    spans = []
-    for kernel, span in zip(kernels, outputs, strict=True):
-        first, end = kernel.inputs_of(span.interval(0))
-        spans.append(Span(first, span.step * kernel.stride, end - first))
-    return spans[0], spans[1]
-
-
 class GroupPass:
-    """One group of patches on its way through the layers that have a height and a width."""
+    """Passes one group of patches through the layers that have a height and a width."""
 
     def __init__(self, clean: CleanImage, group: Group, scratch: Scratch) -> None:
         self.clean = clean
@@ -103,7 +95,7 @@ class GroupPass:
         self.scratch = scratch
 
     def run(self, hidden: Tensor) -> dict[int, Tensor]:
-        """Carry differences to the end.
+        """Pass differences through all these layers.
 
         Args:
             hidden: (C, H, W), fill minus image.
@@ -134,7 +126,7 @@ class GroupPass:
         return pixels.windows(self.group.spans(0), self.group.counts)
 
     def _pass(self, number: int, given: Sequence[Tensor]) -> Tensor:
-        """Difference after one step, (rows, columns, height, width, C)."""
+        """Return the difference after one step, (rows, columns, height, width, C)."""
         step = self.plan.steps[number]
         spans = self.group.spans(number)
         if len(given) > 1:
@@ -164,7 +156,7 @@ class GroupPass:
         return fit(windows, self.group.spans(source), spans, self.scratch)
 
     def _through_kernel(self, number: int, windows: Tensor) -> Tensor:
-        """Convolution and pooling: the steps whose outputs look at several inputs."""
+        """Pass through convolution or pooling: steps whose outputs read several inputs."""
         inputs, outputs = self.plan.passage(number, self.group)
         windows = self._fit(windows, self.plan.steps[number].inputs[0], inputs)
         match self.plan.steps[number].operation:
@@ -202,7 +194,7 @@ class GroupPass:
         return pooled - after.windows(outputs, self.group.counts)
 
     def _average(self, number: int, windows: Tensor) -> Tensor:
-        """Adaptive average pooling, (rows, columns, height, width, C)."""
+        """Pass through adaptive average pooling, (rows, columns, height, width, C)."""
         source = self.plan.steps[number].inputs[0]
         if self.plan.shapes[number][1:] in ((), (1, 1)):
             _, height, width = self.plan.shapes[source]
@@ -210,13 +202,13 @@ class GroupPass:
         return self._pool_whole(number, self._whole(windows, source))
 
     def _adaptive_max_pool(self, number: int, windows: Tensor) -> Tensor:
-        """Adaptive maximum pooling, (rows, columns, height, width, C)."""
+        """Pass through adaptive max pooling, (rows, columns, height, width, C)."""
         before, after = self.clean.maps[number]
         changed = self._whole(windows, self.plan.steps[number].inputs[0]) + before.values
         return self._pool_whole(number, changed) - after.values
 
     def _whole(self, windows: Tensor, source: int) -> Tensor:
-        """Put the windows of a layer into the whole layer."""
+        """Place the windows of a layer in the whole layer."""
         _, height, width = self.plan.shapes[source]
         return self._fit(windows, source, (Span(0, 0, height), Span(0, 0, width)))
 
@@ -226,7 +218,7 @@ class GroupPass:
         return pooled.reshape(*self.group.counts, *pooled.shape[1:])
 
     def _enter(self, number: int, windows: Tensor) -> Tensor:
-        """Difference after a step that has no sides any more, (rows, columns, C)."""
+        """Return the difference after a step whose output has no sides, (rows, columns, C)."""
         step = self.plan.steps[number]
         if isinstance(step.operation, graph.AdaptiveAveragePool):
             windows = self._average(number, windows)
@@ -238,7 +230,13 @@ class GroupPass:
 def rectified(
     difference: Tensor, low: Tensor, high: Tensor, memory: Tensor | None = None
 ) -> Tensor:
-    """Difference after a ReLU, from low = min(y, 0) and high = -max(y, 0) of the clean value y."""
+    """Return the difference after a ReLU.
+
+    Args:
+        difference: before it.
+        low, high: min(y, 0) and -max(y, 0) of the clean value y before it.
+        memory: for the result.
+    """
     changed = torch.add(difference, low, out=memory)
     return torch.maximum(changed, high, out=changed)
 
@@ -254,15 +252,15 @@ def sum_of(parts: Sequence[Tensor]) -> Tensor:
 def flat_differences(
     plan: Plan, outputs: Sequence[Tensor], given: Mapping[int, Tensor], products: torch.dtype
 ) -> Tensor:
-    """Carry differences through the steps without sides, for all patches at once.
+    """Pass differences through the steps without sides, for all patches at once.
 
     Args:
-        outputs: of every step of the plan, for a batch of the clean image.
-        given: number of a step → its difference (rows, columns, C), as `GroupPass` found it.
-        products: type of the numbers that linear layers multiply.
+        outputs: output of every step of the plan, for a batch of the clean image.
+        given: number of a step → its difference (rows, columns, C), as `GroupPass` returns it.
+        products: type in which linear layers multiply.
 
     Returns:
-        (rows, columns, classes), of the logits.
+        (rows, columns, classes), the difference of the logits.
     """
     values = dict(given)
     for number, step in enumerate(plan.steps[plan.sided :], plan.sided):
@@ -283,91 +281,3 @@ def flat_differences(
             case operation:
                 raise TypeError(f"{operation} needs a height and a width")
     return values[len(plan.steps) - 1]
-
-
-def fit(windows: Tensor, given: Spans, wanted: Spans, scratch: Scratch) -> Tensor:
-    """Cut windows to others, or put them into larger ones, with zeros around."""
-    if given == wanted:
-        return windows
-    if all(_holds(old, new) for old, new in zip(given, wanted, strict=True)):
-        for dimension, (old, new) in enumerate(zip(given, wanted, strict=True), start=2):
-            windows = windows.narrow(dimension, new.first - old.first, new.size)
-        return windows
-    counts = (windows.shape[0], windows.shape[1])
-    shape = (*counts, wanted[0].size, wanted[1].size, windows.shape[-1])
-    fitted = scratch.zeros(*shape)
-    for target, part in overlaps(given, wanted, counts):
-        fitted[target] = windows[part]
-    return fitted
-
-
-def _holds(old: Span, new: Span) -> bool:
-    """Whether windows hold others, each in the same place."""
-    return (
-        old.step == new.step
-        and old.first <= new.first
-        and new.first + new.size <= old.first + old.size
-    )
-
-
-Slices = tuple[slice, slice, slice, slice]
-
-
-def overlaps(
-    given: Spans, wanted: Spans, counts: tuple[int, int]
-) -> Iterator[tuple[Slices, Slices]]:
-    """Pairs of index expressions: where windows lie in others, and the part that does."""
-    for rows, rows_in_new, rows_in_old in _overlaps(given[0], wanted[0], counts[0]):
-        for columns, columns_in_new, columns_in_old in _overlaps(given[1], wanted[1], counts[1]):
-            yield (
-                (rows, columns, rows_in_new, columns_in_new),
-                (rows, columns, rows_in_old, columns_in_old),
-            )
-
-
-def _overlaps(old: Span, new: Span, count: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Along one side: which windows, where in the new ones, and which part of the old ones."""
-    together = old.step == new.step
-    for index in range(1 if together else count):
-        old_begin, old_end = old.interval(index)
-        new_begin, new_end = new.interval(index)
-        begin, end = max(old_begin, new_begin), min(old_end, new_end)
-        if begin < end:
-            members = slice(None) if together else slice(index, index + 1)
-            yield (
-                members,
-                slice(begin - new_begin, end - new_begin),
-                slice(begin - old_begin, end - old_begin),
-            )
-
-
-def clear_beyond(windows: Tensor, spans: Spans, lengths: tuple[int, int]) -> None:
-    """Set to zero, in place, what lies beyond the border of the layer."""
-    for side, (span, length) in enumerate(zip(spans, lengths, strict=True)):
-        for index in range(windows.shape[side]):
-            begin, end = span.interval(index)
-            one = windows.select(side, index)
-            if begin < 0:
-                one.narrow(1 + side, 0, min(-begin, span.size)).zero_()
-            if end > length:
-                beyond = min(end - length, span.size)
-                one.narrow(1 + side, span.size - beyond, beyond).zero_()
-
-
-def slide(
-    tiles: Tensor,
-    kernels: tuple[Kernel, Kernel],
-    outputs: Spans,
-    combine: Callable[..., Tensor],
-) -> Tensor:
-    """Combine (add or take the maximum of) the inputs of every output of pooling."""
-    for dimension, (kernel, span) in enumerate(zip(kernels, outputs, strict=True), start=2):
-        places = (span.size - 1) * kernel.stride + 1
-        parts = [
-            tiles[(slice(None),) * dimension + (slice(start, start + places, kernel.stride),)]
-            for start in range(0, kernel.reach + 1, kernel.dilation)
-        ]
-        tiles = parts[0] if len(parts) == 1 else combine(parts[0], parts[1])
-        for part in parts[2:]:
-            tiles = combine(tiles, part, out=tiles)
-    return tiles

@@ -1,8 +1,8 @@
 """3 × 3 convolution with a quarter of the multiplications.
 
-A block of m × m inputs is turned into values at (m + 2)² points, where convolution is a product;
-products are turned back and added where blocks overlap (Toom and Cook; the transposed form of
-Winograd's, which for windows smaller than their outputs needs fewer blocks).
+A block of m × m inputs is transformed into values at (m + 2)² points, where convolution is a
+product. Products are transformed back and added where blocks overlap. (Toom and Cook; Winograd's is
+the transposed form, which needs more blocks when windows are smaller than their outputs.)
 
 Source: Lavin and Gray, CVPR 2016, arXiv:1509.09308; choice of points for small rounding errors:
 Barabasz et al., ACM TOMS 2020, arXiv:1803.10986.
@@ -18,9 +18,9 @@ from model.maps.incremental.scratch import Scratch
 
 KERNEL = 3
 
-# Finite points for each size of block; infinity is one more. Found by a search for the smallest
-# rounding error in float32: for blocks of 2, 3, 4, 5 and 6 it is 1, 1.5, 2.5, 6 and 13 times that
-# of a plain convolution.
+# Finite points for each block size, to which infinity is added. Found by a search for the smallest
+# rounding error in float32: 1, 1.5, 2.5, 6 and 13 times that of a plain convolution, for blocks of
+# 2, 3, 4, 5 and 6.
 POINTS: dict[int, tuple[float, ...]] = {
     2: (0, 1, -1),
     3: (2 / 5, -2 / 5, 4 / 3, -4 / 3),
@@ -29,20 +29,20 @@ POINTS: dict[int, tuple[float, ...]] = {
     6: (0, 1 / 2, -1 / 2, 1, -1, 2, -2),
 }
 
-# A number that is written and read again takes the time of so many multiplications.
+# Time to write and read a number, in multiplications.
 MOVE = 6.0
 
-# Weights are transformed in parts, as that takes several times their memory.
+# Weights are transformed in parts, because that takes several times their memory.
 OUTPUTS_AT_ONCE = 64
 
 
 @cache
 def transforms(block: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Matrices of the convolution of a block with a kernel of 3, along one side.
+    """Compute the transforms for a block and a kernel of 3, along one side.
 
     Returns:
-        (n, m) of the block, (n, 3) of the kernel and (n, n) of the products, n = m + 2, float64:
-        products @ ((block @ x) * (kernel @ w)) is the polynomial product of x and w.
+        Matrices for the block (n, m), the kernel (n, 3) and the products (n, n), with n = m + 2,
+        in float64: products @ ((block @ x) * (kernel @ w)) is the polynomial product of x and w.
     """
     points = torch.tensor(POINTS[block], dtype=torch.float64)
     size = block + KERNEL - 1
@@ -55,7 +55,7 @@ def transforms(block: int) -> tuple[Tensor, Tensor, Tensor]:
 
     inputs, kernel = values_of(block), values_of(KERNEL)
     products = torch.linalg.inv(values_of(size))
-    # Rows may be scaled at will: equal sizes on both sides keep rounding errors small.
+    # Rows may be scaled freely; equal magnitudes on both sides keep rounding errors small.
     scale = kernel.abs().sum(dim=1)
     kernel, products = kernel / scale[:, None], products * scale
     balance = (inputs.norm(dim=1) / products.norm(dim=0)).sqrt()
@@ -63,12 +63,12 @@ def transforms(block: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def blocks_in(height: int, width: int, block: int) -> int:
-    """Number of blocks that cover a window."""
+    """Count the blocks that cover a window."""
     return math.ceil(height / block) * math.ceil(width / block)
 
 
 def multiplications(block: int, channels: int, outputs: int, height: int, width: int) -> int:
-    """Multiplications for one window, those of the transforms among them."""
+    """Count the multiplications for one window, including those of the transforms."""
     points = (block + KERNEL - 1) ** 2
     products = points * channels * outputs
     transformed = points * (block**2 * channels + points * outputs)
@@ -76,7 +76,7 @@ def multiplications(block: int, channels: int, outputs: int, height: int, width:
 
 
 def work(block: int, channels: int, outputs: int, height: int, width: int) -> float:
-    """Multiplications for one window, with the time to move numbers about counted in."""
+    """Estimate the work for one window in multiplications, including moving numbers in memory."""
     points = (block + KERNEL - 1) ** 2
     moved = channels * (2 * block**2 + points) + outputs * 4 * points
     multiplied = multiplications(block, channels, outputs, height, width)
@@ -91,7 +91,7 @@ class FastConvolution:
         Args:
             weight: (outputs, channels, 3, 3).
             block: side of the blocks, a key of `POINTS`.
-            products: type of the numbers that are multiplied; the transforms keep the weight's.
+            products: type in which numbers are multiplied; the transforms use the weight's type.
         """
         inputs, kernel, results = transforms(block)
         dtype = weight.dtype
@@ -108,15 +108,15 @@ class FastConvolution:
             self.weight[:, :, part] = values.flatten(0, 1).to(products)
 
     def __call__(self, windows: Tensor, scratch: Scratch) -> Tensor:
-        """Convolve windows that zeros surround.
+        """Convolve windows that are zero outside.
 
         Args:
             windows: (N, height, width, channels).
-            scratch: memory for what lies between.
+            scratch: memory for intermediate values.
 
         Returns:
-            (N, at least height + 2, at least width + 2, outputs); begins two elements before the
-            first whose kernel lies within the windows.
+            (N, at least height + 2, at least width + 2, outputs); the first output is two elements
+            before the first one whose kernel lies within the windows.
         """
         count, height, width, channels = windows.shape
         down, across = math.ceil(height / self.block), math.ceil(width / self.block)
@@ -138,12 +138,12 @@ class FastConvolution:
         return joined
 
     def multiplications(self, height: int, width: int) -> int:
-        """For one window of a size."""
+        """Count the multiplications for one window."""
         _, channels, outputs = self.weight.shape
         return multiplications(self.block, channels, outputs, height, width)
 
     def _multiply(self, values: Tensor, scratch: Scratch) -> Tensor:
-        """(points, blocks, channels) to (points, blocks, outputs)."""
+        """Multiply (points, blocks, channels) by the weight: (points, blocks, outputs)."""
         if self.weight.dtype != values.dtype:
             return torch.bmm(values.to(self.weight.dtype), self.weight).to(values.dtype)
         products = scratch.take(*values.shape[:2], self.weight.shape[2])
@@ -152,7 +152,7 @@ class FastConvolution:
 
 
 def split_into_blocks(windows: Tensor, blocks: Tensor) -> None:
-    """Copy (N, height, width, C) to (m, m, N, down, across, C), with zeros after the end."""
+    """Copy (N, height, width, C) to (m, m, N, down, across, C), padded with zeros at the end."""
     side, (down, across) = blocks.shape[0], blocks.shape[3:5]
     height, width = windows.shape[1:3]
     if (height, width) != (down * side, across * side):
@@ -166,7 +166,11 @@ def split_into_blocks(windows: Tensor, blocks: Tensor) -> None:
 
 
 def _block_parts(length: int, side: int) -> list[tuple[slice, int, slice]]:
-    """Whole blocks and the cut one at the end: elements, how many in a block, and which blocks."""
+    """Divide a side into its whole blocks and the incomplete one at the end.
+
+    Returns:
+        For each of the two, if there: the elements, how many of them per block, and which blocks.
+    """
     whole, rest = divmod(length, side)
     parts = [(slice(0, whole * side), side, slice(0, whole))] if whole else []
     if rest:
@@ -175,11 +179,11 @@ def _block_parts(length: int, side: int) -> list[tuple[slice, int, slice]]:
 
 
 def overlap_blocks(results: Tensor, windows: Tensor) -> None:
-    """Put blocks side by side, m = n - 2 apart, and add where they overlap.
+    """Place blocks side by side, m = n - 2 apart, and add where they overlap.
 
     Args:
         results: (n, n, N, down, across, C).
-        windows: (N, down · m + 2, across · m + 2, C), contiguous; is overwritten.
+        windows: (N, down · m + 2, across · m + 2, C), contiguous; overwritten.
     """
     side, rest = results.shape[0] - KERNEL + 1, KERNEL - 1
     windows[:, -rest:] = 0
@@ -187,7 +191,7 @@ def overlap_blocks(results: Tensor, windows: Tensor) -> None:
     window, row, column, _ = windows.stride()
 
     def blocks(top: int, left: int, height: int, width: int) -> Tensor:
-        """A part of every block, as `results` has it."""
+        """Return a part of every block as a view in the layout of `results`."""
         return windows.as_strided(
             (height, width, *results.shape[2:]),
             (row, column, window, side * row, side * column, 1),

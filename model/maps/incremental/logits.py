@@ -1,4 +1,4 @@
-"""Logits of a network for an image with each patch hidden in turn."""
+"""Compute a network's logits for an image with each patch hidden in turn."""
 
 from collections.abc import Sequence
 
@@ -7,19 +7,21 @@ from torch import Tensor, nn
 
 from model.maps.incremental.clean import clean_outputs
 from model.maps.incremental.differences import CleanImage, GroupPass, flat_differences
-from model.maps.incremental.graph import Unsupported, trace
+from model.maps.incremental.graph import Unsupported
 from model.maps.incremental.planning import BATCH, Group, Plan, make_plan
 from model.maps.incremental.scratch import Scratch
 from model.maps.incremental.threads import share_out
+from model.maps.incremental.tracing import trace
 
-# Largest difference between the network and what was traced of it, as a share of the largest logit.
+# Largest difference allowed between the network and its traced steps, as a share of the largest
+# logit.
 SAME = 1e-3
 
 
 class IncrementalLogits:
     """Logits for an image with each patch hidden in turn, recomputing only what can change.
 
-    Made once for a network and a size of image, used for many images.
+    Build it once for a network and an image size, and use it for many images.
     """
 
     def __init__(
@@ -34,15 +36,15 @@ class IncrementalLogits:
     ) -> None:
         """
         Args:
-            network: in evaluation mode, (B, 3, H, W) to logits (B, classes); left as it is.
+            network: in evaluation mode, (B, 3, H, W) to logits (B, classes); left unchanged.
             size: height and width of the images, px.
             tops, lefts: first row and first column of the patches, px.
-            window: their side, px.
-            products: type of the numbers that convolutions and linear layers multiply; None for
-                that of the weights. Differences are added and kept in that of the weights.
+            window: side of the patches, px.
+            products: type in which convolutions and linear layers multiply; None for that of the
+                weights. Differences are always added and kept in the type of the weights.
 
         Raises:
-            Unsupported: the network does something that cannot be followed.
+            Unsupported: the network contains something that cannot be followed.
         """
         weight = next(network.parameters())
         self.tops, self.lefts, self.window = tops, lefts, window
@@ -72,13 +74,13 @@ class IncrementalLogits:
 
     @torch.inference_mode()
     def __call__(self, image: Tensor, fills: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of an image, and with each patch hidden in turn.
+        """Compute the logits of an image, and those with each patch hidden in turn.
 
-        On a GPU whose memory runs out, smaller batches are tried, now and from now on.
+        If a GPU runs out of memory, switch to smaller batches for this image and all later ones.
 
         Args:
             image: (3, H, W), normalised, on the network's device.
-            fills: (N, 3, H, W), normalised, likewise: what a hidden patch shows.
+            fills: (N, 3, H, W), normalised, on the same device: what a hidden patch shows.
 
         Returns:
             (classes,) and (N, rows, columns, classes).
@@ -96,7 +98,7 @@ class IncrementalLogits:
             self.plan = self._make_plan()
 
     def _hide(self, clean: CleanImage, outputs: Sequence[Tensor], hidden: Tensor) -> Tensor:
-        """Logits (rows, columns, classes) with each patch of the image changed by `hidden`."""
+        """Compute logits (rows, columns, classes) with `hidden` added to each patch in turn."""
         plan = self.plan
         shape = (len(self.tops), len(self.lefts))
         gathered = {
@@ -118,7 +120,7 @@ class IncrementalLogits:
 
 
 def expect_same(traced: Tensor, real: Tensor) -> None:
-    """Raise Unsupported where what was traced of a network gives other logits than the network."""
+    """Raise Unsupported unless the traced steps give the same logits as the network."""
     if traced.shape != real.shape or real.ndim != 2:
         raise Unsupported(f"it gives {tuple(real.shape)}, where logits (1, classes) were expected")
     if not (traced - real).abs().max() <= SAME * real.abs().max():
@@ -126,9 +128,9 @@ def expect_same(traced: Tensor, real: Tensor) -> None:
 
 
 def expect_finite(outputs: Sequence[Tensor]) -> None:
-    """Raise Unsupported where differences of values would be undefined.
+    """Raise Unsupported unless all values are finite, as their differences must be defined.
 
-    Maximum pooling that looks at nothing but padding gives -∞, which a later layer may hide.
+    Max pooling over nothing but padding gives -∞, which a later layer may conceal in the output.
     """
     if not all(output.isfinite().all() for output in outputs):
         raise Unsupported("its layers give values that are not finite")

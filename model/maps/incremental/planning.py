@@ -1,4 +1,4 @@
-"""All that can be settled before an image is seen: groups of patches, their windows, weights."""
+"""Plan what does not depend on the image: groups of patches, their windows, prepared weights."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ from model.maps.incremental.windows import Kernel, Run, Side, Span, Spans, kerne
 # Patches that pass through the network as one batch, at most.
 BATCH = 32
 
-# What passing over a layer's element costs beside its convolution, in multiplications.
+# Work per element of a layer besides its convolution, in multiplications.
 PASSING = 40
 
 
 @dataclass(frozen=True)
 class Group:
-    """Patches that pass through the network as one batch: each row of a run in each column."""
+    """Patches that pass through the network as one batch: a run of rows times a run of columns."""
 
     rows: Run
     columns: Run
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Number of rows and of columns of patches."""
+        """Return the number of rows and of columns of patches."""
         return len(self.rows.members), len(self.columns.members)
 
     def spans(self, step: int) -> Spans:
-        """Where the windows lie in the output of a step."""
+        """Return where the windows lie in the output of a step."""
         return self.rows.spans[step], self.columns.spans[step]
 
 
@@ -41,11 +41,11 @@ class Plan:
     """How the patches of an image pass through a network.
 
     Attributes:
-        steps: of the network, those whose outputs have a height and a width first.
-        shapes: of each step's output, (C, H, W) or (C,).
-        sides: the height and the width of the layers that have them.
-        groups: of the patches, those with most work first.
-        convolutions: number of a step → its convolution, for the windows of the groups.
+        steps: of the network; those whose outputs have a height and a width come first.
+        shapes: shape of each step's output, (C, H, W) or (C,).
+        sides: height and width of the layers that have them.
+        groups: of patches, those with the most work first.
+        convolutions: number of a step → its convolution, prepared for the windows of the groups.
     """
 
     steps: Sequence[Step]
@@ -56,12 +56,12 @@ class Plan:
 
     @property
     def sided(self) -> int:
-        """How many steps have outputs with a height and a width."""
+        """Number of steps whose outputs have a height and a width."""
         return len(self.sides[0].steps)
 
     @property
     def entries(self) -> list[int]:
-        """The steps without sides whose input has sides."""
+        """Numbers of the steps without sides whose input has sides."""
         return [
             number
             for number, step in enumerate(self.steps)
@@ -69,7 +69,7 @@ class Plan:
         ]
 
     def multiplications(self) -> float:
-        """Of all patches, in convolutions (their transforms among them) and linear layers."""
+        """Count the multiplications for all patches, in convolutions and linear layers."""
         patches = sum(prod(group.counts) for group in self.groups)
         total = 0.0
         for number, step in enumerate(self.steps):
@@ -83,14 +83,15 @@ class Plan:
         return total
 
     def kernels(self, step: int) -> tuple[Kernel, Kernel]:
-        """Of a step, along the height and along the width."""
+        """Return a step's kernels along the height and along the width."""
         return self.sides[0].kernels[step], self.sides[1].kernels[step]
 
     def passage(self, step: int, group: Group) -> tuple[Spans, Spans]:
-        """Which inputs a step with a kernel works on, and which outputs it computes from them.
+        """Return which inputs a step with a kernel reads, and which outputs it computes from them.
 
-        Those of the group; but on the way from windows that lie apart to a layer as a whole, each
-        window's own outputs, to be put into their places, where windows and stride allow it.
+        Normally these are the windows of the group. At the step from separate windows to a whole
+        layer, compute only the outputs of each window, if the stride allows it, and place them in
+        the layer afterwards.
         """
         ways = [
             _way(side, step, spans[0], spans[1])
@@ -103,7 +104,7 @@ class Plan:
         return (ways[0][0], ways[1][0]), (ways[0][1], ways[1][1])
 
     def margins(self, step: int, read: Iterable[tuple[Group, Spans]]) -> Margins:
-        """How far windows that are read reach beyond the border of a step's output."""
+        """Return how far the windows that are read extend beyond the border of a step's output."""
         sides = []
         for side, length in enumerate(self.shapes[step][1:]):
             before = after = 0
@@ -116,7 +117,7 @@ class Plan:
 
 
 def _way(side: Side, step: int, given: Span, wanted: Span) -> tuple[Span, Span]:
-    """One side of `Plan.passage`."""
+    """Compute one side of `Plan.passage`."""
     source = side.steps[step].inputs[0]
     if side.whole[source] or not side.whole[step]:
         return given, wanted
@@ -137,15 +138,15 @@ def make_plan(
     products: torch.dtype,
     batch: int = BATCH,
 ) -> Plan:
-    """Plan the way of patches through a network.
+    """Plan how patches pass through a network.
 
     Args:
-        steps: as `graph.trace` finds them.
-        shapes: of each step's output for one image, without the batch.
+        steps: as `tracing.trace` lists them.
+        shapes: shape of each step's output for one image, without the batch.
         tops, lefts: first row and first column of the patches, px.
-        window: their side, px.
-        products: type of the numbers that convolutions multiply.
-        batch: patches that pass through the network at once, at most.
+        window: side of the patches, px.
+        products: type in which convolutions multiply.
+        batch: largest number of patches that pass through the network at once.
 
     Raises:
         Unsupported: windows cannot be followed through this network.
@@ -174,7 +175,7 @@ def make_plan(
 def _sided_first(
     steps: Sequence[Step], shapes: Sequence[torch.Size]
 ) -> tuple[list[Step], list[torch.Size]]:
-    """Put steps whose outputs have a height and a width before those whose outputs have none."""
+    """Move the steps whose outputs have a height and a width before all others."""
     order = sorted(range(len(steps)), key=lambda number: len(shapes[number]) != 3)
     moved = {old: new for new, old in enumerate(order)}
     renumbered = [
@@ -185,7 +186,7 @@ def _sided_first(
 
 
 def _work(steps: Sequence[Step], shapes: Sequence[torch.Size]) -> list[float]:
-    """Multiplications for each place (row and column) of each step's output, in later steps."""
+    """Count the multiplications that later steps spend per place (row, column) of each output."""
     work = [float(PASSING * shape[0]) for shape in shapes[: len(steps)]]
     for step in steps:
         if isinstance(step.operation, graph.Convolution):
@@ -197,7 +198,7 @@ def _work(steps: Sequence[Step], shapes: Sequence[torch.Size]) -> list[float]:
 def _groups(
     rows: Sequence[Run], columns: Sequence[Run], work: Sequence[float], batch: int
 ) -> list[Group]:
-    """Every run of rows with every run of columns, in batches of a fit size, most work first."""
+    """Combine every run of rows with every run of columns, cut to batches, most work first."""
     wide = max(1, isqrt(2 * batch))
     groups = [
         Group(down, across)
@@ -220,6 +221,7 @@ def _groups(
 def _convolutions(
     steps: Sequence[Step], groups: Sequence[Group], products: torch.dtype
 ) -> dict[int, WindowConvolution]:
+    """Prepare each convolution for the sizes of the windows that it will get."""
     found = {}
     for number, step in enumerate(steps):
         if isinstance(step.operation, graph.Convolution):

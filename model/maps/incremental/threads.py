@@ -1,4 +1,4 @@
-"""Work on both sides of a busy core: one thread of Python for each core, each computing alone."""
+"""Run tasks in one Python thread per core, each with single-threaded torch operations."""
 
 import queue
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ Held = TypeVar("Held")
 
 @contextmanager
 def computing_alone() -> Iterator[int]:
-    """Inside the block every thread computes for itself; gives the number there was before."""
+    """Inside the block, torch operations use one thread; yields the number used before."""
     count = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -26,17 +26,17 @@ def computing_alone() -> Iterator[int]:
 def share_out(
     tasks: Iterable[Task], work: Callable[[Task, Held], None], hold: Callable[[], Held]
 ) -> None:
-    """Do tasks, the first first, in as many threads as torch is set to use.
+    """Run tasks in order, in as many threads as torch is set to use.
 
-    Small operations leave nothing to share between the threads of one operation, and where another
-    process takes a core for a while, no thread waits for the one that stands still.
+    Small operations gain nothing from several threads each. Independent threads also never wait for
+    one that another process has displaced from its core.
 
     Args:
-        work: does one task with what its thread holds.
-        hold: makes what a thread holds, such as its memory.
+        work: runs one task with its thread's resources.
+        hold: creates the resources of a thread, such as its memory.
 
     Raises:
-        What `work` raises, after the tasks under way have ended.
+        Whatever `work` raises, once the running tasks have ended.
     """
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     for task in tasks:
@@ -44,7 +44,7 @@ def share_out(
 
     def work_off() -> None:
         held = hold()
-        with torch.inference_mode():  # is known to each thread by itself
+        with torch.inference_mode():  # applies to this thread alone
             while True:
                 try:
                     task = waiting.get_nowait()

@@ -1,8 +1,8 @@
-"""Which part of every layer a hidden patch can change, along one side of the image.
+"""Find which part of every layer a hidden patch can change, along one side of the image.
 
-Height and width are worked out apart. Patches whose windows have one size and one alignment in
-every layer form a run; a run of rows times a run of columns is a group of patches that pass
-through the network as one batch.
+Height and width are treated separately. Patches whose windows have the same size and alignment in
+every layer form a run; a run of rows times a run of columns is a group of patches that pass through
+the network as one batch.
 """
 
 import math
@@ -22,10 +22,10 @@ from model.maps.incremental.graph import (
     Unsupported,
 )
 
-# A further run is worth its trouble when it saves this share of all multiplications of a side.
+# Smallest saving that justifies one more run, as a share of all multiplications of a side.
 WORTH_A_RUN = 0.02
 
-# A layer is carried as a whole once patches change this share of it, taken over all patches.
+# From this share of changed elements on, averaged over patches, a layer is processed as a whole.
 WHOLE = 0.8
 
 Interval = tuple[int, int]  # first element, and the one after the last
@@ -33,7 +33,7 @@ Interval = tuple[int, int]  # first element, and the one after the last
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """What one output of an operation looks at along one side."""
+    """The inputs that one output of an operation reads, along one side."""
 
     size: int = 1
     stride: int = 1
@@ -42,23 +42,23 @@ class Kernel:
 
     @property
     def reach(self) -> int:
-        """From the first to the last element that one output looks at."""
+        """Distance from the first to the last element that one output reads."""
         return (self.size - 1) * self.dilation
 
     def outputs_of(self, inputs: Interval) -> Interval:
-        """The outputs that look into an interval of inputs; at least one."""
+        """Return the outputs that read any of an interval of inputs; at least one."""
         first = -((self.reach - self.padding - inputs[0]) // self.stride)
         last = (inputs[1] - 1 + self.padding) // self.stride
         return first, max(last, first) + 1
 
     def inputs_of(self, outputs: Interval) -> Interval:
-        """The inputs that an interval of outputs looks at, those in the padding among them."""
+        """Return the inputs that an interval of outputs reads, including padding."""
         first = outputs[0] * self.stride - self.padding
         return first, (outputs[1] - 1) * self.stride - self.padding + self.reach + 1
 
 
 def kernel_of(operation: Operation, side: int) -> Kernel:
-    """The kernel of an operation along the height (side 0) or the width (side 1)."""
+    """Return the kernel of an operation along the height (side 0) or the width (side 1)."""
     match operation:
         case Convolution():
             size, dilation = operation.weight.shape[2 + side], operation.dilation[side]
@@ -75,7 +75,7 @@ def kernel_of(operation: Operation, side: int) -> Kernel:
 class Span:
     """Windows along one side: number i begins at first + i · step and has `size` elements.
 
-    A window may reach beyond the layer, where nothing is changed.
+    A window may extend beyond the layer, where nothing changes.
     """
 
     first: int
@@ -83,12 +83,12 @@ class Span:
     size: int
 
     def interval(self, index: int) -> Interval:
-        """First element of one window, and the one after its last."""
+        """Return the first element of a window, and the one after its last."""
         start = self.first + index * self.step
         return start, start + self.size
 
     def beginning_at(self, index: int) -> "Span":
-        """The windows from one number on."""
+        """Return the windows from one number on."""
         return Span(self.first + index * self.step, self.step, self.size)
 
 
@@ -108,7 +108,7 @@ class Run:
     spans: tuple[Span, ...]
 
     def pieces(self, most: int) -> list["Run"]:
-        """Cut into runs of at most `most` members, as equal as can be."""
+        """Cut into runs of at most `most` members, as equal as possible."""
         count = math.ceil(len(self.members) / most)
         cuts = [len(self.members) * number // count for number in range(count + 1)]
         return [
@@ -119,13 +119,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Side:
-    """One side of the image and of every layer that has sides.
+    """One side of the image and of every layer that has a height and a width.
 
     Attributes:
-        steps: of the network; those behind the first without sides are left out.
-        kernels: of each step.
-        lengths: of each step's output.
-        work: multiplications for each element of each step's output, in the steps that take it.
+        steps: of the network, without those whose output has no sides.
+        kernels: kernel of each step.
+        lengths: length of each step's output.
+        work: multiplications per element of each step's output, in the steps that use it.
         positions: first pixel of each patch, ascending.
         window: side of the patch, px.
     """
@@ -139,9 +139,9 @@ class Side:
 
     @cached_property
     def whole(self) -> list[bool]:
-        """Steps whose output is carried as a whole: patches change all of it, wherever they lie.
+        """For each step, whether its output is processed as a whole: patches change most of it.
 
-        The image is not: a patch hides what it covers and nothing else, however large it is.
+        Never the image itself: a patch changes what it covers and nothing else, however large.
         """
         reaches = [self._reaches(position, self._never) for position in self.positions]
         whole: list[bool] = []
@@ -166,7 +166,7 @@ class Side:
         return [False] * len(self.steps)
 
     def _reaches(self, position: int, whole: Sequence[bool]) -> list[Interval]:
-        """What a patch can change in the output of each step, as if the layers had no border."""
+        """Find what a patch can change in each step's output, as if layers had no border."""
         reaches: list[Interval] = []
         for number, step in enumerate(self.steps):
             if whole[number]:
@@ -179,7 +179,7 @@ class Side:
         return reaches
 
     def _shifts(self, pixels: int) -> list[int] | None:
-        """How far each step's window moves when the patch moves; None if not by whole elements."""
+        """Find how far each step's window moves with the patch; None unless by whole elements."""
         shifts: list[int] = []
         for number, step in enumerate(self.steps):
             moved = {shifts[source] for source in step.inputs} or {pixels}
@@ -195,7 +195,7 @@ class Side:
         return shifts
 
     def runs(self) -> list[Run]:
-        """Divide the positions into runs, such that little is computed beyond what can change."""
+        """Divide the positions into runs so that little is computed beyond what can change."""
         spacing = self.positions[1] - self.positions[0] if len(self.positions) > 1 else 1
         regular = [
             number
@@ -212,7 +212,7 @@ class Side:
         return [run for members in aligned + others for run in self._cut(members)]
 
     def _cut(self, members: Sequence[int]) -> list[Run]:
-        """Cut aligned positions where that saves most: those near a border change less."""
+        """Cut aligned positions into the cheapest runs; windows near a border are smaller."""
         fee = WORTH_A_RUN * self._cost(self._run(members), members=len(self.positions))
         best: list[tuple[float, list[Run]]] = [(0.0, [])]
         for end in range(1, len(members) + 1):
@@ -224,7 +224,7 @@ class Side:
         return best[-1][1]
 
     def _run(self, members: Sequence[int]) -> Run:
-        """The smallest windows, alike for all members, that hold all that patches can change."""
+        """Find the smallest windows of equal size that hold all that the patches can change."""
         positions = [self.positions[number] for number in members]
         moved = self._shifts(positions[1] - positions[0]) if len(members) > 1 else None
         shifts = moved or [0] * len(self.steps)
@@ -241,7 +241,7 @@ class Side:
         return Run(tuple(members), tuple(spans))
 
     def _cost(self, run: Run, members: int | None = None) -> float:
-        """Multiplications of a run, with the other side taken to be like the run's longest."""
+        """Estimate the multiplications of a run, assuming that the other side has equal windows."""
         return (len(run.members) if members is None else members) * sum(
             work * span.size * min(span.size, length)
             for work, span, length in zip(self.work, run.spans, self.lengths, strict=True)
