@@ -28,7 +28,7 @@ class Recorded:
 
 @pytest.fixture
 def supervisor():
-    supervisor = Supervisor(refusal=REFUSAL, first_delay=0.05, longest_delay=0.2)
+    supervisor = Supervisor(refusal=REFUSAL, first_delay=0.05, max_delay=0.2)
     yield supervisor
     supervisor.end(grace=0)
 

@@ -9,13 +9,13 @@ from label_studio_fake import TOKEN, UID, LabelStudioFake, label_studio_fake
 from redis import Redis
 from rq.serializers import JSONSerializer
 from test_suggestions_detection_job import QuickWorker
-from training_scene import add_shapes, ask, save_random, settings_for
+from training_scene import add_shapes, request_training, save_random, settings_for
 
 from backend.database.connection import Database
 from backend.queue.interruption import Interrupted, JobFailed, begin_anew, interrupt
 from backend.training import job
 from backend.training.queue import enqueue_training, make_training_queue
-from backend.training.records import Training
+from backend.training.records import Progress, Training
 from backend.training.storage import TrainingStorage
 
 
@@ -33,7 +33,7 @@ class Scene:
         weights = save_random(folder / "first.safetensors", ("bus", "van"))
         self.settings = settings_for(fake, folder, weights, training_timeout=1)
         self.trainings = TrainingStorage(database)
-        self.number = ask(database).id
+        self.number = request_training(database).id
         for name, value in {
             "DATA_DIR": str(folder),
             "MODEL_WEIGHTS": str(weights),
@@ -87,11 +87,11 @@ def test_a_process_that_dies_leaves_the_training_to_the_next_round(
     monkeypatch.setattr("sys.executable", "/bin/false")
     job.train(scene.number)
     assert (scene.training.status, scene.training.attempts) == ("queued", 1)
-    assert "ended with status 1; it goes on soon" in caplog.text
+    assert "ended with status 1; it is resumed soon" in caplog.text
 
 
 def test_a_process_that_dies_again_and_again_is_not_started_any_more(scene: Scene) -> None:
-    for _ in range(job.MOST_ATTEMPTS):
+    for _ in range(job.MAX_ATTEMPTS):
         scene.trainings.begin(scene.number)
     with pytest.raises(JobFailed, match="memory"):
         job.train(scene.number)
@@ -99,11 +99,11 @@ def test_a_process_that_dies_again_and_again_is_not_started_any_more(scene: Scen
 
 
 def test_getting_on_counts_as_a_fresh_start(scene: Scene) -> None:
-    for _ in range(job.MOST_ATTEMPTS):
+    for _ in range(job.MAX_ATTEMPTS):
         scene.trainings.begin(scene.number)
-    scene.trainings.note(scene.number, {"phase": "fetching images", "done": 1, "total": 2})
-    assert scene.training.attempts == job.MOST_ATTEMPTS
-    scene.trainings.note(scene.number, {"phase": "training", "done": 1}, lasting=True)
+    scene.trainings.record_progress(scene.number, Progress("fetching images", 1, 2))
+    assert scene.training.attempts == job.MAX_ATTEMPTS
+    scene.trainings.record_progress(scene.number, Progress("training", 1, 20), resumable=True)
     assert scene.training.attempts == 0
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
-from backend.training.records import Training, Wishes
+from backend.training.records import Training, TrainingOptions
 from backend.training.storage import TrainingStorage
 from model.networks import SMALL, Classifier, build_network, save_classifier
 
@@ -69,8 +69,8 @@ def settings_for(fake: LabelStudioFake, folder: Path, weights: Path, **more: Any
     )
 
 
-def ask(database: Database, **wishes: Any) -> Training:
-    """A training that somebody asks for."""
+def request_training(database: Database, **options: Any) -> Training:
+    """Return a training that somebody requested."""
     ProjectStorage(database).save_label_config(UID, CONFIG)
-    training, _ = TrainingStorage(database).ask(UID, Wishes(**{"epochs": 2} | wishes))
+    training, _ = TrainingStorage(database).request(UID, TrainingOptions(**{"epochs": 2} | options))
     return training

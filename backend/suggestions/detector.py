@@ -37,7 +37,7 @@ class CurrentDetector:
         Raises:
             ModelUnusable: its weights are missing or do not fit.
         """
-        model = self._registry.current()
+        model = self._registry.active()
         if self._loaded is None or self._loaded.version != model.version:
             try:
                 classifier = load_classifier(model.arch, model.weights)
@@ -64,8 +64,8 @@ class CurrentDetector:
 
         A version that nobody knows here is of a process with other settings.
         """
-        current = self._registry.current().version
+        current = self._registry.active().version
         known = version == current or any(
-            model.version == version for model in self._registry.every()
+            model.version == version for model in self._registry.all()
         )
         return current if known and version != current else None
