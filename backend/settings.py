@@ -85,9 +85,9 @@ class Settings(DetectorVariables):
         models_dir: folder of trained models and unfinished trainings, which workers and trainers
             share; None for one in `data_dir`.
         workers, threads: number of gunicorn's processes, and of the threads of each.
-        detection_workers: number of detection workers.
+        detection_workers: number of workers, which detect keypoints.
         predict_wait_one, predict_wait_batch: longest wait of /predict for one task, for several; s.
-        training_workers: number of training workers; 0 for none on this machine.
+        training_workers: number of trainers; 0 for none on this machine.
         training_timeout: longest time for one training, s.
         job_timeout: longest time for one image, s.
         job_retries: number of retries of a job after a temporary failure.

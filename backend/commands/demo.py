@@ -48,7 +48,7 @@ _EXTRA_WAIT_SECONDS = 60.0
     help="Label Studio, in a Python environment of its own.",
 )
 def demo(images: Path | None, check: bool, label_studio: Path) -> int:
-    """Run the backend, Label Studio and a project with suggestions on this machine."""
+    """Run backend, Label Studio and a sample project at once."""
     return run_demo(load_settings(), label_studio=label_studio, images=images, check=check)
 
 

@@ -23,7 +23,7 @@ from backend.verdicts.records import Filters
     "format_",
     type=click.Choice(["csv", "json", "parquet", "coco"]),
     required=True,
-    help="coco writes the final annotations.",
+    help="coco contains the final annotations.",
 )
 @click.option(
     "--what",
@@ -38,7 +38,9 @@ from backend.verdicts.records import Filters
 )
 @filter_options
 def export(format_: str, what: str | None, out: Path | None, filters: Filters) -> int:
-    """Write verdicts, statistics or final annotations (coco) for other tools."""
+    """Write verdicts, statistics or annotations for other tools."""
+    if format_ == "coco" and what is not None:
+        raise click.UsageError("--what belongs to csv, json and parquet: leave it out for coco")
     with refusing(ExportError):
         write_export(load_settings(), format_, what, out, filters)
     return 0

@@ -8,13 +8,14 @@ import click
 
 from backend.agreement.filters import NAMES, FilterError, filters_from
 
+# Name of a filter → the kind of its value, and its help.
 HELP = {
-    "project": "Only this project: its number in Label Studio.",
-    "label": "Only keypoints with this label.",
-    "annotator": "Only this annotator: the user's number in Label Studio.",
-    "model_version": "Only suggestions of this model version.",
-    "since": "Only annotations from this day or moment on, such as 2026-11-22.",
-    "until": "Only annotations up to this day or moment.",
+    "project": ("ID", "Only this project: its number in Label Studio."),
+    "label": ("NAME", "Only keypoints with this label."),
+    "annotator": ("ID", "Only this annotator: the user's number in Label Studio."),
+    "model_version": ("VERSION", "Only suggestions of this model version."),
+    "since": ("TIME", "Only annotations from this day or moment on, such as 2026-11-22."),
+    "until": ("TIME", "Only annotations up to this day or moment."),
 }
 
 
@@ -32,5 +33,7 @@ def filter_options(command: Callable[..., int]) -> Callable[..., int]:
 
     decorated: Callable[..., int] = with_filters
     for name in reversed(NAMES):
-        decorated = click.option(f"--{name.replace('_', '-')}", help=HELP[name])(decorated)
+        metavar, text = HELP[name]
+        option = f"--{name.replace('_', '-')}"
+        decorated = click.option(option, metavar=metavar, help=text)(decorated)
     return decorated

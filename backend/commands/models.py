@@ -11,7 +11,7 @@ from backend.training.registry import Model, ModelRegistry, UnknownModel
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> int:
-    """List all models and say which one is active; `use` and `back` change that.
+    """List all models, or choose the active one.
 
     A model is "active", "retired" if it was active before, or a "candidate" if it never was.
     """

@@ -42,7 +42,7 @@ POLL_SECONDS = 0.5
     "--project", type=int, required=True, metavar="ID", help="Its number in Label Studio."
 )
 def prelabel(project: int) -> int:
-    """Request suggestions for every task of a project, and wait for them."""
+    """Request suggestions for all tasks of a project, and wait."""
     with refusing(LabelStudioError, LabelConfigError):
         return prelabel_project(load_settings(), project)
 

@@ -11,7 +11,7 @@ from backend.verdicts.sync import sync as pull_projects
 @click.command()
 @click.option("--project", metavar="ID", help="Only this project: its number in Label Studio.")
 def sync(project: str | None) -> int:
-    """Fetch annotations from Label Studio whose events were lost.
+    """Fetch annotations whose events were lost.
 
     Harmless when repeated.
     """
@@ -27,7 +27,10 @@ def sync_projects(settings: Settings, project: str | None) -> int:
     with open_database(settings) as database:
         pulled = pull_projects(settings, database, project)
     if not pulled:
-        print(f"No project {project or ''} is known: Label Studio has not called /setup yet.")
+        which = "any project" if project is None else f"project {project}"
+        print(
+            f"Label Studio has not called /setup for {which} yet: connect the backend there first."
+        )
     for each in pulled:
         print(_summary(each))
     return 1 if not pulled or any(each.problem for each in pulled) else 0

@@ -1,6 +1,6 @@
 """`python -m backend train`: request a training, and watch it until it has ended.
 
-The command only watches: a training worker goes on without it, and the command may be run again
+The command only watches: a trainer goes on without it, and the command may be run again
 at any time.
 """
 
@@ -43,8 +43,16 @@ POLL_SECONDS = 0.5
     metavar="WEIGHTS",
     help="Start from IMAGENET1K_V1, a weights file, or nothing. Default: the active model.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Largest number of passes.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="Largest number of passes over the images."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of every random choice.",
+)
 @click.option(
     "--flip/--no-flip",
     default=None,
@@ -60,7 +68,10 @@ def train(
     seed: int,
     flip: bool | None,
 ) -> int:
-    """Train on a project's submitted class labels, and wait for the result."""
+    """Train on a project's class labels, and wait for the result.
+
+    The labels are those of submitted annotations.
+    """
     options = TrainingOptions(
         control=control, arch=arch, init=_absolute(init), epochs=epochs, seed=seed, flip=flip
     )
@@ -89,9 +100,9 @@ def train_project(settings: Settings, project_id: int, options: TrainingOptions)
                 "now watches. Run the command again when it has ended.",
                 file=sys.stderr,
             )
-        if not _has_training_worker(connection):
+        if not _has_trainer(connection):
             print(
-                "No training worker is running, so the training waits: start "
+                "No trainer is running, so the training waits: start "
                 "`python -m backend serve` or `python -m backend trainer`.",
                 file=sys.stderr,
             )
@@ -99,11 +110,11 @@ def train_project(settings: Settings, project_id: int, options: TrainingOptions)
 
 
 def _absolute(init: str | None) -> str | None:
-    """Return the path of a weights file as a training worker in another folder finds it."""
+    """Return the path of a weights file as a trainer in another folder finds it."""
     return str(Path(init).absolute()) if init and Path(init).is_file() else init
 
 
-def _has_training_worker(connection: Redis) -> bool:
+def _has_trainer(connection: Redis) -> bool:
     try:
         return any(TRAINING_QUEUE in worker.queue_names() for worker in Worker.all(connection))
     except RedisError:
@@ -112,9 +123,7 @@ def _has_training_worker(connection: Redis) -> bool:
 
 def _watch(trainings: TrainingStorage, training: Training) -> Training:
     """Show the progress of a training, and return it when it has ended."""
-    with tqdm(
-        desc="waiting for a training worker", bar_format="{desc}: {n_fmt}/{total_fmt}"
-    ) as bar:
+    with tqdm(desc="waiting for a trainer", bar_format="{desc}: {n_fmt}/{total_fmt}") as bar:
         while training.status == "queued":
             progress = training.progress
             if progress is not None:

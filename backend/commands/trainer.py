@@ -1,4 +1,4 @@
-"""`python -m backend trainer`: one training worker alone."""
+"""`python -m backend trainer`: one trainer, a worker that trains."""
 
 import click
 
@@ -11,9 +11,11 @@ from backend.workers.training_worker import run_trainer
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only report whether one is alive on this machine.")
+@click.option(
+    "--check", is_flag=True, help="Only report whether a trainer is running on this machine."
+)
 def trainer(check: bool) -> int:
-    """Run one training worker alone; requires REDIS_URL."""
+    """Run one trainer, a worker that trains; requires REDIS_URL."""
     settings = load_settings()
     if check:
         return health.run(settings, TRAINING_QUEUE)

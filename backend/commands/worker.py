@@ -1,4 +1,4 @@
-"""`python -m backend worker`: one detection worker alone."""
+"""`python -m backend worker`: one worker, which detects keypoints."""
 
 import click
 
@@ -9,9 +9,11 @@ from backend.workers import health
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only report whether one is alive on this machine.")
+@click.option(
+    "--check", is_flag=True, help="Only report whether a worker is running on this machine."
+)
 def worker(check: bool) -> int:
-    """Run one detection worker alone; requires REDIS_URL."""
+    """Run one worker, which detects keypoints; requires REDIS_URL."""
     settings = load_settings()
     if check:
         return health.run(settings)

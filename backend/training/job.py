@@ -54,7 +54,7 @@ def _train(settings: Settings, trainings: TrainingStorage, training_id: int) -> 
             status = _run_process(training_id)
     except Interrupted:
         trainings.undo_begin(training_id)
-        logger.info("%s was interrupted; a training worker resumes it", name)
+        logger.info("%s was interrupted; a trainer resumes it", name)
         raise
     except JobTimeoutException:
         _fail(

@@ -19,7 +19,7 @@ from backend.training.storage import TrainingStorage
 logger = logging.getLogger(__name__)
 
 TRAINING_QUEUE = "training"
-JOB = "backend.training.job.train"  # by path: only a training worker imports it
+JOB = "backend.training.job.train"  # by path: only a trainer imports it
 
 
 def make_training_queue(connection: Redis) -> Queue:
