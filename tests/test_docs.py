@@ -45,7 +45,7 @@ def detector_row(setting: Field[Any]) -> str:
         f"`{name}`",
         as_code(default),
         as_code(poster) if poster != default else "",
-        setting.metadata.get("help", MEANINGS[name]),
+        setting.metadata.get("help", MEANINGS.get(name, "")),
     ]
     return "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
 
