@@ -1,4 +1,4 @@
-"""The parts of the demonstration that need no Label Studio; tests/e2e has the whole of it."""
+"""The parts of the demonstration that need no Label Studio; tests/e2e runs all of it."""
 
 import socket
 import stat

@@ -38,7 +38,7 @@ LEGACY_OFF = "legacy token authentication has been disabled for this organizatio
 
 
 class Studio:
-    """What Label Studio 1.23.2 answers about its projects; every request but two only reads."""
+    """The part of Label Studio 1.23.2 that describes its projects and connects backends."""
 
     def __init__(self) -> None:
         self.token_refusal: str | None = None

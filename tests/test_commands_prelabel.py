@@ -27,7 +27,7 @@ DETECTION = Detection("bus", 0.9, (Keypoint(1, 2, 0.5, "bus"),), 64, 48, Box(0, 
 
 
 class Studio:
-    """The part of Label Studio that tasks and predictions lie in."""
+    """The part of Label Studio that stores tasks and predictions."""
 
     def __init__(self) -> None:
         self.config = CONFIG
@@ -103,7 +103,7 @@ def settings(
 
 @contextmanager
 def worker(settings: Settings, database: Database, unreadable: int | None = None) -> Iterator[None]:
-    """Takes what is queued and delivers it, with a detector that always sees the same."""
+    """Run a worker inside the block, with a detector that always finds the same."""
     courier = Courier(settings, database, LabelStudios(settings))
     done = threading.Event()
 

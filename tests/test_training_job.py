@@ -1,4 +1,4 @@
-"""The RQ job of a training: ended by a clock, by a signal, and by processes that die."""
+"""The RQ job of a training, stopped by a timeout, by a signal and by a process that dies."""
 
 import signal
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from backend.queue.interruption import Interrupted, JobFailed, begin_anew, inter
 from backend.training import job
 from backend.training.queue import enqueue_training, make_training_queue
 from backend.training.records import Progress, Training
-from backend.training.storage import TrainingStorage
+from backend.training.storage import ModelStorage, TrainingStorage
 
 
 class Scene:
-    """A training that is asked for, and an environment as a trainer has it."""
+    """A requested training, and the environment of a trainer."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class Scene:
         weights = save_random(folder / "first.safetensors", ("bus", "van"))
         self.settings = settings_for(fake, folder, weights, training_timeout=1)
         self.trainings = TrainingStorage(database)
+        self.models = ModelStorage(database)
         self.number = request_training(database).id
         for name, value in {
             "DATA_DIR": str(folder),
@@ -63,10 +64,10 @@ def scene(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_job_trains_in_a_process_of_its_own(scene: Scene) -> None:
     job.train(scene.number)
     assert (scene.training.status, scene.training.reason) == ("done", None)
-    [model] = scene.trainings.models()
+    [model] = scene.models.models()
     assert model.project_uid == UID
     job.train(scene.number)
-    assert scene.trainings.models() == [model], "run twice it changes nothing"
+    assert scene.models.models() == [model], "run twice it changes nothing"
 
 
 def test_a_training_that_takes_too_long_is_given_up(
@@ -107,7 +108,7 @@ def test_getting_on_counts_as_a_fresh_start(scene: Scene) -> None:
     assert scene.training.attempts == 0
 
 
-def test_a_trainer_that_is_told_to_end_leaves_the_training_as_it_was(scene: Scene) -> None:
+def test_a_trainer_that_is_told_to_stop_leaves_the_training_as_it_was(scene: Scene) -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: interrupt())
     signal.setitimer(signal.ITIMER_REAL, 0.5)
     with pytest.raises(Interrupted):

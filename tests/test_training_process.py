@@ -1,4 +1,4 @@
-"""A training from the first annotation to the model that answers, with a small Label Studio."""
+"""A training from the annotations to the active model, with a small fake Label Studio."""
 
 import base64
 import errno
@@ -27,14 +27,14 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Scene:
-    """A project, and a backend that has only a network for other classes."""
+    """A project, and a backend whose only network knows other classes."""
 
     def __init__(self, fake: LabelStudioFake, database: Database, folder: Path) -> None:
         self.fake, self.database, self.folder = fake, database, folder
         self.use(save_random(folder / "first.safetensors", ("bus", "van")))
 
     def use(self, weights: Path) -> None:
-        """Give the settings another model."""
+        """Set other weights in the settings."""
         self.settings = settings_for(self.fake, self.folder, weights)
 
     @property
@@ -42,7 +42,7 @@ class Scene:
         return ModelRegistry(self.settings, self.database)
 
     def train(self, **options: Any) -> Training:
-        """Ask and do it here; how it ended."""
+        """Request a training, run it in this process, and return it as it ended."""
         training = request_training(self.database, **options)
         run(self.settings, self.database, training.id)
         ended = TrainingStorage(self.database).training(training.id)
@@ -85,7 +85,7 @@ def test_its_version_is_that_of_its_weights_file_and_the_settings(scene: Scene) 
     assert ModelRegistry(moved, scene.database).active().version != model.version
 
 
-def test_what_it_kept_on_the_way_is_removed_and_earlier_weights_stay(scene: Scene) -> None:
+def test_its_working_folder_is_removed_and_earlier_weights_stay(scene: Scene) -> None:
     first = scene.model()
     scene.train()
     second = scene.model()
@@ -107,10 +107,10 @@ def test_the_seed_alone_decides_the_weights(scene: Scene) -> None:
     assert scene.registry.all()[0].version != first.version
 
 
-# What answers
+# Which model is active
 
 
-def test_a_model_that_is_worse_on_the_same_images_does_not_answer(scene: Scene) -> None:
+def test_a_model_that_is_worse_on_the_same_images_does_not_become_active(scene: Scene) -> None:
     scene.train(init="nothing", arch="small", epochs=30)
     good = scene.model()
     assert good.trained is not None
@@ -129,7 +129,7 @@ def test_a_model_that_is_worse_on_the_same_images_does_not_answer(scene: Scene) 
     assert "stays active" in ended.outcome.decision  # type: ignore[union-attr]
 
 
-def test_a_model_that_is_as_good_on_the_same_images_answers(scene: Scene) -> None:
+def test_a_model_that_is_as_good_on_the_same_images_becomes_active(scene: Scene) -> None:
     random = save_random(scene.folder / "random.safetensors", ("bar", "disc"))
     scene.use(random)
     ended = scene.train(init="nothing", arch="small", epochs=30)
@@ -235,13 +235,13 @@ def test_a_start_that_is_not_possible_is_refused(
     assert reason in (ended.reason or "")
 
 
-# What may go wrong on the way
+# Failures during a training
 
 
 def test_a_disk_that_is_full_leaves_every_model_whole(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault that cannot be made otherwise."""
+    """Simulated, because a test cannot fill a disk."""
     scene.train()
     model = scene.model()
     before = Path(model.weights).read_bytes()

@@ -14,7 +14,7 @@ from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.training.records import NewModel, Outcome, TrainingOptions
 from backend.training.registry import Model, ModelRegistry, UnknownModel, active_model
-from backend.training.storage import TrainingStorage
+from backend.training.storage import ModelStorage, TrainingStorage
 
 OUTCOME = Outcome("class", {"bar": 4, "disc": 4}, [("task 1", "too small")], ["few"], "it answers")
 
@@ -36,7 +36,7 @@ def new_model(number: int, **more: Any) -> NewModel:
 
 
 class Scene:
-    """A database, and settings whose weights file nobody reads."""
+    """A database, and settings with a weights file that is no network."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         weights = folder / "weights.pth"
@@ -44,11 +44,12 @@ class Scene:
         self.settings = Settings(model_weights=str(weights), data_dir=folder)
         self.database = database
         self.trainings = TrainingStorage(database)
+        self.models = ModelStorage(database)
         self.registry = ModelRegistry(self.settings, database)
         ProjectStorage(database).save_label_config(UID, "<View/>")
 
     def trained(self, number: int, *, use: bool = True) -> Model:
-        """A training that ends with a model."""
+        """Request a training, end it with a model, and return the model."""
         training, is_new = self.trainings.request(UID, TrainingOptions())
         assert is_new
         assert self.trainings.succeed(training.id, new_model(number), OUTCOME, use=use)
@@ -134,12 +135,12 @@ def test_a_version_that_nobody_knows_is_refused_with_those_that_there_are(scene:
 
 
 def test_a_training_that_ended_is_not_ended_again(scene: Scene) -> None:
-    """Two workers may do the same, where one was thought dead."""
+    """Two workers may run the same training if one of them was believed dead."""
     training, _ = scene.trainings.request(UID, TrainingOptions())
     assert scene.trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
     assert not scene.trainings.succeed(training.id, new_model(2), OUTCOME, use=True)
     scene.trainings.fail(training.id, "too late")
-    assert len(scene.trainings.models()) == 1
+    assert len(scene.models.models()) == 1
     found = scene.trainings.training(training.id)
     assert found is not None
     assert (found.status, found.outcome) == ("done", OUTCOME)

@@ -150,7 +150,7 @@ def _wait_until_ready(supervisor: Supervisor, settings: Settings, stop: threadin
     """Wait until /health answers, and print what to do next.
 
     Returns:
-        False if told to stop before.
+        False if a stop signal came first.
 
     Raises:
         ChildRefused: the web process ended instead.

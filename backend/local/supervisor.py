@@ -1,4 +1,4 @@
-"""Keep processes running until told to stop, then leave none of them behind."""
+"""Keep child processes running, and leave none of them behind at the end."""
 
 import logging
 import subprocess

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.database.connection import Database
 from backend.settings import Settings
 from backend.training.records import TrainedModel
-from backend.training.storage import TrainingStorage
+from backend.training.storage import ModelStorage
 from model.settings import version_name
 
 
@@ -47,7 +47,7 @@ class ModelRegistry:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._folder = settings.models_folder
         self._detector = settings.detector_settings()
-        self._storage = TrainingStorage(database)
+        self._storage = ModelStorage(database)
         self.of_settings = Model(settings.model_version(), *settings.model())
         self._last_known = self.of_settings
 

@@ -1,4 +1,4 @@
-"""SQL about trainings, trained models, and which model is active."""
+"""SQL about trainings, trained models, and activations of models."""
 
 from dataclasses import asdict, fields
 from typing import Any
@@ -16,18 +16,16 @@ from backend.training.records import (
     TrainingOptions,
     Way,
 )
-from backend.training.tables import choices, models, trainings
+from backend.training.tables import activations, models, trainings
 
 MODEL_COLUMNS = [models.c[field.name] for field in fields(TrainedModel)]
 
 
 class TrainingStorage:
-    """Stores trainings, the models they made, and activations of models."""
+    """Stores trainings, and the model that a training ends with."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    # Trainings
 
     def request(self, project_uid: str, options: TrainingOptions) -> tuple[Training, bool]:
         """Add a training of a project, unless one has not ended yet.
@@ -157,7 +155,7 @@ class TrainingStorage:
             ).scalar_one()
             if use:
                 connection.execute(
-                    insert(choices).values(model_id=model_id, way="training", chosen_at=moment)
+                    insert(activations).values(model_id=model_id, way="training", chosen_at=moment)
                 )
         return True
 
@@ -171,7 +169,12 @@ class TrainingStorage:
             )
         return changed.rowcount > 0
 
-    # Models
+
+class ModelStorage:
+    """Stores trained models, and which of them is active."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def models(self) -> list[TrainedModel]:
         """Return every trained model, newest first."""
@@ -183,10 +186,10 @@ class TrainingStorage:
         """Return the active model; None for that of the settings."""
         query = (
             select(*MODEL_COLUMNS)
-            .select_from(choices)
-            .outerjoin(models, models.c.id == choices.c.model_id)
-            .where(choices.c.undone_at.is_(None))
-            .order_by(choices.c.id.desc())
+            .select_from(activations)
+            .outerjoin(models, models.c.id == activations.c.model_id)
+            .where(activations.c.undone_at.is_(None))
+            .order_by(activations.c.id.desc())
             .limit(1)
         )
         with self._database.reading() as connection:
@@ -196,12 +199,14 @@ class TrainingStorage:
     def ever_active(self) -> set[int]:
         """Return the ids of the models that are or once were active."""
         with self._database.reading() as connection:
-            return set(connection.scalars(select(choices.c.model_id).distinct())) - {None}
+            return set(connection.scalars(select(activations.c.model_id).distinct())) - {None}
 
     def activate(self, model_id: int | None, way: Way) -> None:
         """Make a model active; None for that of the settings."""
         with self._database.writing() as connection:
-            connection.execute(insert(choices).values(model_id=model_id, way=way, chosen_at=now()))
+            connection.execute(
+                insert(activations).values(model_id=model_id, way=way, chosen_at=now())
+            )
 
     def undo_activation(self) -> bool:
         """Make the model active again that the last activation replaced.
@@ -210,16 +215,16 @@ class TrainingStorage:
             False if no activation is left.
         """
         last = (
-            select(choices.c.id)
-            .where(choices.c.undone_at.is_(None))
-            .order_by(choices.c.id.desc())
+            select(activations.c.id)
+            .where(activations.c.undone_at.is_(None))
+            .order_by(activations.c.id.desc())
             .limit(1)
             .scalar_subquery()
         )
         with self._database.writing() as connection:
             undone = connection.execute(
-                update(choices)
-                .where(choices.c.id == last, choices.c.undone_at.is_(None))
+                update(activations)
+                .where(activations.c.id == last, activations.c.undone_at.is_(None))
                 .values(undone_at=now())
             )
         return undone.rowcount > 0

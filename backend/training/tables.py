@@ -70,7 +70,7 @@ models = Table(
 
 # The last activation that is not undone names the active model; without any, it is that of the
 # settings.
-choices = Table(
+activations = Table(
     "model_choices",
     metadata,
     Column("id", Integer, primary_key=True),
