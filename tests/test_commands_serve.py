@@ -15,6 +15,7 @@ from rq import Worker
 from serving import PLAIN_ENVIRONMENT, ROOT, Serving, descendants, eventually, lives, serving, state
 
 from backend.local import embedded_redis
+from backend.suggestions.queue import NAME
 from model.networks import SMALL, Classifier, build_network, save_classifier
 
 PARTS = ("gunicorn", "backend worker", "redis-server")
@@ -40,9 +41,10 @@ def running(weights: Path, tmp_path_factory: pytest.TempPathFactory):
 
 
 def registered_workers(backend: Serving) -> set[str]:
-    """Return the names of the workers that Redis knows."""
+    """Return the names of the workers that detect and that Redis knows; trainers start sooner."""
     with Redis.from_url(embedded_redis.address(backend.folder)) as connection:
-        return {worker.name for worker in Worker.all(connection=connection)}
+        workers = Worker.all(connection=connection)
+        return {worker.name for worker in workers if NAME in worker.queue_names()}
 
 
 def test_it_says_where_it_listens_and_what_to_do_next_once_it_is_ready(running):

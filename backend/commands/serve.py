@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from subprocess import Popen
-from typing import Any
 
 import click
 import requests
@@ -160,9 +159,9 @@ def _wait_until_ready(supervisor: Supervisor, settings: Settings, stop: threadin
         supervisor.check()
         if not supervisor.all_running():
             raise ChildRefused("a process ended before all were ready: see its reason above")
-        health = _health(address)
-        if health is not None:
-            print(_next_steps(settings, address, health), flush=True)
+        version = _model_version(address)
+        if version is not None:
+            print(_next_steps(settings, address, version), flush=True)
             return True
     return False
 
@@ -173,17 +172,18 @@ def address_of(settings: Settings) -> str:
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-def _health(address: str) -> dict[str, Any] | None:
+def _model_version(address: str) -> str | None:
+    """Return the model version of the web process; None while it does not answer."""
     try:
         response = requests.get(f"{address}/health", timeout=5)
     except requests.RequestException:
         return None
-    return dict(response.json()) if response.status_code == 200 else None
+    return str(response.json()["model_version"]) if response.status_code == 200 else None
 
 
-def _next_steps(settings: Settings, address: str, health: Mapping[str, Any]) -> str:
+def _next_steps(settings: Settings, address: str, version: str) -> str:
     lines = [
-        f"Ready: {address} (model version {health['model_version']})",
+        f"Ready: {address} (model version {version})",
         "Connect it in Label Studio: project, Settings, Model, Connect Model, with this address.",
     ]
     if settings.basic_auth_user:
