@@ -86,11 +86,14 @@ def test_every_link_to_a_file_leads_to_one(link):
     assert (ROOT / link).exists()
 
 
-COMMANDS = sorted(set(re.findall(r"python -m (backend|drawings|model|studies) ([a-z]+)", README)))
+DOCUMENTED = README + "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+COMMANDS = sorted(
+    set(re.findall(r"python -m (backend|drawings|model|studies) ([a-z]+)", DOCUMENTED))
+)
 
 
 @pytest.mark.parametrize(("package", "command"), COMMANDS)
-def test_every_command_in_the_readme_exists(package, command, capsys):
+def test_every_command_in_the_documents_exists(package, command, capsys):
     main = __import__(f"{package}.__main__", fromlist=["main"]).main
     try:
         status = main([command, "--help"])
