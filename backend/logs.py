@@ -1,14 +1,14 @@
-"""How every process of the backend logs: one line a message, on standard error."""
+"""Logging of every process of the backend: one line per message, on standard error."""
 
 import logging
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-# They log each of their steps; what matters of them the backend says itself.
-TALKATIVE = ("rq.worker", "rq.job", "rq.queue", "rq.scheduler", "rq.registry", "alembic")
+# Libraries that log every step; the backend itself logs what matters of it.
+VERBOSE = ("rq.worker", "rq.job", "rq.queue", "rq.scheduler", "rq.registry", "alembic")
 
 
 def set_up_logging(level: str) -> None:
-    """Log from `level` on; of libraries warnings, unless everything is asked for."""
+    """Log messages from `level` on; of verbose libraries only warnings, unless it is DEBUG."""
     logging.basicConfig(level=level, format=FORMAT)
-    for name in TALKATIVE:
+    for name in VERBOSE:
         logging.getLogger(name).setLevel(level if level == "DEBUG" else logging.WARNING)

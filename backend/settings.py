@@ -1,40 +1,45 @@
-"""What may be set about the backend: read once from the environment, checked once."""
+"""The settings of the backend: read once from environment variables, and checked once."""
 
 import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model.settings import (
     DEFAULT,
-    CoarseMap,
     DetectorSettings,
-    FineMap,
     model_version,
     resolve_model,
 )
 
-DETECTOR = DEFAULT
 DETECTOR_PREFIX = "detector_"
 DATABASE_FILE = "backend.sqlite3"
 
-# Their values hold passwords, or may: never repeat them in a message.
+# Their values may contain passwords, so no message repeats them.
 CONCEALED = {"redis_url", "database_url", "label_studio_api_key", "basic_auth_pass"}
 
 
 class SettingsError(ValueError):
-    """Environment variables are wrong: the message names every one, what it should be and is."""
+    """Environment variables are wrong; for each, the message says what was expected and came."""
 
 
 def _or_none(value: object) -> object:
-    """Read the word `none`, since a variable that is empty counts as one that is not set."""
+    """Read the word `none` as None, because an empty variable counts as not set."""
     return None if isinstance(value, str) and value.strip().lower() == "none" else value
 
 
@@ -44,41 +49,63 @@ def _split_at_commas(value: object) -> object:
     return tuple(part.strip().lower() for part in value.split(",") if part.strip())
 
 
-OptionalCount = Annotated[int | None, BeforeValidator(_or_none)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 
 
-class Settings(BaseSettings):
+def _detector_fields() -> dict[str, Any]:
+    """Return a field for each setting of the detector, with its type and default there."""
+    hints = get_type_hints(DetectorSettings)
+    return {
+        DETECTOR_PREFIX + field.name: (_readable(hints[field.name]), getattr(DEFAULT, field.name))
+        for field in fields(DetectorSettings)
+    }
+
+
+def _readable(hint: Any) -> Any:
+    """Let a variable that may be None be given as `none`."""
+    return Annotated[hint, BeforeValidator(_or_none)] if NoneType in get_args(hint) else hint
+
+
+if TYPE_CHECKING:  # no type checker knows the generated fields
+    DetectorVariables = BaseSettings
+else:
+    DetectorVariables = create_model(
+        "DetectorVariables", __base__=BaseSettings, **_detector_fields()
+    )
+
+
+class Settings(DetectorVariables):
     """Every setting; the environment variable is the field's name in capitals.
 
     Attributes:
-        host, port: where the web process listens.
-        data_dir: folder of the database and of the embedded Redis; made where missing.
+        host, port: address on which the web process listens.
+        data_dir: folder of the database and of the embedded Redis; created if it is missing.
         redis_url: of the Redis to use; None for the embedded one.
         database_url: of a PostgreSQL; None for SQLite in `data_dir`.
-        label_studio_url, label_studio_api_key: of the Label Studio to fetch from and deliver to,
-            and a token for it (legacy or personal); None for what /setup brings.
-        basic_auth_user, basic_auth_pass: asked of everybody who calls; both or neither.
-        model_arch, model_weights: see `model.settings.resolve_model`; what answers until a model is
-            trained.
-        models_dir: folder of trained models and of trainings that go on, which workers and trainers
+        label_studio_url, label_studio_api_key: address of Label Studio and a token for it (legacy
+            or personal); None for those that /setup sends.
+        basic_auth_user, basic_auth_pass: that callers have to give; set both or neither.
+        model_arch, model_weights: see `model.settings.resolve_model`; of the model that is active
+            until one is trained.
+        models_dir: folder of trained models and unfinished trainings, which workers and trainers
             share; None for one in `data_dir`.
-        workers, threads: gunicorn's processes, and threads of each.
-        detection_workers: processes that detect.
-        predict_wait_one, predict_wait_batch: how long /predict waits for one task, for several; s.
-        training_workers: processes that train; 0 for none on this machine.
-        training_timeout: longest time for one training; s.
-        job_timeout: longest time for one image; s.
-        job_retries: how often a job that failed for a passing reason is run again.
-        retry_failed_after: a task that failed is tried again when asked for so much later; s.
-        default_label: of a keypoint where the predicted class is none of the configuration's
-            labels; None for the first of them.
+        workers, threads: number of gunicorn's processes, and of the threads of each.
+        detection_workers: number of workers, which detect keypoints.
+        predict_wait_one, predict_wait_batch: longest wait of /predict for one task, for several; s.
+        training_workers: number of trainers; 0 for none on this machine.
+        training_timeout: longest time for one training, s.
+        job_timeout: longest time for one image, s.
+        job_retries: number of retries of a job after a temporary failure.
+        retry_failed_after: time after which a request for a failed task tries it again, s.
+        default_label: label of a keypoint if the predicted class is not among the configuration's
+            labels; None for the first label.
         max_image_bytes, max_image_pixels: larger images are refused.
-        image_hosts: host names that images may come from although their addresses are private.
-        holdout_share: share of the tasks whose suggestions are held back, to measure how far
-            suggestions pull annotators.
-        sync_every: how often annotations are pulled, in case an event was lost; s, 0 for never.
-        detector_…: see `model.settings.DetectorSettings`.
+        image_hosts: hosts with private addresses that images may come from.
+        holdout_share: share of the tasks whose suggestions are withheld, to measure how much
+            suggestions influence annotators.
+        sync_every: interval between pulls of all annotations, in case an event was lost; s, 0 for
+            never.
+        detector_…: see `model.settings.DetectorSettings`, from which they are generated.
     """
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
@@ -113,31 +140,6 @@ class Settings(BaseSettings):
     holdout_share: float = Field(default=0.0, ge=0, le=1)
     sync_every: float = Field(default=3600.0, ge=0)
 
-    detector_input_size: OptionalCount = DETECTOR.input_size
-    detector_resize: Literal["squash", "pad"] = DETECTOR.resize
-    detector_window: int = DETECTOR.window
-    detector_stride: int = DETECTOR.stride
-    detector_fills: int = DETECTOR.fills
-    detector_seed: int = DETECTOR.seed
-    detector_coarse: CoarseMap = DETECTOR.coarse
-    detector_precision: Literal["float32", "bfloat16"] = DETECTOR.precision
-    detector_coarse_score: Literal["probability", "log-odds"] = DETECTOR.coarse_score
-    detector_activation_stride: int = DETECTOR.activation_stride
-    detector_fine: FineMap = DETECTOR.fine
-    detector_fine_colours: Literal["max", "mean"] = DETECTOR.fine_colours
-    detector_corner_scale: float = DETECTOR.corner_scale
-    detector_combination: Literal["sum", "product"] = DETECTOR.combination
-    detector_coarse_weight: float = DETECTOR.coarse_weight
-    detector_fine_weight: float = DETECTOR.fine_weight
-    detector_region: Literal["none", "activation"] = DETECTOR.region
-    detector_region_threshold: float = DETECTOR.region_threshold
-    detector_region_margin: float = DETECTOR.region_margin
-    detector_nms_radius: float = DETECTOR.nms_radius
-    detector_subpixel: bool = DETECTOR.subpixel
-    detector_keep: float = DETECTOR.keep
-    detector_max_keypoints: OptionalCount = DETECTOR.max_keypoints
-    detector_min_score: float = DETECTOR.min_score
-
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_capitals(cls, value: object) -> object:
@@ -171,45 +173,41 @@ class Settings(BaseSettings):
         return value.rstrip("/")
 
     def detector_settings(self) -> DetectorSettings:
-        """What the detector is told.
+        """Return the settings of the detector.
 
         Raises:
-            ValueError: values that do not go together, which `load_settings` has excluded.
+            ValueError: the values do not fit together, which `load_settings` has ruled out.
         """
-        return DetectorSettings(
-            **{
-                field.name: getattr(self, DETECTOR_PREFIX + field.name)
-                for field in fields(DETECTOR)
-            }
-        )
+        names = [field.name for field in fields(DetectorSettings)]
+        return DetectorSettings(**{name: getattr(self, DETECTOR_PREFIX + name) for name in names})
 
     def model(self) -> tuple[str, str]:
-        """Architecture and weights, what was left out filled in."""
+        """Return architecture and weights, with defaults for those that are not set."""
         return resolve_model(self.model_arch, self.model_weights)
 
     def model_version(self) -> str:
-        """Version of the settings' own model; reads the whole weights file, so keep it.
+        """Return the version of the settings' own model; reads the whole weights file.
 
-        What answers may be another one, that was trained: see `model_registry`.
+        A trained model may be active instead: see `backend.training.registry`.
         """
         return model_version(*self.model(), self.detector_settings())
 
     @property
     def models_folder(self) -> Path:
-        """Where trained models lie."""
+        """Folder of trained models."""
         return self.models_dir or self.data_dir / "models"
 
     @property
     def database(self) -> str:
-        """SQLAlchemy's address of the database."""
+        """Address of the database, for SQLAlchemy."""
         return self.database_url or f"sqlite:///{(self.data_dir / DATABASE_FILE).absolute()}"
 
 
 def load_settings() -> Settings:
-    """Read the environment.
+    """Read the environment variables.
 
     Raises:
-        SettingsError: one line for each wrong variable.
+        SettingsError: some are wrong; the message has one line for each.
     """
     problems = list(_unknown_names())
     try:
@@ -217,7 +215,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         problems += [_line(problem) for problem in error.errors()]
         wrong = {str(problem["loc"][0]) for problem in error.errors()}
-        # Rules about several variables are looked at all the same, so that one start shows all.
+        # Check the rules about several variables as well, so that one message lists every problem.
         settings = Settings(**{name: Settings.model_fields[name].default for name in wrong})
     problems += _problems_of_several(settings)
     if problems:
@@ -236,13 +234,13 @@ def _line(problem: ErrorDetails) -> str:
 
 
 def _unknown_names() -> Iterator[str]:
-    """The detector's variables that do not exist: a slip of the pen would otherwise do nothing."""
+    """Report DETECTOR_… variables that do not exist: a misspelt one would have no effect."""
     known = [name.upper() for name in Settings.model_fields if name.startswith(DETECTOR_PREFIX)]
     for name in sorted(os.environ):
         if name.upper().startswith(DETECTOR_PREFIX.upper()) and name.upper() not in known:
             closest = difflib.get_close_matches(name.upper(), known, n=1)
             meant = f"did you mean {closest[0]}?" if closest else f"there are {', '.join(known)}"
-            yield f"{name}: expected a setting of the detector; {meant}"
+            yield f"{name}: expected the name of a setting of the detector; {meant}"
 
 
 def _problems_of_several(settings: Settings) -> Iterator[str]:

@@ -1,3 +1,5 @@
+"""`python -m backend` as a process of its own."""
+
 import os
 import re
 import subprocess
@@ -7,8 +9,9 @@ from pathlib import Path
 import pytest
 from rq import Queue, Worker
 
-from backend.__main__ import main
+from backend.__main__ import COMMANDS, main
 from backend.suggestions.queue import NAME
+from backend.training.queue import TRAINING_QUEUE
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,12 +28,63 @@ def backend(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 def test_every_command_says_what_it_is_for(capsys):
-    with pytest.raises(SystemExit) as ending:
-        main(["--help"])
-    assert ending.value.code == 0
+    assert main(["--help"]) == 0
     said = capsys.readouterr().out
-    for command in ("serve", "web", "worker", "demo", "doctor", "prelabel"):
-        assert re.search(rf"^    {command} +\w+", said, re.MULTILINE)
+    for command in COMMANDS:
+        line = re.search(rf"^  {command} +(\w.*)", said, re.MULTILINE)
+        assert line is not None
+        assert line[1].endswith("."), "cut off: its first sentence is too long"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_says_what_it_is_for(command, capsys):
+    assert main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    *_, options = said.partition("Options:\n")
+    for option in re.findall(r"^  (--[^\n]*(?:\n {4,}[^\n]*)*)", options, re.MULTILINE):
+        assert re.search(r"  \S.*\S", option, re.DOTALL), option
+
+
+@pytest.mark.parametrize("command", ["--help", "web", "trainer", "doctor", "export"])
+def test_only_the_worker_loads_torch(command):
+    code = (
+        "import sys; from backend.__main__ import main; "
+        f"main([{command!r}, '--help']); "
+        "print([name for name in ('torch', 'torchvision') if name in sys.modules])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert ended.stdout.splitlines()[-1] == "[]", ended.stderr
+
+
+def test_without_a_command_they_are_listed():
+    result = backend()
+    assert result.returncode == 2
+    assert "prelabel" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["wroker"], "No such command 'wroker'"),
+        (["train"], "Missing option '--project'"),
+        (["train", "--project", "1", "--epochs", "0"], "'--epochs': 0 is not in the range x>=1"),
+        (["prelabel", "--project", "x"], "'x' is not a valid integer"),
+        (["export", "--format", "yaml"], "'yaml' is not one of"),
+        (["export", "--format", "coco", "--what", "statistics"], "leave it out for coco"),
+        (["export", "--format", "csv", "--project", "x"], "expected project to be its number"),
+        (["report", "--out", "page.html", "--since", "x"], "expected since to be a day"),
+    ],
+)
+def test_wrong_usage_is_named_before_anything_happens(arguments, expected, capsys):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert (
+        f"Try 'python -m backend{'' if arguments == ['wroker'] else ' ' + arguments[0]} --help'"
+        in said
+    )
 
 
 def test_wrong_settings_are_reported_together_before_anything_starts(tmp_path):
@@ -54,7 +108,7 @@ def test_weights_that_are_not_there_are_named_before_anything_starts(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("command", ["web", "worker"])
+@pytest.mark.parametrize("command", ["web", "worker", "trainer"])
 def test_a_process_alone_says_that_it_needs_the_address_of_a_redis(command, tmp_path):
     result = backend(command, DATA_DIR=str(tmp_path))
     assert result.returncode == os.EX_CONFIG
@@ -62,12 +116,46 @@ def test_a_process_alone_says_that_it_needs_the_address_of_a_redis(command, tmp_
     assert "Traceback" not in result.stderr
 
 
-def test_a_machine_with_a_living_worker_is_told_from_one_without(redis_connection, redis_url):
-    assert backend("worker", "--check", REDIS_URL=redis_url).returncode == 1
-    worker = Worker([Queue(NAME, connection=redis_connection)], connection=redis_connection)
+@pytest.mark.parametrize("command", ["worker", "trainer"])
+def test_a_worker_without_its_database_ends_so_that_it_is_started_again(
+    command, tmp_path, redis_url
+):
+    """`serve` restarts it, as the database may be back then."""
+    result = backend(command, REDIS_URL=redis_url, DATABASE_URL=f"sqlite:///{tmp_path}")
+    assert result.returncode == os.EX_UNAVAILABLE
+    assert result.stderr.startswith("expected to open the database of DATABASE_URL")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["train", "prelabel"])
+def test_without_an_address_of_label_studio_a_command_says_what_to_set(command, tmp_path):
+    result = backend(command, "--project", "1", DATA_DIR=str(tmp_path))
+    assert result.returncode == os.EX_CONFIG
+    assert result.stderr == (
+        "expected to know which Label Studio is meant: set LABEL_STUDIO_URL and "
+        "LABEL_STUDIO_API_KEY\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["train", "prelabel"])
+def test_a_label_studio_that_does_not_answer_is_said_in_one_line(command, tmp_path):
+    result = backend(
+        command, "--project", "1", DATA_DIR=str(tmp_path), LABEL_STUDIO_URL="http://127.0.0.1:1"
+    )
+    assert result.returncode == os.EX_CONFIG
+    assert result.stderr.startswith("expected Label Studio to answer at http://127.0.0.1:1")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("command", "queue"), [("worker", NAME), ("trainer", TRAINING_QUEUE)])
+def test_a_machine_with_a_living_worker_is_told_from_one_without(
+    command, queue, redis_connection, redis_url
+):
+    assert backend(command, "--check", REDIS_URL=redis_url).returncode == 1
+    worker = Worker([Queue(queue, connection=redis_connection)], connection=redis_connection)
     worker.register_birth()
 
-    result = backend("worker", "--check", REDIS_URL=redis_url)
+    result = backend(command, "--check", REDIS_URL=redis_url)
 
     assert result.returncode == 0
     assert worker.name in result.stdout

@@ -1,14 +1,15 @@
-"""The parts of the demonstration that need no Label Studio; tests/e2e has the whole of it."""
+"""The parts of the demonstration that need no Label Studio; tests/e2e runs all of it."""
 
 import socket
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import free_port as any_port
 
-from backend.commands.demo import _Memory, _row
+from backend.commands.demo_processes import DemoState
 from backend.commands.demo_project import (
     _chunks,
     _unambiguous_name,
@@ -16,7 +17,9 @@ from backend.commands.demo_project import (
     label_config,
     uploaded_name,
 )
+from backend.commands.demo_report import result_row
 from backend.commands.demo_subject import prepare
+from backend.commands.label_studio_records import PredictionRecord
 from backend.labelstudio.label_config import keypoint_control
 from backend.local.label_studio import free_port, running
 from backend.settings import Settings
@@ -84,19 +87,19 @@ def test_uploads_are_split_so_that_label_studio_takes_each_request(tmp_path):
 
 def test_ports_and_token_are_kept_from_one_start_to_the_next(tmp_path):
     file = tmp_path / "demo.json"
-    first = _Memory(file)
+    first = DemoState(file)
     port, token = first.port("backend", any_port()), first.token()
-    second = _Memory(file)
+    second = DemoState(file)
     assert (second.port("backend", any_port()), second.token()) == (port, token)
     assert len(token) == 40
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_port_that_somebody_took_meanwhile_is_given_up(tmp_path):
-    memory = _Memory(tmp_path / "demo.json")
-    port = memory.port("backend", any_port())
+    state = DemoState(tmp_path / "demo.json")
+    port = state.port("backend", any_port())
     with socket.create_server(("127.0.0.1", port)):
-        assert memory.port("backend", port) != port
+        assert state.port("backend", port) != port
 
 
 def test_a_preferred_port_is_taken_where_it_is_free():
@@ -107,6 +110,12 @@ def test_a_preferred_port_is_taken_where_it_is_free():
 KEYPOINT = {"type": "keypointlabels", "value": {"keypointlabels": ["bus"]}}
 CHOICE = {"type": "choices", "value": {"choices": ["bus"]}}
 IMAGE = "/data/upload/1/0a1b2c3d-bus.png"
+
+
+def records(predictions: list[dict[str, Any]]) -> list[PredictionRecord]:
+    """Read predictions as Label Studio's API lists them."""
+    row = {"id": 1, "task": 3, "model_version": "small-0123456789"}
+    return [PredictionRecord.model_validate(row | prediction) for prediction in predictions]
 
 
 @pytest.mark.parametrize(
@@ -120,12 +129,12 @@ IMAGE = "/data/upload/1/0a1b2c3d-bus.png"
     ],
 )
 def test_a_task_is_in_order_with_one_suggestion_and_a_keypoint(predictions, reason, wrong):
-    assert _row(3, IMAGE, predictions, reason)[-1] == wrong
+    assert result_row(3, IMAGE, records(predictions), reason)[-1] == wrong
 
 
 def test_a_row_tells_the_image_its_points_and_its_class():
     predictions = [{"result": [KEYPOINT, KEYPOINT, CHOICE]}]
-    assert _row(3, IMAGE, predictions, None) == ("3", "bus.png", "1", "2", "bus", "")
+    assert result_row(3, IMAGE, records(predictions), None) == ("3", "bus.png", "1", "2", "bus", "")
 
 
 def test_a_folder_that_is_not_there_is_refused_before_anything_is_trained(tmp_path):

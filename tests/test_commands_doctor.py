@@ -14,20 +14,20 @@ from sqlalchemy import create_engine, text
 from test_training_registry import OUTCOME, new_model
 
 from backend.commands.doctor import (
+    check_all,
     check_data_folder,
     check_database,
     check_model,
     check_redis,
     check_web,
-    run,
 )
 from backend.commands.doctor_label_studio import check_label_studio
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.queue import NAME
-from backend.training.queue import NAME as TRAINING
-from backend.training.records import Wishes
+from backend.training.queue import TRAINING_QUEUE
+from backend.training.records import TrainingOptions
 from backend.training.storage import TrainingStorage
 
 CONFIG = (
@@ -38,7 +38,7 @@ LEGACY_OFF = "legacy token authentication has been disabled for this organizatio
 
 
 class Studio:
-    """What Label Studio 1.23.2 answers about its projects; every request but two only reads."""
+    """The part of Label Studio 1.23.2 that describes its projects and connects backends."""
 
     def __init__(self) -> None:
         self.token_refusal: str | None = None
@@ -135,9 +135,9 @@ def test_a_deployment_without_fault_has_no_problem(
         studio.connect(web.url)
         worker = SimpleWorker([NAME], connection=redis_connection)
         worker.register_birth()
-        assert run(settings) == 0
+        assert check_all(settings) == 0
     said = capsys.readouterr().out
-    assert "problem" not in said.replace("No problem was found.", "")
+    assert "problem" not in said.replace("No problems found.", "")
     for about in ("Data folder", "Database", "Redis", "Worker", "Web process", "Token"):
         assert f"ok       {about}: " in said
     assert "ok       Project 3, Buses: connected" in said
@@ -147,12 +147,12 @@ def test_a_deployment_without_fault_has_no_problem(
 def test_problems_are_counted_and_make_the_exit_status_1(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ):
-    assert run(changed(settings, redis_url="redis://127.0.0.1:1/0", port=1)) == 1
+    assert check_all(changed(settings, redis_url="redis://127.0.0.1:1/0", port=1)) == 1
     said = capsys.readouterr().out
     assert "problem  Redis: REDIS_URL does not answer" in said
     assert "problem  Web process: no answer from http://127.0.0.1:1/health" in said
     assert "problem  Projects: none is connected" in said
-    assert "3 to mend." in said
+    assert "3 problems found." in said
 
 
 def test_it_changes_nothing_in_label_studio(settings: Settings, studio: Studio):
@@ -210,7 +210,7 @@ def test_a_database_that_does_not_answer_is_said_without_its_password(settings: 
 def test_trained_weights_that_are_not_here_are_said(settings: Settings, database: Database):
     ProjectStorage(database).save_label_config(UID, CONFIG)
     trainings = TrainingStorage(database)
-    training, _ = trainings.ask(UID, Wishes())
+    training, _ = trainings.request(UID, TrainingOptions())
     trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
     url = str(database.engine.url)
     found = changed(settings, database_url=url)
@@ -224,15 +224,15 @@ def test_trained_weights_that_are_not_here_are_said(settings: Settings, database
 
 
 def test_that_nobody_trains_is_noted(settings: Settings, redis_connection: Redis):
-    assert lines(check_redis(settings))[2].startswith("note     Trainer: none is alive")
-    SimpleWorker([TRAINING], connection=redis_connection).register_birth()
+    assert lines(check_redis(settings))[2].startswith("note     Trainer: none is running")
+    SimpleWorker([TRAINING_QUEUE], connection=redis_connection).register_birth()
     assert len(lines(check_redis(settings))) == 2
 
 
 def test_a_redis_without_a_worker_is_said(settings: Settings, redis_connection: Redis):
     found = lines(check_redis(settings))
     assert found[0].startswith("ok       Redis")
-    assert found[1].startswith("problem  Worker: none is alive")
+    assert found[1].startswith("problem  Worker: none is running")
 
 
 def test_a_worker_of_another_queue_does_not_count(settings: Settings, redis_connection: Redis):
@@ -343,13 +343,13 @@ def test_a_missing_webhook_is_said(settings: Settings, studio: Studio):
 def test_a_webhook_that_leaves_something_out_is_said(settings: Settings, studio: Studio, name: str):
     studio.connect("http://127.0.0.1:9090")
     studio.webhooks[0][name] = False
-    assert "leaves something out" in about_project(settings)[-1]
+    assert "switched off or incomplete" in about_project(settings)[-1]
 
 
 def test_a_webhook_without_the_password_is_said(settings: Settings, studio: Studio):
     studio.connect("http://127.0.0.1:9090")
     guarded = changed(settings, basic_auth_user="anna", basic_auth_pass="swordfish")
-    assert "it carries no password" in about_project(guarded)[-1]
+    assert "carries no password" in about_project(guarded)[-1]
     studio.webhooks[0]["headers"] = {"Authorization": "Basic YW5uYTpzd29yZGZpc2g="}
     assert about_project(guarded)[-1].startswith("ok       Webhook of project 3")
     studio.webhooks.clear()

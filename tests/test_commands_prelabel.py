@@ -9,8 +9,10 @@ import pytest
 from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
 from rq import Queue
 
-from backend.commands.prelabel import CannotPrelabel, run
+from backend.commands.prelabel import prelabel_project
 from backend.database.connection import Database
+from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.label_config import LabelConfigError
 from backend.labelstudio.projects import LabelStudioNotSet, LabelStudios, uid_of
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
@@ -25,7 +27,7 @@ DETECTION = Detection("bus", 0.9, (Keypoint(1, 2, 0.5, "bus"),), 64, 48, Box(0, 
 
 
 class Studio:
-    """The part of Label Studio that tasks and predictions lie in."""
+    """The part of Label Studio that stores tasks and predictions."""
 
     def __init__(self) -> None:
         self.config = CONFIG
@@ -101,7 +103,7 @@ def settings(
 
 @contextmanager
 def worker(settings: Settings, database: Database, unreadable: int | None = None) -> Iterator[None]:
-    """Takes what is queued and delivers it, with a detector that always sees the same."""
+    """Run a worker inside the block, with a detector that always finds the same."""
     service = DeliveryService(settings, database, LabelStudios(settings))
     done = threading.Event()
 
@@ -131,11 +133,11 @@ def test_every_task_gets_one_prediction(
 ):
     studio.add_tasks(*range(1, 106))
     with worker(settings, database):
-        assert run(settings, 3) == 0
+        assert prelabel_project(settings, 3) == 0
     assert sorted(each["task"] for each in studio.predictions) == list(range(1, 106))
     assert {each["model_version"] for each in studio.predictions} == {settings.model_version()}
     assert all(each["result"][0]["type"] == "keypointlabels" for each in studio.predictions)
-    assert "Buses: 0 had one before, 105 got one now, 0 did not" in capsys.readouterr().out
+    assert "Buses: 0 existed before, 105 are new, 0 failed" in capsys.readouterr().out
 
 
 def test_running_it_again_adds_nothing_but_what_is_new(
@@ -143,11 +145,11 @@ def test_running_it_again_adds_nothing_but_what_is_new(
 ):
     studio.add_tasks(1, 2)
     with worker(settings, database):
-        run(settings, 3)
+        prelabel_project(settings, 3)
         studio.add_tasks(3)
-        run(settings, 3)
+        prelabel_project(settings, 3)
     assert sorted(each["task"] for each in studio.predictions) == [1, 2, 3]
-    assert "2 had one before, 1 got one now, 0 did not" in capsys.readouterr().out
+    assert "2 existed before, 1 are new, 0 failed" in capsys.readouterr().out
 
 
 def test_a_prediction_that_was_deleted_in_label_studio_comes_back(
@@ -155,9 +157,9 @@ def test_a_prediction_that_was_deleted_in_label_studio_comes_back(
 ):
     studio.add_tasks(1, 2)
     with worker(settings, database):
-        run(settings, 3)
+        prelabel_project(settings, 3)
         del studio.predictions[0]
-        assert run(settings, 3) == 0
+        assert prelabel_project(settings, 3) == 0
     assert sorted(each["task"] for each in studio.predictions) == [1, 2]
 
 
@@ -167,7 +169,7 @@ def test_predictions_of_another_model_do_not_count(
     studio.add_tasks(1)
     studio.predictions.append({"id": 1, "task": 1, "model_version": "older", "result": []})
     with worker(settings, database):
-        assert run(settings, 3) == 0
+        assert prelabel_project(settings, 3) == 0
     assert [each["model_version"] for each in studio.predictions] == [
         "older",
         settings.model_version(),
@@ -180,15 +182,15 @@ def test_tasks_that_fail_are_summed_up_by_reason_and_tried_again_next_time(
     studio.add_tasks(1, 2)
     studio.add_tasks(3, 4, image=None)
     with worker(settings, database, unreadable=2):
-        assert run(settings, 3) == 1
+        assert prelabel_project(settings, 3) == 1
     said = capsys.readouterr().out
-    assert "0 had one before, 1 got one now, 3 did not" in said
+    assert "0 existed before, 1 are new, 3 failed" in said
     assert "  1 × expected an image, got 0 bytes" in said
     assert "  2 × expected the address of an image in the field 'image'" in said
     studio.add_tasks(3, 4)
     with worker(settings, database):
-        assert run(settings, 3) == 0
-    assert "1 had one before, 3 got one now, 0 did not" in capsys.readouterr().out
+        assert prelabel_project(settings, 3) == 0
+    assert "1 existed before, 3 are new, 0 failed" in capsys.readouterr().out
 
 
 def test_it_goes_on_without_redis_since_workers_queue_what_the_database_holds(
@@ -197,7 +199,7 @@ def test_it_goes_on_without_redis_since_workers_queue_what_the_database_holds(
     studio.add_tasks(1)
     nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     with worker(settings, database):
-        assert run(nowhere, 3) == 0
+        assert prelabel_project(nowhere, 3) == 0
     assert "Redis cannot be reached" in capsys.readouterr().out
 
 
@@ -206,7 +208,7 @@ def test_it_queues_one_job_a_task(
 ):
     studio.add_tasks(1, 2)
     with worker(settings, database):
-        run(settings, 3)
+        prelabel_project(settings, 3)
     jobs = [queue.fetch_job(job_id) for job_id in queue.job_ids]
     assert [job.func_name for job in jobs if job] == [
         "backend.suggestions.detection_job.predict"
@@ -214,23 +216,23 @@ def test_it_queues_one_job_a_task(
 
 
 def test_a_project_without_tasks_is_done_at_once(settings: Settings):
-    assert run(settings, 3) == 0
+    assert prelabel_project(settings, 3) == 0
 
 
 def test_a_project_without_keypoints_is_refused(settings: Settings, studio: Studio):
     studio.config = "<View><Image name='image' value='$image'/></View>"
-    with pytest.raises(CannotPrelabel, match="add, inside <View>, <KeyPointLabels"):
-        run(settings, 3)
+    with pytest.raises(LabelConfigError, match="add, inside <View>, <KeyPointLabels"):
+        prelabel_project(settings, 3)
 
 
 def test_an_unknown_project_is_refused(settings: Settings):
-    with pytest.raises(CannotPrelabel, match="/api/projects/4/ with 404"):
-        run(settings, 4)
+    with pytest.raises(LabelStudioError, match="/api/projects/4/ with 404"):
+        prelabel_project(settings, 4)
 
 
 def test_without_an_address_of_label_studio_it_says_what_to_set(settings: Settings):
     with pytest.raises(LabelStudioNotSet, match="LABEL_STUDIO_URL"):
-        run(settings.model_copy(update={"label_studio_url": None}), 3)
+        prelabel_project(settings.model_copy(update={"label_studio_url": None}), 3)
 
 
 def test_a_project_is_named_as_label_studio_names_it():

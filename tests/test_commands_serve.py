@@ -15,6 +15,7 @@ from rq import Worker
 from serving import PLAIN_ENVIRONMENT, ROOT, Serving, descendants, eventually, lives, serving, state
 
 from backend.local import embedded_redis
+from backend.suggestions.queue import NAME
 from model.networks import SMALL, Classifier, build_network, save_classifier
 
 PARTS = ("gunicorn", "backend worker", "redis-server")
@@ -31,7 +32,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(weights: Path, tmp_path_factory: pytest.TempPathFactory):
-    """One that serves all tests that leave it as it was."""
+    """A running backend, shared by the tests that leave it unchanged."""
     folder = tmp_path_factory.mktemp("data")
     with serving(folder, {"MODEL_WEIGHTS": str(weights)}) as backend:
         assert eventually(backend.health), backend.words()
@@ -40,9 +41,10 @@ def running(weights: Path, tmp_path_factory: pytest.TempPathFactory):
 
 
 def registered_workers(backend: Serving) -> set[str]:
-    """Names of the workers that Redis knows."""
+    """Return the names of the workers that detect and that Redis knows; trainers start sooner."""
     with Redis.from_url(embedded_redis.address(backend.folder)) as connection:
-        return {worker.name for worker in Worker.all(connection=connection)}
+        workers = Worker.all(connection=connection)
+        return {worker.name for worker in workers if NAME in worker.queue_names()}
 
 
 def test_it_says_where_it_listens_and_what_to_do_next_once_it_is_ready(running):
@@ -110,7 +112,7 @@ def test_a_worker_that_cannot_have_its_weights_ends_it_all_with_the_reason(tmp_p
 
 
 def serve(data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `serve` where it is expected to end by itself."""
+    """Run `serve` until it ends by itself."""
     variables = {"PORT": "0", **PLAIN_ENVIRONMENT, "DATA_DIR": str(data_dir), **environment}
     if variables["PORT"] == "0":
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -141,7 +143,7 @@ def test_nothing_is_left_running_nor_lost_when_it_ends_by(death, data_of_many_ru
         everything = [backend.process.pid, *descendants(backend.process.pid)]
         assert len(everything) >= 6  # itself, Redis, gunicorn and its process, the workers
         if death != signal.SIGINT:
-            deafen(backend.pids("backend worker")[0])
+            suspend(backend.pids("backend worker")[0])
 
         os.kill(backend.process.pid, death)
         backend.process.wait(60)
@@ -151,13 +153,13 @@ def test_nothing_is_left_running_nor_lost_when_it_ends_by(death, data_of_many_ru
         assert actions(backend) == [*before, death.name]
 
 
-def deafen(pid: int) -> None:
-    """Make a process as deaf as a worker is that is deep in a calculation."""
+def suspend(pid: int) -> None:
+    """Make a process ignore SIGTERM, as a worker does during a long computation."""
     os.kill(pid, signal.SIGSTOP)
     assert eventually(lambda: state(pid) == "T")
 
 
 def actions(backend: Serving) -> list[str]:
-    """What happened, as the database has it."""
+    """Return the actions of the stored events."""
     with sqlite3.connect(backend.folder / "backend.sqlite3") as database:
         return [action for (action,) in database.execute("SELECT action FROM events ORDER BY id")]

@@ -1,11 +1,17 @@
 """What the README says of settings and commands is what the code does."""
 
 import re
+from dataclasses import Field, fields
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
+from backend.__main__ import COMMANDS as BACKEND_COMMANDS
+from backend.__main__ import backend
 from backend.settings import Settings
+from model.settings import PRESETS, DetectorSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -25,6 +31,46 @@ def test_every_setting_is_in_the_readme_with_its_default(name):
 
 def test_the_readme_names_no_setting_that_does_not_exist():
     assert set(ROWS) == {name.upper() for name in Settings.model_fields}
+
+
+# | `DETECTOR_NAME` | `default` | `poster` | meaning |
+MEANINGS = dict(re.findall(r"^\| `(DETECTOR_[A-Z_]+)` .* \| ([^|]+) \|$", README, re.MULTILINE))
+
+
+def detector_row(setting: Field[Any]) -> str:
+    """The row of the README about a setting of the detector."""
+    default, poster = (getattr(PRESETS[name], setting.name) for name in ("default", "poster"))
+    name = f"DETECTOR_{setting.name.upper()}"
+    cells = [
+        f"`{name}`",
+        as_code(default),
+        as_code(poster) if poster != default else "",
+        setting.metadata.get("help", MEANINGS.get(name, "")),
+    ]
+    return "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
+
+
+def as_code(value: object) -> str:
+    return f"`{'none' if value is None else value}`"
+
+
+def test_the_readme_has_every_setting_of_the_detector_as_the_code_has_it():
+    """One declaration in model/settings.py: here are the rows that it makes."""
+    wanted = [detector_row(setting) for setting in fields(DetectorSettings)]
+    found = [line for line in README.splitlines() if line.startswith("| `DETECTOR_")]
+    table = [line for line in found if "…" not in line]
+    assert len(table) == len(wanted)
+    for row, line in zip(wanted, table, strict=True):
+        assert line == row, f"the README needs this row:\n{row}"
+
+
+def test_the_readme_has_every_command_in_the_words_of_its_help():
+    context = click.Context(backend)
+    rows = [
+        f"| `{name}` | {backend.get_command(context, name).get_short_help_str(limit=200)} |"
+        for name in BACKEND_COMMANDS
+    ]
+    assert "\n".join(rows) in README, "\n".join(["the README needs these rows:", *rows])
 
 
 TARGETS = sorted(set(re.findall(r"(?:^ *|`)make ([a-z0-9]+)", README, re.MULTILINE)))

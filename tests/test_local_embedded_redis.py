@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a Redis in the test's folder; whatever was started ends with the test."""
+    """Return a function that starts a Redis in the test's folder, which ends with the test."""
     started = []
 
     def start_here(**options):

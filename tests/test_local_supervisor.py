@@ -16,7 +16,7 @@ DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time
 
 
 class Recorded:
-    """Launches a script and remembers every process that came of it."""
+    """Launches a script and records its processes."""
 
     def __init__(self, script: str) -> None:
         self.script = script
@@ -99,7 +99,7 @@ def test_ending_leaves_none_running_not_even_one_that_does_not_listen(supervisor
 
 
 def test_a_foundation_ends_after_what_stands_on_it(supervisor, tmp_path):
-    """A worker gives its job back to Redis when it is told to end."""
+    """A worker returns its job to Redis when it is told to stop."""
     says_when_it_ends = (
         "import pathlib, signal, sys, time\n"
         "def leave(*_):\n"

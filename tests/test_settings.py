@@ -12,7 +12,7 @@ from model.settings import DEFAULT, DetectorSettings
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The environment of whoever runs the tests must not count."""
+    """Remove the variables of the person who runs the tests."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     yield
@@ -28,7 +28,7 @@ def test_nothing_set_is_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch):
-    """docker-compose passes `${PORT:-}` on as an empty string."""
+    """docker-compose passes on `${PORT:-}` as an empty string."""
     monkeypatch.setenv("PORT", "")
     monkeypatch.setenv("REDIS_URL", "")
     settings = load_settings()

@@ -18,7 +18,7 @@ from backend.suggestions.detector import ActiveDetector, ModelUnusable
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of
-from backend.training.records import Wishes
+from backend.training.records import TrainingOptions
 from backend.training.registry import Model, ModelRegistry
 from backend.training.storage import TrainingStorage
 from model.settings import weights_fingerprint
@@ -45,11 +45,11 @@ class Scene:
         file = self.settings.models_folder / f"{number}.safetensors"
         fingerprint = weights_fingerprint(str(save_random(file, ("bar", "disc"), seed=number)))
         trainings = TrainingStorage(self.database)
-        training, _ = trainings.ask(UID, Wishes())
+        training, _ = trainings.request(UID, TrainingOptions())
         trainings.succeed(
             training.id, new_model(number, fingerprint=fingerprint), OUTCOME, use=True
         )
-        return self.registry.current()
+        return self.registry.active()
 
     def ask(self, version: str, **more: Any) -> Prediction:
         wanted = wanted_of(self.fake.add_task(1, PNG), keypoint_control(CONFIG))
@@ -78,7 +78,7 @@ def test_the_detector_stays_loaded_until_another_model_is_active(scene: Scene) -
     second = scene.detector.get()
     assert second.version == trained.version
     assert second.detector.classifier.classes == ("bar", "disc")
-    scene.registry.back()
+    scene.registry.activate_previous()
     assert scene.detector.get().version == first.version
 
 
@@ -93,7 +93,7 @@ def test_weights_that_are_missing_here_are_said_with_what_to_do(scene: Scene) ->
 
 
 def test_a_worker_takes_up_a_new_model_with_the_next_job(scene: Scene) -> None:
-    old = scene.ask(scene.registry.current().version)
+    old = scene.ask(scene.registry.active().version)
     detection_job.predict(old.id)
     trained = scene.train(1)
     detection_job.predict(scene.ask(trained.version).id)
@@ -105,7 +105,7 @@ def test_a_worker_takes_up_a_new_model_with_the_next_job(scene: Scene) -> None:
 
 
 def test_what_was_asked_of_the_model_before_is_made_by_the_active_one(scene: Scene) -> None:
-    old = scene.ask(scene.registry.current().version)
+    old = scene.ask(scene.registry.active().version)
     trained = scene.train(1)
     detection_job.predict(old.id)
     rows = scene.rows()
@@ -120,18 +120,18 @@ def test_what_was_asked_of_the_model_before_is_made_by_the_active_one(scene: Sce
 
 
 def test_what_is_not_to_be_delivered_is_not_by_the_next_model_either(scene: Scene) -> None:
-    old = scene.ask(scene.registry.current().version, to_deliver=False)
+    old = scene.ask(scene.registry.active().version, to_deliver=False)
     trained = scene.train(1)
     detection_job.predict(old.id)
     assert not scene.rows()[trained.version].to_deliver
 
 
 def test_after_going_back_the_model_before_is_asked_again(scene: Scene) -> None:
-    own = scene.registry.current().version
+    own = scene.registry.active().version
     old = scene.ask(own)
     scene.train(1)
     detection_job.predict(old.id)
-    scene.registry.back()
+    scene.registry.activate_previous()
     assert scene.ask(own).status == "queued"
     detection_job.predict(old.id)
     assert [each["model_version"] for each in scene.fake.of_task(1)] == [own]

@@ -1,4 +1,4 @@
-"""The RQ job of a training: ended by a clock, by a signal, and by processes that die."""
+"""The RQ job of a training, stopped by a timeout, by a signal and by a process that dies."""
 
 import signal
 from collections.abc import Iterator
@@ -9,19 +9,19 @@ from label_studio_fake import TOKEN, UID, LabelStudioFake, label_studio_fake
 from redis import Redis
 from rq.serializers import JSONSerializer
 from test_suggestions_detection_job import QuickWorker
-from training_scene import add_shapes, ask, save_random, settings_for
+from training_scene import add_shapes, request_training, save_random, settings_for
 
 from backend.database.connection import Database
 from backend.queue.interruption import Interrupted, JobFailed, interrupt, reset_interrupt
 from backend.retries import MOST_TRAINING_ATTEMPTS
 from backend.training import job
 from backend.training.queue import enqueue_training, make_training_queue
-from backend.training.records import Training
-from backend.training.storage import TrainingStorage
+from backend.training.records import Progress, Training
+from backend.training.storage import ModelStorage, TrainingStorage
 
 
 class Scene:
-    """A training that is asked for, and an environment as a trainer has it."""
+    """A requested training, and the environment of a trainer."""
 
     def __init__(
         self,
@@ -34,7 +34,8 @@ class Scene:
         weights = save_random(folder / "first.safetensors", ("bus", "van"))
         self.settings = settings_for(fake, folder, weights, training_timeout=1)
         self.trainings = TrainingStorage(database)
-        self.number = ask(database).id
+        self.models = ModelStorage(database)
+        self.number = request_training(database).id
         for name, value in {
             "DATA_DIR": str(folder),
             "MODEL_WEIGHTS": str(weights),
@@ -64,10 +65,10 @@ def scene(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_job_trains_in_a_process_of_its_own(scene: Scene) -> None:
     job.train(scene.number)
     assert (scene.training.status, scene.training.reason) == ("done", None)
-    [model] = scene.trainings.models()
+    [model] = scene.models.models()
     assert model.project_uid == UID
     job.train(scene.number)
-    assert scene.trainings.models() == [model], "run twice it changes nothing"
+    assert scene.models.models() == [model], "run twice it changes nothing"
 
 
 def test_a_training_that_takes_too_long_is_given_up(
@@ -88,7 +89,7 @@ def test_a_process_that_dies_leaves_the_training_to_the_next_round(
     monkeypatch.setattr("sys.executable", "/bin/false")
     job.train(scene.number)
     assert (scene.training.status, scene.training.attempts) == ("queued", 1)
-    assert "ended with status 1; it goes on soon" in caplog.text
+    assert "ended with status 1; it is resumed soon" in caplog.text
 
 
 def test_a_process_that_dies_again_and_again_is_not_started_any_more(scene: Scene) -> None:
@@ -102,13 +103,13 @@ def test_a_process_that_dies_again_and_again_is_not_started_any_more(scene: Scen
 def test_getting_on_counts_as_a_fresh_start(scene: Scene) -> None:
     for _ in range(MOST_TRAINING_ATTEMPTS):
         scene.trainings.begin(scene.number)
-    scene.trainings.note(scene.number, {"phase": "fetching images", "done": 1, "total": 2})
+    scene.trainings.record_progress(scene.number, Progress("fetching images", 1, 2))
     assert scene.training.attempts == MOST_TRAINING_ATTEMPTS
-    scene.trainings.note(scene.number, {"phase": "training", "done": 1}, lasting=True)
+    scene.trainings.record_progress(scene.number, Progress("training", 1, 20), resumable=True)
     assert scene.training.attempts == 0
 
 
-def test_a_trainer_that_is_told_to_end_leaves_the_training_as_it_was(scene: Scene) -> None:
+def test_a_trainer_that_is_told_to_stop_leaves_the_training_as_it_was(scene: Scene) -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: interrupt())
     signal.setitimer(signal.ITIMER_REAL, 0.5)
     with pytest.raises(Interrupted):

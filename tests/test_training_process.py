@@ -1,4 +1,4 @@
-"""A training from the first annotation to the model that answers, with a small Label Studio."""
+"""A training from the annotations to the active model, with a small fake Label Studio."""
 
 import base64
 import errno
@@ -13,11 +13,11 @@ import pytest
 from conftest import wait_until
 from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
 from serving import PLAIN_ENVIRONMENT, ROOT
-from training_scene import CONFIG, add_shapes, ask, save_random, settings_for, shape
+from training_scene import CONFIG, add_shapes, request_training, save_random, settings_for, shape
 
 from backend.database.connection import Database
 from backend.retries import Backoff
-from backend.training.process import may_flip, run
+from backend.training.process import run
 from backend.training.records import Training
 from backend.training.registry import Model, ModelRegistry
 from backend.training.storage import TrainingStorage
@@ -28,30 +28,30 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Scene:
-    """A project, and a backend that has only a network for other classes."""
+    """A project, and a backend whose only network knows other classes."""
 
     def __init__(self, fake: LabelStudioFake, database: Database, folder: Path) -> None:
         self.fake, self.database, self.folder = fake, database, folder
         self.use(save_random(folder / "first.safetensors", ("bus", "van")))
 
     def use(self, weights: Path) -> None:
-        """Give the settings another model."""
+        """Set other weights in the settings."""
         self.settings = settings_for(self.fake, self.folder, weights)
 
     @property
     def registry(self) -> ModelRegistry:
         return ModelRegistry(self.settings, self.database)
 
-    def train(self, **wishes: Any) -> Training:
-        """Ask and do it here; how it ended."""
-        training = ask(self.database, **wishes)
+    def train(self, **options: Any) -> Training:
+        """Request a training, run it in this process, and return it as it ended."""
+        training = request_training(self.database, **options)
         run(self.settings, self.database, training.id)
         ended = TrainingStorage(self.database).training(training.id)
         assert ended is not None
         return ended
 
     def model(self) -> Model:
-        return self.registry.current()
+        return self.registry.active()
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def scene(database: Database, tmp_path: Path) -> Iterator[Scene]:
         yield Scene(fake, database, tmp_path)
 
 
-def test_submitted_choices_become_the_model_that_answers(scene: Scene) -> None:
+def test_submitted_choices_become_the_active_model(scene: Scene) -> None:
     first = scene.model()
     ended = scene.train(epochs=12)
     assert (ended.status, ended.reason) == ("done", None)
@@ -83,10 +83,10 @@ def test_its_version_is_that_of_its_weights_file_and_the_settings(scene: Scene) 
     detector = scene.settings.detector_settings()
     assert model.version == version_name("small", weights_fingerprint(model.weights), detector)
     moved = scene.settings.model_copy(update={"detector_stride": 8})
-    assert ModelRegistry(moved, scene.database).current().version != model.version
+    assert ModelRegistry(moved, scene.database).active().version != model.version
 
 
-def test_what_it_kept_on_the_way_is_removed_and_earlier_weights_stay(scene: Scene) -> None:
+def test_its_working_folder_is_removed_and_earlier_weights_stay(scene: Scene) -> None:
     first = scene.model()
     scene.train()
     second = scene.model()
@@ -101,17 +101,17 @@ def test_the_seed_alone_decides_the_weights(scene: Scene) -> None:
     scene.train(init="nothing", arch="small", seed=3)
     first = scene.model()
     scene.train(init="nothing", arch="small", seed=3)
-    trained = scene.registry.every()
+    trained = scene.registry.all()
     assert trained[0].trained != trained[1].trained
     assert trained[0].version == trained[1].version == first.version
     scene.train(init="nothing", arch="small", seed=4)
-    assert scene.registry.every()[0].version != first.version
+    assert scene.registry.all()[0].version != first.version
 
 
-# What answers
+# Which model is active
 
 
-def test_a_model_that_is_worse_on_the_same_images_does_not_answer(scene: Scene) -> None:
+def test_a_model_that_is_worse_on_the_same_images_does_not_become_active(scene: Scene) -> None:
     scene.train(init="nothing", arch="small", epochs=30)
     good = scene.model()
     assert good.trained is not None
@@ -120,17 +120,17 @@ def test_a_model_that_is_worse_on_the_same_images_does_not_answer(scene: Scene) 
     nonsense = save_random(scene.folder / "nonsense.safetensors", ("bar", "disc"), seed=5)
     ended = scene.train(init=str(nonsense), epochs=1)
     assert ended.status == "done"
-    candidate = scene.registry.every()[0]
+    candidate = scene.registry.all()[0]
     assert candidate.trained is not None
     assert candidate.trained.previous_version == good.version
     assert candidate.trained.previous_accuracy == 1.0
     assert candidate.trained.accuracy < 1.0
     assert scene.model() == good
     assert scene.registry.state(candidate) == "candidate"
-    assert "goes on answering" in ended.outcome.decision  # type: ignore[union-attr]
+    assert "stays active" in ended.outcome.decision  # type: ignore[union-attr]
 
 
-def test_a_model_that_is_as_good_on_the_same_images_answers(scene: Scene) -> None:
+def test_a_model_that_is_as_good_on_the_same_images_becomes_active(scene: Scene) -> None:
     random = save_random(scene.folder / "random.safetensors", ("bar", "disc"))
     scene.use(random)
     ended = scene.train(init="nothing", arch="small", epochs=30)
@@ -196,7 +196,7 @@ def test_a_project_that_cannot_be_learnt_from_says_what_it_needs(
     assert ended.status == "failed"
     assert reason in (ended.reason or "")
     assert scene.model() == first
-    assert scene.registry.every() == [first]
+    assert scene.registry.all() == [first]
 
 
 def test_a_control_that_is_not_there_is_named_with_those_that_are(scene: Scene) -> None:
@@ -220,7 +220,7 @@ def test_images_that_cannot_be_had_now_are_waited_for_and_the_others_kept(
 
 
 @pytest.mark.parametrize(
-    ("wishes", "reason"),
+    ("options", "reason"),
     [
         ({"arch": "vit_b_16", "init": "nothing"}, "ReLU"),
         ({"arch": "resnet18", "init": "{}/first.safetensors"}, "resnet18 was asked for"),
@@ -229,26 +229,20 @@ def test_images_that_cannot_be_had_now_are_waited_for_and_the_others_kept(
     ids=["no ReLU", "another architecture", "missing"],
 )
 def test_a_start_that_is_not_possible_is_refused(
-    scene: Scene, wishes: dict[str, str], reason: str
+    scene: Scene, options: dict[str, str], reason: str
 ) -> None:
-    ended = scene.train(**{name: value.format(scene.folder) for name, value in wishes.items()})
+    ended = scene.train(**{name: value.format(scene.folder) for name, value in options.items()})
     assert ended.status == "failed"
     assert reason in (ended.reason or "")
 
 
-def test_classes_called_left_and_right_are_not_mirrored() -> None:
-    assert may_flip(["bus", "upright", "leftover"])
-    assert not may_flip(["bus", "seen from the left"])
-    assert not may_flip(["Right-side"])
-
-
-# What may go wrong on the way
+# Failures during a training
 
 
 def test_a_disk_that_is_full_leaves_every_model_whole(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault that cannot be made otherwise."""
+    """Simulated, because a test cannot fill a disk."""
     scene.train()
     model = scene.model()
     before = Path(model.weights).read_bytes()
@@ -265,7 +259,7 @@ def test_a_disk_that_is_full_leaves_every_model_whole(
     assert Path(model.weights).read_bytes() == before
     # What was learnt is still there.
     assert scene.train(seed=1).status == "done"
-    assert len(scene.registry.every()) == 3
+    assert len(scene.registry.all()) == 3
 
 
 def test_pretrained_weights_that_cannot_be_had_are_done_without(
@@ -276,7 +270,7 @@ def test_pretrained_weights_that_cannot_be_had_are_done_without(
     scene.settings = scene.settings.model_copy(update={"model_weights": None})
     assert scene.train(epochs=1).status == "done"
     assert scene.model().arch == "small"
-    assert "trained from nothing" in caplog.text
+    assert "trained from random weights" in caplog.text
     # But not where somebody asked for them.
     ended = scene.train(arch="squeezenet1_1", epochs=1)
     assert ended.status == "failed"
@@ -285,8 +279,8 @@ def test_pretrained_weights_that_cannot_be_had_are_done_without(
 
 def test_a_training_that_is_killed_goes_on_to_the_very_same_weights(scene: Scene) -> None:
     trainings = TrainingStorage(scene.database)
-    wishes = {"init": "nothing", "arch": "small", "epochs": 6}
-    training = ask(scene.database, **wishes)
+    options = {"init": "nothing", "arch": "small", "epochs": 6}
+    training = request_training(scene.database, **options)
     environment = PLAIN_ENVIRONMENT | {
         "LABEL_STUDIO_URL": scene.fake.url,
         "LABEL_STUDIO_API_KEY": TOKEN,
@@ -307,12 +301,14 @@ def test_a_training_that_is_killed_goes_on_to_the_very_same_weights(scene: Scene
     assert resumed.trained.training_id == training.id
     assert killed_at < 6
     assert len(scene.fake.asked("GET", "/data/upload/3/image-1.png")) == asked
-    assert scene.train(**wishes).status == "done"
-    assert scene.registry.every()[0].version == resumed.version
+    assert scene.train(**options).status == "done"
+    assert scene.registry.all()[0].version == resumed.version
 
 
 def epochs_of(trainings: TrainingStorage, training: Training) -> int:
     found = trainings.training(training.id)
     assert found is not None
-    progress = found.progress or {}
-    return int(progress.get("done", 0)) if progress.get("phase") == "training" else 0
+    progress = found.progress
+    if progress is None or progress.phase != "training":
+        return 0
+    return progress.done or 0

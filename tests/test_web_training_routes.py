@@ -14,17 +14,15 @@ from test_training_registry import OUTCOME, new_model
 from test_web_label_studio_routes import predict, sample, task
 
 from backend.database.connection import Database
-from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.training.queue import (
-    enqueue_training,
     enqueue_trainings_again,
     make_training_queue,
     training_job_id,
 )
-from backend.training.records import Wishes
+from backend.training.records import Progress, TrainingOptions
 from backend.training.registry import ModelRegistry
 from backend.training.storage import TrainingStorage
 from backend.verdicts.storage import EventStorage
@@ -77,7 +75,7 @@ def test_the_button_asks_for_a_training_on_a_queue_of_its_own(
     number = press(client)["training"]
     training = trainings.training(number)
     assert training is not None
-    assert (training.project_uid, training.wishes) == (UID, Wishes())
+    assert (training.project_uid, training.options) == (UID, TrainingOptions())
     assert training_queue.get_job_ids() == [training_job_id(training)]
     assert queue.count == 0
     [job] = training_queue.jobs
@@ -127,7 +125,7 @@ def test_how_it_goes_with_a_training_is_told(
     number = press(client)["training"]
     [found] = told(client)
     assert (found["id"], found["project"], found["status"]) == (number, UID, "queued")
-    trainings.note(number, {"phase": "training", "done": 2, "total": 20})
+    trainings.record_progress(number, Progress("training", 2, 20))
     [found] = told(client, project=UID)
     assert (found["status"], found["progress"]["done"]) == ("running", 2)
     trainings.succeed(number, new_model(1), OUTCOME, use=True)
@@ -146,7 +144,7 @@ def test_a_new_model_is_told_and_asked_for_without_a_restart(
     first = client.post("/setup", json=body).json["model_version"]  # type: ignore[index]
     predict(client, task(1))
     trainings.succeed(press(client)["training"], new_model(1), OUTCOME, use=True)
-    second = ModelRegistry(settings, database).current().version
+    second = ModelRegistry(settings, database).active().version
     assert second != first
     assert client.post("/setup", json=body).json == {"model_version": second}
     assert client.get("/setup").json == {"model_version": second}
@@ -155,36 +153,5 @@ def test_a_new_model_is_told_and_asked_for_without_a_restart(
     assert f'version="{second}"' in client.get("/metrics").text
     predict(client, task(1))
     assert {row.model_version for row in PredictionStorage(database).of_task(1)} == {first, second}
-    ModelRegistry(settings, database).back()
+    ModelRegistry(settings, database).activate_previous()
     assert client.post("/setup", json=body).json == {"model_version": first}
-
-
-# The queue
-
-
-def test_a_training_that_is_queued_is_not_queued_twice(
-    settings: Settings, database: Database, trainings: TrainingStorage, training_queue: Queue
-) -> None:
-    ProjectStorage(database).save_label_config(UID, CONFIG)
-    training, _ = trainings.ask(UID, Wishes())
-    for _ in range(2):
-        enqueue_training(training_queue, settings, training)
-    assert enqueue_trainings_again(training_queue, settings, database) == 0
-    assert training_queue.count == 1
-
-
-def test_a_training_whose_job_is_over_but_that_has_not_ended_is_queued_again(
-    settings: Settings, database: Database, trainings: TrainingStorage, training_queue: Queue
-) -> None:
-    ProjectStorage(database).save_label_config(UID, CONFIG)
-    training, _ = trainings.ask(UID, Wishes())
-    enqueue_training(training_queue, settings, training)
-    job = training_queue.fetch_job(training_job_id(training))
-    assert job is not None
-    job.set_status("failed")
-    training_queue.remove(job)
-    assert enqueue_trainings_again(training_queue, settings, database) == 1
-    assert training_queue.get_job_ids() == [f"train-{training.id}-2"]
-    trainings.fail(training.id, "no labels")
-    training_queue.empty()
-    assert enqueue_trainings_again(training_queue, settings, database) == 0

@@ -107,7 +107,7 @@ def test_a_new_model_answers_without_a_restart_although_its_training_was_killed(
     assert suggest(backend, fake, 1) == [first, second]
     assert backend.pids("backend worker") == workers
     assert backend.pids("backend trainer") == trainers
-    assert "ended with status -9; it goes on soon" in backend.words()
+    assert "ended with status -9; it is resumed soon" in backend.words()
 
     assert command(backend, "models", "back").returncode == 0
     assert setup(backend) == first

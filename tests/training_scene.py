@@ -1,4 +1,4 @@
-"""A project of discs and bars in a small Label Studio, and a small network to begin with."""
+"""A project of discs and bars in a fake Label Studio, and a small network to start from."""
 
 import io
 from pathlib import Path
@@ -13,7 +13,7 @@ from PIL import Image
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
-from backend.training.records import Training, Wishes
+from backend.training.records import Training, TrainingOptions
 from backend.training.storage import TrainingStorage
 from model.networks import SMALL, Classifier, build_network, save_classifier
 
@@ -26,7 +26,7 @@ CLASSES = ("disc", "bar")
 
 
 def shape(index: int) -> bytes:
-    """A bright disc (even numbers) or bar, of any colour, anywhere on a dark ground, as PNG."""
+    """Draw a bright disc (even numbers) or bar on a dark background, and return it as PNG."""
     rng = np.random.default_rng(index)
     image = np.full((32, 32, 3), rng.integers(0, 90, 3), np.uint8)
     colour, (x, y) = rng.integers(130, 255, 3).tolist(), rng.integers(10, 22, 2).tolist()
@@ -48,7 +48,7 @@ def add_shapes(fake: LabelStudioFake, count: int) -> None:
 
 
 def save_random(path: Path, classes: tuple[str, ...], seed: int = 0) -> Path:
-    """Weights of a small network that has learnt nothing."""
+    """Save a small network with random weights, and return the path."""
     torch.manual_seed(seed)
     half = (0.5, 0.5, 0.5)
     network = build_network(SMALL, len(classes))
@@ -57,7 +57,7 @@ def save_random(path: Path, classes: tuple[str, ...], seed: int = 0) -> Path:
 
 
 def settings_for(fake: LabelStudioFake, folder: Path, weights: Path, **more: Any) -> Settings:
-    """Of a backend whose database and models lie in `folder`."""
+    """Return the settings of a backend with its database and models in `folder`."""
     return Settings(
         label_studio_url=fake.url,
         label_studio_api_key=TOKEN,
@@ -69,8 +69,8 @@ def settings_for(fake: LabelStudioFake, folder: Path, weights: Path, **more: Any
     )
 
 
-def ask(database: Database, **wishes: Any) -> Training:
-    """A training that somebody asks for."""
+def request_training(database: Database, **options: Any) -> Training:
+    """Request a training."""
     ProjectStorage(database).save_label_config(UID, CONFIG)
-    training, _ = TrainingStorage(database).ask(UID, Wishes(**{"epochs": 2} | wishes))
+    training, _ = TrainingStorage(database).request(UID, TrainingOptions(**{"epochs": 2} | options))
     return training

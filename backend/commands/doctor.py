@@ -1,12 +1,13 @@
-"""`python -m backend doctor`: checks a deployment, a line each, and says what to set.
+"""`python -m backend doctor`: check a deployment, and say what to set.
 
-Nothing is changed by it, here or in Label Studio. It is to run where the web process runs.
+It changes nothing, neither here nor in Label Studio. Run it where the web process runs.
 """
 
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import requests
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -22,51 +23,58 @@ from backend.commands.serve import address_of
 from backend.database.connection import Database, StorageError
 from backend.labelstudio.client import innermost
 from backend.local.embedded_redis import redis_url
-from backend.settings import Settings
+from backend.settings import Settings, load_settings
 from backend.suggestions.queue import NAME
-from backend.training.queue import NAME as TRAINING
-from backend.training.registry import model_that_answers
+from backend.training.queue import TRAINING_QUEUE
+from backend.training.registry import active_model
 from model.settings import is_file_name
 
 MIGRATIONS = Path(__file__).parent.parent / "database" / "migrations"
-HEALTH_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 
 Check = Callable[[Settings], Iterator[Finding]]
 
 
-def run(settings: Settings) -> int:
-    """Check everything and print what was found.
+@click.command()
+def doctor() -> int:
+    """Check a deployment and say what to set."""
+    return check_all(load_settings())
+
+
+def check_all(settings: Settings) -> int:
+    """Run every check and print its findings.
 
     Returns:
-        0 where there is no problem, else 1.
+        0 if there is no problem, else 1.
     """
     problems = 0
     for check in CHECKS:
         for finding in check(settings):
             print(finding, flush=True)
             problems += finding.is_problem
-    print("No problem was found." if not problems else f"{problems} to mend.")
+    count = "1 problem" if problems == 1 else f"{problems or 'No'} problems"
+    print(f"{count} found.")
     return 1 if problems else 0
 
 
 def check_data_folder(settings: Settings) -> Iterator[Finding]:
-    """Whether files can be made in it."""
+    """Check that files can be created in the data folder."""
     folder = settings.data_dir.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            yield ok("Data folder", f"{folder} can be written")
+            yield ok("Data folder", f"{folder} is writable")
     except OSError as error:
         yield problem(
             "Data folder",
-            f"{folder} cannot be written ({error.strerror}): set DATA_DIR to a folder that can",
+            f"{folder} is not writable ({error.strerror}): set DATA_DIR to a folder that is",
         )
 
 
 def check_model(settings: Settings) -> Iterator[Finding]:
-    """Whether the weights can be read; what torchvision downloads is for the worker to see."""
+    """Check that the weights can be read, unless a worker is to download them."""
     try:
-        model = model_that_answers(settings)
+        model = active_model(settings)
     except OSError as error:
         weights = settings.model()[1]
         yield problem("Model", f"{weights} cannot be read ({error.strerror}): set MODEL_WEIGHTS")
@@ -74,9 +82,9 @@ def check_model(settings: Settings) -> Iterator[Finding]:
     if model.trained is not None and not Path(model.weights).is_file():
         yield problem(
             "Model",
-            f"{model.version} was trained, but {model.weights} is not here: set MODELS_DIR to the "
-            "folder that it was trained in, or take the model before it: "
-            "python -m backend models back",
+            f"{model.version} is a trained model, but {model.weights} does not exist: set "
+            "MODELS_DIR to the folder of its training, or activate the previous model with "
+            "`python -m backend models back`",
         )
     elif is_file_name(model.weights):
         origin = f", trained for project {model.trained.project_uid}" if model.trained else ""
@@ -84,17 +92,17 @@ def check_model(settings: Settings) -> Iterator[Finding]:
     else:
         yield note(
             "Model",
-            f"{model.version}; a worker downloads {model.weights} of {model.arch} unless it has "
-            "them (without a network, set MODEL_WEIGHTS to a file)",
+            f"{model.version}; a worker downloads {model.weights} of {model.arch} at its first "
+            "start (without access to the internet, set MODEL_WEIGHTS to a file)",
         )
 
 
 def check_database(settings: Settings) -> Iterator[Finding]:
-    """Whether it answers and has the tables of this version."""
+    """Check that the database answers and has the tables of this version."""
     url = make_url(settings.database)
     name = "DATABASE_URL" if settings.database_url else f"{url.database}"
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        yield note("Database", f"{name} is made at the first start")
+        yield note("Database", f"{name} is created at the first start")
         return
     try:
         database = Database(settings.database)
@@ -104,63 +112,68 @@ def check_database(settings: Settings) -> Iterator[Finding]:
     except (SQLAlchemyError, StorageError, OSError) as error:
         reason = str(error).partition("\n")[0]
         yield problem(
-            "Database", f"{name} does not answer ({reason}): set DATABASE_URL, or start it"
+            "Database", f"{name} does not answer ({reason}): start it, or set DATABASE_URL"
         )
         return
     newest = ScriptDirectory(str(MIGRATIONS)).get_heads()
     if set(found) == set(newest):
-        yield ok("Database", f"{name} answers, and its tables are of this version")
+        yield ok("Database", f"{name} answers, and its tables are up to date")
     else:
         yield problem(
             "Database",
             f"{name} has tables of version {', '.join(found) or 'none'}, this program has "
-            f"{', '.join(newest)}: start `python -m backend serve`, which brings them up to date",
+            f"{', '.join(newest)}: start `python -m backend serve`, which updates them",
         )
 
 
 def check_redis(settings: Settings) -> Iterator[Finding]:
-    """Whether it answers, and whether a worker listens to it."""
+    """Check that Redis answers, and that workers take jobs from it."""
     name = "REDIS_URL" if settings.redis_url else "the Redis of `python -m backend serve`"
     try:
-        with Redis.from_url(redis_url(settings), socket_timeout=HEALTH_SECONDS) as connection:
+        with Redis.from_url(redis_url(settings), socket_timeout=TIMEOUT_SECONDS) as connection:
             connection.ping()
-            every = Worker.all(connection)
+            workers = Worker.all(connection)
     except (RedisError, OSError) as error:
         yield problem(
             "Redis", f"{name} does not answer ({innermost(error)}): start it, or set REDIS_URL"
         )
         return
     yield ok("Redis", f"{name} answers")
-    workers = [each.name for each in every if NAME in each.queue_names()]
-    if workers:
-        yield ok("Worker", f"{len(workers)} alive: {', '.join(workers)}")
+    detecting = [worker.name for worker in workers if NAME in worker.queue_names()]
+    if detecting:
+        yield ok("Worker", f"{len(detecting)} running: {', '.join(detecting)}")
     else:
-        yield problem("Worker", "none is alive: start `python -m backend serve` or `... worker`")
-    if not any(TRAINING in each.queue_names() for each in every):
-        yield note("Trainer", "none is alive, so trainings wait: start `python -m backend trainer`")
+        yield problem(
+            "Worker",
+            "none is running: start `python -m backend serve` or `python -m backend worker`",
+        )
+    if not any(TRAINING_QUEUE in worker.queue_names() for worker in workers):
+        yield note(
+            "Trainer", "none is running, so trainings wait: start `python -m backend trainer`"
+        )
 
 
 def check_web(settings: Settings) -> Iterator[Finding]:
-    """Whether the web process answers, with the model that these settings make."""
+    """Check that the web process answers, and has the same model as these settings."""
     address = address_of(settings)
     try:
-        answer = requests.get(f"{address}/health", timeout=HEALTH_SECONDS)
+        answer = requests.get(f"{address}/health", timeout=TIMEOUT_SECONDS)
         found = answer.json().get("model_version")
     except (requests.RequestException, AttributeError) as error:
         yield problem(
             "Web process",
             f"no answer from {address}/health ({innermost(error)}): start "
-            "`python -m backend serve`, or set HOST and PORT to those that it has",
+            "`python -m backend serve`, or set HOST and PORT to its address",
         )
         return
-    expected = model_that_answers(settings).version
+    expected = active_model(settings).version
     if found == expected:
         yield ok("Web process", f"answers at {address}")
     else:
         yield problem(
             "Web process",
-            f"{address} has the model {found}, these settings make {expected}: "
-            "give both the same settings and start it again",
+            f"{address} has the model {found}, but these settings give {expected}: use the same "
+            "settings for both, and restart it",
         )
 
 

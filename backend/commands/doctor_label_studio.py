@@ -1,34 +1,32 @@
-"""What the doctor looks at in Label Studio, without changing anything there."""
+"""The doctor's checks of Label Studio, which change nothing there."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from urllib3.util import parse_url
 
 from backend.commands.findings import Finding, note, ok, problem
+from backend.commands.label_studio_records import MlBackend, ProjectRecord, User, WebhookRecord
 from backend.commands.serve import address_of
 from backend.labelstudio.client import WHAT_TO_SET, LabelStudio, LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.settings import Settings
-from backend.training.registry import model_that_answers
+from backend.training.registry import active_model
 
 CONNECTED = "CO"
 BLOCKED = "reserved network address"
 UNBLOCK = "start Label Studio with ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false"
-# Label Studio judges the address first, then refuses this project: so asking makes nothing.
+# Label Studio checks the address first and then rejects this project, so nothing is created.
 NO_PROJECT = 0
-
-Row = dict[str, Any]
 
 
 def check_label_studio(settings: Settings) -> Iterator[Finding]:
-    """Whether it answers, takes the token, and can and does call this backend."""
+    """Check that Label Studio answers, accepts the token, and can and does call this backend."""
     if settings.label_studio_url is None:
         yield note(
             "Label Studio",
-            "LABEL_STUDIO_URL is not set, so what a project's /setup brings is used, and nothing "
-            "more is checked here; set it and LABEL_STUDIO_API_KEY, since new organizations refuse "
-            "the tokens that /setup brings",
+            "LABEL_STUDIO_URL is not set, so the backend uses the address and token of a project's "
+            "/setup, and nothing more is checked here; set it and LABEL_STUDIO_API_KEY, because "
+            "new organizations reject the tokens of /setup",
         )
         return
     key = settings.label_studio_api_key
@@ -39,120 +37,132 @@ def check_label_studio(settings: Settings) -> Iterator[Finding]:
         if key is None:
             yield problem("Token", f"LABEL_STUDIO_API_KEY is not set: {WHAT_TO_SET}")
             return
-        yield _token(label_studio)
-        yield from _projects(label_studio, settings)
+        yield _check_token(label_studio)
+        yield from _check_projects(label_studio, settings)
     except LabelStudioError as error:
         yield problem("Token" if error.status in (401, 403) else "Label Studio", str(error))
 
 
-def _token(label_studio: LabelStudio) -> Finding:
-    user = label_studio.get("/api/current-user/whoami")
-    return ok("Token", f"accepted, of {user['email']}")
+def _check_token(label_studio: LabelStudio) -> Finding:
+    user = User.model_validate(label_studio.get("/api/current-user/whoami"))
+    return ok("Token", f"accepted as {user.email}")
 
 
-def _projects(label_studio: LabelStudio, settings: Settings) -> Iterator[Finding]:
-    """The projects that this backend is connected to; Label Studio calls each backend for it."""
+def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[Finding]:
+    """Check each project that is connected; this makes Label Studio call every ML backend."""
     connected = False
-    for project in label_studio.projects():
-        rows = label_studio.get("/api/ml", project=project["id"])
-        ours = next((row for row in rows if _is_ours(row, settings)), None)
+    for row in label_studio.projects():
+        project = ProjectRecord.model_validate(row)
+        backends = [
+            MlBackend.model_validate(each)
+            for each in label_studio.get("/api/ml", project=project.id)
+        ]
+        ours = next((each for each in backends if _is_this_backend(each, settings)), None)
         if ours is not None:
             connected = True
-            yield from _project(label_studio, settings, project, ours, rows[0])
+            yield from _check_connection(label_studio, project, ours, backends[0])
+            yield from _check_project(project)
+            yield _check_webhook(label_studio, settings, project, ours)
     if not connected:
         address = address_of(settings)
         yield problem(
             "Projects",
             "none is connected to this backend: in Label Studio, open a project's Settings > "
-            f"Model > Connect model, and give {address} or this machine's address as seen from "
+            f"Model > Connect model, and enter {address} or this machine's address as seen from "
             "there",
         )
-        yield from _reach(label_studio, address)
+        yield from _check_reachability(label_studio, address)
 
 
-def _is_ours(row: Row, settings: Settings) -> bool:
-    """Whether an ML backend is this one: it says so by its version, or has our port."""
-    version = model_that_answers(settings).version
-    return row.get("model_version") == version or _port(row) == settings.port
+def _is_this_backend(backend: MlBackend, settings: Settings) -> bool:
+    """Recognise this backend by its model version or its port."""
+    version = active_model(settings).version
+    return backend.model_version == version or _port(backend.url) == settings.port
 
 
-def _port(row: Row) -> int | None:
+def _port(url: str) -> int | None:
     try:
-        return parse_url(row["url"]).port
+        return parse_url(url).port
     except ValueError:
         return None
 
 
-def _project(
-    label_studio: LabelStudio, settings: Settings, project: Row, ours: Row, first: Row
+def _check_connection(
+    label_studio: LabelStudio, project: ProjectRecord, ours: MlBackend, first: MlBackend
 ) -> Iterator[Finding]:
-    about = f"Project {project['id']}, {project['title']}"
-    if ours["state"] != CONNECTED:
+    """Check that Label Studio uses this backend; it calls only the first one of a project."""
+    if ours.state != CONNECTED:
         yield problem(
-            about,
-            f"Label Studio cannot use {_shown(ours['url'])}: {ours['readable_state']}, "
-            f"{ours['error_message'] or 'no reason given'}",
+            _name(project),
+            f"Label Studio cannot use {_without_password(ours.url)}: {ours.readable_state}, "
+            f"{ours.error_message or 'no reason given'}",
         )
-        yield from _reach(label_studio, ours["url"])
-    elif ours["id"] != first["id"]:
+        yield from _check_reachability(label_studio, ours.url)
+    elif ours.id != first.id:
         yield problem(
-            about,
-            f"asks only the first of its models, {first['title']} at {_shown(first['url'])}: "
+            _name(project),
+            f"asks only the first of its models, {first.title} at {_without_password(first.url)}: "
             "remove that one under Settings > Model",
         )
     else:
-        yield ok(about, f"connected to {_shown(ours['url'])}")
-    if not project.get("show_collab_predictions", True):
+        yield ok(_name(project), f"connected to {_without_password(ours.url)}")
+
+
+def _check_project(project: ProjectRecord) -> Iterator[Finding]:
+    """Check that annotators see suggestions, and that the configuration has keypoints."""
+    if not project.show_collab_predictions:
         yield problem(
-            about,
+            _name(project),
             "hides suggestions from annotators: switch on Settings > Annotation > "
             "Use predictions to prelabel tasks",
         )
     try:
-        keypoint_control(project["label_config"])
+        keypoint_control(project.label_config)
     except LabelConfigError as error:
-        yield problem(about, str(error))
-    yield _webhook(label_studio, settings, project, ours)
+        yield problem(_name(project), str(error))
 
 
-def _webhook(label_studio: LabelStudio, settings: Settings, project: Row, ours: Row) -> Finding:
-    about = f"Webhook of project {project['id']}"
-    expected = ours["url"].rstrip("/") + "/webhook"
-    hooks = label_studio.get("/api/webhooks/", project=project["id"])
-    hook = next((hook for hook in hooks if hook["url"] == expected), None)
-    if hook is None:
+def _check_webhook(
+    label_studio: LabelStudio, settings: Settings, project: ProjectRecord, ours: MlBackend
+) -> Finding:
+    """Check that Label Studio sends the events of a project to this backend."""
+    subject = f"Webhook of project {project.id}"
+    expected = ours.url.rstrip("/") + "/webhook"
+    rows = label_studio.get("/api/webhooks/", project=project.id)
+    webhooks = [WebhookRecord.model_validate(row) for row in rows]
+    webhook = next((each for each in webhooks if each.url == expected), None)
+    if webhook is None:
         return problem(
-            about,
-            "there is none, so that corrections would be lost: under Settings > Webhooks add "
-            f"{_shown(expected)} for all actions, with the payload; if Label Studio "
+            subject,
+            "does not exist, so corrections would be lost: under Settings > Webhooks, add "
+            f"{_without_password(expected)} for all actions, with the payload; if Label Studio "
             f"refuses the address, {UNBLOCK}",
         )
-    if not (hook["is_active"] and hook["send_payload"] and hook["send_for_all_actions"]):
+    if not (webhook.is_active and webhook.send_payload and webhook.send_for_all_actions):
         return problem(
-            about,
-            "it is switched off or leaves something out: under Settings > Webhooks let it be "
-            "active and send the payload for all actions",
+            subject,
+            "is switched off or incomplete, so corrections would be lost: under Settings > "
+            "Webhooks, make it active, with the payload, for all actions",
         )
-    has_password = "Authorization" in hook["headers"] or "@" in hook["url"]
+    has_password = "Authorization" in (webhook.headers or {}) or "@" in webhook.url
     if settings.basic_auth_user and not has_password:
         return problem(
-            about,
-            "it carries no password, so that corrections would be refused: under Settings > "
-            "Webhooks add the header Authorization: Basic "
-            "(BASIC_AUTH_USER:BASIC_AUTH_PASS in base64)",
+            subject,
+            "carries no password, so corrections would be refused: under Settings > Webhooks, add "
+            "the header Authorization: Basic (BASIC_AUTH_USER:BASIC_AUTH_PASS in base64)",
         )
-    return ok(about, "sends what annotators do")
+    return ok(subject, "sends what annotators do")
 
 
-def _reach(label_studio: LabelStudio, backend: str) -> Iterator[Finding]:
-    """Whether Label Studio refuses to call an address because it is a private one."""
+def _check_reachability(label_studio: LabelStudio, backend: str) -> Iterator[Finding]:
+    """Check whether Label Studio refuses an address because it is private."""
     addresses = {"/api/ml": backend, "/api/webhooks/": f"{backend.rstrip('/')}/webhook"}
     refused = [url for path, url in addresses.items() if _is_refused(label_studio, path, url)]
     if refused:
         yield problem(
             "Label Studio",
-            f"refuses to call {' and '.join(_shown(url) for url in refused)}, since that is a "
-            f"private address: {UNBLOCK}",
+            f"refuses to call {' and '.join(_without_password(url) for url in refused)}, because "
+            f"this is a private address: {UNBLOCK}",
         )
 
 
@@ -164,8 +174,11 @@ def _is_refused(label_studio: LabelStudio, path: str, url: str) -> bool:
     return False
 
 
-def _shown(url: str) -> str:
-    """An address without the password that it may carry."""
+def _name(project: ProjectRecord) -> str:
+    return f"Project {project.id}, {project.title}"
+
+
+def _without_password(url: str) -> str:
     try:
         return parse_url(url)._replace(auth=None).url
     except ValueError:

@@ -1,35 +1,36 @@
-"""What the doctor finds, a line each."""
+"""Findings of the doctor, printed one per line."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, what was found, and, for a problem, what to do."""
+    """What was checked, what was found, and, for a problem, what to do."""
 
-    kind: str
-    about: str
+    kind: Literal["ok", "note", "problem"]
+    subject: str
     text: str
 
     @property
     def is_problem(self) -> bool:
-        """Whether something has to be mended."""
+        """Whether somebody has to act."""
         return self.kind == "problem"
 
     def __str__(self) -> str:
-        return f"{self.kind:8} {self.about}: {self.text}"
+        return f"{self.kind:8} {self.subject}: {self.text}"
 
 
-def ok(about: str, text: str) -> Finding:
-    """As it should be."""
-    return Finding("ok", about, text)
+def ok(subject: str, text: str) -> Finding:
+    """Return a finding that all is well."""
+    return Finding("ok", subject, text)
 
 
-def note(about: str, text: str) -> Finding:
-    """Not wrong, but good to know."""
-    return Finding("note", about, text)
+def note(subject: str, text: str) -> Finding:
+    """Return a finding that is not a problem, but good to know."""
+    return Finding("note", subject, text)
 
 
-def problem(about: str, text: str) -> Finding:
-    """To be mended; `text` says how."""
-    return Finding("problem", about, text)
+def problem(subject: str, text: str) -> Finding:
+    """Return a problem; `text` says how to solve it."""
+    return Finding("problem", subject, text)

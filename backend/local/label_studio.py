@@ -1,4 +1,4 @@
-"""A real Label Studio on this machine, in a Python environment of its own."""
+"""Run a real Label Studio on this machine, from a Python environment of its own."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ import requests
 
 from backend.local.processes import end, spawn
 
-# The first start makes a database of several hundred migrations: 20 to 50 s on two quiet cores.
+# The first start runs several hundred database migrations: 20 to 50 s on two idle cores.
 _START_SECONDS = 600.0
 
 _STOP_SECONDS = 5.0
@@ -21,7 +21,7 @@ _STOP_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class LocalLabelStudio:
-    """A running Label Studio, and the one user that it knows from the start."""
+    """A running Label Studio, and its first user."""
 
     url: str
     user: str
@@ -31,10 +31,10 @@ class LocalLabelStudio:
     process: subprocess.Popen[bytes]
 
     def wait_until_ready(self) -> None:
-        """Return once it answers and knows our user.
+        """Wait until it answers and knows its first user.
 
         Raises:
-            RuntimeError: it ended, or another one answers; one line that says where to look.
+            RuntimeError: it ended, or another Label Studio answers; the message says where to look.
         """
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
@@ -50,17 +50,17 @@ class LocalLabelStudio:
         if response.status_code != 200:
             raise RuntimeError(
                 f"expected {self.url} to be the Label Studio that was started, but it does not "
-                f"know its user (status {response.status_code}): does another one run there?"
+                f"know its user (status {response.status_code}): stop the one that runs there"
             )
 
     def expect_alive(self) -> None:
-        """Raise RuntimeError that says where to look if it has ended."""
+        """Raise RuntimeError that names its log if it has ended."""
         if self.process.poll() is not None:
             raise RuntimeError(f"expected Label Studio to run, but it has ended; see {self.log}")
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of a request to its API."""
+        """Headers of a request to its API."""
         return {"Authorization": f"Token {self.token}"}
 
     def _answers(self) -> bool:
@@ -81,25 +81,25 @@ def running(
     password: str = "keypoints",
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[LocalLabelStudio]:
-    """Start Label Studio on 127.0.0.1 and end it with the block; it is not ready at first.
+    """Run Label Studio on 127.0.0.1 inside the block; it is not ready at first.
 
     Args:
         executable: `label-studio` of its environment.
-        folder: where it keeps its database and uploads; made where missing.
-        port: a free one; Label Studio would silently take another.
-        token: the user's, at most 40 characters.
-        user, password: made at the first start.
-        environment: more of its settings.
+        folder: of its database and uploads; created if it is missing.
+        port: a free port; if it is taken, Label Studio silently chooses another.
+        token: of the first user, at most 40 characters.
+        user, password: of the first user, who is created at the first start.
+        environment: further settings of Label Studio.
 
     Raises:
-        RuntimeError: there is no Label Studio at `executable`.
+        RuntimeError: there is no program at `executable`.
     """
     if not executable.exists():
         raise RuntimeError(f"expected Label Studio at {executable}: `make demo` installs it")
     folder.mkdir(parents=True, exist_ok=True)
     url = f"http://127.0.0.1:{port}"
     variables = {
-        # Not our own environment: Label Studio reads names such as HOST, PORT and DEBUG as well.
+        # Not the environment of this process: Label Studio reads HOST, PORT and DEBUG, too.
         "PATH": f"{executable.parent.absolute()}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "HOME": str(folder.absolute()),
         "LANG": "C.UTF-8",
@@ -109,10 +109,10 @@ def running(
         "LABEL_STUDIO_PASSWORD": password,
         "LABEL_STUDIO_USER_TOKEN": token,
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
-        # It refuses backends on private addresses otherwise.
+        # Otherwise it refuses backends on private addresses.
         "ML_BLOCK_LOCAL_IP": "false",
         "SSRF_PROTECTION_ENABLED": "false",
-        # It calls nobody.
+        # It connects to no other server.
         "COLLECT_ANALYTICS": "false",
         "LATEST_VERSION_CHECK": "false",
         "SENTRY_DSN": "",
@@ -133,7 +133,7 @@ def running(
 
 
 def free_port(preferred: int = 0) -> int:
-    """The preferred port of 127.0.0.1 where nobody listens on it, else any free one."""
+    """Return the preferred port if it is free on 127.0.0.1, else any free port."""
     try:
         with socket.create_server(("127.0.0.1", preferred)) as server:
             return int(server.getsockname()[1])

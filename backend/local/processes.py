@@ -1,4 +1,4 @@
-"""Child processes that end when told to, and never outlive the process that started them."""
+"""Child processes that can be stopped, and that never outlive the process that started them."""
 
 import ctypes
 import os
@@ -24,14 +24,14 @@ def spawn(
     when_parent_dies: signal.Signals = signal.SIGTERM,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a session of its own: Ctrl-C in a terminal reaches its parent alone.
+    """Start `command` in a session of its own, so that Ctrl-C reaches only its parent.
 
     Args:
         command: program and arguments.
-        env: the whole environment; None for ours.
-        cwd: folder to run in; None for ours.
-        output: where its output and errors go; None for ours.
-        when_parent_dies: what the kernel sends to it should we be killed (Linux only).
+        env: its whole environment; None for that of this process.
+        cwd: its working directory; None for that of this process.
+        output: file for its stdout and stderr; None for those of this process.
+        when_parent_dies: signal that the kernel sends to it if this process dies (Linux only).
         pass_fds: file descriptors that it inherits.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -49,12 +49,12 @@ def spawn(
 
 
 def end(process: subprocess.Popen[bytes], *, grace: float) -> None:
-    """Ask a process to end; after `grace` seconds kill it, and in any case whatever it started."""
+    """Stop a process; kill it after `grace` seconds, and in any case kill what it started."""
     end_all([process], grace=grace)
 
 
 def end_all(processes: Sequence[subprocess.Popen[bytes]], *, grace: float) -> None:
-    """End several processes at the same time, as `end` does one."""
+    """Stop several processes at the same time; see `end`."""
     deadline = time.monotonic() + grace
     for process in processes:
         process.terminate()
@@ -66,15 +66,15 @@ def end_all(processes: Sequence[subprocess.Popen[bytes]], *, grace: float) -> No
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process of ours, also one that has ended, and whatever it started."""
+    """Kill a process made by `spawn` and what it started, even if the process itself has ended."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def _die_with_parent(libc: ctypes.CDLL | None, parent: int, signal_number: int) -> None:
-    """Run in the new process before its program starts."""
+    """Ask the kernel for a signal when the parent dies; runs in the child before its program."""
     if libc is None:
         return
     libc.prctl(_PR_SET_PDEATHSIG, signal_number)
-    if os.getppid() != parent:  # it died before the kernel knew
+    if os.getppid() != parent:  # it died before the kernel was asked
         os._exit(1)

@@ -1,4 +1,4 @@
-"""Keep processes running until told to stop, then leave none of them behind."""
+"""Keep child processes running, and leave none of them behind at the end."""
 
 import logging
 import subprocess
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from backend import retries
 from backend.local.processes import end_all, kill_group
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Launch = Callable[[], subprocess.Popen[bytes]]
 
 
 class ChildRefused(RuntimeError):
-    """A child ended before it was of use, so that starting it again would change nothing."""
+    """A child ended for a reason that a restart would not change."""
 
 
 @dataclass
@@ -26,16 +26,16 @@ class _Child:
     process: subprocess.Popen[bytes]
     started_at: float
     deaths: int = 0  # in a row
-    due_at: float | None = None  # when to start it again; None while it runs
+    restart_at: float | None = None  # monotonic clock; None while it runs
 
 
 class Supervisor:
-    """Starts children, starts the dead among them again, and ends them all.
+    """Starts child processes, restarts those that end, and stops them all.
 
     Args:
-        refusal: exit status by which a child says that it cannot run with these settings.
-        backoff: pauses before a dead child is started again.
-        steady: s; a child that ran for longer counts as healthy, and its pauses start over.
+        refusal: exit status of a child that cannot run with these settings.
+        backoff: delays before a child that ended is restarted.
+        steady: s; a child that ran this long counts as healthy, which resets its delay.
     """
 
     def __init__(
@@ -51,52 +51,52 @@ class Supervisor:
         self._children: list[_Child] = []
 
     def start(self, name: str, launch: Launch, *, foundation: bool = False) -> None:
-        """Start a child now; a foundation is ended after all that stand on it."""
+        """Start a child now; `end` stops a foundation after all children that depend on it."""
         process = launch()
         now = time.monotonic()
         self._children.append(_Child(name, launch, foundation, process, now))
 
     def check(self) -> None:
-        """Look after every child once: note the dead, start those that are due.
+        """Check every child once, and restart those whose delay is over.
 
         Raises:
             ChildRefused: a child ended with the status of a refusal.
         """
         for child in self._children:
-            if child.due_at is None and child.process.poll() is not None:
-                self._mourn(child)
-            if child.due_at is not None and time.monotonic() >= child.due_at:
-                self._revive(child)
+            if child.restart_at is None and child.process.poll() is not None:
+                self._handle_exit(child)
+            if child.restart_at is not None and time.monotonic() >= child.restart_at:
+                self._restart(child)
 
     def all_running(self) -> bool:
-        """Whether no child is known to have died and not yet been started again."""
-        return all(child.due_at is None for child in self._children)
+        """Return whether no child waits for its restart."""
+        return all(child.restart_at is None for child in self._children)
 
     def end(self, *, grace: float) -> None:
-        """End every child within about `grace` seconds; the foundations after that, likewise."""
+        """Stop every child within about `grace` seconds, then the foundations likewise."""
         for foundation in (False, True):
             end_all([c.process for c in self._children if c.foundation is foundation], grace=grace)
 
-    def _mourn(self, child: _Child) -> None:
+    def _handle_exit(self, child: _Child) -> None:
         status = child.process.returncode
         kill_group(child.process)
         if status == self._refusal:
-            raise ChildRefused(f"{child.name} cannot run with these settings: its reason is above")
+            raise ChildRefused(f"{child.name} cannot run with these settings: see its reason above")
         if time.monotonic() - child.started_at > self._steady:
             child.deaths = 0
-        self._schedule(child, f"ended with status {status}")
+        self._schedule_restart(child, f"ended with status {status}")
 
-    def _revive(self, child: _Child) -> None:
+    def _restart(self, child: _Child) -> None:
         try:
             child.process = child.launch()
         except (OSError, RuntimeError) as error:
-            self._schedule(child, f"did not start: {error}")
+            self._schedule_restart(child, f"did not start: {error}")
             return
         child.started_at = time.monotonic()
-        child.due_at = None
+        child.restart_at = None
 
-    def _schedule(self, child: _Child, happening: str) -> None:
-        pause = self._backoff.pause(child.deaths)
-        log.warning("%s %s; starting it again in %.1f s", child.name, happening, pause)
-        child.due_at = time.monotonic() + pause
+    def _schedule_restart(self, child: _Child, event: str) -> None:
+        delay = self._backoff.pause(child.deaths)
+        logger.warning("%s %s; restarting it in %.1f s", child.name, event, delay)
+        child.restart_at = time.monotonic() + delay
         child.deaths += 1

@@ -37,7 +37,7 @@ class ActiveDetector:
         Raises:
             ModelUnusable: its weights are missing or do not fit.
         """
-        model = self._registry.current()
+        model = self._registry.active()
         if self._loaded is None or self._loaded.version != model.version:
             try:
                 classifier = load_classifier(model.arch, model.weights)
@@ -65,8 +65,6 @@ class ActiveDetector:
         Returns:
             None if `version` is active, or unknown: then a process with other settings asked.
         """
-        active = self._registry.current().version
-        known = version == active or any(
-            model.version == version for model in self._registry.every()
-        )
+        active = self._registry.active().version
+        known = version == active or any(model.version == version for model in self._registry.all())
         return active if known and version != active else None

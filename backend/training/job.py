@@ -1,6 +1,6 @@
-"""The RQ job of a training: a process of its own, so that it can be ended at any point.
+"""The RQ job of a training, which runs in a child process so that it can be stopped at any point.
 
-What it uses of memory is given back with it, and one that dies takes no worker along.
+Its memory is freed with the process, and a crash does not take the worker down.
 """
 
 import logging
@@ -16,17 +16,17 @@ from backend.retries import MOST_TRAINING_ATTEMPTS
 from backend.settings import Settings, load_settings
 from backend.training.storage import TrainingStorage
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 3.0
 
 
 def train(training_id: int) -> None:
-    """Train, unless it has ended; what is cut short goes on where it was when a worker is there.
+    """Run a training unless it has ended; a later job resumes one that was interrupted.
 
     Raises:
         JobFailed: it takes too long, or its process died too often.
-        Interrupted: the worker was told to end.
+        Interrupted: the worker was told to stop.
     """
     settings = load_settings()
     database = Database(settings.database)
@@ -40,33 +40,33 @@ def _train(settings: Settings, trainings: TrainingStorage, training_id: int) -> 
     training = trainings.begin(training_id)
     if training is None or training.status != "queued":
         return
-    about = f"Training {training.id} of project {training.project_uid}"
+    name = f"Training {training.id} of project {training.project_uid}"
     if training.attempts > MOST_TRAINING_ATTEMPTS:
-        _give_up(
+        _fail(
             trainings,
             training_id,
-            f"expected to get on, but its process died {MOST_TRAINING_ATTEMPTS} times: it may "
-            "lack memory for this network; choose a smaller one with --arch",
+            f"expected to make progress, but its process died {MOST_TRAINING_ATTEMPTS} times: "
+            "there may be too little memory for this network; choose a smaller one with --arch",
         )
     try:
         with interruptible():
-            status = _in_a_process(training_id)
+            status = _run_process(training_id)
     except Interrupted:
-        trainings.take_back(training_id)
-        log.info("%s goes on when a worker is there", about)
+        trainings.undo_begin(training_id)
+        logger.info("%s was interrupted; a trainer resumes it", name)
         raise
     except JobTimeoutException:
-        _give_up(
+        _fail(
             trainings,
             training_id,
-            f"expected to be done within TRAINING_TIMEOUT={settings.training_timeout} s, but was "
-            "not: raise it and start the training again, it goes on where it was",
+            f"expected to finish within TRAINING_TIMEOUT={settings.training_timeout} s, but did "
+            "not: raise it and start the training again, which resumes where it stopped",
         )
     if status != 0:
-        log.warning("%s: its process ended with status %d; it goes on soon", about, status)
+        logger.warning("%s: its process ended with status %d; it is resumed soon", name, status)
 
 
-def _in_a_process(training_id: int) -> int:
+def _run_process(training_id: int) -> int:
     process = spawn(
         [sys.executable, "-m", "backend.training.process", str(training_id)],
         when_parent_dies=signal.SIGKILL,
@@ -77,6 +77,6 @@ def _in_a_process(training_id: int) -> int:
         end(process, grace=GRACE_SECONDS)
 
 
-def _give_up(trainings: TrainingStorage, training_id: int, reason: str) -> None:
+def _fail(trainings: TrainingStorage, training_id: int, reason: str) -> None:
     trainings.fail(training_id, reason)
     raise JobFailed(f"Training {training_id}: {reason}")

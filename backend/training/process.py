@@ -1,17 +1,13 @@
 """`python -m backend.training.process ID`: one training, in a process that ends with it.
 
-It may be killed at any time, and takes up where it was: images and the state after each epoch lie
-in the project's folder until a training has ended well.
+The process may be killed at any time. The next one resumes: the project's folder keeps the images
+and the state after each epoch until the training has ended well.
 """
 
 import logging
-import re
 import shutil
 import sys
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
 
 from backend.database.connection import Database
 from backend.labelstudio.client import LabelStudioError
@@ -28,28 +24,24 @@ from backend.logs import set_up_logging
 from backend.settings import Settings, load_settings
 from backend.training.images import ImagesUnreachable, fetch_images
 from backend.training.labels import class_labels, possible_controls
-from backend.training.records import NewModel, Outcome, Training
+from backend.training.records import NewModel, Outcome, Progress, Training
 from backend.training.registry import Model, ModelRegistry
+from backend.training.start import FALLBACK, NOTHING, Start, choose_settings, choose_start
 from backend.training.storage import TrainingStorage
 from model.learning.labelled_images import LabelledImages
-from model.learning.training import FROM_NOTHING, Epoch, Trained, TrainingSettings, train
+from model.learning.training import Epoch, Trained, TrainingSettings, train
 from model.learning.validation import validation_accuracy
-from model.networks import SMALL, WeightsError, load_classifier, save_classifier
-from model.settings import TORCHVISION_WEIGHTS, weights_fingerprint
+from model.networks import WeightsError, load_classifier, save_classifier
+from model.settings import weights_fingerprint
 
-log = logging.getLogger("backend.training.process")  # also where this module is run by its name
+logger = logging.getLogger("backend.training.process")  # not __main__, which this module runs as
 
-NOTHING = "nothing"
 CHECKPOINT = "state.training"
-NOTED_EVERY = 1.0  # s
-# Few images are learnt in small steps, so that an epoch has several: of 60 drawings of three types,
-# a pretrained network then got 98 % of others right, in place of 73 %.
-BATCHES = 10
-SMALLEST_BATCH = 8
-MOST_LISTED = 200
+PROGRESS_INTERVAL = 1.0  # s
+MAX_LISTED = 200
 
-# What a training fails for with a sentence of its own; UnusableLabels, Refused and WeightsError
-# are ValueErrors.
+# Errors whose message is the reason of the failure. UnusableLabels, Refused and WeightsError are
+# ValueErrors.
 EXPECTED = (
     LabelStudioError,
     LabelConfigError,
@@ -64,24 +56,11 @@ class ProjectGone(ValueError):
     """The project is no longer in Label Studio."""
 
 
-@dataclass(frozen=True)
-class Start:
-    """Where a training starts from; see `model.learning.training.train`.
-
-    Attributes:
-        asked: whether somebody asked for this start.
-    """
-
-    arch: str | None
-    init: str | None
-    asked: bool
-
-
 def main(training_id: int) -> int:
-    """Train, and note how it ended.
+    """Run a training and store how it ended, well or not.
 
     Returns:
-        0 where that is noted, be it good or bad.
+        0, an exit status.
     """
     settings = load_settings()
     set_up_logging(settings.log_level)
@@ -92,57 +71,62 @@ def main(training_id: int) -> int:
 
 
 def run(settings: Settings, database: Database, training_id: int) -> None:
-    """Do one training that has not ended, and note how it ended."""
+    """Run a training that has not ended, and store how it ended."""
     trainings = TrainingStorage(database)
     training = trainings.training(training_id)
     if training is None or training.status != "queued":
         return
     try:
-        _Run(settings, database, trainings, training).run()
+        TrainingRun(settings, database, training).run()
     except EXPECTED as error:
         trainings.fail(training.id, str(error))
-        log.warning("Training %d of project %s: %s", training.id, training.project_uid, error)
+        logger.warning("%s: %s", _name(training), error)
     except Exception as error:
         trainings.fail(training.id, f"{type(error).__name__}: {error}")
-        log.exception("Training %d of project %s failed", training.id, training.project_uid)
+        logger.exception("%s failed", _name(training))
 
 
-class _Run:
-    def __init__(
-        self, settings: Settings, database: Database, trainings: TrainingStorage, training: Training
-    ) -> None:
+class TrainingRun:
+    """One training, from the annotations to the decision whether its model becomes active."""
+
+    def __init__(self, settings: Settings, database: Database, training: Training) -> None:
         self._settings = settings
-        self._database = database
-        self._trainings = trainings
         self._training = training
+        self._projects = ProjectStorage(database)
+        self._trainings = TrainingStorage(database)
         self._registry = ModelRegistry(settings, database)
         self._folder = settings.models_folder / f"training-{training.project_uid}"
-        self._noted_at = 0.0
+        self._recorded_at = 0.0
 
     def run(self) -> None:
-        """Labels and images from Label Studio, weights, and the decision whether they are used."""
-        self._note("reading annotations")
+        """Get labels and images, train, save the weights, and decide whether they become active.
+
+        Raises:
+            any of EXPECTED: the training cannot be done.
+        """
+        self._record("reading annotations")
         control, images = self._labelled_images()
-        start = self._start()
+        start = choose_start(self._training.options, self._registry.active())
         trained, training_settings = self._train(images, start)
         file = f"{self._training.project_uid}-{self._training.id}.safetensors"
-        self._note("saving")
+        self._record("saving")
         save_classifier(trained.classifier, self._settings.models_folder / file)
         self._conclude(control, file, images, trained, training_settings)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _labelled_images(self) -> tuple[str, LabelledImages]:
-        """The control whose choices are the classes, and the images that have one."""
+        """Return the name of the control whose choices are the classes, and the labelled images."""
         uid = self._training.project_uid
-        known, studios = ProjectStorage(self._database).project(uid), LabelStudios(self._settings)
+        known, studios = self._projects.project(uid), LabelStudios(self._settings)
         assert known is not None, "its foreign key"
         client, project_id = studios.of(known), project_id_of(uid)
         project = client.project(project_id) if project_id is not None else {}
         if project_id is None or uid_of(project) != uid:
             raise ProjectGone(
-                f"expected project {uid} in Label Studio, which has another one of that number now"
+                f"expected project {uid} in Label Studio, but its project {project_id} is another "
+                "one now: start a training of that one"
             )
-        controls = possible_controls(project["label_config"], self._training.wishes.control)
+        controls = possible_controls(project["label_config"], self._training.options.control)
         labels = class_labels(list(client.tasks(project_id)), controls)
         count = len(labels.tasks)
         images = fetch_images(
@@ -151,57 +135,34 @@ class _Run:
             known,
             self._folder / "images",
             left_out=labels.left_out,
-            on_progress=lambda done: self._note("fetching images", done=done, total=count),
+            on_progress=lambda done: self._record("fetching images", done=done, total=count),
         )
         return labels.control, images
-
-    def _start(self) -> Start:
-        """What was wished; by default, the model that answers now learns the new classes."""
-        arch, init = self._training.wishes.arch, self._training.wishes.init
-        if init == NOTHING or (init is None and arch == SMALL):
-            return Start(arch, None, asked=True)
-        if init is not None:
-            return Start(arch, init, asked=True)
-        current = self._registry.current()
-        if arch in (None, current.arch):
-            return Start(current.arch, current.weights, asked=arch is not None)
-        return Start(arch, TORCHVISION_WEIGHTS, asked=True)
 
     def _train(self, images: LabelledImages, start: Start) -> tuple[Trained, TrainingSettings]:
         try:
             return self._train_from(images, start)
         except WeightsError as error:
-            if start.asked:
+            if start.requested:
                 raise
-            log.warning(
-                "The weights to start from cannot be had, so a small network is trained from "
-                "nothing: %s",
+            logger.warning(
+                "The weights to start from are not available, so a small network is trained from "
+                "random weights: %s",
                 error,
             )
-            return self._train_from(images, Start(SMALL, None, asked=False))
+            return self._train_from(images, FALLBACK)
 
     def _train_from(self, images: LabelledImages, start: Start) -> tuple[Trained, TrainingSettings]:
-        wishes = self._training.wishes
-        otherwise = TrainingSettings() if start.init else FROM_NOTHING
-        settings = replace(
-            otherwise,
-            epochs=wishes.epochs or otherwise.epochs,
-            seed=wishes.seed,
-            flip=may_flip(images.labels) if wishes.flip is None else wishes.flip,
-            batch=min(otherwise.batch, max(SMALLEST_BATCH, len(images.names) // BATCHES)),
-            # Else the model that answers would be compared on images that it has learnt.
-            split_by_content=True,
-        )
-        self._note("reading images")
-        log.info(
-            "Training %d of project %s: %d images, %s from %s, at most %d epochs%s",
-            self._training.id,
-            self._training.project_uid,
+        settings = choose_settings(self._training.options, start, images.labels)
+        self._record("reading images")
+        logger.info(
+            "%s: %d images, %s from %s, at most %d epochs%s",
+            _name(self._training),
             len(images.names),
             start.arch or "the network",
             start.init or NOTHING,
             settings.epochs,
-            "" if settings.flip else ", no image mirrored",
+            "" if settings.flip else ", without mirrored images",
         )
         trained = train(
             images,
@@ -209,31 +170,9 @@ class _Run:
             init=start.init,
             settings=settings,
             checkpoint=self._folder / CHECKPOINT,
-            on_epoch=lambda epoch: self._on_epoch(epoch, settings.epochs),
+            on_epoch=lambda epoch: self._record_epoch(epoch, settings.epochs),
         )
         return trained, settings
-
-    def _on_epoch(self, epoch: Epoch, epochs: int) -> None:
-        log.info(
-            "Training %d of project %s: epoch %d of at most %d, %.1f%% of the validation images "
-            "right",
-            self._training.id,
-            self._training.project_uid,
-            epoch.number,
-            epochs,
-            100 * epoch.validation_accuracy,
-        )
-        self._trainings.note(
-            self._training.id,
-            {
-                "phase": "training",
-                "done": epoch.number,
-                "total": epochs,
-                "loss": epoch.loss,
-                "validation_accuracy": epoch.validation_accuracy,
-            },
-            lasting=True,
-        )
 
     def _conclude(
         self,
@@ -243,18 +182,17 @@ class _Run:
         trained: Trained,
         settings: TrainingSettings,
     ) -> None:
-        """Keep the model; it answers from now on where it is not worse."""
-        before = self._registry.current()
-        accuracy = trained.best.validation_accuracy
+        """Store the model; make it active unless it is worse than the active one."""
+        before = self._registry.active()
         previous = self._accuracy_of(before, images, settings)
+        accuracy = trained.best.validation_accuracy
         use, decision = _decide(accuracy, before.version, previous)
         classifier = trained.classifier
-        path = self._settings.models_folder / file
         model = NewModel(
             control=control,
             arch=classifier.arch,
             file=file,
-            fingerprint=weights_fingerprint(str(path)),
+            fingerprint=weights_fingerprint(str(self._settings.models_folder / file)),
             classes=classifier.classes,
             images=sum(trained.images.values()),
             validation_images=trained.validation_images,
@@ -265,66 +203,81 @@ class _Run:
         outcome = Outcome(
             control=control,
             images=dict(trained.images),
-            left_out=list(trained.left_out[:MOST_LISTED]),
+            left_out=list(trained.left_out[:MAX_LISTED]),
             warnings=list(trained.warnings),
             decision=decision,
         )
         if self._trainings.succeed(self._training.id, model, outcome, use=use):
-            self._log_outcome(outcome)
+            _log_outcome(_name(self._training), outcome)
 
     def _accuracy_of(
         self, model: Model, images: LabelledImages, settings: TrainingSettings
     ) -> float | None:
-        """What the present model makes of the same validation images; None for no comparison."""
-        self._note("comparing with the present model")
+        """Return the active model's accuracy on the same validation images.
+
+        Returns:
+            None if the two cannot be compared.
+        """
+        self._record("comparing with the active model")
         try:
             classifier = load_classifier(model.arch, model.weights)
         except (OSError, ValueError) as error:
-            log.warning("The present model cannot be compared with: %s", error)
+            logger.warning("Cannot compare with the active model: %s", error)
             return None
         return validation_accuracy(classifier, images, settings)
 
-    def _log_outcome(self, outcome: Outcome) -> None:
-        about = f"Training {self._training.id} of project {self._training.project_uid}"
-        for name, reason in outcome.left_out:
-            log.warning("%s: left out %s: %s", about, name, reason)
-        for warning in outcome.warnings:
-            log.warning("%s: %s", about, warning)
-        log.info("%s: %s", about, outcome.decision)
+    def _record_epoch(self, epoch: Epoch, epochs: int) -> None:
+        logger.info(
+            "%s: epoch %d of at most %d, %.1f%% of the validation images right",
+            _name(self._training),
+            epoch.number,
+            epochs,
+            100 * epoch.validation_accuracy,
+        )
+        progress = Progress("training", epoch.number, epochs, epoch.loss, epoch.validation_accuracy)
+        self._trainings.record_progress(self._training.id, progress, resumable=True)
 
-    def _note(self, phase: str, *, done: int = 0, total: int = 0) -> None:
-        """Tell the database what is going on, though not too often."""
-        if done in (0, total) or time.monotonic() - self._noted_at > NOTED_EVERY:
-            self._noted_at = time.monotonic()
-            self._trainings.note(
-                self._training.id, _progress(phase, done=done, total=total), lasting=False
-            )
+    def _record(self, phase: str, *, done: int | None = None, total: int | None = None) -> None:
+        """Store what the training is doing, at most once a second while it counts."""
+        now = time.monotonic()
+        counting = done is not None and 0 < done != total
+        if not counting or now - self._recorded_at > PROGRESS_INTERVAL:
+            self._recorded_at = now
+            self._trainings.record_progress(self._training.id, Progress(phase, done, total))
 
 
-def _progress(phase: str, *, done: int, total: int) -> dict[str, Any]:
-    return {"phase": phase, "done": done, "total": total} if total else {"phase": phase}
+def _name(training: Training) -> str:
+    return f"Training {training.id} of project {training.project_uid}"
 
 
-def may_flip(classes: Iterable[str]) -> bool:
-    """Whether mirrored images keep their class: not where one is called left or right."""
-    words = {word for name in set(classes) for word in re.split(r"[^a-z]+", name.lower())}
-    return not words & {"left", "right"}
+def _log_outcome(name: str, outcome: Outcome) -> None:
+    for image, reason in outcome.left_out:
+        logger.warning("%s: left out %s: %s", name, image, reason)
+    for warning in outcome.warnings:
+        logger.warning("%s: %s", name, warning)
+    logger.info("%s: %s", name, outcome.decision)
 
 
 def _decide(accuracy: float, version: str, previous: float | None) -> tuple[bool, str]:
-    """Whether the new model answers from now on, and the sentence that says why."""
+    """Return whether the new model becomes active, and a sentence with the reason.
+
+    Args:
+        accuracy: of the new model.
+        version, previous: of the model that is active now, and its accuracy; None if the two
+            cannot be compared.
+    """
     new = f"{accuracy:.1%} of the validation images right"
     if previous is None:
         return True, (
-            f"{new}; it answers from now on: {version} does not know all of these classes, or "
-            "cannot be loaded, so that there is nothing to compare with"
+            f"{new}; it is the active model now: {version} does not know all of these classes, or "
+            "cannot be loaded, so there is nothing to compare with"
         )
     old = f"{version} has {previous:.1%} of the same images right"
     if accuracy >= previous:
-        return True, f"{new}; it answers from now on: {old}"
+        return True, f"{new}; it is the active model now: {old}"
     return False, (
-        f"{new}; {old} and goes on answering; python -m backend models lists the new one, "
-        "and makes it answer all the same"
+        f"{new}; {old} and stays active; python -m backend models lists the new one and can "
+        "activate it all the same"
     )
 
 

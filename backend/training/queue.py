@@ -1,6 +1,6 @@
-"""The queue of trainings, apart from that of predictions: one RQ job a training.
+"""The queue of trainings, separate from that of predictions: one RQ job per training.
 
-As with predictions, Redis may forget all of it: what has to be done stands in the database.
+Redis may lose all of it: the database knows which trainings have not ended.
 """
 
 import logging
@@ -16,24 +16,24 @@ from backend.settings import Settings
 from backend.training.records import Training
 from backend.training.storage import TrainingStorage
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-NAME = "training"
-JOB = "backend.training.job.train"  # by its path: nobody but the trainer needs it
+TRAINING_QUEUE = "training"
+JOB = "backend.training.job.train"  # by path: only a trainer imports it
 
 
 def make_training_queue(connection: Redis) -> Queue:
-    """The one queue of trainings, which all processes share."""
-    return Queue(NAME, connection=connection, serializer=JSONSerializer)
+    """Return the queue of trainings, which all processes share."""
+    return Queue(TRAINING_QUEUE, connection=connection, serializer=JSONSerializer)
 
 
 def training_job_id(training: Training) -> str:
-    """Name of the job for one round of a training; a new round never meets an old job."""
+    """Return the id of the RQ job for the current round: a new round never meets an old job."""
     return f"train-{training.id}-{training.round}"
 
 
 def enqueue_training(queue: Queue, settings: Settings, training: Training) -> None:
-    """Have a trainer do it; harmless where the job is there already.
+    """Queue the job of a training; harmless if it is queued already.
 
     Raises:
         RedisError: Redis cannot be reached.
@@ -49,16 +49,19 @@ def enqueue_training(queue: Queue, settings: Settings, training: Training) -> No
             failure_ttl=KEEP_FAILURE_SECONDS,
         )
     except DuplicateJobError:
-        log.debug("Training %s is queued already", training.id)
+        logger.debug("Training %s is queued already", training.id)
 
 
 def enqueue_trainings_again(queue: Queue, settings: Settings, database: Database) -> int:
-    """Queue every training that has not ended and has no job; how many were missing.
+    """Queue every training that has not ended and whose job is lost or over.
+
+    Returns:
+        The number of trainings queued.
 
     Raises:
         RedisError: Redis cannot be reached.
     """
-    trainings, missing = TrainingStorage(database), 0
+    trainings, queued = TrainingStorage(database), 0
     for training in trainings.unfinished():
         job = queue.fetch_job(training_job_id(training))
         over = job is not None and job.get_status() in FINAL_STATES
@@ -66,7 +69,7 @@ def enqueue_trainings_again(queue: Queue, settings: Settings, database: Database
             continue
         if job is None or over:
             current = trainings.training(training.id)
-            assert current is not None
+            assert current is not None, "rows are never deleted"
             enqueue_training(queue, settings, current)
-            missing += 1
-    return missing
+            queued += 1
+    return queued

@@ -1,21 +1,23 @@
-"""What the rows about trainings and models are to the rest of the program."""
+"""Trainings and trained models, as the rest of the program sees their rows."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 Status = Literal["queued", "done", "failed"]
-# Chosen because a training ended well, or by `python -m backend models`.
+# What activated a model: a training that ended well, or `python -m backend models`.
 Way = Literal["training", "command"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What may be asked of a training; None for what suits.
+class TrainingOptions:
+    """Options of a training; None chooses a suitable value.
 
     Attributes:
         control: name of the `Choices` whose choices are the classes.
-        arch, init: see `model.learning.training.train`; `nothing` as `init` starts from nothing.
+        arch, init: see `model.learning.training.train`; an `init` of `nothing` starts from random
+            weights.
+        epochs: largest number of passes over the images.
         flip: whether mirrored images keep their class.
     """
 
@@ -28,15 +30,36 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a training that ended well has to say.
+class Progress:
+    """What a training is doing now.
 
     Attributes:
-        control: whose choices were learnt.
-        images: class → how many were used.
-        left_out: (image, why it was not used).
-        warnings: what makes the result doubtful.
-        decision: whether the new model answers now, and why.
+        phase: in words.
+        done, total: images or epochs, depending on the phase; None where nothing is counted.
+        loss, validation_accuracy: after the last epoch; None before the first.
+    """
+
+    phase: str
+    done: int | None = None
+    total: int | None = None
+    loss: float | None = None
+    validation_accuracy: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields that are known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of a training that ended well.
+
+    Attributes:
+        control: name of the `Choices` that was learnt.
+        images: class → number of images used.
+        left_out: pairs of an image and the reason why it was not used.
+        warnings: reasons to doubt the result.
+        decision: whether the new model is active now, and why.
     """
 
     control: str
@@ -51,19 +74,20 @@ class Training:
     """A row of the table of trainings.
 
     Attributes:
-        status: `queued` until it ended.
-        progress: what it is at; None until it begins.
-        attempts: how often it was begun since it last got on.
+        status: `queued` until the training has ended.
+        round: number of its current RQ job.
+        attempts: starts since it last made progress.
+        progress: None until it has started.
     """
 
     id: int
     project_uid: str
-    wishes: Wishes
+    options: TrainingOptions
     status: Status
     reason: str | None
     round: int
     attempts: int
-    progress: dict[str, Any] | None
+    progress: Progress | None
     outcome: Outcome | None
     created_at: datetime
     started_at: datetime | None
@@ -77,14 +101,14 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class NewModel:
-    """What a training brought, as it is to be kept.
+    """A model to store, as a training made it.
 
     Attributes:
-        file: its name in MODELS_DIR.
+        file: name of its weights file in MODELS_DIR.
         fingerprint: of `model.settings.weights_fingerprint`.
-        accuracy: share of the validation images that it gets right.
-        previous_version, previous_accuracy: of the model that answered until then, on the same
-            images; None where it does not know these classes.
+        accuracy: share of the validation images that it classifies correctly.
+        previous_version, previous_accuracy: of the model that was active before, on the same
+            images; the accuracy is None if that model does not know these classes.
     """
 
     control: str

@@ -1,7 +1,7 @@
-"""Which model answers: that of the settings, or one that was trained. Nobody else decides that.
+"""The models that exist, and which of them is active: that of the settings, or a trained one.
 
-One backend has one model at a time, for all of its projects. Choices form a pile: the uppermost
-model answers, and going back takes it away.
+A backend has one active model at a time, for all of its projects. Activations form a stack: the
+top one is active, and `activate_previous` removes it.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.database.connection import Database
 from backend.settings import Settings
 from backend.training.records import TrainedModel
-from backend.training.storage import TrainingStorage
+from backend.training.storage import ModelStorage
 from model.settings import version_name
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that can answer.
+    """A model that can be active.
 
     Attributes:
-        version: name of weights and detector settings together.
+        version: identifies weights and detector settings together.
         arch, weights: see `model.networks.load_classifier`.
         trained: None for the model of the settings.
     """
@@ -34,11 +34,11 @@ class Model:
 
 
 class UnknownModel(ValueError):
-    """There is no model of that version, or none to go back to; says what there is."""
+    """No model has that version, or none was active before; the message says what to do."""
 
 
 class ModelRegistry:
-    """The models that there are; reads the settings' weights file once, to name its version.
+    """All models. Reads the settings' weights file once, to compute its version.
 
     Raises:
         OSError: the weights file of the settings cannot be read.
@@ -47,59 +47,61 @@ class ModelRegistry:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._folder = settings.models_folder
         self._detector = settings.detector_settings()
-        self._storage = TrainingStorage(database)
+        self._storage = ModelStorage(database)
         self.of_settings = Model(settings.model_version(), *settings.model())
-        self._seen = self.of_settings
+        self._last_known = self.of_settings
 
-    def current(self) -> Model:
-        """The model that answers now."""
-        chosen = self._storage.chosen()
-        self._seen = self.of_settings if chosen is None else self._model(chosen)
-        return self._seen
+    def active(self) -> Model:
+        """Return the active model."""
+        trained = self._storage.active_model()
+        self._last_known = self.of_settings if trained is None else self._model(trained)
+        return self._last_known
 
-    def current_or_last(self) -> Model:
-        """The model that answers now; the last that is known of, where the database is not."""
+    def active_or_last_known(self) -> Model:
+        """Return the active model, or the last known one if the database is unreachable."""
         try:
-            return self.current()
+            return self.active()
         except SQLAlchemyError:
-            return self._seen
+            return self._last_known
 
-    def every(self) -> list[Model]:
-        """All that can be chosen: trained ones, the newest first, then that of the settings."""
+    def all(self) -> list[Model]:
+        """Return every model: trained ones, newest first, then that of the settings."""
         return [*map(self._model, self._storage.models()), self.of_settings]
 
-    def use(self, version: str) -> Model:
-        """Let another model answer from now on.
+    def activate(self, version: str) -> Model:
+        """Make the model of a version active.
 
         Raises:
-            UnknownModel: there is none of that version.
+            UnknownModel: no model has that version.
         """
-        for model in self.every():
+        for model in self.all():
             if model.version == version:
-                if model != self.current():
-                    self._storage.choose(model.trained.id if model.trained else None, "command")
+                if model != self.active():
+                    self._storage.activate(model.trained.id if model.trained else None, "command")
                 return model
-        known = ", ".join(model.version for model in self.every())
-        raise UnknownModel(f"expected the version of a model, got {version!r}; there are {known}")
+        known = ", ".join(model.version for model in self.all())
+        raise UnknownModel(
+            f"expected the version of a model, got {version!r}: choose one of {known}"
+        )
 
-    def back(self) -> Model:
-        """Let the model answer that did before the present one.
+    def activate_previous(self) -> Model:
+        """Make the model active that was active before the present one.
 
         Raises:
-            UnknownModel: none did.
+            UnknownModel: there was none.
         """
-        if not self._storage.undo_choice():
+        if not self._storage.undo_activation():
             raise UnknownModel(
-                f"expected a model that answered before {self.of_settings.version}, but that one "
-                "is of the settings and was the first"
+                f"expected a model that was active before {self.of_settings.version}, but that "
+                "one, of the settings, was the first: train a model, or activate one by its version"
             )
-        return self.current()
+        return self.active()
 
     def state(self, model: Model) -> str:
-        """`current`, `retired` for what once was, `candidate` for what never was."""
-        if model == self.current():
-            return "current"
-        once = model.trained is None or model.trained.id in self._storage.ever_chosen()
+        """Return `active`, `retired` if the model once was active, or `candidate` if never."""
+        if model == self.active():
+            return "active"
+        once = model.trained is None or model.trained.id in self._storage.ever_active()
         return "retired" if once else "candidate"
 
     def _model(self, trained: TrainedModel) -> Model:
@@ -107,8 +109,8 @@ class ModelRegistry:
         return Model(version, trained.arch, str(self._folder / trained.file), trained)
 
 
-def model_that_answers(settings: Settings) -> Model:
-    """The model of a deployment at this moment, without making anything where there is none yet.
+def active_model(settings: Settings) -> Model:
+    """Return the active model of a deployment, without creating a database that does not exist.
 
     Raises:
         OSError: the weights file of the settings cannot be read.
@@ -118,6 +120,6 @@ def model_that_answers(settings: Settings) -> Model:
         return Model(settings.model_version(), *settings.model())
     database = Database(settings.database)
     try:
-        return ModelRegistry(settings, database).current_or_last()
+        return ModelRegistry(settings, database).active_or_last_known()
     finally:
         database.engine.dispose()

@@ -1,6 +1,5 @@
-"""SQL about trainings, the models that came of them, and which model answers."""
+"""SQL about trainings, trained models, and activations of models."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -8,32 +7,38 @@ from sqlalchemy import ColumnElement, Row, insert, select, update
 
 from backend.database.connection import Database, now
 from backend.database.text import storable
-from backend.training.records import NewModel, Outcome, TrainedModel, Training, Way, Wishes
-from backend.training.tables import choices, models, trainings
+from backend.training.records import (
+    NewModel,
+    Outcome,
+    Progress,
+    TrainedModel,
+    Training,
+    TrainingOptions,
+    Way,
+)
+from backend.training.tables import activations, models, trainings
 
 MODEL_COLUMNS = [models.c[field.name] for field in fields(TrainedModel)]
 
 
 class TrainingStorage:
-    """The same database as `Storage`."""
+    """Stores trainings, and the model that a training ends with."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # Trainings
-
-    def ask(self, project_uid: str, wishes: Wishes) -> tuple[Training, bool]:
-        """The training of a project that has not ended, made where there is none.
+    def request(self, project_uid: str, options: TrainingOptions) -> tuple[Training, bool]:
+        """Add a training of a project, unless one has not ended yet.
 
         Args:
-            project_uid: of a project that is known already.
+            project_uid: of a project in the database.
 
         Returns:
-            It, and whether it is new.
+            The project's unfinished training, and whether it is new.
         """
         new = {
             "project_uid": project_uid,
-            "wishes": asdict(wishes),
+            "wishes": asdict(options),
             "status": "queued",
             "round": 1,
             "attempts": 0,
@@ -54,7 +59,7 @@ class TrainingStorage:
         return _training(row), made is not None
 
     def training(self, training_id: int) -> Training | None:
-        """A row, or None where there is none."""
+        """Return a training, or None if there is none with that id."""
         with self._database.reading() as connection:
             row = connection.execute(
                 select(trainings).where(trainings.c.id == training_id)
@@ -62,43 +67,49 @@ class TrainingStorage:
         return None if row is None else _training(row)
 
     def latest(self, limit: int, project_uid: str | None = None) -> list[Training]:
-        """The last trainings, of one project or of all, the newest first."""
-        asked = select(trainings).order_by(trainings.c.id.desc()).limit(limit)
+        """Return the last trainings, of one project or of all, newest first."""
+        query = select(trainings).order_by(trainings.c.id.desc()).limit(limit)
         if project_uid is not None:
-            asked = asked.where(trainings.c.project_uid == project_uid)
+            query = query.where(trainings.c.project_uid == project_uid)
         with self._database.reading() as connection:
-            return [_training(row) for row in connection.execute(asked)]
+            return [_training(row) for row in connection.execute(query)]
 
     def unfinished(self) -> list[Training]:
-        """Those that a worker has to begin or to end, in the order in which they were asked for."""
-        asked = select(trainings).where(trainings.c.status == "queued").order_by(trainings.c.id)
+        """Return the trainings that have not ended, in the order in which they were requested."""
+        query = select(trainings).where(trainings.c.status == "queued").order_by(trainings.c.id)
         with self._database.reading() as connection:
-            return [_training(row) for row in connection.execute(asked)]
+            return [_training(row) for row in connection.execute(query)]
 
     def begin(self, training_id: int) -> Training | None:
-        """Count that a worker starts on it; None where there is no such row."""
+        """Count a start and return the training, or None if there is none with that id."""
         self._change(training_id, attempts=trainings.c.attempts + 1, started_at=now())
         return self.training(training_id)
 
-    def take_back(self, training_id: int) -> None:
-        """Uncount a start that came to no end through no fault of the training."""
+    def undo_begin(self, training_id: int) -> None:
+        """Discount a start that was interrupted through no fault of the training."""
         self._change(training_id, attempts=trainings.c.attempts - 1)
 
-    def note(self, training_id: int, progress: dict[str, Any], *, lasting: bool = False) -> None:
-        """Note what it is at.
+    def record_progress(
+        self, training_id: int, progress: Progress, *, resumable: bool = False
+    ) -> None:
+        """Store what a training is doing.
 
         Args:
-            lasting: what was done until now will not have to be done again.
+            resumable: a restart would resume here, so earlier attempts no longer count.
         """
-        anew = {"attempts": 0} if lasting else {}
-        self._change(training_id, progress=progress, **anew)
+        attempts = {"attempts": 0} if resumable else {}
+        self._change(training_id, progress=progress.as_json(), **attempts)
 
     def next_round(self, training_id: int, after: int) -> bool:
-        """Go on from round `after`, whose job was lost; False where somebody else has."""
+        """Advance from round `after`, whose job is over.
+
+        Returns:
+            False if another process has advanced it.
+        """
         return self._change(training_id, trainings.c.round == after, round=after + 1)
 
     def fail(self, training_id: int, reason: str) -> None:
-        """End it without a model, for a reason; one that has ended stays as it is."""
+        """End a training without a model; one that has ended stays as it is."""
         self._change(
             training_id,
             status="failed",
@@ -108,10 +119,13 @@ class TrainingStorage:
         )
 
     def succeed(self, training_id: int, model: NewModel, outcome: Outcome, *, use: bool) -> bool:
-        """End it with a model, which answers from now on if `use`; all of it or nothing.
+        """End a training with a model, in one transaction.
+
+        Args:
+            use: make the model active.
 
         Returns:
-            False where it has ended already, perhaps by another worker; nothing is changed then.
+            False, with nothing changed, if the training has ended, perhaps by another worker.
         """
         moment = now()
         with self._database.writing() as connection:
@@ -141,12 +155,12 @@ class TrainingStorage:
             ).scalar_one()
             if use:
                 connection.execute(
-                    insert(choices).values(model_id=model_id, way="training", chosen_at=moment)
+                    insert(activations).values(model_id=model_id, way="training", chosen_at=moment)
                 )
         return True
 
     def _change(self, training_id: int, *conditions: ColumnElement[bool], **values: object) -> bool:
-        """Change one that has not ended, where the conditions hold; whether it did."""
+        """Change a training that has not ended; return whether it met the conditions."""
         with self._database.writing() as connection:
             changed = connection.execute(
                 update(trainings)
@@ -155,51 +169,62 @@ class TrainingStorage:
             )
         return changed.rowcount > 0
 
-    # Models
+
+class ModelStorage:
+    """Stores trained models, and which of them is active."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def models(self) -> list[TrainedModel]:
-        """Every trained model, the newest first."""
-        asked = select(*MODEL_COLUMNS).order_by(models.c.id.desc())
+        """Return every trained model, newest first."""
+        query = select(*MODEL_COLUMNS).order_by(models.c.id.desc())
         with self._database.reading() as connection:
-            return [_model(row) for row in connection.execute(asked)]
+            return [_model(row) for row in connection.execute(query)]
 
-    def chosen(self) -> TrainedModel | None:
-        """The model that answers; None for that of the settings."""
-        asked = (
+    def active_model(self) -> TrainedModel | None:
+        """Return the active model; None for that of the settings."""
+        query = (
             select(*MODEL_COLUMNS)
-            .select_from(choices)
-            .outerjoin(models, models.c.id == choices.c.model_id)
-            .where(choices.c.undone_at.is_(None))
-            .order_by(choices.c.id.desc())
+            .select_from(activations)
+            .outerjoin(models, models.c.id == activations.c.model_id)
+            .where(activations.c.undone_at.is_(None))
+            .order_by(activations.c.id.desc())
             .limit(1)
         )
         with self._database.reading() as connection:
-            row = connection.execute(asked).one_or_none()
+            row = connection.execute(query).one_or_none()
         return None if row is None or row.id is None else _model(row)
 
-    def ever_chosen(self) -> set[int]:
-        """Ids of the models that answer or once did."""
+    def ever_active(self) -> set[int]:
+        """Return the ids of the models that are or once were active."""
         with self._database.reading() as connection:
-            return set(connection.scalars(select(choices.c.model_id).distinct())) - {None}
+            return set(connection.scalars(select(activations.c.model_id).distinct())) - {None}
 
-    def choose(self, model_id: int | None, way: Way) -> None:
-        """Let a model answer from now on; None for that of the settings."""
+    def activate(self, model_id: int | None, way: Way) -> None:
+        """Make a model active; None for that of the settings."""
         with self._database.writing() as connection:
-            connection.execute(insert(choices).values(model_id=model_id, way=way, chosen_at=now()))
+            connection.execute(
+                insert(activations).values(model_id=model_id, way=way, chosen_at=now())
+            )
 
-    def undo_choice(self) -> bool:
-        """Let the model answer that did before the last choice; False where there is no choice."""
+    def undo_activation(self) -> bool:
+        """Make the model active again that the last activation replaced.
+
+        Returns:
+            False if no activation is left.
+        """
         last = (
-            select(choices.c.id)
-            .where(choices.c.undone_at.is_(None))
-            .order_by(choices.c.id.desc())
+            select(activations.c.id)
+            .where(activations.c.undone_at.is_(None))
+            .order_by(activations.c.id.desc())
             .limit(1)
             .scalar_subquery()
         )
         with self._database.writing() as connection:
             undone = connection.execute(
-                update(choices)
-                .where(choices.c.id == last, choices.c.undone_at.is_(None))
+                update(activations)
+                .where(activations.c.id == last, activations.c.undone_at.is_(None))
                 .values(undone_at=now())
             )
         return undone.rowcount > 0
@@ -207,16 +232,14 @@ class TrainingStorage:
 
 def _training(row: Row[Any]) -> Training:
     values = dict(row._mapping)
-    values["wishes"] = Wishes(**values["wishes"])
+    values["options"] = TrainingOptions(**values.pop("wishes"))
+    if values["progress"] is not None:
+        values["progress"] = Progress(**values["progress"])
     if values["outcome"] is not None:
         outcome = dict(values["outcome"])
-        outcome["left_out"] = _pairs(outcome["left_out"])
+        outcome["left_out"] = [(name, reason) for name, reason in outcome["left_out"]]
         values["outcome"] = Outcome(**outcome)
     return Training(**values)
-
-
-def _pairs(listed: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
-    return [(name, reason) for name, reason in listed]
 
 
 def _model(row: Row[Any]) -> TrainedModel:

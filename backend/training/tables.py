@@ -1,4 +1,4 @@
-"""The tables of trainings, of the models that came of them, and of which model answers."""
+"""Tables of trainings, of trained models, and of activations of models."""
 
 from sqlalchemy import (
     JSON,
@@ -22,20 +22,20 @@ trainings = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("project_uid", ForeignKey("projects.uid"), nullable=False),
-    # See `training_records.Wishes`.
+    # See `records.TrainingOptions`.
     Column("wishes", JSON, nullable=False),
     Column("status", String(10), nullable=False),
     Column("reason", Text),
-    # The work: which RQ job is meant, and how often it began without getting on.
+    # Number of the current RQ job, and starts since the training last made progress.
     Column("round", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("progress", JSON(none_as_null=True)),
-    # See `training_records.Outcome`.
+    # See `records.Outcome`.
     Column("outcome", JSON(none_as_null=True)),
     Column("created_at", Time, nullable=False),
     Column("started_at", Time),
     Column("finished_at", Time),
-    # A project has one training at a time.
+    # A project has one unfinished training at most.
     Index(
         "uq_trainings_unfinished",
         "project_uid",
@@ -43,7 +43,7 @@ trainings = Table(
         sqlite_where=UNFINISHED,
         postgresql_where=UNFINISHED,
     ),
-    sqlite_autoincrement=True,  # the job's id holds it, so it is never given out again
+    sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )
 
 models = Table(
@@ -54,26 +54,27 @@ models = Table(
     Column("project_uid", ForeignKey("projects.uid"), nullable=False),
     Column("control", Text, nullable=False),
     Column("arch", String(100), nullable=False),
-    # Its name in MODELS_DIR, and what `model.settings.weights_fingerprint` says of it.
+    # Name of the weights file in MODELS_DIR, and its `model.settings.weights_fingerprint`.
     Column("file", Text, nullable=False),
     Column("fingerprint", String(200), nullable=False),
     Column("classes", JSON, nullable=False),
     Column("images", Integer, nullable=False),
     Column("validation_images", Integer, nullable=False),
     Column("accuracy", Float, nullable=False),
-    # Of the model that answered until then, on the same validation images.
+    # Of the model that was active before, on the same validation images.
     Column("previous_version", String(200), nullable=False),
     Column("previous_accuracy", Float),
     Column("created_at", Time, nullable=False),
     sqlite_autoincrement=True,
 )
 
-# The last one that is not undone says which model answers; without any, it is that of the settings.
-choices = Table(
+# The last activation that is not undone names the active model; without any, it is that of the
+# settings.
+activations = Table(
     "model_choices",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("model_id", ForeignKey("models.id")),  # none: that of the settings
+    Column("model_id", ForeignKey("models.id")),  # NULL: that of the settings
     Column("way", String(10), nullable=False),
     Column("chosen_at", Time, nullable=False),
     Column("undone_at", Time),

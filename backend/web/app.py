@@ -45,8 +45,8 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
     models = ModelRegistry(settings, database)
     app.extensions[BACKEND] = Backend(
         database=database,
-        predictions=PredictService(settings, database, queue, lambda: models.current().version),
-        metrics=BackendMetrics(database, queue, lambda: models.current_or_last().version),
+        predictions=PredictService(settings, database, queue, lambda: models.active().version),
+        metrics=BackendMetrics(database, queue, lambda: models.active_or_last_known().version),
         models=models,
         trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),
     )

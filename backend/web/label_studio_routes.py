@@ -46,7 +46,7 @@ class Backend:
     @property
     def model_version(self) -> str:
         """Of the model that answers now; the last one that is known of, without a database."""
-        return self.models.current_or_last().version
+        return self.models.active_or_last_known().version
 
 
 def _backend() -> Backend:
@@ -147,7 +147,7 @@ def _start_training(body: dict[str, Any]) -> Response:
         missing = "expected the project to train on, with id, created_at and label_config"
         log.warning("START_TRAINING: %s", missing)
         return jsonify(error=missing)
-    return jsonify(training=_backend().trainings.ask(*project).id)
+    return jsonify(training=_backend().trainings.request(*project).id)
 
 
 @bp.get("/training")
@@ -163,8 +163,8 @@ def _training_told(training: Training) -> dict[str, Any]:
         "project": training.project_uid,
         "status": training.state,
         "reason": training.reason,
-        "progress": training.progress,
-        "wishes": asdict(training.wishes),
+        "progress": training.progress and training.progress.as_json(),
+        "wishes": asdict(training.options),
         "outcome": training.outcome and asdict(training.outcome),
         "asked_at": _iso(training.created_at),
         "started_at": _iso(training.started_at),

@@ -117,7 +117,7 @@ def test_ids_of_regions_are_the_same_whenever_a_prediction_is_asked_for(
     first = project.predictions(version)
     for predictions in first.values():
         for prediction in predictions:
-            address = f"{studio.url}/api/predictions/{prediction['id']}/"
+            address = f"{studio.url}/api/predictions/{prediction.id}/"
             requests.delete(address, headers=studio.headers, timeout=30).raise_for_status()
     time.sleep(REPLY_SETTLES_SECONDS)  # so long it trusts that Label Studio is storing them
 
@@ -126,8 +126,8 @@ def test_ids_of_regions_are_the_same_whenever_a_prediction_is_asked_for(
     assert eventually(lambda: len(project.predictions(version)) == 3)
     second = project.predictions(version)
     for task, predictions in first.items():
-        assert [p["result"] for p in second[task]] == [p["result"] for p in predictions]
-        ids = [region["id"] for region in predictions[0]["result"]]
+        assert [p.result for p in second[task]] == [p.result for p in predictions]
+        ids = [region["id"] for region in predictions[0].result]
         assert len(set(ids)) == len(ids)
 
 

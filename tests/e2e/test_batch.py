@@ -87,7 +87,7 @@ def test_every_task_of_a_batch_has_one_prediction_whatever_is_killed_meanwhile(p
     project.retrieve_predictions()
     assert counts(project, version) == expected
     keypoints = [
-        len([region for region in found[0]["result"] if region["type"] == "keypointlabels"])
+        len([region for region in found[0].result if region["type"] == "keypointlabels"])
         for found in project.predictions(version).values()
     ]
     assert min(keypoints) >= 1

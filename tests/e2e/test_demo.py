@@ -63,7 +63,7 @@ def test_it_shows_itself_until_it_is_told_to_end_and_leaves_nothing_running(fold
     log = folder / "demo.log"
     with log.open("wb") as output:
         demo = spawn(command(folder), env=environment(folder, weights), output=output, cwd=ROOT)
-    assert eventually(lambda: "Ctrl-C ends all of it" in log.read_text(), 600), log.read_text()
+    assert eventually(lambda: "Ctrl-C stops everything" in log.read_text(), 600), log.read_text()
     words = log.read_text()
     [address] = [line.split()[1] for line in words.splitlines() if line.startswith("  Open")]
     assert requests.get(address, timeout=30).ok

@@ -93,7 +93,7 @@ def test_a_readable_image_gets_its_suggestion(name, project, backend):
     assert eventually(lambda: task in project.predictions(version)), backend.words()
 
     [prediction] = project.predictions(version)[task]
-    kinds = [region["type"] for region in prediction["result"]]
+    kinds = [region["type"] for region in prediction.result]
     assert kinds.count("keypointlabels") == KEYPOINTS
     assert kinds.count("choices") == 1
 
@@ -130,7 +130,7 @@ def test_points_of_a_photo_held_sideways_are_where_they_are_on_the_upright_one(
     results = {}
     for name in ("upright.png", "sideways.png"):
         [prediction] = project.predictions(version)[task_of(project, name)]
-        regions = [r for r in prediction["result"] if r["type"] == "keypointlabels"]
+        regions = [r for r in prediction.result if r["type"] == "keypointlabels"]
         results[name] = [(r["value"]["x"], r["value"]["y"]) for r in regions]
         sizes = {(r["original_width"], r["original_height"]) for r in regions}
         assert sizes == {upright.size}

@@ -12,6 +12,7 @@ import requests
 from serving import ROOT, Serving, eventually, serving
 
 from backend.commands.demo_project import DemoProject, find_or_create, label_config, uploaded_name
+from backend.commands.label_studio_records import PredictionRecord
 from backend.local.label_studio import LocalLabelStudio
 from drawings.drawing import draw
 
@@ -46,7 +47,7 @@ def api(studio: LocalLabelStudio, method: str, path: str, **body: Any) -> Any:
 
 def suggested(
     studio: LocalLabelStudio, backend: Serving, images: Path, title: str
-) -> tuple[DemoProject, Mapping[str, dict[str, Any]]]:
+) -> tuple[DemoProject, Mapping[str, PredictionRecord]]:
     """A project whose tasks all have their suggestion; name of each image → its prediction."""
     project = find_or_create(studio, title, label_config(CLASSES))
     project.upload(images)
@@ -61,17 +62,17 @@ def suggested(
     return project, {names[task]: found[task][0] for task in sorted(found, key=names.__getitem__)}
 
 
-def annotate(studio: LocalLabelStudio, predictions: Mapping[str, dict[str, Any]]) -> None:
+def annotate(studio: LocalLabelStudio, predictions: Mapping[str, PredictionRecord]) -> None:
     """Accept, move, relabel, delete and add, in every task a little otherwise."""
     for place, prediction in enumerate(predictions.values()):
-        regions = [dict(region) for region in prediction["result"]]
+        regions = [dict(region) for region in prediction.result]
         points = [region for region in regions if region["type"] == "keypointlabels"]
         points[0]["value"] = {**points[0]["value"], "x": (7 * place) % 100}
         points[1]["value"] = {**points[1]["value"], "keypointlabels": [CLASSES[place % 3]]}
         regions.remove(points[2 + place % 3])
         regions.append({**points[3], "id": f"added{place}", "origin": "manual"})
-        body = {"result": regions, "parent_prediction": prediction["id"], "lead_time": 2.0 + place}
-        api(studio, "POST", f"/api/tasks/{prediction['task']}/annotations/", json=body)
+        body = {"result": regions, "parent_prediction": prediction.id, "lead_time": 2.0 + place}
+        api(studio, "POST", f"/api/tasks/{prediction.task}/annotations/", json=body)
 
 
 def figures(backend: Serving, project: DemoProject) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def test_without_the_webhook_a_pull_leads_to_the_same_figures(label_studio, back
         command, env=backend.environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert f"{TASKS} annotations, of which {TASKS} were not known" in done.stdout
+    assert f"{TASKS} annotations, {TASKS} of them new" in done.stdout
 
     of_events, of_pull = figures(backend, told), figures(backend, silent)
     assert of_events["overall"]["points"]["suggested"] >= 5 * TASKS

@@ -116,7 +116,7 @@ def test_submitted_classes_and_the_button_lead_to_suggestions_of_a_new_model(pro
     outcome = training(backend)["outcome"]
     assert outcome is not None, training(backend)["reason"]
     assert Counter(outcome["images"]) == Counter(dict.fromkeys(CLASSES, IMAGES // 3))
-    assert "it answers from now on" in outcome["decision"]
+    assert "it is the active model now" in outcome["decision"]
 
     second = version(backend)
     assert second != first
