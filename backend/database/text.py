@@ -2,8 +2,12 @@
 
 
 def is_storable(value: str) -> bool:
-    """Whether every database takes a text: PostgreSQL no NUL, and nobody half a character."""
-    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    """Return False for NUL (PostgreSQL rejects it) and lone surrogates (no database takes them)."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value
 
 
 def storable(reason: str) -> str:
