@@ -86,9 +86,9 @@ class BoxSources(Shape):
             "drafts": [each.box_json() for each in self.drafts],
             "annotations": [each.box_json() for each in self.annotations],
         }
-        return found | (
-            {"data": {BOX_FIELD: self.data[BOX_FIELD]}} if BOX_FIELD in self.data else {}
-        )
+        if BOX_FIELD in self.data:
+            found["data"] = {BOX_FIELD: self.data[BOX_FIELD]}
+        return found
 
 
 class Task(BoxSources):
