@@ -40,7 +40,8 @@ ACTIONS = (
     "ANNOTATIONS_DELETED",
     "TASKS_DELETED",
 )
-_OWN = ("verdicts", "unused")  # of a State, but kept in tables of their own
+_OWN = ("verdicts", "unused")  # fields of a State that have tables of their own
+_KEY = ("project_uid", "annotation_id", "made_at", "updated_at", "digest")  # unique
 _STATE_COLUMNS = [field.name for field in fields(State) if field.name not in _OWN]
 _VERDICT_COLUMNS = [field.name for field in fields(Verdict)]
 
@@ -132,29 +133,45 @@ class VerdictStorage:
     def _add_state(
         self, connection: Connection, state: State, event_id: int | None, moment: datetime
     ) -> bool:
-        values = {name: getattr(state, name) for name in _STATE_COLUMNS}
-        points, labels = pack(state.verdicts)
-        values |= {"recorded_at": moment, "objects": [_as_json(each) for each in state.objects]}
-        values |= {"points": points, "labels": labels}
-        insert = self._database.insert(states).values(values).on_conflict_do_nothing()
-        new = connection.scalar(insert.returning(states.c.id))
-        key = (states.c.project_uid, states.c.annotation_id, states.c.made_at, states.c.updated_at)
-        state_id = new or connection.scalar(
-            select(states.c.id).where(
-                *(column == values[column.name] for column in (*key, states.c.digest))
-            )
-        )
-        assert state_id is not None
+        """Add a state unless the log has it, and note which event brought it.
+
+        Returns:
+            Whether the state is new.
+        """
+        new_id = self._insert_state(connection, state, moment)
+        state_id = self._state_id(connection, state) if new_id is None else new_id
         if event_id is not None:
             arrival = self._database.insert(arrivals).values(state_id=state_id, event_id=event_id)
             connection.execute(arrival.on_conflict_do_nothing())
-        if new is None:
-            return False
-        if state.verdicts:
-            rows = [
-                {"state_id": state_id} | {name: getattr(each, name) for name in _VERDICT_COLUMNS}
-                for each in state.verdicts
-            ]
+        if new_id is not None:
+            self._add_verdicts(connection, new_id, state)
+        return new_id is not None
+
+    def _insert_state(self, connection: Connection, state: State, moment: datetime) -> int | None:
+        """Return the id of the new row; None if the log has the state."""
+        points, labels = pack(state.verdicts)
+        values = {name: getattr(state, name) for name in _STATE_COLUMNS} | {
+            "recorded_at": moment,
+            "objects": [_as_json(each) for each in state.objects],
+            "points": points,
+            "labels": labels,
+        }
+        insert = self._database.insert(states).values(values).on_conflict_do_nothing()
+        new_id: int | None = connection.scalar(insert.returning(states.c.id))
+        return new_id
+
+    def _state_id(self, connection: Connection, state: State) -> int:
+        query = select(states.c.id).where(
+            *(states.c[name] == getattr(state, name) for name in _KEY)
+        )
+        return connection.execute(query).scalar_one()
+
+    def _add_verdicts(self, connection: Connection, state_id: int, state: State) -> None:
+        rows = [
+            {"state_id": state_id} | {name: getattr(each, name) for name in _VERDICT_COLUMNS}
+            for each in state.verdicts
+        ]
+        if rows:
             connection.execute(verdicts.insert(), rows)
         for place, reason in enumerate(state.unused):
             self._add_unused(
@@ -165,7 +182,6 @@ class VerdictStorage:
                 reason=reason,
                 digest=hashlib.sha256(f"{state_id} {place}".encode()).hexdigest(),
             )
-        return True
 
     def _add_unused(self, connection: Connection, **values: Any) -> None:
         connection.execute(self._database.insert(unused).values(values).on_conflict_do_nothing())
