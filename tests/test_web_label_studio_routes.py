@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from label_studio_fake import CONFIG, UID
 from redis import Redis
 from rq import Queue
+from test_labelstudio_shapes import json_values
 
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage
@@ -35,8 +38,8 @@ def weights(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(database: Database, queue: Queue, weights: Path) -> Flask:
-    settings = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
-    return create_app(settings, database, queue)
+    chosen = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
+    return create_app(chosen, database, queue)
 
 
 @pytest.fixture
@@ -266,6 +269,33 @@ def test_an_event_of_a_kind_that_nobody_knows_is_kept(
     ]
 
 
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    st.dictionaries(
+        st.sampled_from(["action", "project", "annotation", "tasks"]),
+        json_values | st.dictionaries(st.sampled_from(["id", "created_at", "x"]), json_values),
+    )
+)
+def test_an_event_of_any_shape_is_stored_as_it_came_or_refused_with_the_reason(
+    client: FlaskClient, database: Database, body: dict[str, Any]
+) -> None:
+    before = EventStorage(database).events()
+    answer = client.post("/webhook", data=json.dumps(body))
+    stored = EventStorage(database).events(after=before[-1].id if before else 0)
+    action = body.get("action")
+    if isinstance(action, str) and 0 < len(action) <= 100 and action.isprintable():
+        assert answer.status_code == 200
+        # NaN and infinities, which are not JSON, are stored as text.
+        assert [each.body for each in stored] == [json.loads(json.dumps(body), parse_constant=str)]
+    else:
+        assert (answer.status_code, stored) == (400, [])
+        assert "'action'" in answer.json["error"]  # type: ignore[index]
+
+
 def test_tokens_are_not_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         body = {"project": UID, "schema": "<", "hostname": "http://a", "access_token": "secret-1"}
@@ -279,8 +309,8 @@ def test_tokens_are_not_logged(client: FlaskClient, caplog: pytest.LogCaptureFix
 def on_postgres(postgres_url: str, queue: Queue, weights: Path) -> Iterator[FlaskClient]:
     database = Database(postgres_url)
     database.migrate()
-    settings = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
-    yield create_app(settings, database, queue).test_client()
+    chosen = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
+    yield create_app(chosen, database, queue).test_client()
     database.close()
 
 

@@ -164,7 +164,8 @@ class VerdictStorage:
         query = select(states.c.id).where(
             *(states.c[name] == getattr(state, name) for name in _KEY)
         )
-        return connection.execute(query).scalar_one()
+        state_id: int = connection.execute(query).scalar_one()
+        return state_id
 
     def _add_verdicts(self, connection: Connection, state_id: int, state: State) -> None:
         rows = [
