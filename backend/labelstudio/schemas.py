@@ -9,7 +9,7 @@ its own kind.
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, InstanceOf, OnErrorOmit, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, OnErrorOmit, TypeAdapter, ValidationError
 
 from backend.labelstudio.shapes import (
     Action,
@@ -17,6 +17,7 @@ from backend.labelstudio.shapes import (
     Id,
     IdOrObject,
     Json,
+    JsonList,
     Moment,
     OnError,
     OrEmpty,
@@ -147,7 +148,7 @@ class Annotation(Shape):
     completed_by: OrNone[IdOrObject] = None
     lead_time: OrNone[Seconds] = None
     parent_prediction: OrNone[Id] = None
-    result: OrNone[Annotated[list[Any], InstanceOf()]] = None
+    result: OrNone[JsonList] = None
 
 
 class _ChosenValue(Shape):
@@ -172,7 +173,7 @@ class SetupRequest(Shape):
     project: ProjectUid = Field(description="text such as 3.1795347724, id and time of creation")
     label_config: Text | None = Field(None, alias="schema", description="text")
     hostname: WebAddress = Field(None, description="an address such as http://localhost:8080")
-    access_token: Text | None = Field(None, description="text")
+    access_token: Text | None = Field(None, description="text", repr=False)
 
 
 class _Parameters(Shape):
@@ -186,7 +187,7 @@ class PredictRequest(Shape):
         tasks: raw, because one that is malformed keeps its place among the others.
     """
 
-    tasks: Annotated[list[Any], InstanceOf()] = Field(description="a list of tasks")
+    tasks: JsonList = Field(description="a list of tasks")
     project: ProjectUid = Field(description="text such as 3.1795347724, id and time of creation")
     label_config: Text | None = Field(None, description="text")
     params: OrNone[_Parameters] = None

@@ -154,7 +154,7 @@ def _web_address(value: str | None) -> str | None:
 
 
 def _moment(value: object) -> datetime:
-    """Return an ISO time in UTC, which is also assumed where it names no time zone."""
+    """Return the moment of an ISO time, in UTC, which an ISO time without a zone is taken to be."""
     if not isinstance(value, str):
         raise ValueError("not text")
     moment = datetime.fromisoformat(value)
@@ -168,16 +168,17 @@ def _id_of(value: object) -> object:
     return value.get("id") if isinstance(value, Mapping) else value
 
 
-OrNone = Annotated[T | None, OnError(_nothing)]
-OrEmpty = Annotated[T, OnError(list)]
-Json = Annotated[dict[str, Any], InstanceOf()]  # an object whose members are not looked at
-Flag = Annotated[bool, Field(strict=True), OnError(bool)]  # false where malformed
+OrNone = Annotated[T | None, OnError(_nothing)]  # None if malformed
+OrEmpty = Annotated[T, OnError(list)]  # an empty list if malformed
+Flag = Annotated[bool, Field(strict=True), OnError(bool)]  # False if malformed
+Json = Annotated[dict[str, Any], InstanceOf()]  # an object, raw
+JsonList = Annotated[list[Any], InstanceOf()]  # a list, raw
 Id = Annotated[int, Field(strict=True, ge=-LARGEST_ID, le=LARGEST_ID)]
 IdOrObject = Annotated[Id, BeforeValidator(_id_of)]  # some versions send the whole object
 Text = Annotated[str, Field(strict=True), AfterValidator(_stored_text)]
 Name = Annotated[Text, Field(min_length=1), AfterValidator(_printable)]
+Action = Annotated[Name, Field(max_length=LONGEST_ACTION)]
 ProjectUid = Annotated[Name, Field(max_length=LONGEST_UID), BeforeValidator(_number_as_text)]
-WebAddress = Annotated[Text | None, AfterValidator(_web_address)]
+WebAddress = Annotated[Text | None, AfterValidator(_web_address)]  # None if empty
 Moment = Annotated[datetime, PlainValidator(_moment)]
 Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-Action = Annotated[Name, Field(max_length=LONGEST_ACTION)]
