@@ -8,7 +8,8 @@ from verdict_data import CONFIG, added, detection, moved, relabelled
 
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.regions import to_prediction
-from backend.verdicts.judging import VERDICTS, Judgement, Shown, Unusable, judge
+from backend.verdicts.drawn import Shown, Unusable
+from backend.verdicts.judging import VERDICTS, Judgement, judge
 from model.keypoint import Box
 
 

@@ -9,11 +9,12 @@ from verdict_data import MADE, PROJECT, UID, annotation, deletion, detection, ev
 
 from backend.agreement.figures import statistics
 from backend.agreement.queries import AgreementQueries
-from backend.database.connection import Database
+from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
+from backend.verdicts.storage import VerdictStorage
 from backend.verdicts.sync import sync, sync_due
 
 
@@ -189,15 +190,6 @@ def test_only_the_project_that_is_asked_for_is_pulled(project, database):
     assert PROJECT["id"] == 3
 
 
-def test_a_project_that_has_no_number_is_not_in_the_way_of_others(project, database):
-    """Whoever calls /setup may give a project any name."""
-    work(project, database, range(1, 2))
-    ProjectStorage(database).save_label_config("0 vehicles", "<View/>")
-    strange, pulled = sync(project.settings, database)
-    assert strange.problem == "the project is no longer in Label Studio"
-    assert (pulled.project_uid, pulled.added, pulled.problem) == (UID, 1, None)
-
-
 def test_event_and_pull_make_the_same_rows(project, any_database):
     [made] = work(project, any_database, range(1, 2))
     event(any_database, made)
@@ -209,3 +201,35 @@ def test_event_and_pull_make_the_same_rows(project, any_database):
         row for portion in AgreementQueries(recorder.database).log(Filters()) for row in portion
     ]
     assert [row.verdict for row in rows] == ["deleted", "accepted", "moved", "deleted"]
+
+
+def test_a_project_that_label_studio_did_not_name_does_not_spoil_the_others(project, database):
+    work(project, database, range(1, 2))
+    ProjectStorage(database).save_label_config("mine", "<View/>")
+    good, other = sync(project.settings, database)
+    assert (good.project_uid, good.added, good.problem) == (UID, 1, None)
+    assert other.problem is not None and "'mine'" in other.problem
+
+
+def test_malformed_annotations_are_counted_or_skipped_and_spoil_no_other(project, database):
+    [made] = work(project, database, range(1, 2))
+    project.annotations[1] += ["nothing", {"id": "x"}]
+    project.annotations[2] = None
+    [pulled] = sync(project.settings, database)
+    assert (pulled.annotations, pulled.added, pulled.problem) == (2, 1, None)
+    assert AgreementQueries(database).unused_reasons(Filters()) == {
+        "an annotation without an id": 1
+    }
+    assert made["id"] == 1
+
+
+def test_the_result_of_a_sync_is_stored_with_its_start(project, database):
+    verdicts = VerdictStorage(database)
+    assert verdicts.last_synced_at(UID) is None
+    work(project, database, range(1, 2))
+    before = now()
+    [first] = sync(project.settings, database)
+    assert before <= first.started_at <= now()
+    assert verdicts.last_synced_at(UID) == first.started_at
+    [second] = sync(project.settings, database)
+    assert verdicts.last_synced_at(UID) == second.started_at > first.started_at

@@ -19,7 +19,7 @@ from backend.queue.steady_worker import SteadyWorker
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.queue import job_id
-from backend.verdicts.storage import VerdictStorage
+from backend.verdicts.storage import EventStorage
 from backend.workers import maintenance
 from backend.workers.maintenance import SWEEP_LOCK, Maintenance, repeated
 
@@ -88,7 +88,7 @@ def test_events_are_recorded_while_redis_is_away(database: Database) -> None:
     regions = predict(database, 1, detection((10, 10)))
     event(database, annotation(1, [moved(regions[0], 20)]))
     with label_studio_fake() as fake, maintenance_of(database, nowhere, fake).of_verdicts():
-        wait_until(lambda: not VerdictStorage(database).unhandled_events())
+        wait_until(lambda: not EventStorage(database).unhandled())
 
 
 def test_an_error_ends_one_round_only(caplog: pytest.LogCaptureFixture) -> None:

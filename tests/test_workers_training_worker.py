@@ -130,7 +130,7 @@ def test_the_command_follows_its_training_and_reports_how_it_ended(backend: Serv
     assert ended.returncode == 0, ended.stderr
     assert "trained on 8 bar, 8 disc, the choices of 'class'" in ended.stdout
     assert "of the validation images right" in ended.stdout
-    assert trainings(backend)[0]["wishes"]["seed"] == 1
+    assert trainings(backend)[0]["options"]["seed"] == 1
     listed = command(backend, "models").stdout.splitlines()
     assert len(listed) == 3
 

@@ -20,8 +20,8 @@ from sqlalchemy import (
 from backend.database.connection import CHUNK, Database
 from backend.suggestions.tables import kept_maps, predictions
 from backend.verdicts.judging import Verdict
+from backend.verdicts.queries import current_states, of_project
 from backend.verdicts.records import Filters
-from backend.verdicts.storage import current_states, project_is
 from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
 
 STREAM = 1000
@@ -255,7 +255,7 @@ class AgreementQueries:
         if filters == Filters(project=filters.project):
             of_events = select(unused.c.reason, func.count()).where(unused.c.state_id.is_(None))
             if filters.project is not None:
-                of_events = of_events.where(project_is(unused.c.project_uid, filters.project))
+                of_events = of_events.where(of_project(unused.c.project_uid, filters.project))
             asked.append(of_events.group_by(unused.c.reason))
         with self._database.reading() as connection:
             for statement in asked:
@@ -268,8 +268,8 @@ class AgreementQueries:
         chosen: list[ColumnElement[bool]] = []
         gone: list[ColumnElement[bool]] = [retractions.c.source == "sync", retractions.c.deleted]
         if filters.project is not None:
-            chosen.append(project_is(states.c.project_uid, filters.project))
-            gone.append(project_is(retractions.c.project_uid, filters.project))
+            chosen.append(of_project(states.c.project_uid, filters.project))
+            gone.append(of_project(retractions.c.project_uid, filters.project))
         came = exists().where(arrivals.c.state_id == states.c.id)
         with self._database.reading() as connection:
             total = connection.scalar(select(func.count(states.c.id)).where(*chosen)) or 0

@@ -4,7 +4,7 @@ import click
 
 from backend.commands.open_database import open_database
 from backend.settings import Settings, load_settings
-from backend.verdicts.sync import Pulled
+from backend.verdicts.records import SyncRun
 from backend.verdicts.sync import sync as pull_projects
 
 
@@ -36,7 +36,7 @@ def sync_projects(settings: Settings, project: str | None) -> int:
     return 1 if not pulled or any(each.problem for each in pulled) else 0
 
 
-def _summary(pulled: Pulled) -> str:
+def _summary(pulled: SyncRun) -> str:
     if pulled.problem:
         return f"Project {pulled.project_uid}: not pulled: {pulled.problem}"
     return (

@@ -4,8 +4,12 @@ LONGEST_REASON = 2000  # characters
 
 
 def is_storable(value: str) -> bool:
-    """False for text with NUL (PostgreSQL rejects it) or lone surrogates (all databases do)."""
-    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    """Return False for NUL (PostgreSQL rejects it) and lone surrogates (no database takes them)."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value
 
 
 def storable(reason: str) -> str:

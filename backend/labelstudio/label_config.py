@@ -1,7 +1,7 @@
-"""A project's labelling configuration → the control that keypoints go to.
+"""Read from a project's labelling configuration which control receives the keypoints.
 
-What results must hold was read in Label Studio 1.23.2's own front end: the alias of a label or
-choice where it has one, else its value; for a `KeyPoint` beside `Labels`, two results of one id.
+Results follow the front end of Label Studio 1.23.2: they hold the alias of a label or choice if it
+has one, else its value, and a `KeyPoint` beside `Labels` makes two results with the same id.
 """
 
 import re
@@ -18,17 +18,17 @@ EXAMPLE = (
 
 
 class LabelConfigError(ValueError):
-    """A configuration that keypoints cannot go to; the message is for its author."""
+    """A configuration without a usable control for keypoints; the message tells its author why."""
 
 
 @dataclass(frozen=True)
 class ChoicesControl:
-    """Where the class of the whole image goes.
+    """The control that receives the class of the whole image.
 
     Attributes:
-        from_name, to_name: of the control and of the image.
+        from_name, to_name: names of the control and of the image.
         choices: as results hold them.
-        aliases: (what annotators see, what results hold) wherever the two differ.
+        aliases: (shown to annotators, held by results) for each choice where the two differ.
     """
 
     from_name: str
@@ -37,7 +37,7 @@ class ChoicesControl:
     aliases: tuple[tuple[str, str], ...] = ()
 
     def choice(self, class_name: str) -> str | None:
-        """The choice for a class, as results hold it; None where there is none."""
+        """Return the choice for a class, as results hold it; None if there is none."""
         return _stored(class_name, self.choices, self.aliases)
 
 
@@ -46,7 +46,7 @@ class ClassControl:
     """A control whose choices are classes of whole images.
 
     Attributes:
-        from_name: of the control.
+        from_name: name of the control.
         image_field: key of the image's address in the task's data.
     """
 
@@ -56,16 +56,16 @@ class ClassControl:
 
 @dataclass(frozen=True)
 class KeypointControl:
-    """Where keypoints go.
+    """The control that receives keypoints.
 
     Attributes:
-        from_name, to_name: of the control and of the image.
+        from_name, to_name: names of the control and of the image.
         image_field: key of the image's address in the task's data.
         labels: as results hold them; empty for a `KeyPoint` without `Labels`.
-        choices: where the class goes, if anywhere.
-        aliases: (what annotators see, what results hold) wherever the two differ.
-        plain: a `KeyPoint` rather than a `KeyPointLabels`.
-        labels_from_name: of the `Labels` beside a `KeyPoint`.
+        choices: the control that receives the class, if any.
+        aliases: (shown to annotators, held by results) for each label where the two differ.
+        plain: whether the control is a `KeyPoint` rather than a `KeyPointLabels`.
+        labels_from_name: name of the `Labels` beside a `KeyPoint`.
     """
 
     from_name: str
@@ -78,7 +78,7 @@ class KeypointControl:
     labels_from_name: str | None = None
 
     def label(self, class_name: str, default: str | None) -> str | None:
-        """The class, else `default`, else the first label, as results hold it."""
+        """Return the label of a class, else `default`, else the first label; as results hold it."""
         for wanted in (class_name, default):
             found = _stored(wanted, self.labels, self.aliases) if wanted else None
             if found is not None:
@@ -87,13 +87,13 @@ class KeypointControl:
 
 
 def keypoint_control(label_config: str) -> KeypointControl:
-    """The first `KeyPointLabels` on an `Image`, or else the first `KeyPoint` on one.
+    """Return the first `KeyPointLabels` on an `Image`, or else the first `KeyPoint` on one.
 
     Args:
         label_config: the XML of the project's labelling configuration.
 
     Raises:
-        LabelConfigError: no such control, or XML that cannot or must not be read.
+        LabelConfigError: there is no such control, or the XML cannot or must not be read.
     """
     root = _parse(label_config)
     images = {tag.get("name", ""): tag for tag in _tags(root, "Image") if tag.get("name")}
@@ -106,17 +106,17 @@ def keypoint_control(label_config: str) -> KeypointControl:
 
 
 def class_controls(label_config: str) -> list[ClassControl]:
-    """Every `Choices` about a whole image, in the order of the configuration.
+    """Return every `Choices` about a whole image, in the order of the configuration.
 
     Raises:
-        LabelConfigError: XML that cannot or must not be read.
+        LabelConfigError: the XML cannot or must not be read.
     """
     root = _parse(label_config)
     images = {tag.get("name", ""): tag for tag in _tags(root, "Image") if tag.get("name")}
     found = []
     for tag in _tags(root, "Choices"):
         image = _image_of(tag, images)
-        if image is not None and _is_about_the_whole(tag):
+        if image is not None and _is_about_whole_image(tag):
             found.append(ClassControl(tag.get("name", ""), _field(image)))
     return found
 
@@ -161,7 +161,7 @@ def _control(root: Element, tag: Element, image: Element, *, plain: bool) -> Key
 
 
 def _field(image: Element) -> str:
-    """Key in the task's data, from `value="$key"`."""
+    """Return the key in the task's data that `value="$key"` names."""
     name, value = image.get("name"), image.get("value", "")
     if image.get("valueList"):
         raise LabelConfigError(
@@ -177,18 +177,18 @@ def _field(image: Element) -> str:
 
 
 def _choices(root: Element, to_name: str) -> ChoicesControl | None:
-    """The first `Choices` about the whole image whose choices stand in the configuration."""
+    """Return the first `Choices` about the whole image that lists its choices."""
     for tag in _tags(root, "Choices"):
         choices, aliases = _names(tag, "Choice")
-        if _is_on(tag, to_name) and choices and _is_about_the_whole(tag):
+        if _is_on(tag, to_name) and choices and _is_about_whole_image(tag):
             return ChoicesControl(tag.get("name", ""), to_name, choices, aliases)
     return None
 
 
-def _is_about_the_whole(choices: Element) -> bool:
-    """Whether the choices name the class of a whole image."""
+def _is_about_whole_image(choices: Element) -> bool:
+    """Return whether the choices name the class of a whole image."""
     about_a_part = "true" in (choices.get("perRegion"), choices.get("perItem"))
-    # Nested choices are stored as paths from the topmost choice, not as names.
+    # Label Studio stores nested choices as paths from the topmost choice, not as names.
     return not about_a_part and choices.get("allowNested") != "true"
 
 
@@ -204,7 +204,7 @@ def _what_is_missing(root: Element, images: dict[str, Element]) -> str:
 
 
 def _tags(root: Element, kind: str) -> Iterator[Element]:
-    """Tags of a kind in the order of the document; Label Studio does not mind their case."""
+    """Return the tags of a kind in document order; Label Studio ignores the case of tags."""
     return (tag for tag in root.iter() if tag.tag.lower() == kind.lower())
 
 
@@ -217,12 +217,12 @@ def _is_on(tag: Element, to_name: str) -> bool:
 
 
 def _targets(tag: Element) -> list[str]:
-    """What a control is about: `toName` may list several, separated by commas."""
+    """Return the names in `toName`, which may list several, separated by commas."""
     return [name.strip() for name in tag.get("toName", "").split(",")]
 
 
 def _names(control: Element, kind: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """Labels or choices inside a control, however deep in views: as stored, and the aliases."""
+    """Return the labels or choices inside a control at any depth, and their aliases."""
     stored: dict[str, None] = {}
     aliases = {}
     for tag in _tags(control, kind):
@@ -238,7 +238,7 @@ def _names(control: Element, kind: str) -> tuple[tuple[str, ...], tuple[tuple[st
 def _stored(
     wanted: str, stored: tuple[str, ...], aliases: tuple[tuple[str, str], ...]
 ) -> str | None:
-    """A name as results hold it: the exact one first, else one that differs in case alone."""
+    """Return a name as results hold it: the exact one, else one that differs only in case."""
     known = [*((name, name) for name in stored), *aliases]
     for form in (str, str.casefold):
         for spelling, name in known:

@@ -1,7 +1,6 @@
 """Label Studio projects: their uids, what `/setup` said of each, and a client for each."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,7 +10,8 @@ from sqlalchemy import Column, String, Table, Text, select
 from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.values import moment_of, whole_number
+from backend.labelstudio.schemas import Project as ProjectJson
+from backend.labelstudio.shapes import read_or_none
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -171,12 +171,8 @@ def uid_of(project: object) -> str | None:
     Returns:
         None if id or time of creation are missing or malformed.
     """
-    if not isinstance(project, Mapping):
-        return None
-    project_id, made_at = whole_number(project.get("id")), moment_of(project.get("created_at"))
-    if project_id is None or made_at is None:
-        return None
-    return f"{project_id}.{int(made_at.timestamp())}"
+    found = read_or_none(ProjectJson, project)
+    return found.uid if found else None
 
 
 def required_uid_of(project: object) -> str:

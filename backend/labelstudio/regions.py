@@ -1,29 +1,29 @@
-"""Keypoint ↔ Label Studio region: the only such conversion.
+"""Conversion between keypoints and Label Studio's regions, both ways: the only such place.
 
-Label Studio counts in percent of the upright image, from its top left corner; turning the picture
-in the editor changes `image_rotation` alone. A region needs an `id`, without which corrections
-cannot be matched, and a `width`, without which the point is not drawn.
+Label Studio counts in percent of the upright image, from its top left corner; turning the image in
+the editor changes `image_rotation` alone. A region needs an `id`, without which corrections cannot
+be matched, and a `width`, without which Label Studio does not draw the point.
 """
 
 import hashlib
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backend.labelstudio.label_config import KeypointControl
-from model.keypoint import Box, Detection, Keypoint
+from backend.labelstudio.schemas import BOX_FIELD, BoxSources
+from backend.labelstudio.shapes import read
+from model.keypoint import Box, Detection, Keypoint, centre_to_edge, edge_to_centre
 
-# Share of the image's width that the drawn dot's radius has; percent.
+# Radius of the drawn dot, percent of the image's width.
 DOT = 0.6
-
-# Field of a task's data: {"x": 10, "y": 20, "width": 50, "height": 60}, percent of the image.
-BOX_FIELD = "box"
 
 RECTANGLES = ("rectangle", "rectanglelabels")
 
 
 class RegionError(ValueError):
-    """A region or box that does not mean what it should; the message says why."""
+    """A region or box that cannot be used; the message says what was expected and what came."""
 
 
 def to_prediction(
@@ -34,14 +34,14 @@ def to_prediction(
     model_version: str,
     default_label: str | None,
 ) -> dict[str, Any]:
-    """A detection as Label Studio takes predictions.
+    """Return a detection as the JSON of a Label Studio prediction.
 
     Args:
         detection: of the upright image.
-        control: where its keypoints go.
-        key: of the prediction; the same key leads to the same region ids.
-        model_version: as /setup tells it.
-        default_label: where the predicted class is none of the labels.
+        control: the control of the labelling configuration that receives the keypoints.
+        key: identifies the prediction; the same key gives the same region ids.
+        model_version: as /setup reports it.
+        default_label: label of the keypoints if the predicted class is none of the labels.
 
     Returns:
         {"result": regions, "score": probability of the class, "model_version": ...}.
@@ -78,7 +78,7 @@ def _keypoint_regions(
     region_id: str,
     label: str | None,
 ) -> Iterator[dict[str, Any]]:
-    """One region, or the two of one id that a `KeyPoint` beside `Labels` makes."""
+    """Yield one region, or for a `KeyPoint` beside `Labels` two regions with the same id."""
     region = {
         "id": region_id,
         "from_name": control.from_name,
@@ -90,8 +90,8 @@ def _keypoint_regions(
         "score": float(keypoint.score),
     }
     value = {
-        "x": (float(keypoint.x) + 0.5) / detection.width * 100,
-        "y": (float(keypoint.y) + 0.5) / detection.height * 100,
+        "x": centre_to_edge(float(keypoint.x)) / detection.width * 100,
+        "y": centre_to_edge(float(keypoint.y)) / detection.height * 100,
         "width": DOT,
     }
     if not control.plain:
@@ -104,7 +104,7 @@ def _keypoint_regions(
 
 
 def _region_ids(key: str, count: int) -> list[str]:
-    """`count` different ids of 10 characters that depend on `key` and position alone."""
+    """Return `count` different ids of 10 characters, derived from `key` alone."""
     ids: dict[str, None] = {}
     draw = 0
     while len(ids) < count:
@@ -114,14 +114,14 @@ def _region_ids(key: str, count: int) -> list[str]:
 
 
 def to_keypoint(region: Mapping[str, Any]) -> Keypoint:
-    """A keypoint region, also one that an annotator moved or made.
+    """Return the keypoint of a region, whether suggested, moved or drawn by an annotator.
 
     Returns:
-        `score` is 1 where the region has none, as a person's own point; `label` is empty where
-        the region has none.
+        The keypoint in px of the image size that the region names. `score` is 1 and `label` empty
+        if the region has none.
 
     Raises:
-        RegionError: not a keypoint's region, or without the size of the image.
+        RegionError: the region is of another kind, or lacks its position or the image's size.
     """
     kind, value = region.get("type"), region.get("value")
     if kind not in ("keypointlabels", "keypoint", "labels") or not isinstance(value, Mapping):
@@ -133,14 +133,18 @@ def to_keypoint(region: Mapping[str, Any]) -> Keypoint:
         score = _number(region, "score", "a keypoint's region")
     labels = value.get(kind)
     label = str(labels[0]) if isinstance(labels, list) and labels else ""
-    return Keypoint(x=x / 100 * width - 0.5, y=y / 100 * height - 0.5, score=score, label=label)
+    x, y = edge_to_centre(x / 100 * width), edge_to_centre(y / 100 * height)
+    return Keypoint(x=x, y=y, score=score, label=label)
 
 
 def to_box(region: Mapping[str, Any], width: float, height: float) -> Box:
-    """The bounding box of a rectangle's region, cut off at the border of an image of that size.
+    """Return the bounding box of a rectangle's region, px, clipped to the image.
+
+    Args:
+        width, height: of the upright image, px.
 
     Raises:
-        RegionError: not four numbers, or nothing of the image inside.
+        RegionError: the rectangle lacks one of its four numbers, or lies outside the image.
     """
     return _box(region.get("value"), width, height)
 
@@ -148,42 +152,44 @@ def to_box(region: Mapping[str, Any], width: float, height: float) -> Box:
 def task_box(
     task: Mapping[str, Any], control: KeypointControl, width: int, height: int
 ) -> Box | None:
-    """The part of a task's image to look at, if somebody said so.
+    """Return `box_of` a task's JSON, or of the part of it that a stored prediction keeps."""
+    return box_of(read(BoxSources, task), control, width, height)
+
+
+def box_of(sources: BoxSources, control: KeypointControl, width: int, height: int) -> Box | None:
+    """Return the part of a task's image to look at, if the task names one.
 
     The field `box` of the task's data, {"x", "y", "width", "height"} in percent of the upright
-    image as in Label Studio's rectangles; else the first rectangle on the image in the newest
-    draft or annotation that has one.
+    image as in Label Studio's rectangles. Without it, the first rectangle on the image in the
+    newest draft that has one, or else in the newest annotation.
 
     Args:
-        task: as Label Studio sends it.
         control: names the image.
         width, height: of the upright image, px.
 
     Returns:
-        The box, cut off at the image's border; None for the whole image.
+        The box, px, clipped to the image; None for the whole image.
 
     Raises:
-        RegionError: not four numbers, or nothing of the image inside.
+        RegionError: the box lacks one of its four numbers, or lies outside the image.
     """
-    data = task.get("data")
-    given = data.get(BOX_FIELD) if isinstance(data, Mapping) else None
+    given = sources.data.get(BOX_FIELD)
     if given is None:
-        given = next(_rectangles(task, control.to_name), None)
+        given = next(_rectangles(sources, control.to_name), None)
     return None if given is None else _box(given, width, height)
 
 
-def _rectangles(task: Mapping[str, Any], to_name: str) -> Iterator[Mapping[str, Any]]:
-    """Values of rectangles, of drafts before annotations, newest first."""
-    for drawn in ("drafts", "annotations"):
-        whole = [each for each in task.get(drawn) or [] if isinstance(each, Mapping)]
-        for each in sorted(whole, key=lambda each: str(each.get("updated_at")), reverse=True):
-            for region in each.get("result") or []:
+def _rectangles(sources: BoxSources, to_name: str) -> Iterator[object]:
+    """Yield the values of rectangles: of drafts, then of annotations, each newest first."""
+    for drawings in (sources.drafts, sources.annotations):
+        for each in sorted(drawings, key=lambda each: str(each.updated_at), reverse=True):
+            for region in each.result:
                 if region.get("type") in RECTANGLES and region.get("to_name") == to_name:
                     yield region.get("value")
 
 
 def _box(rectangle: object, width: float, height: float) -> Box:
-    """Bounding box in px of a rectangle in percent, turned about its top left corner or not."""
+    """Return the bounding box, px, of a rectangle in percent, rotated about its top left corner."""
     what = 'a box {"x": 10, "y": 20, "width": 50, "height": 60} in percent of the image'
     if not isinstance(rectangle, Mapping):
         raise RegionError(f"expected {what}, got {rectangle!r}")
@@ -197,7 +203,7 @@ def _box(rectangle: object, width: float, height: float) -> Box:
     ys = [y / 100 * height + a * math.sin(turn) + b * math.cos(turn) for a, b in corners]
     left, right = max(min(xs), 0.0), min(max(xs), float(width))
     top, bottom = max(min(ys), 0.0), min(max(ys), float(height))
-    if left >= right or top >= bottom:
+    if not (left < right and top < bottom):  # also for NaN, from numbers that overflow
         raise RegionError(f"expected {what}, got one that lies outside the image: {rectangle!r}")
     return Box(left, top, right - left, bottom - top)
 
@@ -210,7 +216,8 @@ def _size(region: Mapping[str, Any], side: str) -> float:
 
 
 def _number(values: Mapping[str, Any], name: str, what: str) -> float:
-    number = values.get(name)
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+    number: Any = values.get(name)
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if not is_number or not abs(number) <= sys.float_info.max:
         raise RegionError(f"expected {what}, got {name} {number!r}")
     return float(number)

@@ -1,16 +1,17 @@
-"""Submitted annotations → one class for each image: all that training learns from a project."""
+"""Read one class for each image from the submitted annotations of a project."""
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from backend.labelstudio.label_config import ClassControl, class_controls
+from backend.labelstudio.schemas import ChoicesRegion, Task
+from backend.labelstudio.shapes import read_or_none
 from model.learning.labelled_images import LeftOut
 from model.learning.samples import MIN_IMAGES, UnusableLabels
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 EXAMPLE = (
     '<Choices name="class" toName="image"><Choice value="van"/><Choice value="bus"/></Choices>'
@@ -27,17 +28,18 @@ class LabelledTask:
 
     @property
     def name(self) -> str:
-        """As a person finds it in Label Studio."""
+        """Return the name by which a person finds the task in Label Studio."""
         return task_name(self.task_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassLabels:
-    """What the annotators of a project chose in one control.
+    """The classes that the annotators of a project chose in one control.
 
     Attributes:
-        tasks: that have one class.
-        left_out: tasks that have several, or no image.
+        control: name of the control.
+        tasks: tasks with exactly one class.
+        left_out: tasks with several classes or without an image, each with the reason.
     """
 
     control: str
@@ -45,26 +47,30 @@ class ClassLabels:
     left_out: list[LeftOut]
 
     def counts(self) -> Counter[str]:
-        """Tasks of each class."""
+        """Count the tasks of each class."""
         return Counter(task.label for task in self.tasks)
 
     def is_enough(self) -> bool:
-        """Whether there are two classes, and enough tasks of each."""
+        """Return whether there are at least two classes, and enough tasks of each."""
         counts = self.counts()
         return len(counts) > 1 and min(counts.values()) >= MIN_IMAGES
 
 
 def task_name(task_id: object) -> str:
-    """How messages name a task."""
+    """Return how messages name a task."""
     return f"task {task_id}"
 
 
 def possible_controls(label_config: str, wanted: str | None = None) -> list[ClassControl]:
-    """The controls that may name the classes; the wanted one alone, where one is wanted.
+    """Return the controls whose choices may be the classes to learn.
+
+    Args:
+        label_config: the XML of the project's labelling configuration.
+        wanted: name of the only control to consider; None for all.
 
     Raises:
-        LabelConfigError: XML that cannot or must not be read.
-        UnusableLabels: there is none, or none of that name.
+        LabelConfigError: the XML cannot or must not be read.
+        UnusableLabels: there is no such control, or none with the wanted name.
     """
     controls = class_controls(label_config)
     if not controls:
@@ -82,23 +88,21 @@ def possible_controls(label_config: str, wanted: str | None = None) -> list[Clas
     return possible
 
 
-def class_labels(
-    tasks: Sequence[Mapping[str, Any]], controls: Sequence[ClassControl]
-) -> ClassLabels:
-    """The labels of the first control that has enough.
+def class_labels(tasks: Sequence[object], controls: Sequence[ClassControl]) -> ClassLabels:
+    """Return the labels of the first control that has enough of them.
 
     Args:
-        tasks: as Label Studio's API lists them, with their annotations.
+        tasks: raw JSON, as Label Studio's API lists them, with their annotations.
         controls: at least one.
 
     Raises:
-        UnusableLabels: none has enough labels; says what is needed.
+        UnusableLabels: no control has enough labels; the message says what is needed.
     """
     found = [labels_of(tasks, control) for control in controls]
     for labels in found:
         if labels.is_enough():
             others = ", ".join(repr(each.control) for each in found if each is not labels)
-            log.info(
+            logger.info(
                 "The classes are the choices of %r%s: %s",
                 labels.control,
                 f" (not of {others})" if others else "",
@@ -108,39 +112,43 @@ def class_labels(
     raise UnusableLabels(_what_is_needed(found))
 
 
-def labels_of(tasks: Iterable[Mapping[str, Any]], control: ClassControl) -> ClassLabels:
-    """What the annotators chose in a control; cancelled annotations do not count."""
+def labels_of(tasks: Iterable[object], control: ClassControl) -> ClassLabels:
+    """Return what the annotators chose in a control; cancelled annotations do not count.
+
+    Args:
+        tasks: raw JSON, as Label Studio's API lists them; malformed ones are skipped.
+    """
     labelled: list[LabelledTask] = []
     left_out: list[LeftOut] = []
-    for task in tasks:
+    for task in filter(None, (read_or_none(Task, each) for each in tasks)):
         chosen = _choices(task, control.from_name)
         classes = sorted(set().union(*chosen))
-        image = (task.get("data") or {}).get(control.image_field)
+        image = task.image_url(control.image_field)
         if not classes:
             continue
         if len(classes) > 1:
             who = "annotators call it" if len(chosen) > 1 else "it is called"
-            left_out.append((task_name(task["id"]), f"{who} {' and '.join(classes)}"))
-        elif not isinstance(image, str):
+            left_out.append((task_name(task.id), f"{who} {' and '.join(classes)}"))
+        elif image is None:
             reason = f"it has no address of an image in {control.image_field!r}"
-            left_out.append((task_name(task["id"]), reason))
+            left_out.append((task_name(task.id), reason))
         else:
-            labelled.append(LabelledTask(task["id"], image, classes[0]))
+            labelled.append(LabelledTask(task.id, image, classes[0]))
     return ClassLabels(control.from_name, labelled, left_out)
 
 
-def _choices(task: Mapping[str, Any], from_name: str) -> list[set[str]]:
-    """What each annotation of a task that chose anything in a control chose there."""
+def _choices(task: Task, from_name: str) -> list[set[str]]:
+    """Return the choices in a control, one set for each annotation that has any."""
     found = []
-    for annotation in task.get("annotations") or []:
-        if annotation.get("was_cancelled"):
+    for annotation in task.annotations:
+        if annotation.was_cancelled:
             continue
+        regions = (read_or_none(ChoicesRegion, region) for region in annotation.result)
         chosen = {
             choice
-            for region in annotation.get("result") or []
-            if region.get("from_name") == from_name
-            for choice in (region.get("value") or {}).get("choices") or []
-            if isinstance(choice, str)
+            for region in regions
+            if region and region.from_name == from_name
+            for choice in region.value.choices
         }
         if chosen:
             found.append(chosen)

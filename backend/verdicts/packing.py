@@ -1,7 +1,7 @@
-"""What statistics need of the verdicts about an annotation's points, in one value of the database.
+"""Pack the verdicts about an annotation's points into one value of the database, for statistics.
 
-A million verdicts are then fifty thousand rows to read. They repeat what the rows of the verdicts
-say, and are never changed either.
+So a million verdicts are fifty thousand rows to read. The values repeat the rows of the table of
+verdicts, and are never changed either.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backend.verdicts.judging import VERDICTS, Verdict
 
-# Labels are places in the annotation's own list, -1 for none; flags are 1, 0, and -1 for none.
+# Labels are indices into the annotation's own list; -1 stands for no label, object or flag.
 POINT = np.dtype(
     [
         ("verdict", "<i1"),
@@ -27,7 +27,7 @@ POINT = np.dtype(
         ("final_hit", "<i1"),
     ]
 )
-# The same with room for every label of all annotations.
+# The same with labels as indices into the labels of all annotations.
 WIDE = np.dtype(
     [
         (name, "<i8" if name.endswith("_label") else kind)
@@ -37,7 +37,7 @@ WIDE = np.dtype(
 
 
 def pack(verdicts: Iterable[Verdict]) -> tuple[bytes, list[str]]:
-    """The verdicts about points, packed, and the labels that occur in them."""
+    """Return the packed verdicts about points, and the labels that occur in them."""
     labels: dict[str | None, int] = {None: -1}
     rows = []
     for each in verdicts:
@@ -66,17 +66,20 @@ def pack(verdicts: Iterable[Verdict]) -> tuple[bytes, list[str]]:
 def unpack(
     packed: Sequence[tuple[bytes, Sequence[str]]],
 ) -> tuple[NDArray[Any], NDArray[np.int64], list[str]]:
-    """The way back, for many annotations at once.
+    """Unpack the values of many annotations at once.
+
+    Args:
+        packed: for each annotation, what `pack` returned.
 
     Returns:
-        The points, the annotation of each (its place in `packed`), and all labels; the points'
-        labels are places among these.
+        The points, as `WIDE`; for each point the index of its annotation in `packed`; and all
+        labels, into which the points' labels are indices.
     """
     points = np.frombuffer(b"".join(each for each, _ in packed), POINT).astype(WIDE)
     sizes = np.array([len(each) // POINT.itemsize for each, _ in packed], np.int64)
     owner = np.repeat(np.arange(len(packed)), sizes)
     names: dict[str, int] = {}
-    # Local places → global ones: a table of all local lists, one after the other, -1 before each.
+    # Maps local to global indices: the annotations' lists one after the other, each after a -1.
     table: list[int] = []
     starts = []
     for _, labels in packed:

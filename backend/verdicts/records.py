@@ -1,14 +1,16 @@
-"""What the rows of the verdict log are to the rest of the program."""
+"""Rows of the verdict log, as the rest of the program sees them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
+from model.keypoint import Detection
 
 Source = Literal["event", "sync"]
-# Compared with a prediction, skipped by the annotator, or not comparable for a reason.
+# Compared with a prediction, skipped by the annotator, or unusable for a reason.
 Outcome = Literal["judged", "skipped", "unused"]
 
 
@@ -17,13 +19,13 @@ class Candidate:
     """A prediction that an annotator may have seen.
 
     Attributes:
-        sent: as Label Studio got it; None where it was never delivered.
+        sent: raw JSON, as delivered to Label Studio; None if it was never delivered.
         delivered_at, label_studio_id: of that delivery.
     """
 
     prediction_id: int
     model_version: str
-    detection: Mapping[str, Any]
+    detection: Detection
     sent: Mapping[str, Any] | None
     delivered_at: datetime | None
     label_studio_id: int | None
@@ -31,19 +33,20 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What an annotation was at some moment, and what it says about the suggestions.
+    """An annotation at one moment, and what it says about the suggestions.
 
     Attributes:
-        made_at, updated_at: of the annotation, as Label Studio tells them.
-        digest: of all that counts in it.
-        outcome, reason: whether it was used, else why not.
+        made_at, updated_at: of the annotation, as reported by Label Studio.
+        digest: of every field that counts.
+        source: how the state arrived first.
+        outcome, reason: whether the annotation was used, and if not, why.
         annotator: user id.
         lead_time: s.
         score, class_name: of the prediction.
         shown: whether the annotator saw the suggestions.
         width, height: of the image, px.
-        objects: label and box (left, top, width, height; px) of each rectangle.
-        unused: for each region that says nothing, the reason.
+        objects: the rectangles that the annotator drew.
+        unused: for each region that says nothing about the suggestions, the reason.
     """
 
     project_uid: str
@@ -64,14 +67,19 @@ class State:
     shown: bool | None = None
     width: float | None = None
     height: float | None = None
-    objects: Sequence[Mapping[str, Any]] = ()
+    objects: Sequence[Object] = ()
     verdicts: Sequence[Verdict] = ()
     unused: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Retraction:
-    """One annotation, or every annotation of a task, is no more; or is there after all."""
+    """One annotation, or every annotation of a task, was deleted, or was found again.
+
+    Attributes:
+        annotation_id, task_id: one of the two.
+        deleted: False if the annotation was found again.
+    """
 
     project_uid: str
     annotation_id: int | None
@@ -83,7 +91,11 @@ class Retraction:
 
 @dataclass(frozen=True, slots=True)
 class Unused:
-    """An event that makes no state; `digest` tells it from others, not from its repetition."""
+    """An annotation or event that makes no state.
+
+    Attributes:
+        digest: differs from that of any other, but not from that of its repetition.
+    """
 
     reason: str
     digest: str
@@ -93,7 +105,7 @@ class Unused:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """All that one event, or one look at Label Studio, adds to the log."""
+    """Everything that one event, or one request to Label Studio, adds to the log."""
 
     event_id: int | None = None
     states: Sequence[State] = ()
@@ -103,11 +115,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which annotations are meant; None for all.
+    """Which annotations to consider; None for all.
 
     Attributes:
         project: id in Label Studio, or uid.
-        since, until: when the annotation was last changed; `until` is not included.
+        since, until: of the annotation's last change; `until` is excluded.
     """
 
     project: str | None = None
@@ -120,10 +132,33 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What Label Studio's webhook sent, without the project's token."""
+    """A webhook event.
+
+    Attributes:
+        body: raw JSON, without the project's token.
+    """
 
     id: int
     received_at: datetime
     action: str
     project_id: int | None
     body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRun:
+    """The result of pulling the annotations of one project.
+
+    Attributes:
+        annotations: number of annotations in Label Studio.
+        added: states of annotations that the log lacked.
+        retracted: annotations that no longer exist.
+        problem: why the project could not be pulled.
+    """
+
+    project_uid: str
+    started_at: datetime
+    annotations: int = 0
+    added: int = 0
+    retracted: int = 0
+    problem: str | None = None

@@ -1,7 +1,6 @@
-"""SQL about events and the verdict log. Rows are added, never changed or deleted.
+"""SQL of webhook events and of the verdict log. Rows are added, never changed or deleted.
 
-Which state of an annotation counts is a question asked of the log: the newest one that was not
-retracted. So neither the order in which events come in nor a repeated one makes a difference.
+`queries` decides which states count.
 """
 
 import hashlib
@@ -10,24 +9,18 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    FromClause,
-    Row,
-    Subquery,
-    exists,
-    or_,
-    select,
-    tuple_,
-)
+from sqlalchemy import Connection, Select, func, select
 
 from backend.database.connection import CHUNK, Database, now
+from backend.database.text import storable
 from backend.suggestions.queries import count_by
+from backend.suggestions.records import detection_from_json
 from backend.suggestions.tables import deliveries, predictions
+from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
 from backend.verdicts.packing import pack
-from backend.verdicts.records import Candidate, Entry, Event, Filters, State
+from backend.verdicts.queries import current_states, not_retracted
+from backend.verdicts.records import Candidate, Entry, Event, Filters, State, SyncRun
 from backend.verdicts.tables import (
     arrivals,
     events,
@@ -47,19 +40,27 @@ ACTIONS = (
     "ANNOTATIONS_DELETED",
     "TASKS_DELETED",
 )
-_OWN = ("verdicts", "unused")  # of a State, but kept in tables of their own
+_OWN = ("verdicts", "unused")  # fields of a State that have tables of their own
+_KEY = ("project_uid", "annotation_id", "made_at", "updated_at", "digest")  # unique
 _STATE_COLUMNS = [field.name for field in fields(State) if field.name not in _OWN]
 _VERDICT_COLUMNS = [field.name for field in fields(Verdict)]
 
 
 class EventStorage:
-    """What Label Studio's webhook sent, as it came."""
+    """Webhook events, as Label Studio sent them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def save_event(self, action: str, project_id: int | None, body: dict[str, Any]) -> int:
-        """Keep what Label Studio's webhook sent, as it came; returns its id."""
+        """Store an event.
+
+        Args:
+            body: raw JSON, without the project's token.
+
+        Returns:
+            The id of the event.
+        """
         with self._database.writing() as connection:
             result = connection.execute(
                 events.insert().values(
@@ -71,45 +72,46 @@ class EventStorage:
         return event_id
 
     def events(self, after: int = 0, limit: int = CHUNK) -> list[Event]:
-        """Events in the order in which they came, from behind the id `after`."""
-        asked = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
+        """Return the events with ids greater than `after`, oldest first."""
+        return self._fetch(select(events).where(events.c.id > after), limit)
+
+    def unhandled(self, limit: int = CHUNK) -> list[Event]:
+        """Return events about annotations that are not in the verdict log yet, oldest first."""
+        handled = handled_events.c.event_id == events.c.id
+        query = (
+            select(events)
+            .outerjoin(handled_events, handled)
+            .where(events.c.action.in_(ACTIONS), handled_events.c.event_id.is_(None))
+        )
+        return self._fetch(query, limit)
+
+    def _fetch(self, query: Select[Any], limit: int) -> list[Event]:
         with self._database.reading() as connection:
-            return [Event(**row._mapping) for row in connection.execute(asked)]
+            rows = connection.execute(query.order_by(events.c.id).limit(limit))
+            return [Event(**row._mapping) for row in rows]
 
     def events_by_action(self) -> dict[str, int]:
-        """How many events came of each action."""
+        """Count the events of each action."""
         return count_by(self._database, events.c.action)
 
 
 class VerdictStorage:
-    """The verdict log."""
+    """The verdict log: states of annotations, with their verdicts, and deletions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def unhandled_events(self, limit: int = CHUNK) -> list[Event]:
-        """Events about annotations that the log does not have yet, in the order they came in."""
-        asked = (
-            select(events)
-            .outerjoin(handled_events, handled_events.c.event_id == events.c.id)
-            .where(events.c.action.in_(ACTIONS), handled_events.c.event_id.is_(None))
-            .order_by(events.c.id)
-            .limit(limit)
-        )
-        with self._database.reading() as connection:
-            return [Event(**row._mapping) for row in connection.execute(asked)]
-
     def record(self, entries: Sequence[Entry], moment: datetime) -> tuple[int, int]:
-        """Add to the log what it does not have; all of it or nothing.
+        """Add what the log lacks, in one transaction.
 
         Returns:
-            How many states and retractions were new.
+            The numbers of new states and of retractions.
         """
         added = retracted = 0
         with self._database.writing() as connection:
             for entry in entries:
                 if entry.event_id is not None and not self._handle(connection, entry, moment):
-                    continue  # another process was faster
+                    continue  # another process has handled the event
                 for state in entry.states:
                     added += self._add_state(connection, state, entry.event_id, moment)
                 rows = [asdict(retraction) for retraction in entry.retractions]
@@ -131,29 +133,46 @@ class VerdictStorage:
     def _add_state(
         self, connection: Connection, state: State, event_id: int | None, moment: datetime
     ) -> bool:
-        values = {name: getattr(state, name) for name in _STATE_COLUMNS}
-        points, labels = pack(state.verdicts)
-        values |= {"recorded_at": moment, "objects": list(state.objects)}
-        values |= {"points": points, "labels": labels}
-        insert = self._database.insert(states).values(values).on_conflict_do_nothing()
-        new = connection.scalar(insert.returning(states.c.id))
-        key = (states.c.project_uid, states.c.annotation_id, states.c.made_at, states.c.updated_at)
-        state_id = new or connection.scalar(
-            select(states.c.id).where(
-                *(column == values[column.name] for column in (*key, states.c.digest))
-            )
-        )
-        assert state_id is not None
+        """Add a state unless the log has it, and note which event brought it.
+
+        Returns:
+            Whether the state is new.
+        """
+        new_id = self._insert_state(connection, state, moment)
+        state_id = self._state_id(connection, state) if new_id is None else new_id
         if event_id is not None:
             arrival = self._database.insert(arrivals).values(state_id=state_id, event_id=event_id)
             connection.execute(arrival.on_conflict_do_nothing())
-        if new is None:
-            return False
-        if state.verdicts:
-            rows = [
-                {"state_id": state_id} | {name: getattr(each, name) for name in _VERDICT_COLUMNS}
-                for each in state.verdicts
-            ]
+        if new_id is not None:
+            self._add_verdicts(connection, new_id, state)
+        return new_id is not None
+
+    def _insert_state(self, connection: Connection, state: State, moment: datetime) -> int | None:
+        """Return the id of the new row; None if the log has the state."""
+        points, labels = pack(state.verdicts)
+        values = {name: getattr(state, name) for name in _STATE_COLUMNS} | {
+            "recorded_at": moment,
+            "objects": [_as_json(each) for each in state.objects],
+            "points": points,
+            "labels": labels,
+        }
+        insert = self._database.insert(states).values(values).on_conflict_do_nothing()
+        new_id: int | None = connection.scalar(insert.returning(states.c.id))
+        return new_id
+
+    def _state_id(self, connection: Connection, state: State) -> int:
+        query = select(states.c.id).where(
+            *(states.c[name] == getattr(state, name) for name in _KEY)
+        )
+        state_id: int = connection.execute(query).scalar_one()
+        return state_id
+
+    def _add_verdicts(self, connection: Connection, state_id: int, state: State) -> None:
+        rows = [
+            {"state_id": state_id} | {name: getattr(each, name) for name in _VERDICT_COLUMNS}
+            for each in state.verdicts
+        ]
+        if rows:
             connection.execute(verdicts.insert(), rows)
         for place, reason in enumerate(state.unused):
             self._add_unused(
@@ -164,19 +183,27 @@ class VerdictStorage:
                 reason=reason,
                 digest=hashlib.sha256(f"{state_id} {place}".encode()).hexdigest(),
             )
-        return True
 
     def _add_unused(self, connection: Connection, **values: Any) -> None:
         connection.execute(self._database.insert(unused).values(values).on_conflict_do_nothing())
 
-    def note_sync(self, **values: Any) -> None:
-        """Keep what a pull of one project brought."""
+    def add_sync_run(self, run: SyncRun) -> None:
+        """Store the result of pulling one project."""
+        problem = None if run.problem is None else storable(run.problem)
         with self._database.writing() as connection:
-            connection.execute(sync_runs.insert().values(values))
+            connection.execute(sync_runs.insert().values({**asdict(run), "problem": problem}))
+
+    def last_synced_at(self, project_uid: str) -> datetime | None:
+        """Return when the latest pull of a project started; None if there was none."""
+        latest = select(func.max(sync_runs.c.id)).where(sync_runs.c.project_uid == project_uid)
+        query = select(sync_runs.c.started_at).where(sync_runs.c.id == latest.scalar_subquery())
+        with self._database.reading() as connection:
+            moment: datetime | None = connection.scalar(query)
+        return moment
 
     def candidates(self, project_uid: str, task_id: int) -> list[Candidate]:
-        """Predictions of a task that are ready, one for each time that they were delivered."""
-        asked = (
+        """Return the finished predictions of a task, once for each delivery."""
+        query = (
             select(
                 predictions.c.id,
                 predictions.c.model_version,
@@ -194,84 +221,28 @@ class VerdictStorage:
             .order_by(predictions.c.id, deliveries.c.number)
         )
         with self._database.reading() as connection:
-            return [Candidate(*row) for row in connection.execute(asked)]
+            return [
+                Candidate(prediction_id, version, detection_from_json(detection), *delivery)
+                for prediction_id, version, detection, *delivery in connection.execute(query)
+            ]
 
     def known_annotations(self, project_uid: str) -> dict[int, datetime]:
-        """Annotations of a project that count, and when each was made."""
+        """Return the annotations of a project that count, and when each was made."""
         current = current_states(Filters(project=project_uid), ("judged", "skipped", "unused"))
         with self._database.reading() as connection:
             rows = connection.execute(select(current.c.annotation_id, current.c.made_at))
             return {row.annotation_id: row.made_at for row in rows}
 
     def retracted(self, project_uid: str) -> set[tuple[int, datetime]]:
-        """Annotations (id, made at) of a project that the log knows as deleted."""
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                select(states.c.annotation_id, states.c.made_at)
-                .where(states.c.project_uid == project_uid, ~stands(states))
-                .distinct()
-            )
-            return {(row.annotation_id, row.made_at) for row in rows}
-
-    def last_sync(self, project_uid: str) -> Row[Any] | None:
-        """The latest pull of a project."""
-        asked = select(sync_runs).where(sync_runs.c.project_uid == project_uid)
-        with self._database.reading() as connection:
-            return connection.execute(asked.order_by(sync_runs.c.id.desc()).limit(1)).one_or_none()
-
-
-def current_states(filters: Filters, outcomes: Sequence[str]) -> Subquery:
-    """The newest state of every annotation that was not retracted, as far as the filters go."""
-    newer = states.alias()
-    superseded = exists().where(
-        newer.c.project_uid == states.c.project_uid,
-        newer.c.annotation_id == states.c.annotation_id,
-        newer.c.made_at == states.c.made_at,
-        tuple_(newer.c.updated_at, newer.c.digest) > tuple_(states.c.updated_at, states.c.digest),
-        stands(newer),
-    )
-    conditions = [states.c.outcome.in_(outcomes), ~superseded, stands(states)]
-    if filters.project is not None:
-        conditions.append(project_is(states.c.project_uid, filters.project))
-    if filters.annotator is not None:
-        conditions.append(states.c.annotator == filters.annotator)
-    if filters.model_version is not None:
-        conditions.append(states.c.model_version == filters.model_version)
-    if filters.since is not None:
-        conditions.append(states.c.updated_at >= filters.since)
-    if filters.until is not None:
-        conditions.append(states.c.updated_at < filters.until)
-    return select(states).where(*conditions).subquery()
-
-
-def stands(state: FromClause) -> ColumnElement[bool]:
-    """Whether the annotation of a state is there: not deleted, or seen again after that.
-
-    A deletion concerns what was made before it: its id may have been given out again since.
-    """
-    again = retractions.alias()
-    seen_again = exists().where(
-        again.c.project_uid == state.c.project_uid,
-        again.c.annotation_id == state.c.annotation_id,
-        again.c.deleted.is_(False),
-        again.c.at > retractions.c.at,
-    )
-    deleted = [
-        exists().where(
-            retractions.c.project_uid == state.c.project_uid,
-            same,
-            retractions.c.deleted,
-            retractions.c.at >= state.c.made_at,
-            ~seen_again,
+        """Return the annotations of a project, as (id, made at), that the log has as deleted."""
+        query = (
+            select(states.c.annotation_id, states.c.made_at)
+            .where(states.c.project_uid == project_uid, ~not_retracted(states))
+            .distinct()
         )
-        for same in (
-            retractions.c.annotation_id == state.c.annotation_id,
-            retractions.c.task_id == state.c.task_id,
-        )
-    ]
-    return ~or_(*deleted)
+        with self._database.reading() as connection:
+            return {(row.annotation_id, row.made_at) for row in connection.execute(query)}
 
 
-def project_is(column: ColumnElement[Any], project: str) -> ColumnElement[bool]:
-    """Whether a uid, `id.created_ts`, is the project's, or of a project with that id."""
-    return or_(column == project, column.startswith(f"{project}.", autoescape=True))
+def _as_json(drawn: Object) -> dict[str, Any]:
+    return {"label": drawn.label, **asdict(drawn.box)}

@@ -1,8 +1,8 @@
-"""Pull annotations through Label Studio's API: the truth, when an event was lost."""
+"""Pull annotations through Label Studio's API, because events may be lost."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,136 +15,154 @@ from backend.labelstudio.projects import (
     project_id_of,
     uid_of,
 )
+from backend.labelstudio.schemas import ListedTask
+from backend.labelstudio.shapes import read_or_none
 from backend.settings import Settings
-from backend.verdicts.recording import Recorder, annotations_of, unused_of
-from backend.verdicts.records import Entry, Retraction, State
+from backend.verdicts.recording import Recorder
+from backend.verdicts.records import Entry, Retraction, SyncRun, Unused
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-BATCH = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """What the pull of one project brought.
-
-    Attributes:
-        annotations: how many Label Studio has.
-        added: states of annotations that the log did not have.
-        retracted: annotations that are no longer there.
-        problem: why the project could not be pulled.
-    """
-
-    project_uid: str
-    annotations: int = 0
-    added: int = 0
-    retracted: int = 0
-    problem: str | None = None
+BATCH = 200  # annotations per transaction
 
 
-def sync(settings: Settings, database: Database, project: str | None = None) -> list[Pulled]:
-    """Fill in whatever the log lacks; run twice, the second time adds nothing.
+def sync(settings: Settings, database: Database, project: str | None = None) -> list[SyncRun]:
+    """Add what the log lacks; a second call in a row adds nothing.
 
     Args:
-        project: id or uid of one; None for every project that is known.
+        project: id or uid of one project; None for every known one.
     """
-    recorder, studios = Recorder(settings, database), LabelStudios(settings)
-    pulled = []
-    for uid in ProjectStorage(database).project_uids():
-        if project is None or project in (uid, str(project_id_of(uid))):
-            pulled.append(_pull_noted(recorder, studios, database, uid))
-    return pulled
+    pull = _Pull(settings, database)
+    return [
+        pull.run(uid)
+        for uid in ProjectStorage(database).project_uids()
+        if project is None or project in (uid, str(project_id_of(uid)))
+    ]
 
 
 def sync_due(settings: Settings, database: Database) -> bool:
-    """Sync where the last time is `SYNC_EVERY` ago; whether it was. For a worker to call often."""
+    """Sync the projects whose latest sync is `SYNC_EVERY` ago; workers call this often.
+
+    Returns:
+        Whether there was any such project.
+    """
     if settings.sync_every <= 0:
         return False
-    recorder, studios = Recorder(settings, database), LabelStudios(settings)
+    pull = _Pull(settings, database)
     before = now() - timedelta(seconds=settings.sync_every)
-    due = [uid for uid in ProjectStorage(database).project_uids() if _is_due(recorder, uid, before)]
+    due = [uid for uid in ProjectStorage(database).project_uids() if pull.is_due(uid, before)]
     for uid in due:
-        _pull_noted(recorder, studios, database, uid)
+        pull.run(uid)
     return bool(due)
 
 
-def _is_due(recorder: Recorder, uid: str, before: datetime) -> bool:
-    last = recorder.log.last_sync(uid)
-    return last is None or last.started_at < before
+class _Pull:
+    """Pulls the annotations of projects, one project at a time."""
 
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._recorder = Recorder(settings, database)
+        self._verdicts = self._recorder.verdicts
+        self._projects = ProjectStorage(database)
+        self._studios = LabelStudios(settings)
 
-def _pull_noted(recorder: Recorder, studios: LabelStudios, database: Database, uid: str) -> Pulled:
-    started = now()
-    project = ProjectStorage(database).project(uid)
-    try:
+    def is_due(self, uid: str, before: datetime) -> bool:
+        """Return whether the latest sync of a project started before a moment."""
+        last = self._verdicts.last_synced_at(uid)
+        return last is None or last < before
+
+    def run(self, uid: str) -> SyncRun:
+        """Pull one project and store the result, also if it failed."""
+        run = SyncRun(uid, started_at=now())
+        project = self._projects.project(uid)
         assert project is not None
-        pulled = _pull(recorder, studios.of(project), uid, started)
-    except (LabelStudioError, NotDeliverable) as error:
-        log.warning("Project %s: its annotations cannot be pulled: %s", uid, error)
-        pulled = Pulled(uid, problem=str(error))
-    recorder.log.note_sync(
-        project_uid=uid,
-        started_at=started,
-        annotations=pulled.annotations,
-        added=pulled.added,
-        retracted=pulled.retracted,
-        problem=pulled.problem,
-    )
-    return pulled
+        try:
+            run = self._pull(run, self._studios.of(project))
+        except (LabelStudioError, NotDeliverable) as error:
+            logger.warning("Project %s: its annotations cannot be pulled: %s", uid, error)
+            run = replace(run, problem=str(error))
+        self._verdicts.add_sync_run(run)
+        return run
+
+    def _pull(self, run: SyncRun, client: LabelStudio) -> SyncRun:
+        uid = run.project_uid
+        project_id = project_id_of(uid)
+        if project_id is None:
+            return replace(
+                run,
+                problem="expected a project named by id and time of creation, such as "
+                f"3.1795347724, got {uid!a}: not a project of Label Studio",
+            )
+        if not _exists(client, uid, project_id):
+            # The log keeps what its annotators did.
+            return replace(run, problem="the project is no longer in Label Studio")
+        self._recorder.drain()  # so that states from events count as brought by events
+        known = self._verdicts.known_annotations(uid)
+        deleted = self._verdicts.retracted(uid)
+        seen: set[int] = set()
+        total = added = 0
+        batch: list[Entry] = []
+        for annotation in _annotations(client, project_id):
+            total += 1
+            batch.append(self._entry(run, annotation, deleted, seen))
+            if len(batch) == BATCH:
+                added += self._verdicts.record(batch, now())[0]
+                batch = []
+        added += self._verdicts.record(batch, now())[0]
+        missing = [
+            Entry(retractions=[Retraction(uid, annotation_id, None, run.started_at, "sync")])
+            for annotation_id, made_at in known.items()
+            if annotation_id not in seen
+            and made_at < run.started_at
+            and _is_deleted(client, annotation_id)
+        ]
+        retracted = self._verdicts.record(missing, now())[1]
+        return replace(run, annotations=total, added=added, retracted=retracted)
+
+    def _entry(
+        self,
+        run: SyncRun,
+        annotation: dict[str, Any],
+        deleted: set[tuple[int, datetime]],
+        seen: set[int],
+    ) -> Entry:
+        """Return what an annotation adds to the log, and note its id in `seen`.
+
+        Args:
+            annotation: raw JSON.
+            deleted: annotations that the log has as deleted.
+        """
+        state = self._recorder.state_of(run.project_uid, annotation, "sync")
+        if isinstance(state, Unused):
+            return Entry(unused=[state])
+        seen.add(state.annotation_id)
+        if (state.annotation_id, state.made_at) not in deleted:
+            return Entry(states=[state])
+        found_again = Retraction(
+            run.project_uid, state.annotation_id, None, run.started_at, "sync", deleted=False
+        )
+        return Entry(states=[state], retractions=[found_again])
 
 
-def _pull(recorder: Recorder, client: LabelStudio, uid: str, started: datetime) -> Pulled:
-    project_id = project_id_of(uid)
+def _exists(client: LabelStudio, uid: str, project_id: int) -> bool:
+    """Return whether Label Studio has the project, and not another one with its id."""
     try:
-        there = uid_of(client.project(project_id)) if project_id is not None else None
+        return uid_of(client.project(project_id)) == uid
     except LabelStudioError as error:
         if error.status != 404:
             raise
-        there = None
-    if project_id is None or there != uid:
-        # What its annotators did stays in the log.
-        return Pulled(uid, problem="the project is no longer in Label Studio")
-    recorder.drain()  # so that what events brought counts as brought by them
-    known, gone = recorder.log.known_annotations(uid), recorder.log.retracted(uid)
-    seen: set[int] = set()
-    total = added = retracted = 0
-    batch: list[Entry] = []
-    for annotation in annotations_of(client.tasks(project_id)):
-        total += 1
-        entry, annotation_id = _entry(recorder, uid, annotation, gone, started)
-        seen |= annotation_id
-        batch.append(entry)
-        if len(batch) == BATCH:
-            added += recorder.log.record(batch, now())[0]
-            batch = []
-    missing = [
-        Entry(retractions=[Retraction(uid, annotation_id, None, started, "sync")])
-        for annotation_id, made_at in known.items()
-        if annotation_id not in seen and made_at < started and _is_gone(client, annotation_id)
-    ]
-    added += recorder.log.record(batch, now())[0]
-    retracted = recorder.log.record(missing, now())[1]
-    return Pulled(uid, total, added, retracted)
+        return False
 
 
-def _entry(
-    recorder: Recorder,
-    uid: str,
-    annotation: Mapping[str, Any],
-    gone: set[tuple[int, datetime]],
-    started: datetime,
-) -> tuple[Entry, set[int]]:
-    found = recorder.state_of(uid, annotation, "sync")
-    if not isinstance(found, State):
-        return Entry(unused=[unused_of(found, annotation, uid)]), set()
-    back = []
-    if (found.annotation_id, found.made_at) in gone:
-        back = [Retraction(uid, found.annotation_id, None, started, "sync", deleted=False)]
-    return Entry(states=[found], retractions=back), {found.annotation_id}
+def _annotations(client: LabelStudio, project_id: int) -> Iterator[dict[str, Any]]:
+    """Yield every annotation of a project, raw; malformed tasks have none."""
+    for raw in client.tasks(project_id):
+        task = read_or_none(ListedTask, raw)
+        if task is not None:
+            yield from task.full_annotations()
 
 
-def _is_gone(client: LabelStudio, annotation_id: int) -> bool:
-    """Ask for one: tasks that are deleted during a pull may shift others past it."""
+def _is_deleted(client: LabelStudio, annotation_id: int) -> bool:
+    """Ask for one annotation: tasks deleted during a pull may shift others past it."""
     try:
         client.get(f"/api/annotations/{annotation_id}/")
     except LabelStudioError as error:

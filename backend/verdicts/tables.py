@@ -1,7 +1,7 @@
-"""The tables of the verdict log, as the newest migration leaves them. Rows are only ever added.
+"""Tables of the verdict log, as the newest migration leaves them. Rows are only ever added.
 
-An annotation is known by project, id and the moment at which it was made: Label Studio on SQLite
-hands out the ids of deleted annotations again.
+Project, id and moment of creation identify an annotation, because Label Studio on SQLite reuses
+the ids of deleted annotations.
 """
 
 from sqlalchemy import (
@@ -35,7 +35,7 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
-# What an annotation was at some moment. The newest state of an annotation is the one that counts.
+# An annotation at one moment. Its newest state counts.
 states = Table(
     "annotation_states",
     metadata,
@@ -103,8 +103,8 @@ verdicts = Table(
     sqlite_autoincrement=True,
 )
 
-# Few among the verdicts about points: an index holds these alone. The kind stands in the statement
-# itself, as a database takes such an index only where it sees that it suits.
+# Verdicts about choices are few, so an index holds them alone. The kind is a literal in the
+# statement, because a database uses a partial index only if it can see that the index applies.
 IS_CHOICE = verdicts.c.kind == literal("choice", literal_execute=True)
 Index(
     "ix_verdicts_choice",
@@ -114,7 +114,7 @@ Index(
     postgresql_where=IS_CHOICE,
 )
 
-# That an annotation, or every annotation of a task, was deleted; or was seen to be there after all.
+# An annotation, or every annotation of a task, was deleted, or was found again.
 retractions = Table(
     "retractions",
     metadata,
@@ -137,7 +137,7 @@ handled_events = Table(
     Column("handled_at", Time, nullable=False),
 )
 
-# Which states an event brought: one that only a pull brought was lost on its way.
+# The states that events brought. Of any other state the event was lost, and a sync brought it.
 arrivals = Table(
     "arrivals",
     metadata,
@@ -145,7 +145,7 @@ arrivals = Table(
     Column("event_id", ForeignKey("events.id"), primary_key=True, autoincrement=False),
 )
 
-# What could not be used: a region of a state, or an event that makes no state at all.
+# A region of a state that was not used, or an event that makes no state at all.
 unused = Table(
     "unused",
     metadata,
@@ -160,7 +160,6 @@ unused = Table(
     Index("ix_unused_state_id", "state_id"),
     sqlite_autoincrement=True,
 )
-
 
 sync_runs = Table(
     "sync_runs",

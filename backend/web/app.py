@@ -1,4 +1,4 @@
-"""The web application: routes, who may call them, and what callers hear when something is wrong."""
+"""The web application: assembly, password, and answers to requests that fail."""
 
 import hmac
 import logging
@@ -14,18 +14,21 @@ from werkzeug.sansio.response import Response as BaseResponse
 
 from backend import retries
 from backend.database.connection import Database, StorageError
+from backend.labelstudio.projects import ProjectStorage
 from backend.logs import set_up_logging
 from backend.settings import Settings, SettingsError, load_settings
 from backend.suggestions.answers import PredictService
 from backend.suggestions.queue import make_queue
+from backend.suggestions.storage import PredictionStorage
 from backend.training.queue import make_training_queue
 from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
-from backend.web import report_routes
-from backend.web.label_studio_routes import BACKEND, Backend, bp
+from backend.verdicts.storage import EventStorage
+from backend.web import label_studio_routes, report_routes, status_routes
+from backend.web.context import BACKEND, Backend
 from backend.web.prometheus import BackendMetrics
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Label Studio sends every selected task in one request.
 LARGEST_BODY = 256 * 2**20
@@ -34,37 +37,48 @@ REDIS_SECONDS = 5.0
 
 
 def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
-    """The application.
+    """Assemble the web application.
 
     Args:
-        storage: with its tables.
-        queue: of `work_queue.make_queue`.
+        database: with its tables.
+        queue: of detection jobs; see `backend.suggestions.queue.make_queue`.
+
+    Raises:
+        OSError: the weights file of the settings cannot be read.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    models = ModelRegistry(settings, database)
-    app.extensions[BACKEND] = Backend(
-        database=database,
-        predictions=PredictService(settings, database, queue, lambda: models.active().version),
-        metrics=BackendMetrics(database, queue, lambda: models.active_or_last_known().version),
-        models=models,
-        trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),
-    )
+    app.extensions[BACKEND] = _backend(settings, database, queue)
     app.extensions[report_routes.AGREEMENT] = report_routes.agreement_of(settings, database)
-    app.register_blueprint(bp)
-    app.register_blueprint(report_routes.bp)
-    _ask_for_password(app, settings)
-    app.register_error_handler(HTTPException, _wrong_request)
-    app.register_error_handler(OperationalError, _no_database)
-    app.register_error_handler(Exception, _unexpected)
+    for routes in (label_studio_routes, status_routes, report_routes):
+        app.register_blueprint(routes.bp)
+    _require_password(app, settings)
+    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(OperationalError, _answer_database_error)
+    app.register_error_handler(Exception, _answer_unexpected_error)
     return app
 
 
+def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
+    models = ModelRegistry(settings, database)
+    return Backend(
+        projects=ProjectStorage(database),
+        predictions=PredictService(settings, database, queue, lambda: models.active().version),
+        stored_predictions=PredictionStorage(database),
+        events=EventStorage(database),
+        models=models,
+        trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),
+        metrics=BackendMetrics(database, queue, lambda: models.active_or_last_known().version),
+    )
+
+
 def create_from_environment() -> Flask:
-    """The application that gunicorn serves; connects to nothing, as gunicorn forks afterwards.
+    """Return the application that gunicorn serves.
+
+    Connects to neither Redis nor the database, because gunicorn forks afterwards.
 
     Raises:
-        SystemExit: a setting is wrong or missing; it says which.
+        SystemExit: a setting is wrong or missing; the message says which.
     """
     try:
         settings = load_settings()
@@ -81,7 +95,7 @@ def create_from_environment() -> Flask:
 
 
 def _redis(url: str) -> Redis:
-    """A Redis that is soon given up when it does not answer: every task is in the database."""
+    """Return a client that gives up quickly: without Redis every task is still in the database."""
     return Redis.from_url(
         url,
         socket_timeout=REDIS_SECONDS,
@@ -90,7 +104,7 @@ def _redis(url: str) -> Redis:
     )
 
 
-def _ask_for_password(app: Flask, settings: Settings) -> None:
+def _require_password(app: Flask, settings: Settings) -> None:
     user, password = settings.basic_auth_user, settings.basic_auth_pass
     if user is None or password is None:
         return
@@ -99,13 +113,13 @@ def _ask_for_password(app: Flask, settings: Settings) -> None:
     @app.before_request
     def check() -> None:
         given = request.authorization
-        came = f"{given.username}:{given.password}" if given and given.type == "basic" else ""
-        right = hmac.compare_digest(came.encode(errors="replace"), expected)
-        if not right and request.endpoint not in OPEN_TO_ALL:
+        got = f"{given.username}:{given.password}" if given and given.type == "basic" else ""
+        matches = hmac.compare_digest(got.encode(errors="replace"), expected)
+        if not matches and request.endpoint not in OPEN_TO_ALL:
             raise Unauthorized("expected user and password of BASIC_AUTH_USER, BASIC_AUTH_PASS")
 
 
-def _wrong_request(error: HTTPException) -> Response | BaseResponse:
+def _answer_http_error(error: HTTPException) -> Response | BaseResponse:
     if error.response is not None:
         return error.response
     message = error.description or error.name
@@ -118,11 +132,11 @@ def _wrong_request(error: HTTPException) -> Response | BaseResponse:
     return answer
 
 
-def _no_database(error: OperationalError) -> tuple[Response, int]:
-    log.error("The database cannot be used: %s", str(error).partition("\n")[0])
+def _answer_database_error(error: OperationalError) -> tuple[Response, int]:
+    logger.error("The database cannot be used: %s", str(error).partition("\n")[0])
     return jsonify(error="the database cannot be used now: try again soon"), 503
 
 
-def _unexpected(error: Exception) -> tuple[Response, int]:
-    log.error("%s %s: unexpected error", request.method, request.path, exc_info=error)
-    return jsonify(error="unexpected error: the backend's log says which"), 500
+def _answer_unexpected_error(error: Exception) -> tuple[Response, int]:
+    logger.error("%s %s: unexpected error", request.method, request.path, exc_info=error)
+    return jsonify(error="unexpected error: see the backend's log"), 500

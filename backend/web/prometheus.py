@@ -1,4 +1,4 @@
-"""Figures for Prometheus, counted when they are asked for: no process keeps any."""
+"""Figures for Prometheus, counted on each request: no process keeps counters of its own."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,62 +15,68 @@ from backend.verdicts.storage import EventStorage
 
 
 class BackendMetrics(Collector):
-    """What database and queue hold at this moment."""
+    """Counts what the database and the queue hold now.
+
+    Args:
+        model_version: returns the version of the active model.
+    """
 
     def __init__(self, database: Database, queue: Queue, model_version: Callable[[], str]) -> None:
-        self._database = database
+        self._predictions = PredictionStorage(database)
+        self._deliveries = DeliveryStorage(database)
+        self._events = EventStorage(database)
         self._queue = queue
         self._version = model_version
 
     def registry(self) -> CollectorRegistry:
-        """A registry of these figures alone."""
+        """Return a registry with these figures alone."""
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         return registry
 
     def describe(self) -> list[Metric]:
-        """Nothing in advance, so that registering counts nothing."""
+        """Return nothing, so that registering this collector does not count anything."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Every figure, counted now."""
+        """Count every figure."""
         predictions = GaugeMetricFamily(
             "keypoint_predictions", "Predictions by status", labels=["status"]
         )
-        counted = PredictionStorage(self._database).predictions_by_status()
+        counted = self._predictions.predictions_by_status()
         for status in ("queued", "ready", "failed"):
             predictions.add_metric([status], counted.get(status, 0))
         yield predictions
 
         deliveries = CounterMetricFamily(
             "keypoint_deliveries",
-            "Predictions given to Label Studio, or found there, by the way they took",
+            "Predictions delivered to Label Studio, or found there, by way of delivery",
             labels=["way"],
         )
-        given = DeliveryStorage(self._database).deliveries_by_way()
+        given = self._deliveries.deliveries_by_way()
         for way in ("reply", "push", "found"):
             deliveries.add_metric([way], given.get(way, 0))
         yield deliveries
 
         events = CounterMetricFamily(
-            "keypoint_events", "Events that Label Studio sent", labels=["action"]
+            "keypoint_events", "Events received from Label Studio", labels=["action"]
         )
-        for action, count in sorted(EventStorage(self._database).events_by_action().items()):
+        for action, count in sorted(self._events.events_by_action().items()):
             events.add_metric([action], count)
         yield events
 
-        model = GaugeMetricFamily("keypoint_model_info", "The model", labels=["version"])
+        model = GaugeMetricFamily("keypoint_model_info", "The active model", labels=["version"])
         model.add_metric([self._version()], 1)
         yield model
-        yield from self._of_redis()
+        yield from self._redis_metrics()
 
-    def _of_redis(self) -> Iterator[Metric]:
+    def _redis_metrics(self) -> Iterator[Metric]:
         try:
             depth: int | None = self._queue.count
         except RedisError:
             depth = None
-        reachable = "Whether Redis can be reached"
+        reachable = "Whether Redis is reachable"
         yield GaugeMetricFamily("keypoint_redis_up", reachable, value=depth is not None)
         if depth is not None:
-            waiting = "Jobs that wait for a worker"
+            waiting = "Jobs waiting for a worker"
             yield GaugeMetricFamily("keypoint_queue_depth", waiting, value=depth)

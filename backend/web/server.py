@@ -1,4 +1,4 @@
-"""The web process: gunicorn around the Flask application."""
+"""The web process: gunicorn serving the Flask application."""
 
 import os
 import sys
@@ -6,16 +6,15 @@ import sys
 from backend.database.prepare import prepare_database
 from backend.settings import Settings
 
-# Label Studio asks for nothing that takes longer than its own patience, and a request that is cut
-# short harms nothing: what it waited for is delivered by a worker.
+# Interrupting a longer request is harmless: a worker delivers what the request waited for.
 _GRACE_SECONDS = "3"
 
 
 def run(settings: Settings) -> int:
-    """Become the web process, listening on `settings.host` and `settings.port`.
+    """Replace this process by gunicorn, listening on `settings.host` and `settings.port`.
 
     Raises:
-        RuntimeError: there is no Redis in the settings, or the database cannot be used.
+        RuntimeError: the settings name no Redis, or the database cannot be used.
     """
     if settings.redis_url is None:
         raise RuntimeError(
@@ -29,10 +28,13 @@ def run(settings: Settings) -> int:
 
 
 def web_command(settings: Settings, *, bind: str) -> list[str]:
-    """Program and arguments of gunicorn; `bind` is an address, or `fd://N` for an open socket.
+    """Return the command line of gunicorn.
 
-    The application is loaded once, before gunicorn's processes divide, so that the weights file is
-    read once and a process that died is there again at once.
+    The application is loaded once, before gunicorn forks, so that the weights file is read once
+    and a worker process that died is replaced at once.
+
+    Args:
+        bind: an address, or `fd://N` for an open socket.
     """
     return [
         *(sys.executable, "-m", "gunicorn", "backend.web.app:create_from_environment()"),

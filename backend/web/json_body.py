@@ -1,0 +1,63 @@
+"""The JSON in a request's body."""
+
+import json
+import math
+from typing import Any, NoReturn
+
+from flask import request
+from werkzeug.exceptions import BadRequest
+
+from backend.labelstudio.shapes import ShapeError, ShapeT, describe, read
+
+
+def json_object(*, odd_numbers: bool = False) -> dict[str, Any]:
+    """Return the request's body as raw JSON.
+
+    Args:
+        odd_numbers: keep NaN and infinities, which JSON does not allow, as text; else refuse them.
+
+    Raises:
+        BadRequest: the body is not a JSON object.
+    """
+    raw = request.get_data()
+    try:
+        body = (
+            json.loads(raw, parse_constant=str, parse_float=_finite_or_text)
+            if odd_numbers
+            else json.loads(raw, parse_constant=_not_a_number, parse_float=_finite)
+        )
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"expected JSON in the body, got {_start(raw)}: {error}") from None
+    if not isinstance(body, dict):
+        raise BadRequest(f"expected a JSON object in the body, got {describe(body)}")
+    return body
+
+
+def parsed(shape: type[ShapeT], body: dict[str, Any]) -> ShapeT:
+    """Return raw JSON as a typed value.
+
+    Raises:
+        BadRequest: a field is missing or malformed; the answer says which.
+    """
+    try:
+        return read(shape, body)
+    except ShapeError as error:
+        raise BadRequest(str(error)) from None
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _not_a_number(digits)
+
+
+def _finite_or_text(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits
+
+
+def _not_a_number(name: str) -> NoReturn:
+    raise ValueError(f"{name[:40]} is not a number that can be stored")
+
+
+def _start(raw: bytes) -> str:
+    return f"{len(raw)} bytes beginning with {raw[:40]!r}" if raw else "0 bytes"

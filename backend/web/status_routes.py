@@ -1,0 +1,108 @@
+"""State of trainings and predictions, and figures for Prometheus. Thin: read, call, answer."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.exceptions import NotFound
+
+from backend.database.schema import LARGEST_ID
+from backend.suggestions.records import Prediction
+from backend.training.records import Training
+from backend.web.context import current_backend
+
+bp = Blueprint("status", __name__)
+
+SHOWN_TRAININGS = 20
+
+
+@bp.get("/training")
+def trainings() -> Response:
+    """List the latest trainings, of one project or of all, newest first."""
+    found = current_backend().trainings.latest(SHOWN_TRAININGS, request.args.get("project"))
+    return jsonify(trainings=[_training_as_json(each) for each in found])
+
+
+@bp.get("/metrics")
+def metrics() -> Response:
+    """Return figures for Prometheus."""
+    figures = generate_latest(current_backend().metrics.registry())
+    return Response(figures, content_type=CONTENT_TYPE_LATEST)
+
+
+@bp.get("/jobs/<int:task_id>")
+def predictions_of_task(task_id: int) -> Response:
+    """Return the latest prediction of a task, and the earlier ones."""
+    project = request.args.get("project")
+    stored = current_backend().stored_predictions
+    found = stored.of_task(min(task_id, LARGEST_ID), project)
+    if not found:
+        raise NotFound(
+            f"expected a task that was asked about, got {task_id}"
+            + (f" of project {project}" if project else "")
+            + ": Label Studio has not asked for its prediction yet"
+        )
+    latest, *earlier = [_prediction_as_json(row) for row in found]
+    return jsonify({**latest, "earlier": earlier})
+
+
+def _training_as_json(training: Training) -> dict[str, Any]:
+    return {
+        "id": training.id,
+        "project": training.project_uid,
+        "status": training.state,
+        "reason": training.reason,
+        "progress": training.progress and training.progress.as_json(),
+        "options": asdict(training.options),
+        "outcome": training.outcome and asdict(training.outcome),
+        "asked_at": _iso(training.created_at),
+        "started_at": _iso(training.started_at),
+        "finished_at": _iso(training.finished_at),
+    }
+
+
+def _prediction_as_json(row: Prediction) -> dict[str, Any]:
+    delivery = row.delivery
+    return {
+        "task": row.task_id,
+        "project": row.project_uid,
+        "image": _without_secrets(row.image_url),
+        "model_version": row.model_version,
+        "status": row.status,
+        "reason": row.reason,
+        "attempts": row.attempts,
+        "interactive": not row.to_deliver,
+        "keypoints": len(row.detection.keypoints) if row.detection else None,
+        "asked_at": _iso(row.asked_at),
+        "started_at": _iso(row.started_at),
+        "finished_at": _iso(row.finished_at),
+        "delivery": delivery
+        and {
+            "number": delivery.number,
+            "way": delivery.way,
+            "made_at": _iso(delivery.made_at),
+            "confirmed_at": _iso(delivery.confirmed_at),
+            "label_studio_id": delivery.label_studio_id,
+        },
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _without_secrets(url: str) -> str:
+    """Return an image's address without password or signature; of a data URL only its type."""
+    if url.lower().startswith("data:"):
+        return url.partition(",")[0][:100]
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    if not parts.netloc:  # a path on Label Studio, which asks for a token
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl()

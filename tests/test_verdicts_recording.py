@@ -1,0 +1,249 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_labelstudio_shapes import json_values
+from verdict_data import PROJECT, UID, added, annotation, detection, event, moved, predict
+
+from backend.agreement.queries import AgreementQueries
+from backend.database.connection import Database, now
+from backend.settings import Settings
+from backend.verdicts.recording import (
+    COUNTS,
+    NO_ANNOTATION,
+    NO_ID,
+    NO_PROJECT,
+    NO_RESULT,
+    NO_TASK,
+    Recorder,
+    digest_of,
+)
+from backend.verdicts.records import Event, Filters, State, Unused
+from backend.verdicts.storage import EventStorage
+
+SAMPLES = Path(__file__).parents[2] / "shared/label-studio/samples"
+POINT = {
+    "id": "d2ebe35157",
+    "type": "keypointlabels",
+    "value": {"x": 20.35, "y": 38.55, "width": 0.6, "keypointlabels": ["näse"]},
+    "score": 0.56,
+}
+ANNOTATION = {
+    "id": 5,
+    "task": 2,
+    "project": 3,
+    "completed_by": {"id": 4, "email": "a@b"},
+    "lead_time": 12.5,
+    "was_cancelled": False,
+    "parent_prediction": 7,
+    "created_at": "2026-11-22T11:41:58.713713Z",
+    "result": [POINT],
+}
+
+
+@pytest.fixture
+def recorder(database: Database) -> Recorder:
+    return Recorder(Settings(), database)
+
+
+def event_of(action: str, **body: Any) -> Event:
+    return Event(1, now(), action, 3, {"action": action, "project": dict(PROJECT), **body})
+
+
+# A digest that changes would make every annotation a new state at the next sync of an old database.
+
+
+@pytest.mark.parametrize(
+    ("raw", "digest"),
+    [
+        (ANNOTATION, "6ee4ddb07a24e8fb3df88378ae1858606ae54a87b229953130825d87cfb0d6df"),
+        (
+            {**ANNOTATION, "lead_time": "NaN", "result": [None, 3, "\ud800"]},
+            "3a1420a5a5598bad66e602cc94cbeef4abeff3af40d7d9bf385d20bf95ed0865",
+        ),
+        (
+            {"id": 5, "task": 2},
+            "ef4de0f39e8782c0fa9505a01c5a106fe1db858d8ad8de6abd291946334b3f20",
+        ),
+        (
+            {**ANNOTATION, "was_cancelled": True, "result": [], "completed_by": 4},
+            "76bf325d51f32ae077a4b313028a8e9f04fc4031a6746d56c1aa08a23aa2b4a1",
+        ),
+    ],
+    ids=["ordinary", "odd values", "almost empty", "skipped"],
+)
+def test_the_digest_of_an_annotation_is_that_of_every_earlier_version(
+    recorder: Recorder, raw: dict[str, Any], digest: str
+) -> None:
+    assert digest_of(raw) == digest
+    state = recorder.state_of(UID, raw, "sync")
+    assert isinstance(state, State)
+    assert state.digest == digest
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("CREATED", "8e9ddc82ca7b28f54ed2f0c6bc38c7a7d826a8323667b6f1bdcce51661844e28"),
+        ("CREATED_delete_add", "ead6a2f9c1f75c3b21f6dcad694f89a5ca94e10164f6baf444f559f4f0fac96b"),
+        ("CREATED_move", "a78409d131bad18667d82dcbeeef223be1a3ebbb13cd40d46853e61881cb4997"),
+        ("UPDATED", "a88f2289fd4291642f7905a1ecfd2a2d2bdd8afbe32a91f3ff6d2e17d719a6bd"),
+    ],
+)
+def test_the_digests_of_label_studios_own_annotations_stay(name: str, digest: str) -> None:
+    path = SAMPLES / f"webhook_ANNOTATION_{name}.json"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there: Label Studio's own annotations cannot be tried")
+    assert digest_of(json.loads(path.read_text())["body"]["annotation"]) == digest
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_every_field_that_counts_is_in_the_digest(name: str) -> None:
+    assert digest_of({**ANNOTATION, name: "another"}) != digest_of(ANNOTATION)
+    assert digest_of({**ANNOTATION, "updated_at": "another"}) == digest_of(ANNOTATION)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (None, NO_ANNOTATION),
+        ([], NO_ANNOTATION),
+        ({**ANNOTATION, "id": "5"}, NO_ID),
+        ({**ANNOTATION, "id": 2**64, "task": None}, NO_ID),
+        ({**ANNOTATION, "task": True}, NO_TASK),
+    ],
+)
+def test_an_annotation_that_makes_no_state_says_why(
+    recorder: Recorder, raw: object, reason: str
+) -> None:
+    found = recorder.state_of(UID, raw, "sync")
+    assert isinstance(found, Unused)
+    assert found.reason == reason
+    assert recorder.state_of(UID, raw, "sync") == found
+
+
+def test_an_annotation_of_no_known_project_keeps_its_task(recorder: Recorder) -> None:
+    found = recorder.state_of(None, ANNOTATION, "event")
+    assert isinstance(found, Unused)
+    assert (found.reason, found.project_uid, found.task_id) == (NO_PROJECT, None, 2)
+
+
+@pytest.mark.parametrize("result", [None, {}, "regions", 3])
+def test_a_result_that_is_no_list_makes_a_state_with_the_reason(
+    recorder: Recorder, result: object
+) -> None:
+    found = recorder.state_of(UID, {**ANNOTATION, "result": result}, "sync")
+    assert isinstance(found, State)
+    assert (found.outcome, found.reason) == ("unused", NO_RESULT)
+    skipped = {**ANNOTATION, "result": result, "was_cancelled": True}
+    found = recorder.state_of(UID, skipped, "sync")
+    assert isinstance(found, State)
+    assert (found.outcome, found.reason) == ("skipped", None)
+
+
+def test_a_malformed_annotation_of_an_event_does_not_spoil_the_others(recorder: Recorder) -> None:
+    entry = recorder.entry_of(event_of("ANNOTATIONS_CREATED", annotation=[7, ANNOTATION, {}]))
+    assert [state.annotation_id for state in entry.states] == [5]
+    assert [each.reason for each in entry.unused] == [NO_ANNOTATION, NO_ID]
+
+
+@pytest.mark.parametrize("value", [None, []])
+def test_an_event_without_an_annotation_says_so(recorder: Recorder, value: object) -> None:
+    entry = recorder.entry_of(event_of("ANNOTATION_CREATED", annotation=value))
+    assert [each.reason for each in entry.unused] == [NO_ANNOTATION]
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "ids"),
+    [
+        ("ANNOTATIONS_DELETED", {"annotations": [{"id": 3}, {"id": 4}]}, [(3, None), (4, None)]),
+        ("ANNOTATION_DELETED", {"annotation": {"id": 3}}, [(3, None)]),
+        ("TASKS_DELETED", {"tasks": [3]}, [(None, 3)]),
+    ],
+)
+def test_a_deletion_retracts_what_it_lists(
+    recorder: Recorder, action: str, body: dict[str, Any], ids: list[tuple[int | None, int | None]]
+) -> None:
+    entry = recorder.entry_of(event_of(action, **body))
+    assert [(each.annotation_id, each.task_id) for each in entry.retractions] == ids
+
+
+def test_a_deletion_with_one_malformed_id_is_counted_and_retracts_nothing(
+    recorder: Recorder,
+) -> None:
+    entry = recorder.entry_of(event_of("ANNOTATIONS_DELETED", annotations=[{"id": 3}, {"id": "4"}]))
+    assert entry.retractions == ()
+    assert [each.reason for each in entry.unused] == [NO_ID]
+
+
+HOSTILE: list[Any] = [
+    {**added(1, 1), "id": []},
+    {**added(1, 1), "id": {"a": 1}, "parentID": [1]},
+    {**added(1, 1), "type": []},
+    {**added(1, 1), "to_name": {}},
+    {**added(1, 1, label="a\0b\ud800"), "id": "\0\udfff"},
+    {**added(1, 1), "value": {"x": 10**400, "y": -(10**400)}},
+    {**added(1, 1), "score": 10**400},
+    {"type": "choices", "id": [], "to_name": "image", "value": {"choices": ["\0", [1], None]}},
+    {"type": "tool \0\ud800", "to_name": "image"},
+    {
+        "type": "rectangle",
+        "to_name": "image",
+        "id": "\0",
+        "value": {"x": 1e308, "y": -1e308, "width": 1e308, "height": 1e308, "rotation": 30},
+    },
+]
+
+
+def test_an_annotation_that_no_editor_makes_does_not_stop_the_log(any_database: Database) -> None:
+    sent = predict(any_database, 1, detection((10, 10), (50, 50)))
+    event(any_database, annotation(1, [moved(sent[0], 5), *HOSTILE]))
+    recorder = Recorder(Settings(), any_database)
+    assert recorder.drain() == 1
+    [rows] = AgreementQueries(any_database).log(Filters())
+    assert {row.verdict for row in rows} >= {"moved", "deleted", "added"}
+    assert "a b?" in {row.final_label for row in rows}
+
+
+names = st.sampled_from(
+    [
+        *("id", "type", "value", "to_name", "from_name", "score", "origin", "parentID", "x", "y"),
+        *("width", "height", "labels", "keypointlabels", "choices", "rotation"),
+    ]
+)
+kinds = st.sampled_from(
+    ["keypointlabels", "keypoint", "labels", "choices", "rectangle", "rectanglelabels"]
+)
+regions = st.builds(
+    lambda region, more: region | more,
+    st.fixed_dictionaries({"type": kinds, "to_name": st.just("image")}),
+    st.dictionaries(names, json_values | st.dictionaries(names, json_values)),
+)
+fields = st.sampled_from([*COUNTS, "id", "created_at", "updated_at"])
+
+
+@pytest.fixture
+def predicted(recorder: Recorder) -> Recorder:
+    """The log of a database with one delivered prediction."""
+    predict(recorder.database, 1, detection((10, 10), (50, 50)))
+    return recorder
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.dictionaries(fields, json_values), st.lists(regions | json_values, max_size=6))
+def test_arbitrary_annotations_are_recorded_and_their_events_never_changed(
+    predicted: Recorder, more: dict[str, Any], result: list[Any]
+) -> None:
+    # As the webhook reads it: NaN and infinities are text.
+    made = json.loads(json.dumps(annotation(1, result) | more), parse_constant=str)
+    number = event(predicted.database, made)
+    assert predicted.drain() == 1
+    [stored] = EventStorage(predicted.database).events(after=number - 1)
+    assert stored.body["annotation"] == made

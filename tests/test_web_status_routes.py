@@ -1,0 +1,140 @@
+"""What the web process reports of predictions, and its figures for Prometheus."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
+from rq import Queue
+from test_web_label_studio_routes import finish, predict, task
+
+from backend.database.connection import Database
+from backend.settings import Settings
+from backend.suggestions.queue import make_queue
+from backend.suggestions.storage import PredictionStorage
+from backend.web.app import create_app
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A file that names the model version; the web process never loads it."""
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.fixture
+def app(database: Database, queue: Queue, weights: Path) -> Flask:
+    settings = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
+    return create_app(settings, database, queue)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def version(client: FlaskClient) -> str:
+    found: str = client.get("/health").json["model_version"]  # type: ignore[index]
+    return found
+
+
+def test_a_job_tells_its_state_and_its_times(client: FlaskClient, database: Database) -> None:
+    predict(client, task(1))
+    queued = client.get("/jobs/1").json
+    assert queued is not None
+    assert (queued["status"], queued["reason"], queued["finished_at"]) == ("queued", None, None)
+    PredictionStorage(database).start_attempt(PredictionStorage(database).of_task(1)[0].id)
+    finish(database, 1)
+    predict(client, task(1))
+    ready = client.get("/jobs/1").json
+    assert ready is not None
+    assert (ready["status"], ready["keypoints"], ready["attempts"]) == ("ready", 1, 1)
+    assert ready["delivery"]["way"] == "reply"
+    assert ready["asked_at"] and ready["started_at"] <= ready["finished_at"]
+    assert ready["earlier"] == []
+
+
+def test_a_failed_job_tells_its_reason(client: FlaskClient, database: Database) -> None:
+    predict(client, task(1))
+    PredictionStorage(database).fail(
+        PredictionStorage(database).of_task(1)[0].id, "expected an image, got 0 bytes"
+    )
+    found = client.get("/jobs/1").json
+    assert found is not None
+    assert (found["status"], found["reason"]) == ("failed", "expected an image, got 0 bytes")
+
+
+def test_a_task_of_two_projects_tells_of_both(client: FlaskClient) -> None:
+    predict(client, task(1), project="1.1")
+    predict(client, task(1), project="2.2")
+    found = client.get("/jobs/1").json
+    assert found is not None
+    assert found["project"] == "2.2"
+    assert [each["project"] for each in found["earlier"]] == ["1.1"]
+    assert client.get("/jobs/1?project=1.1").json["project"] == "1.1"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("address", ["/jobs/1", "/jobs/99999999999999999999", "/jobs/1?project=x"])
+def test_a_task_that_nobody_asked_about_is_not_found(client: FlaskClient, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert "expected a task" in answer.json["error"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("image", "shown"),
+    [
+        ("https://user:secret@host/a.png?signature=secret#x", "https://host/a.png"),
+        ("data:image/png;base64,c2VjcmV0", "data:image/png;base64"),
+        ("/data/local-files/?d=set/a.png", "/data/local-files/?d=set/a.png"),
+        ("http://[secret", ""),
+    ],
+)
+def test_a_job_does_not_tell_the_secrets_in_an_address(
+    client: FlaskClient, image: str, shown: str
+) -> None:
+    predict(client, {"id": 1, "data": {"image": image}})
+    answer = client.get("/jobs/1")
+    assert answer.json["image"] == shown  # type: ignore[index]
+    assert "secret" not in answer.text
+
+
+def figures(client: FlaskClient) -> dict[str, float]:
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.content_type.startswith("text/plain")
+    return {
+        "/".join([each.name, *each.labels.values()]): each.value
+        for family in text_string_to_metric_families(answer.text)
+        for each in family.samples
+    }
+
+
+def test_metrics_count_what_there_is(client: FlaskClient, database: Database, version: str) -> None:
+    predict(client, task(1), task(2), task(3), task(4))
+    finish(database, 1)
+    predict(client, task(1))
+    PredictionStorage(database).fail(PredictionStorage(database).of_task(2)[0].id, "not an image")
+    client.post("/webhook", json={"action": "ANNOTATION_CREATED"})
+    found = figures(client)
+    assert found["keypoint_predictions/queued"] == 2
+    assert found["keypoint_predictions/ready"] == 1
+    assert found["keypoint_predictions/failed"] == 1
+    assert found["keypoint_deliveries_total/reply"] == 1
+    assert found["keypoint_deliveries_total/push"] == 0
+    assert found["keypoint_events_total/ANNOTATION_CREATED"] == 1
+    assert found["keypoint_queue_depth"] == 4
+    assert found["keypoint_redis_up"] == 1
+    assert found[f"keypoint_model_info/{version}"] == 1
+
+
+def test_metrics_do_without_redis(database: Database, weights: Path) -> None:
+    queue = make_queue(Redis(port=1, socket_connect_timeout=1, retry=None))
+    app = create_app(Settings(model_weights=str(weights)), database, queue)
+    found = figures(app.test_client())
+    assert found["keypoint_redis_up"] == 0
+    assert "keypoint_queue_depth" not in found
