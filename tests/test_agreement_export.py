@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from verdict_data import added, annotation, detection, event, moved, predict, relabelled
 
 from backend.agreement.export import COLUMNS, ExportError, export
-from backend.agreement.figures import statistics
+from backend.agreement.figures import measure_agreement
 from backend.agreement.queries import AgreementQueries
 from backend.database.connection import Database
 from backend.settings import Settings
@@ -34,8 +34,13 @@ def recorder(database: Database) -> Recorder:
 
 def exported(recorder: Recorder, format_: str, what: str | None = None) -> bytes:
     recorder.drain()
-    log = AgreementQueries(recorder.database)
-    made = export(log, format_, what, Filters(), lambda: statistics(log, Filters()))
+    made = export(
+        AgreementQueries(recorder.database),
+        format_,
+        what,
+        Filters(),
+        lambda: measure_agreement(recorder.database, Filters()).as_json(),
+    )
     return b"".join(made.pieces)
 
 

@@ -23,8 +23,8 @@ from verdict_data import (
     relabelled,
 )
 
-from backend.agreement.figures import nominal_alpha, statistics
-from backend.agreement.queries import AgreementQueries
+from backend.agreement.figures import measure_agreement
+from backend.agreement.people import nominal_alpha
 from backend.database.connection import Database, now
 from backend.settings import Settings
 from backend.suggestions.holdout import HoldoutStorage
@@ -48,7 +48,7 @@ def recorder(database: Database) -> Recorder:
 
 def figures(recorder: Recorder, filters: Filters = Filters()):  # noqa: B008
     recorder.drain()
-    return statistics(AgreementQueries(recorder.database), filters)
+    return measure_agreement(recorder.database, filters).as_json()
 
 
 def counts(found) -> list[int]:
@@ -413,7 +413,7 @@ def test_neither_order_nor_repetition_of_events_changes_a_figure(story, draw):
                 if draw.random() < 0.5:
                     recorder.drain()
             recorder.drain()
-            found = statistics(AgreementQueries(recorder.database), Filters())
+            found = measure_agreement(recorder.database, Filters()).as_json()
             database.close()
             for name in ("made_at", "events", "worst_tasks"):
                 del found[name]

@@ -137,8 +137,8 @@ def _of_table(name: str, format_: str, columns: Mapping[str, type], table: Table
 def verdict_rows(log: AgreementQueries, filters: Filters) -> Table:
     """Every verdict that counts, `COLUMNS` each, some at a time."""
     times = [list(COLUMNS).index(name) for name in ("made_at", "updated_at")]
-    for rows in log.log(filters):
-        found = [list(row) for row in rows]
+    for rows in log.verdict_rows(filters):
+        found: list[list[Any]] = [list(row) for row in rows]
         for row in found:
             for place in times:
                 row[place] = row[place].isoformat()

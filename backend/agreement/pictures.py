@@ -4,7 +4,7 @@ import base64
 import io
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from markupsafe import Markup
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from backend.agreement.queries import AgreementQueries
+from backend.agreement.worst_tasks import WorstTask
 from backend.database.connection import Database
 from backend.labelstudio.images import ImageFetchError, fetch
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
@@ -40,7 +41,7 @@ class TaskPicture:
     link: str | None
     svg: Markup
     problem: str | None
-    facts: Mapping[str, Any]
+    facts: WorstTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +64,23 @@ class Pictures:
         self._studios = LabelStudios(settings)
         self._deadline = time.monotonic() + FETCHED_WITHIN
 
-    def worst(self, tasks: Sequence[Mapping[str, Any]]) -> list[TaskPicture]:
-        """The tasks of `agreement.worst_tasks`, drawn."""
-        states = self._log.states_of([each["states"][0] for each in tasks])
+    def worst(self, tasks: Sequence[WorstTask]) -> list[TaskPicture]:
+        """Draw the tasks of `worst_tasks`."""
+        states = self._log.annotations_of([each.states[0] for each in tasks])
         rows = {
             row.id: row for row in self._predictions([s.prediction_id for s in states.values()])
         }
-        points = self._log.points_of([each["states"][0] for each in tasks])
+        points = self._log.verdicts_of([each.states[0] for each in tasks])
         images = self._fetched([rows[state.prediction_id] for state in states.values()])
         found = []
         for each in tasks:
-            state = states[each["states"][0]]
+            state = states[each.states[0]]
             image = images[state.prediction_id]
             shown = image if isinstance(image, Image.Image) else None
-            verdicts = [row for row in points if row.state_id == state.id]
+            verdicts = points.get(state.id, [])
             svg = _drawing(state.width, state.height, shown, _marks(verdicts, state), SIDE)
             problem = None if isinstance(image, Image.Image) else image
-            found.append(TaskPicture(each["task"], self._link(each), svg, problem, each))
+            found.append(TaskPicture(each.task, self._link(each), svg, problem, each))
         return found
 
     def columns(self, prediction_ids: Sequence[int]) -> list[Columns]:
@@ -92,21 +93,20 @@ class Pictures:
         for row in rows:
             image = images[row.id]
             if isinstance(image, Image.Image) and row.detection is not None:
-                points = [(each.final_x, each.final_y) for each in final.get(row.id, [])]
-                found.append(_columns(row, image, maps[row.id], points))
+                found.append(_columns(row, image, maps[row.id], final.get(row.id, [])))
         return found
 
     def _predictions(self, ids: Sequence[int]) -> list[Prediction]:
         return PredictionStorage(self._database).predictions(sorted(set(ids)))
 
-    def _link(self, task: Mapping[str, Any]) -> str | None:
+    def _link(self, task: WorstTask) -> str | None:
         """Where a person sees the task in Label Studio."""
-        project = ProjectStorage(self._database).project(task["project"])
+        project = ProjectStorage(self._database).project(task.project)
         address = self._settings.label_studio_url or (project.hostname if project else None)
         if not address:
             return None
-        number = quote(str(task["project"]).partition(".")[0])
-        return f"{address.rstrip('/')}/projects/{number}/data?task={task['task']}"
+        number = quote(str(task.project).partition(".")[0])
+        return f"{address.rstrip('/')}/projects/{number}/data?task={task.task}"
 
     def _fetched(self, rows: Sequence[Prediction]) -> dict[int, Image.Image | str]:
         """Prediction → its image, or why there is none."""

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from backend.agreement.figures import statistics
+from backend.agreement.figures import measure_agreement
 from backend.agreement.pictures import Pictures
 from backend.agreement.plots import VERDICT_COLOURS, plots
 from backend.agreement.queries import AgreementQueries
@@ -38,7 +38,8 @@ def render(
             the backend.
     """
     log = AgreementQueries(database)
-    figures = statistics(log, filters)
+    report = measure_agreement(database, filters)
+    figures = report.as_json()
     pictures = Pictures(settings, database)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -47,8 +48,12 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"share": share, "number": number, "interval": interval}
-    drawn = {name: Markup(svg) for name, svg in plots(figures).items()}
+    environment.filters |= {
+        "share": format_share,
+        "number": format_number,
+        "interval": format_interval,
+    }
+    drawn = {name: Markup(svg) for name, svg in plots(report).items()}
     return environment.get_template("report.html").render(
         figures=figures,
         overall=figures["overall"],
@@ -59,7 +64,8 @@ def render(
             if name.startswith("landmarks ")
         },
         colours=VERDICT_COLOURS,
-        worst=pictures.worst(figures["worst_tasks"]),
+        parameters=report.parameters.described(),
+        worst=pictures.worst(report.worst_tasks),
         columns=pictures.columns(log.predictions_with_maps(filters, FIVE_COLUMNS)),
         chosen={name: _shown(value) for name, value in asdict(filters).items() if value},
         exports=None if query is None else urlencode(_given(filters)),
@@ -76,19 +82,19 @@ def _shown(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def share(estimate: Mapping[str, Any]) -> str:
+def format_share(estimate: Mapping[str, Any]) -> str:
     """A share in percent."""
     value = estimate["value"]
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def number(estimate: Mapping[str, Any], digits: int = 2) -> str:
+def format_number(estimate: Mapping[str, Any], digits: int = 2) -> str:
     """Any other figure."""
     value = estimate["value"]
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
-def interval(estimate: Mapping[str, Any], scale: float = 100, digits: int = 1) -> str:
+def format_interval(estimate: Mapping[str, Any], scale: float = 100, digits: int = 1) -> str:
     """The interval of a figure, in percent unless another scale is given."""
     if estimate["low"] is None:
         return "" if estimate["value"] is None else "too few images"

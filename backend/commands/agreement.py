@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from backend.agreement.export import ExportError, export
-from backend.agreement.figures import statistics
+from backend.agreement.figures import measure_agreement
 from backend.agreement.filters import NAMES, FilterError, filters_from
 from backend.agreement.queries import AgreementQueries
 from backend.agreement.report import render
@@ -63,12 +63,14 @@ def write_export(settings: Settings, arguments: argparse.Namespace) -> int:
     """Write an export to a file or to standard output, piece by piece."""
     filters = _filters(arguments)
     with _database(settings) as database:
-        recorder = Recorder(settings, database)
-        recorder.drain()
-        log = AgreementQueries(recorder.database)
+        Recorder(settings, database).drain()
         try:
             made = export(
-                log, arguments.format, arguments.what, filters, lambda: statistics(log, filters)
+                AgreementQueries(database),
+                arguments.format,
+                arguments.what,
+                filters,
+                lambda: measure_agreement(database, filters).as_json(),
             )
         except ExportError as error:
             raise CannotDo(str(error)) from None
