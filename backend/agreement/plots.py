@@ -172,8 +172,9 @@ def _bar_lengths(estimates: Sequence[Estimate]) -> tuple[list[float], list[float
     below, above = [], []
     for each in estimates:
         value = each.value or 0.0
-        below.append(0.0 if each.low is None else value - each.low)
-        above.append(0.0 if each.high is None else each.high - value)
+        # Rounding puts some ends beside the figure itself; Matplotlib refuses negative lengths.
+        below.append(0.0 if each.low is None else max(0.0, value - each.low))
+        above.append(0.0 if each.high is None else max(0.0, each.high - value))
     return below, above
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 
 from backend.agreement.columns import VerdictColumns, unpack_columns
@@ -135,9 +136,8 @@ def _unused(connection: Connection, filters: Filters) -> list[UnusedCount]:
             of_events = of_events.where(project_is(unused.c.project_uid, filters.project))
         asked.append(of_events.group_by(unused.c.reason))
     counted: dict[str, int] = {}
-    for statement in asked:
-        for reason, count in connection.execute(statement):
-            counted[reason] = counted.get(reason, 0) + count
+    for reason, count in connection.execute(union_all(*asked)):
+        counted[reason] = counted.get(reason, 0) + count
     in_order = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return [UnusedCount(reason, count) for reason, count in in_order]
 
@@ -150,9 +150,12 @@ def _arrivals(connection: Connection, filters: Filters) -> Arrivals:
         chosen.append(project_is(states.c.project_uid, filters.project))
         gone.append(project_is(retractions.c.project_uid, filters.project))
     came = exists().where(arrivals.c.state_id == states.c.id)
-    total = connection.scalar(select(func.count(states.c.id)).where(*chosen)) or 0
-    by_event = connection.scalar(select(func.count(states.c.id)).where(came, *chosen)) or 0
-    deletions = connection.scalar(select(func.count(retractions.c.id)).where(*gone)) or 0
+    asked = select(
+        select(func.count(states.c.id)).where(*chosen).scalar_subquery(),
+        select(func.count(states.c.id)).where(came, *chosen).scalar_subquery(),
+        select(func.count(retractions.c.id)).where(*gone).scalar_subquery(),
+    )
+    total, by_event, deletions = connection.execute(asked).one()
     lost = total - by_event + deletions
     return Arrivals(by_event=by_event, lost=lost, recovered=lost)
 
