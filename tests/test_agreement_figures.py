@@ -39,7 +39,7 @@ from model.keypoint import Box
 
 @pytest.fixture
 def database(any_database: Database) -> Database:
-    """The log's questions have to be understood by both databases."""
+    """Both databases have to understand the queries and give the same figures."""
     return any_database
 
 

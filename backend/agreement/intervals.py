@@ -40,8 +40,9 @@ def wilson_share(successes: float, trials: float, level: float) -> Estimate:
 
     Source: Wilson, Journal of the American Statistical Association 22, 1927.
 
-    >>> wilson_share(8, 10, 0.95)
-    Estimate(value=0.8, low=0.4901624715366996, high=0.9433178485456247, n=10)
+    >>> found = wilson_share(8, 10, 0.95)
+    >>> found.value, round(found.low, 3), round(found.high, 3)
+    (0.8, 0.49, 0.943)
     """
     if trials == 0:
         return NOTHING

@@ -31,7 +31,7 @@ class AgreementParameters:
     )
     fewest_images: int = _parameter(5, "With fewer images, a bootstrap interval is not given.")
     most_bins: int = _parameter(
-        128, "Values to which the ends of the intervals of quantiles are rounded."
+        128, "An interval of a quantile ends at one of at most this many of the values."
     )
     untouched: float = _parameter(
         UNTOUCHED, "A point moved by at most this share of the longer side counts as accepted."
@@ -53,14 +53,20 @@ class AgreementParameters:
     most_tasks: int = _parameter(
         500, "Comparisons that pair points anew use at most this many tasks, drawn at random."
     )
-    most_groups: int = _parameter(50, "The largest groups that a table of groups lists.")
+    most_groups: int = _parameter(
+        50, "Groups that each table of groups lists at most: the largest."
+    )
     most_labels_confused: int = _parameter(
         40, "The confusion table lists at most the square of this many pairs of labels."
     )
-    score_bins: int = _parameter(10, "Bins of equal size into which scores are divided, at most.")
+    score_bins: int = _parameter(
+        10, "Bins of about equal size into which scores are divided at most."
+    )
     fewest_in_a_bin: int = _parameter(20, "Suggestions that each bin of scores needs.")
-    most_landmarks: int = _parameter(200, "The most annotated landmarks that are listed.")
-    most_worst_tasks: int = _parameter(10, "Tasks with the least agreement that are listed.")
+    most_landmarks: int = _parameter(200, "Landmarks that are listed at most: the most annotated.")
+    most_worst_tasks: int = _parameter(
+        10, "Tasks with the least agreement that are listed at most."
+    )
 
     def described(self) -> tuple[Described, ...]:
         """Return every parameter with its value and documentation, in the order of declaration."""

@@ -37,7 +37,7 @@ def render(
         query: of the address that asked for it; None for a file, which has no form and no links to
             the backend.
     """
-    log = AgreementQueries(database)
+    queries = AgreementQueries(database)
     report = measure_agreement(database, filters)
     figures = report.as_json()
     pictures = Pictures(settings, database)
@@ -66,7 +66,7 @@ def render(
         colours=VERDICT_COLOURS,
         parameters=report.parameters.described(),
         worst=pictures.worst(report.worst_tasks),
-        columns=pictures.columns(log.predictions_with_maps(filters, FIVE_COLUMNS)),
+        columns=pictures.columns(queries.predictions_with_maps(filters, FIVE_COLUMNS)),
         chosen={name: _shown(value) for name, value in asdict(filters).items() if value},
         exports=None if query is None else urlencode(_given(filters)),
         served=query is not None,
