@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from backend.agreement.columns import VerdictColumns, unpack_columns
-from backend.agreement.records import Annotation, Arrivals, ChoiceCount, VersionDetection
+from backend.agreement.records import Arrivals, ChoiceCount, JudgedAnnotation, VersionDetection
 from backend.agreement.sampling import tasks_of_several_annotators
 from backend.agreement.table import VerdictTable
 from backend.verdicts.judging import Verdict
@@ -93,10 +93,10 @@ def added(at: tuple[float, float], label: str = "beak", *, hit: bool = False) ->
     )
 
 
-def annotations_of(made: Sequence[Made]) -> list[Annotation]:
+def annotations_of(made: Sequence[Made]) -> list[JudgedAnnotation]:
     """The annotations alone; the id of each state is its place, from 1."""
     return [
-        Annotation(
+        JudgedAnnotation(
             id=place,
             project_uid=each.project,
             task_id=each.task,

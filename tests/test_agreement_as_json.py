@@ -5,7 +5,7 @@ import json
 from backend.agreement.as_json import to_json
 from backend.agreement.group_figures import ByLongerSide, NamedGroup, PckAt, PointCounts
 from backend.agreement.intervals import NOTHING, Estimate
-from backend.agreement.landmarks import Landmark
+from backend.agreement.landmarks import LandmarkFigures
 
 
 def test_a_dataclass_is_an_object_of_its_fields_in_order():
@@ -27,5 +27,5 @@ def test_some_figures_stand_side_by_side_with_their_name():
         "accepted": 2,
     }
     assert list(to_json(PckAt(0.05, NOTHING))) == ["alpha", "value", "low", "high", "n"]
-    landmark = to_json(Landmark("wren", "beak", 3, NOTHING, NOTHING))
+    landmark = to_json(LandmarkFigures("wren", "beak", 3, NOTHING, NOTHING))
     assert list(landmark) == ["class", "label", "annotated", "found", "lift"]

@@ -1,8 +1,5 @@
-import gzip
-import json
 import math
 import random
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -376,44 +373,6 @@ def test_a_box_of_the_task_is_what_its_points_are_measured_by(database, recorder
     event(database, annotation(1, [moved(regions[0], 2)]))
     object_error = figures(recorder)["overall"]["normalised_error"]["object"]["value"]
     assert object_error == pytest.approx(2 / 40)
-
-
-# As they were
-
-
-DATA = Path(__file__).parent / "data"
-
-
-def flat(value, path: str = "") -> dict[str, float | str | None]:
-    """Every number and text of some JSON by its path, in order."""
-    if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        return {k: v for name, each in items for k, v in flat(each, f"{path}/{name}").items()}
-    return {path: value}
-
-
-@pytest.mark.parametrize(("name", "filters"), [("all", Filters()), ("label", Filters(label="car"))])
-def test_the_figures_of_verdicts_that_the_first_version_recorded_have_not_changed(
-    tmp_path, name, filters
-):
-    """27 annotations by three people, of 28 tasks of two projects, some withheld."""
-    path = tmp_path / "b.sqlite3"
-    with gzip.open(DATA / "agreement_of_first_version.sql.gz", "rt") as dump:
-        connection = sqlite3.connect(path)
-        connection.executescript(dump.read())
-        connection.close()
-    with gzip.open(DATA / "agreement_of_first_version.json.gz", "rt") as text:
-        expected = flat(json.load(text)[name])
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    found = flat(measure_agreement(database, filters).as_json())
-    database.close()
-    del found["/made_at"]
-    assert list(found) == list(expected)
-    figures = {path: value for path, value in expected.items() if isinstance(value, float)}
-    # Another processor may sum in another order.
-    assert {path: found.pop(path) for path in figures} == pytest.approx(figures, rel=1e-9)
-    assert found == {path: each for path, each in expected.items() if path not in figures}
 
 
 # Whatever the order

@@ -7,7 +7,7 @@ from agreement_table import Made, added, columns_of, kept
 
 from backend.agreement.columns import VerdictColumns
 from backend.agreement.intervals import Clusters
-from backend.agreement.landmarks import Landmark, landmarks
+from backend.agreement.landmarks import LandmarkFigures, landmarks
 from backend.agreement.parameters import AgreementParameters
 
 PARAMETERS = AgreementParameters()
@@ -15,7 +15,7 @@ PARAMETERS = AgreementParameters()
 
 def found_in(
     columns: VerdictColumns, parameters: AgreementParameters = PARAMETERS
-) -> list[Landmark]:
+) -> list[LandmarkFigures]:
     return landmarks(columns, Clusters.of(columns.images, parameters))
 
 

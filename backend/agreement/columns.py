@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.agreement.records import Annotation
+from backend.agreement.records import JudgedAnnotation
 from backend.verdicts.judging import ADDED, DELETED, VERDICTS
 from backend.verdicts.packing import unpack
 
@@ -38,7 +38,7 @@ class VerdictColumns:
         suggested_hit, final_hit: whether that point has a partner near it.
     """
 
-    annotations: Sequence[Annotation]
+    annotations: Sequence[JudgedAnnotation]
     image: Integers
     labels: Sequence[str]
     annotation: Integers
@@ -123,7 +123,7 @@ class VerdictColumns:
 
 
 def unpack_columns(
-    annotations: Sequence[Annotation], packed: Sequence[tuple[bytes, Sequence[str]]]
+    annotations: Sequence[JudgedAnnotation], packed: Sequence[tuple[bytes, Sequence[str]]]
 ) -> VerdictColumns:
     """Unpack the verdicts of each annotation.
 

@@ -14,7 +14,7 @@ from backend.agreement.as_json import to_json
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
 from backend.agreement.intervals import Clusters
-from backend.agreement.landmarks import Landmark, landmarks
+from backend.agreement.landmarks import LandmarkFigures, landmarks
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.queries import load_table
@@ -49,7 +49,7 @@ class AgreementReport:
     people: People
     model_versions: Sequence[VersionPair]
     anchoring: Anchoring
-    landmarks: Sequence[Landmark]
+    landmarks: Sequence[LandmarkFigures]
     worst_tasks: Sequence[WorstTask]
     not_used: Sequence[UnusedCount]
     events: Arrivals

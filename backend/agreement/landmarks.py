@@ -11,7 +11,7 @@ from backend.agreement.intervals import Clusters, Estimate
 
 
 @dataclass(frozen=True, slots=True)
-class Landmark:
+class LandmarkFigures:
     """A label on objects of one class.
 
     Attributes:
@@ -48,7 +48,7 @@ class _Units:
     expected: Floats
 
 
-def landmarks(columns: VerdictColumns, clusters: Clusters) -> list[Landmark]:
+def landmarks(columns: VerdictColumns, clusters: Clusters) -> list[LandmarkFigures]:
     """Compute for each class and label how often an annotated label is among the suggestions.
 
     `lift` divides by how often that would be with as many points spread evenly over the object, or
@@ -67,7 +67,7 @@ def landmarks(columns: VerdictColumns, clusters: Clusters) -> list[Landmark]:
     annotated = np.bincount(group, minlength=groups)
     most = clusters.parameters.most_landmarks
     rows = [
-        Landmark(
+        LandmarkFigures(
             class_name=names[each // labels],
             label=columns.labels[each % labels],
             annotated=int(annotated[each]),

@@ -9,7 +9,7 @@ import numpy as np
 from backend.agreement.intervals import Clusters, Estimate
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.points import final_points, paired_f1, suggested_points
-from backend.agreement.records import Annotation
+from backend.agreement.records import JudgedAnnotation
 from backend.agreement.table import VerdictTable
 from backend.verdicts.judging import Verdict
 
@@ -64,7 +64,7 @@ def people(table: VerdictTable, parameters: AgreementParameters) -> People:
 
 
 def _f1_among(
-    task: Sequence[Annotation], verdicts: Mapping[int, Sequence[Verdict]], near: float
+    task: Sequence[JudgedAnnotation], verdicts: Mapping[int, Sequence[Verdict]], near: float
 ) -> float:
     """Average the F1 of every two annotators of a task."""
     radius = near * task[0].longer_side
@@ -73,7 +73,7 @@ def _f1_among(
 
 
 def _f1_with_detector(
-    task: Sequence[Annotation], verdicts: Mapping[int, Sequence[Verdict]], near: float
+    task: Sequence[JudgedAnnotation], verdicts: Mapping[int, Sequence[Verdict]], near: float
 ) -> float:
     """Average the F1 of the suggestions with each annotator of a task."""
     radius = near * task[0].longer_side
@@ -99,7 +99,7 @@ def _mean_over_images(
 
 
 def _label_alphas(
-    tasks: Iterable[Sequence[Annotation]], verdicts: Mapping[int, Sequence[Verdict]]
+    tasks: Iterable[Sequence[JudgedAnnotation]], verdicts: Mapping[int, Sequence[Verdict]]
 ) -> tuple[float | None, float | None]:
     """Compute α of final labels among people, and of each of them with the detector."""
     among: list[LabelCounts] = []

@@ -15,7 +15,7 @@ from backend.agreement.group_figures import (
     PointFigures,
 )
 from backend.agreement.intervals import Estimate
-from backend.agreement.landmarks import Landmark
+from backend.agreement.landmarks import LandmarkFigures
 from backend.agreement.scores import ConfusionCell, ReliabilityBin
 
 BLUE, GREEN, RED, GREY, INK = "#2f6fb3", "#2e8b57", "#c8453c", "#9aa3ad", "#22303c"
@@ -78,7 +78,7 @@ def plots(report: AgreementReport) -> dict[str, str]:
     return found | _landmarks_by_class(report.landmarks)
 
 
-def _landmarks_by_class(landmarks: Sequence[Landmark]) -> dict[str, str]:
+def _landmarks_by_class(landmarks: Sequence[LandmarkFigures]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in sorted({each.class_name for each in landmarks})[:MOST_CLASSES]:
         rows = [each for each in landmarks if each.class_name == name][:MOST_BARS]
@@ -192,7 +192,7 @@ def _draw_verdicts(figure: Any, groups: Sequence[NamedGroup[PointFigures]]) -> N
     figure.legend(frameon=False, loc="outside upper left", ncols=6, fontsize=9)
 
 
-def _draw_landmarks(figure: Any, rows: Sequence[Landmark]) -> None:
+def _draw_landmarks(figure: Any, rows: Sequence[LandmarkFigures]) -> None:
     axes = figure.subplots()
     places = list(range(len(rows)))[::-1]
     found = [row.found for row in rows]

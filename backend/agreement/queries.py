@@ -23,10 +23,10 @@ from sqlalchemy import (
 from backend.agreement.columns import VerdictColumns, unpack_columns
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.records import (
-    Annotation,
     Arrivals,
     ChoiceCount,
     FinalPoint,
+    JudgedAnnotation,
     UnusedCount,
     VerdictRow,
     VersionDetection,
@@ -41,7 +41,7 @@ from backend.verdicts.storage import current_states, project_is
 from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
 
 STREAM = 1000  # rows that a stream holds at a time
-_OF_ANNOTATION = [each.name for each in fields(Annotation) if each.name != "image_url"]
+_OF_ANNOTATION = [each.name for each in fields(JudgedAnnotation) if each.name != "image_url"]
 _OF_VERDICT = [each.name for each in fields(Verdict)]
 _OF_STATE = [name for name in VerdictRow._fields if name not in (*_OF_VERDICT, "prediction_score")]
 
@@ -99,8 +99,8 @@ def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-def _annotation(row: Row[Any]) -> Annotation:
-    return Annotation(*row[: len(_OF_ANNOTATION) + 1])
+def _annotation(row: Row[Any]) -> JudgedAnnotation:
+    return JudgedAnnotation(*row[: len(_OF_ANNOTATION) + 1])
 
 
 def _choices(connection: Connection, filters: Filters) -> list[ChoiceCount]:
@@ -161,7 +161,7 @@ def _arrivals(connection: Connection, filters: Filters) -> Arrivals:
 
 
 def _tasks_of_several_versions(
-    connection: Connection, annotations: Sequence[Annotation], parameters: AgreementParameters
+    connection: Connection, annotations: Sequence[JudgedAnnotation], parameters: AgreementParameters
 ) -> list[tuple[str, int]]:
     """Draw (project, task) of annotated tasks that several model versions have predicted."""
     task = (predictions.c.project_uid, predictions.c.task_id)
@@ -230,7 +230,7 @@ class AgreementQueries:
         with self._database.reading() as connection:
             return _verdicts(connection, state_ids)
 
-    def annotations_of(self, state_ids: Sequence[int]) -> dict[int, Annotation]:
+    def annotations_of(self, state_ids: Sequence[int]) -> dict[int, JudgedAnnotation]:
         """Return the annotations whose states have these ids."""
         asked = _annotations_from(states).where(states.c.id.in_(state_ids))
         with self._database.reading() as connection:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class Annotation:
+class JudgedAnnotation:
     """An annotation in the state that counts, compared with a prediction.
 
     Attributes:

@@ -5,18 +5,20 @@ from typing import TypeVar
 
 import numpy as np
 
-from backend.agreement.records import Annotation
+from backend.agreement.records import JudgedAnnotation
 
 T = TypeVar("T")
 
 
-def tasks_of_several_annotators(annotations: Iterable[Annotation]) -> list[tuple[Annotation, ...]]:
+def tasks_of_several_annotators(
+    annotations: Iterable[JudgedAnnotation],
+) -> list[tuple[JudgedAnnotation, ...]]:
     """Group annotations by task, and keep the tasks of two or more known annotators.
 
     Returns:
         For each task the last annotation of each annotator.
     """
-    of_task: dict[tuple[str, int], dict[int, Annotation]] = {}
+    of_task: dict[tuple[str, int], dict[int, JudgedAnnotation]] = {}
     for each in annotations:
         if each.annotator is not None:
             of_task.setdefault(each.task, {})[each.annotator] = each

@@ -8,9 +8,9 @@ import numpy as np
 
 from backend.agreement.columns import Flags, VerdictColumns
 from backend.agreement.records import (
-    Annotation,
     Arrivals,
     ChoiceCount,
+    JudgedAnnotation,
     UnusedCount,
     VersionDetection,
 )
@@ -48,7 +48,7 @@ class VerdictTable:
     unused: Sequence[UnusedCount]
     arrivals: Arrivals
     tasks_of_several_annotators: int
-    compared_tasks: Sequence[tuple[Annotation, ...]]
+    compared_tasks: Sequence[tuple[JudgedAnnotation, ...]]
     detections: Sequence[VersionDetection]
     verdicts: Mapping[int, Sequence[Verdict]]
 
