@@ -5,7 +5,7 @@ from pathlib import Path
 from pycocotools.coco import COCO
 
 from backend.agreement.export import export
-from backend.agreement.figures import statistics
+from backend.agreement.figures import measure_agreement
 from backend.agreement.queries import AgreementQueries
 from backend.database.connection import Database
 from backend.settings import Settings
@@ -16,8 +16,9 @@ from backend.verdicts.records import Filters
 def exported(database: Database, format_: str, what: str | None = None) -> bytes:
     """Record the waiting events and return an export of everything."""
     Recorder(Settings(), database).drain()
+    figures = measure_agreement(database, Filters())
     queries = AgreementQueries(database)
-    made = export(queries, format_, what, Filters(), lambda: statistics(queries, Filters()))
+    made = export(queries, format_, what, Filters(), figures.as_json)
     return b"".join(made.pieces)
 
 

@@ -23,8 +23,7 @@ from verdict_data import (
     relabelled,
 )
 
-from backend.agreement.figures import nominal_alpha, statistics
-from backend.agreement.queries import AgreementQueries
+from backend.agreement.figures import measure_agreement
 from backend.database.connection import Database, now
 from backend.settings import Settings
 from backend.suggestions.holdout import HoldoutStorage
@@ -37,7 +36,7 @@ from model.keypoint import Box
 
 @pytest.fixture
 def database(any_database: Database) -> Database:
-    """The log's questions have to be understood by both databases."""
+    """Both databases have to understand the queries and give the same figures."""
     return any_database
 
 
@@ -48,7 +47,7 @@ def recorder(database: Database) -> Recorder:
 
 def figures(recorder: Recorder, filters: Filters = Filters()):  # noqa: B008
     recorder.drain()
-    return statistics(AgreementQueries(recorder.database), filters)
+    return measure_agreement(recorder.database, filters).as_json()
 
 
 def counts(found) -> list[int]:
@@ -296,17 +295,6 @@ def test_pck_and_error_by_the_object_count_only_points_whose_object_is_known(dat
     assert overall["normalised_error"]["image"]["value"] == pytest.approx(0.05)
 
 
-def test_krippendorffs_alpha_is_that_of_his_own_example():
-    """Computing Krippendorff's Alpha-Reliability, 2011, example C: nominal, 4 observers, 0.743."""
-    observers = ["123321412___", "1233224125_3", "_3332342251_", "12332441251_"]
-    units = []
-    for labels in zip(*observers, strict=True):
-        told = [label for label in labels if label != "_"]
-        units.append({label: told.count(label) for label in told})
-    assert nominal_alpha(units) == pytest.approx(0.743, abs=0.0005)
-    assert nominal_alpha([{"1": 2}]) is None
-
-
 def test_people_are_compared_with_one_another_and_with_the_detector(database, recorder):
     regions = predict(database, 1, detection((10, 10), (30, 30), (50, 50)))
     first = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 20)]
@@ -413,7 +401,7 @@ def test_neither_order_nor_repetition_of_events_changes_a_figure(story, draw):
                 if draw.random() < 0.5:
                     recorder.drain()
             recorder.drain()
-            found = statistics(AgreementQueries(recorder.database), Filters())
+            found = measure_agreement(recorder.database, Filters()).as_json()
             database.close()
             for name in ("made_at", "events", "worst_tasks"):
                 del found[name]

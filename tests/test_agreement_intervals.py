@@ -4,32 +4,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from backend.agreement.intervals import FEWEST_IMAGES, MOST_CLUSTERS, Clusters, share
+from backend.agreement.intervals import NOTHING, Clusters, wilson_share
+from backend.agreement.parameters import AgreementParameters
+
+PARAMETERS = AgreementParameters()
+FEW_DRAWS = AgreementParameters(draws=200)
 
 
 @given(st.integers(1, 500), st.data())
 def test_the_interval_of_a_share_is_wilsons(trials, data):
     successes = data.draw(st.integers(0, trials))
-    found = share(successes, trials)
+    found = wilson_share(successes, trials, 0.95)
     expected = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
     assert found.value == successes / trials
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_a_share_of_nothing_has_no_value():
-    assert share(0, 0).as_json() == {"value": None, "low": None, "high": None, "n": 0}
+    assert wilson_share(0, 0, 0.95) == NOTHING
+    assert (NOTHING.value, NOTHING.low, NOTHING.high, NOTHING.n) == (None, None, None, 0)
 
 
 def test_few_images_have_a_value_but_no_interval():
-    images = FEWEST_IMAGES - 1
-    clusters = Clusters.of(images)
+    images = PARAMETERS.fewest_images - 1
+    clusters = Clusters.of(images, PARAMETERS)
     found = clusters.ratio(np.ones(images), np.full(images, 2.0), images, 2 * images)
     assert (found.value, found.low, found.high) == (0.5, None, None)
 
 
 def test_the_same_verdicts_have_the_same_interval_always():
     values, of = np.arange(30.0), np.arange(30)
-    first, second = (Clusters.of(30).quantiles(values, of, [0.5, 0.9]) for _ in range(2))
+    first, second = (
+        Clusters.of(30, PARAMETERS).quantiles(values, of, [0.5, 0.9]) for _ in range(2)
+    )
     assert first == second
 
 
@@ -39,7 +46,7 @@ def covered(images: int, draw, truth: float, rounds: int = 300) -> float:
     for seed in range(rounds):
         generator = np.random.default_rng(seed)
         image, values = draw(generator)
-        clusters = Clusters.of(images, draws=200, seed=seed)
+        clusters = Clusters.of(images, FEW_DRAWS, seed=seed)
         group = np.zeros(len(values), np.int64)
         top = clusters.sums(image, group, 1, values)[0]
         bottom = clusters.sums(image, group, 1, None)[0]
@@ -48,7 +55,7 @@ def covered(images: int, draw, truth: float, rounds: int = 300) -> float:
     return hits / rounds
 
 
-@pytest.mark.parametrize("images", [60, 2 * MOST_CLUSTERS])
+@pytest.mark.parametrize("images", [60, 2 * PARAMETERS.most_clusters])
 def test_the_bootstrap_covers_a_mean_of_points_that_are_alike_within_an_image(images):
     """With points taken as independent the interval would be three times too narrow."""
 
@@ -68,7 +75,7 @@ def test_the_bootstrap_covers_a_quantile():
     for seed in range(rounds):
         generator = np.random.default_rng(seed)
         values = generator.exponential(1.0, images * 4)
-        clusters = Clusters.of(images, draws=200, seed=seed)
+        clusters = Clusters.of(images, FEW_DRAWS, seed=seed)
         [found] = clusters.quantiles(values, np.repeat(np.arange(images), 4), [0.5])
         hits += found.low <= truth <= found.high
     assert 0.90 <= hits / rounds <= 0.985
@@ -76,6 +83,6 @@ def test_the_bootstrap_covers_a_quantile():
 
 def test_a_quantile_is_the_datas_own():
     values = np.array([1.0, 2.0, 3.0, 4.0, 10.0, 11.0])
-    [found] = Clusters.of(6).quantiles(values, np.arange(6), [0.5])
+    [found] = Clusters.of(6, PARAMETERS).quantiles(values, np.arange(6), [0.5])
     assert found.value == np.median(values)
     assert found.low in values and found.high in values

@@ -10,6 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from verdict_data import VERSION, added, annotation, detection, event, moved, predict, relabelled
 
+from backend.agreement.parameters import AgreementParameters
 from backend.agreement.report import render
 from backend.database.connection import Database
 from backend.settings import Settings
@@ -151,19 +152,19 @@ def test_the_stages_of_a_detection_name_the_maps_that_were_computed(report, brow
 
 def test_the_parameters_behind_the_figures_are_listed(database, browser_page, tmp_path):
     path = tmp_path / "report.html"
-    parameters = [("near", 0.05, "Share of <the> longer side."), ("alphas", (0.1, 0.2), "")]
+    parameters = AgreementParameters(tau=0.125, alphas=(0.1, 0.2))
     path.write_text(render(Settings(), database, Filters(), parameters=parameters))
     browser_page.goto(path.as_uri())
     browser_page.get_by_text("Parameters of these figures").click()
-    rows = browser_page.locator("#parameters tbody tr")
-    assert [row.locator("td").all_inner_texts() for row in rows.all()] == [
-        ["near", "0.05", "Share of <the> longer side."],
-        ["alphas", "0.1, 0.2", ""],
+    rows = [
+        row.locator("td").all_inner_texts()
+        for row in browser_page.locator("#parameters tbody tr").all()
     ]
-    path.write_text(render(Settings(), database, Filters()))
-    browser_page.goto(path.as_uri())
-    names = browser_page.locator("#parameters td:first-child").all_text_contents()
-    assert {"near", "seed", "most tasks"} <= set(names)
+    described = parameters.described()
+    assert [row[0] for row in rows] == [each.name.replace("_", " ") for each in described]
+    assert [row[2] for row in rows] == [each.documentation for each in described]
+    values = {name: value for name, value, _ in rows}
+    assert (values["tau"], values["alphas"], values["near"]) == ("0.125", "0.1, 0.2", "0.05")
 
 
 def test_a_report_of_nothing_says_so(database, browser_page, tmp_path):

@@ -203,7 +203,7 @@ def test_an_annotation_that_no_editor_makes_does_not_stop_the_log(any_database: 
     event(any_database, annotation(1, [moved(sent[0], 5), *HOSTILE]))
     recorder = Recorder(Settings(), any_database)
     assert recorder.drain() == 1
-    [rows] = AgreementQueries(any_database).log(Filters())
+    [rows] = AgreementQueries(any_database).verdict_rows(Filters())
     assert {row.verdict for row in rows} >= {"moved", "deleted", "added"}
     assert "a b?" in {row.final_label for row in rows}
 

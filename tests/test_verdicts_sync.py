@@ -7,8 +7,9 @@ import pytest
 from loopback_server import Answer, as_json, loopback_server
 from verdict_data import MADE, PROJECT, UID, annotation, deletion, detection, event, moved, predict
 
-from backend.agreement.figures import statistics
-from backend.agreement.queries import AgreementQueries
+from backend.agreement.figures import measure_agreement
+from backend.agreement.queries import AgreementQueries, load_table
+from backend.agreement.records import Arrivals, UnusedCount
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
@@ -61,7 +62,7 @@ def log_of(project: Project, database: Database) -> dict[str, Any]:
     """Every figure; what depends on the way that annotations came is left out."""
     recorder = Recorder(project.settings, database)
     recorder.drain()
-    found = statistics(AgreementQueries(recorder.database), Filters())
+    found = measure_agreement(recorder.database, Filters()).as_json()
     for name in ("made_at", "events", "worst_tasks"):
         del found[name]
     return found
@@ -95,11 +96,7 @@ def test_with_the_webhook_off_for_fifty_annotations_sync_leads_to_the_same_figur
     assert (pulled.annotations, pulled.added, pulled.retracted, pulled.problem) == (70, 50, 0, None)
     assert log_of(project, database) == log_of(project, with_events)
     recorder = Recorder(project.settings, database)
-    assert AgreementQueries(recorder.database).arrivals(Filters()) == {
-        "by_event": 20,
-        "lost": 50,
-        "recovered": 50,
-    }
+    assert load_table(recorder.database, Filters()).arrivals == Arrivals(20, 50, 50)
     with_events.close()
 
 
@@ -118,11 +115,7 @@ def test_an_event_that_comes_after_the_pull_is_not_counted_as_lost(project, data
     event(database, made)
     recorder = Recorder(project.settings, database)
     recorder.drain()
-    assert AgreementQueries(recorder.database).arrivals(Filters()) == {
-        "by_event": 1,
-        "lost": 0,
-        "recovered": 0,
-    }
+    assert load_table(recorder.database, Filters()).arrivals == Arrivals(1, 0, 0)
 
 
 PAST = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
@@ -197,9 +190,8 @@ def test_event_and_pull_make_the_same_rows(project, any_database):
     recorder.drain()
     [pulled] = sync(project.settings, any_database)
     assert pulled.added == 0
-    rows = [
-        row for portion in AgreementQueries(recorder.database).log(Filters()) for row in portion
-    ]
+    portions = AgreementQueries(recorder.database).verdict_rows(Filters())
+    rows = [row for portion in portions for row in portion]
     assert [row.verdict for row in rows] == ["deleted", "accepted", "moved", "deleted"]
 
 
@@ -217,9 +209,7 @@ def test_malformed_annotations_are_counted_or_skipped_and_spoil_no_other(project
     project.annotations[2] = None
     [pulled] = sync(project.settings, database)
     assert (pulled.annotations, pulled.added, pulled.problem) == (2, 1, None)
-    assert AgreementQueries(database).unused_reasons(Filters()) == {
-        "an annotation without an id": 1
-    }
+    assert load_table(database, Filters()).unused == [UnusedCount("an annotation without an id", 1)]
     assert made["id"] == 1
 
 

@@ -1,45 +1,47 @@
-"""The verdicts about points that count, as columns of numbers: a million rows are little work."""
+"""Verdicts about points as columns of numbers, so that a million of them are little work."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row
 
-from backend.agreement.queries import AgreementQueries
+from backend.agreement.records import JudgedAnnotation
 from backend.verdicts.judging import ADDED, DELETED, VERDICTS
 from backend.verdicts.packing import unpack
-from backend.verdicts.records import Filters
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+# Verdict → its code in the column `verdict`.
 CODES = {name: code for code, name in enumerate(VERDICTS)}
+ABSENT = -2  # stands for a label that occurs in no column
 
 
 @dataclass(frozen=True)
-class Columns:
+class VerdictColumns:
     """Annotations, and the verdicts about their points.
 
+    The first three attributes describe annotations and labels; every other one is a column with a
+    row for each verdict.
+
     Attributes:
-        states: the annotations; `state` says which a verdict belongs to.
-        image: of each annotation, which image it is of, from 0.
-        labels: names; columns hold places in it, -1 for none.
-        verdict: places in `corrections.VERDICTS`.
+        image: (annotations,): the image that each is of, numbered from 0.
+        labels: names; the label columns hold places in it, -1 for none.
+        annotation: place of the verdict's annotation in `annotations`.
+        verdict: place in `judging.VERDICTS`.
+        score: of the suggestion; NaN where there is none.
         displacement, length, area: px, px, px²; NaN where there is none or it is unknown.
-        object: its place among the annotation's rectangles; -1 for none.
+        object: place among the annotation's rectangles; -1 for none.
         suggested, final: whether the row counts as a suggestion, as a final point.
-        suggested_hit, final_hit: whether that has a partner near it.
+        suggested_hit, final_hit: whether that point has a partner near it.
     """
 
-    states: Sequence[Row[Any]]
+    annotations: Sequence[JudgedAnnotation]
     image: Integers
     labels: Sequence[str]
-    state: Integers
+    annotation: Integers
     verdict: Integers
     suggested_label: Integers
     final_label: Integers
@@ -55,71 +57,92 @@ class Columns:
 
     @property
     def images(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return int(self.image.max()) + 1 if len(self.image) else 0
 
     @property
     def image_length(self) -> Floats:
         """Longer side of the image of each verdict, px."""
-        longer = np.array([max(row.width, row.height) for row in self.states], np.float64)
-        return np.asarray(longer[self.state], np.float64)
+        longer = np.array([each.longer_side for each in self.annotations], np.float64)
+        return np.asarray(longer[self.annotation], np.float64)
 
-    def of_states(self, chosen: Flags) -> "Columns":
-        """Only some annotations and their verdicts."""
-        rows = chosen[self.state]
+    def of_annotations(self, chosen: Flags) -> "VerdictColumns":
+        """Return some annotations with their verdicts; images are numbered anew.
+
+        Args:
+            chosen: (annotations,).
+        """
+        if chosen.all():
+            return self
         place = np.cumsum(chosen) - 1
-        states = [row for row, keep in zip(self.states, chosen.tolist(), strict=True) if keep]
-        names = [name for name in COLUMNS if name != "state"]
+        found = self._of_rows(chosen[self.annotation])
+        return replace(
+            found,
+            annotations=[
+                each for each, keep in zip(self.annotations, chosen.tolist(), strict=True) if keep
+            ],
+            image=np.unique(self.image[chosen], return_inverse=True)[1].astype(np.int64),
+            annotation=place[found.annotation].astype(np.int64),
+        )
+
+    def counting(self, label: str) -> "VerdictColumns":
+        """Return the verdicts about one label.
+
+        A verdict counts as a suggestion where the label was suggested, and as a final point where
+        it is the final label; verdicts that count as neither are left out.
+        """
+        code = self.labels.index(label) if label in self.labels else ABSENT
+        suggested = self.suggested & (self.suggested_label == code)
+        final = self.final & (self.final_label == code)
+        found = replace(
+            self,
+            suggested=suggested,
+            final=final,
+            suggested_hit=self.suggested_hit & suggested,
+            final_hit=self.final_hit & final,
+        )
+        return found._of_rows(suggested | final)
+
+    def _of_rows(self, rows: Flags) -> "VerdictColumns":
         return replace(
             self,
-            states=states,
-            image=np.unique(self.image[chosen], return_inverse=True)[1].astype(np.int64),
-            state=place[self.state[rows]].astype(np.int64),
-            **{name: getattr(self, name)[rows] for name in names},
+            annotation=self.annotation[rows],
+            verdict=self.verdict[rows],
+            suggested_label=self.suggested_label[rows],
+            final_label=self.final_label[rows],
+            score=self.score[rows],
+            displacement=self.displacement[rows],
+            length=self.length[rows],
+            area=self.area[rows],
+            object=self.object[rows],
+            suggested=self.suggested[rows],
+            final=self.final[rows],
+            suggested_hit=self.suggested_hit[rows],
+            final_hit=self.final_hit[rows],
         )
 
 
-COLUMNS = (
-    "state",
-    "verdict",
-    "suggested_label",
-    "final_label",
-    "score",
-    "displacement",
-    "length",
-    "area",
-    "object",
-    "suggested",
-    "final",
-    "suggested_hit",
-    "final_hit",
-)
+def unpack_columns(
+    annotations: Sequence[JudgedAnnotation], packed: Sequence[tuple[bytes, Sequence[str]]]
+) -> VerdictColumns:
+    """Unpack the verdicts of each annotation.
 
-
-def load(log: AgreementQueries, filters: Filters) -> Columns:
-    """Every annotation that counts and passes, and its verdicts about points.
-
-    With a label, verdicts count as suggestions where it was suggested, and as final points where
-    it is the final label.
+    Args:
+        packed: verdicts and labels of each annotation, as `packing.pack` returns them.
     """
-    states = log.current_states(filters)
-    points, owner, labels = unpack([(row.points, row.labels) for row in states])
+    points, owner, labels = unpack(packed)
     verdict = points["verdict"].astype(np.int64)
     suggested, final = verdict != CODES[ADDED], verdict != CODES[DELETED]
-    if filters.label is not None:
-        code = labels.index(filters.label) if filters.label in labels else -2
-        suggested &= points["suggested_label"] == code
-        final &= points["final_label"] == code
     images: dict[tuple[str, int, str], int] = {}
     image = [
-        images.setdefault((row.project_uid, row.task_id, row.image_url), len(images))
-        for row in states
+        images.setdefault((each.project_uid, each.task_id, each.image_url), len(images))
+        for each in annotations
     ]
-    columns = Columns(
-        states=states,
+    return VerdictColumns(
+        annotations=annotations,
         image=np.array(image, np.int64),
         labels=labels,
-        state=owner,
+        annotation=owner,
         verdict=verdict,
         suggested_label=points["suggested_label"],
         final_label=points["final_label"],
@@ -133,18 +156,3 @@ def load(log: AgreementQueries, filters: Filters) -> Columns:
         suggested_hit=(points["suggested_hit"] == 1) & suggested,
         final_hit=(points["final_hit"] == 1) & final,
     )
-    return columns if filters.label is None else _only(columns, suggested | final)
-
-
-def _only(columns: Columns, rows: Flags) -> Columns:
-    return replace(columns, **{name: getattr(columns, name)[rows] for name in COLUMNS})
-
-
-def time_of(moments: Sequence[datetime]) -> list[str]:
-    """The day, week or month of each moment, whichever makes a readable number of them."""
-    if not moments:
-        return []
-    days = (max(moments) - min(moments)).days
-    if days <= 31:
-        return [f"{moment:%Y-%m-%d}" for moment in moments]
-    return [f"{moment:%G-W%V}" if days <= 365 else f"{moment:%Y-%m}" for moment in moments]

@@ -89,8 +89,8 @@ class ExportContent:
 
 def _verdict_batches(queries: AgreementQueries, filters: Filters) -> Iterator[list[list[Any]]]:
     """Yield every verdict that counts, in the order of `VERDICT_COLUMNS`."""
-    for rows in queries.log(filters):
-        batch = [list(row) for row in rows]
+    for rows in queries.verdict_rows(filters):
+        batch: list[list[Any]] = [list(row) for row in rows]
         for row in batch:
             for place in _TIMES:
                 row[place] = row[place].isoformat()

@@ -1,285 +1,265 @@
-"""Figures of agreement for groups of verdicts, each with its interval."""
+"""Figures of agreement by label, class, annotator, project, model version and time."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from backend.agreement.columns import CODES, Columns, Flags, Floats, Integers
-from backend.agreement.intervals import NOTHING, Clusters, Estimate, share
-from backend.verdicts.judging import ACCEPTED, MOVED, SIGMA, VERDICTS
-
-ALPHAS = (0.02, 0.03, 0.05, 0.10)
-TAU = 0.02  # share of the longer side of the image up to which a moved point counts as accepted
-TAU_PX = 5.0
-
-PAIRED = tuple(code for name, code in CODES.items() if name not in ("deleted", "added"))
+from backend.agreement.as_json import fields_as_json
+from backend.agreement.columns import CODES, Flags, Floats, Integers, VerdictColumns
+from backend.agreement.group_figures import (
+    Acceptance,
+    AnnotationFigures,
+    ByLongerSide,
+    Displacement,
+    NamedGroup,
+    PckAt,
+    PointCounts,
+    PointFigures,
+)
+from backend.agreement.intervals import Clusters, Estimate
+from backend.agreement.tallies import (
+    Contribution,
+    Tallies,
+    contributions,
+    count_verdicts,
+    is_moved,
+)
+from backend.verdicts.judging import ADDED, VERDICTS
 
 
 @dataclass(frozen=True)
-class Groups:
-    """What the figures of some groups of verdicts are made of.
+class GroupSums:
+    """What the figures of some groups of verdicts are computed from.
 
     Attributes:
-        sums: name → (groups, clusters).
-        counts: (groups, kinds of verdict).
-        images: how many images each group is about.
-        moved: distance, image and group of every point that was moved; px.
+        sums: (groups, clusters) each.
+        verdicts: (groups, kinds of verdict).
+        images: (groups,): number of images of each group.
+        moves: distance (px), image and group of every point that was moved.
     """
 
     clusters: Clusters
-    sums: dict[str, Floats]
-    counts: Integers
+    sums: Tallies[Floats]
+    verdicts: Integers
     images: Integers
-    moved: tuple[Floats, Integers, Integers]
+    moves: tuple[Floats, Integers, Integers]
 
-    def figures(self, group: int) -> dict[str, Any]:
-        """Every figure of one group, as JSON."""
-        counts = self.counts[group]
-        return {
-            "points": {"suggested": int(counts.sum() - counts[CODES["added"]])}
-            | {name: int(counts[code]) for name, code in CODES.items()},
-            "images": int(self.images[group]),
-            "acceptance": {
-                "untouched": self._share("accepted", "suggested", group),
-                "within_share": self._share("within_share", "suggested", group),
-                "within_px": self._share("within_px", "suggested", group),
-            },
-            "precision": self._share("suggested_hit", "suggested", group),
-            "recall": self._share("final_hit", "final", group),
-            "f1": self._ratio("hits", "points", group),
-            "pck": {
-                "image": self._pck("image", "final", group),
-                "object": self._pck("object", "final of object", group),
-            },
-            "normalised_error": {
-                "image": self._ratio("image error", "paired", group),
-                "object": self._ratio("object error", "paired of object", group),
-            },
-            "displacement_px": self._displacement(group),
-            "oks": self._ratio("oks", "objects", group),
-        }
+    def agreement(self, group: int) -> PointFigures:
+        """Compute every figure of one group."""
+        sums = self.sums.map(lambda each: each[group])
+        hits, points = sums.suggested_hit + sums.final_hit, sums.suggested + sums.final
+        return PointFigures(
+            points=self._counts(group),
+            images=int(self.images[group]),
+            acceptance=Acceptance(
+                untouched=self._share(sums.accepted, sums.suggested),
+                within_share=self._share(sums.near_by_share, sums.suggested),
+                within_px=self._share(sums.near_by_px, sums.suggested),
+            ),
+            precision=self._share(sums.suggested_hit, sums.suggested),
+            recall=self._share(sums.final_hit, sums.final),
+            f1=self._ratio(hits, points, group),
+            pck=ByLongerSide(
+                image=self._pck(sums.image_within, sums.final),
+                object=self._pck(sums.object_within, sums.final_with_object),
+            ),
+            normalised_error=ByLongerSide(
+                image=self._ratio(sums.image_error, sums.paired, group),
+                object=self._ratio(sums.object_error, sums.paired_with_object, group),
+            ),
+            displacement_px=self._displacement(group),
+            oks=self._ratio(sums.similarity, sums.objects, group),
+        )
 
-    def _pck(self, normaliser: str, of: str, group: int) -> list[dict[str, Any]]:
+    def _counts(self, group: int) -> PointCounts:
+        counts = self.verdicts[group]
+        return PointCounts(
+            suggested=int(counts.sum() - counts[CODES[ADDED]]),
+            by_verdict=dict(zip(VERDICTS, counts.tolist(), strict=True)),
+        )
+
+    def _pck(self, within: Sequence[Floats], points: Floats) -> tuple[PckAt, ...]:
+        alphas = self.clusters.parameters.alphas
+        return tuple(
+            PckAt(alpha, self._share(each, points))
+            for alpha, each in zip(alphas, within, strict=True)
+        )
+
+    def _share(self, successes: Floats, trials: Floats) -> Estimate:
+        return self.clusters.share(successes.sum(), trials.sum())
+
+    def _ratio(self, numerator: Floats, denominator: Floats, group: int) -> Estimate:
+        images = int(self.images[group])
+        return self.clusters.ratio(numerator, denominator, images, denominator.sum())
+
+    def _displacement(self, group: int) -> Displacement:
+        distance, image, of_group = self.moves
+        rows = of_group == group
+        median, p90 = self.clusters.quantiles(distance[rows], image[rows], (0.5, 0.9))
+        return Displacement(median, p90)
+
+
+class AnnotationTotals:
+    """Sums over the verdicts of each annotation, which the sums of groups are added up from."""
+
+    def __init__(self, columns: VerdictColumns, clusters: Clusters) -> None:
+        self._columns = columns
+        self._clusters = clusters
+        annotations = len(columns.annotations)
+
+        def by_annotation(each: Contribution) -> Floats:
+            total = np.bincount(columns.annotation[each.rows], each.values, annotations)
+            return total.astype(np.float64)
+
+        self._sums = contributions(columns, clusters.parameters).map(by_annotation)
+        self._verdicts = count_verdicts(columns, columns.annotation, annotations)
+        rows = is_moved(columns)
+        self._moves = columns.displacement[rows], columns.annotation[rows]
+        seconds = [each.lead_time for each in columns.annotations]
+        self._lead_time = np.array(seconds, np.float64)
+        self._task = _numbered([each.task for each in columns.annotations])
+        self._annotator = _numbered([each.annotator for each in columns.annotations])
+
+    def overall(self) -> AnnotationFigures:
+        """Compute the figures of all annotations together."""
+        return self._grouped(np.zeros(len(self._columns.annotations), np.int64), 1)[0]
+
+    def by_name(self, names: Sequence[str], most: int) -> list[NamedGroup[AnnotationFigures]]:
+        """Compute the figures of the largest groups of annotations.
+
+        Args:
+            names: the group of each annotation.
+            most: number of groups at most.
+        """
+        found, codes = np.unique(np.array(names, object).astype(str), return_inverse=True)
+        sizes = np.bincount(codes, minlength=len(found))
+        largest = np.sort(np.argsort(-sizes, kind="stable")[:most])
+        # Everything else goes into one extra group, dropped below.
+        place = np.full(len(found), len(largest), np.int64)
+        place[largest] = np.arange(len(largest))
+        figures = self._grouped(place[codes], len(largest) + 1)
         return [
-            {"alpha": alpha} | self._share(f"{normaliser} {alpha}", of, group) for alpha in ALPHAS
+            NamedGroup(str(found[group]), each)
+            for group, each in zip(largest.tolist(), figures[:-1], strict=True)
         ]
 
-    def _share(self, successes: str, trials: str, group: int) -> dict[str, Any]:
-        sums = self.sums
-        return share(sums[successes][group].sum(), sums[trials][group].sum()).as_json()
-
-    def _ratio(self, top: str, bottom: str, group: int) -> dict[str, Any]:
-        below = self.sums[bottom][group]
-        images = int(self.images[group])
-        return self.clusters.ratio(self.sums[top][group], below, images, below.sum()).as_json()
-
-    def _displacement(self, group: int) -> dict[str, Any]:
-        values, image, of_group = self.moved
-        rows = of_group == group
-        median, p90 = self.clusters.quantiles(values[rows], image[rows], (0.5, 0.9))
-        return {"median": median.as_json(), "p90": p90.as_json()}
-
-
-class Totals:
-    """Sums over the verdicts of each annotation, from which those of groups are made."""
-
-    def __init__(self, columns: Columns) -> None:
-        self.columns = columns
-        states = len(columns.states)
-        self._sums: dict[str, Floats] = {
-            name: np.bincount(columns.state[rows], values, states).astype(np.float64)
-            for name, (_, rows, values) in _parts(columns).items()
-        }
-        for name, (state, values) in _similarities(columns).items():
-            self._sums[name] = np.bincount(state, values, states).astype(np.float64)
-        _derive(self._sums)
-        self._counts = _counts(columns, columns.state, states)
-        rows = _moved(columns)
-        self._moved = columns.displacement[rows], columns.state[rows]
-        seconds = [row.lead_time for row in columns.states]
-        self._lead_time = np.array(seconds, np.float64)
-        self._task = _codes([(row.project_uid, row.task_id) for row in columns.states])
-        self._annotator = _codes([row.annotator for row in columns.states])
-
-    def grouped(self, clusters: Clusters, of_state: Integers, groups: int) -> list[dict[str, Any]]:
-        """The figures of each group of annotations."""
-        image = self.columns.image
-        values, state = self._moved
-        counts = np.zeros((groups, len(VERDICTS)), np.int64)
-        np.add.at(counts, of_state, self._counts)
-        found = Groups(
-            clusters,
-            {
-                name: clusters.sums(image, of_state, groups, each)
-                for name, each in self._sums.items()
-            },
-            counts,
-            _different(of_state, image, groups),
-            (values, image[state], of_state[state]),
+    def _grouped(self, group: Integers, groups: int) -> list[AnnotationFigures]:
+        """Compute the figures of each group; `group` is that of each annotation."""
+        image = self._columns.image
+        distance, owner = self._moves
+        verdicts = np.zeros((groups, len(VERDICTS)), np.int64)
+        np.add.at(verdicts, group, self._verdicts)
+        found = GroupSums(
+            self._clusters,
+            self._sums.map(lambda each: self._clusters.sums(image, group, groups, each)),
+            verdicts,
+            _count_images(group, image, groups),
+            (distance, image[owner], group[owner]),
         )
         return [
-            found.figures(group) | self._of_states(clusters, of_state == group)
-            for group in range(groups)
+            self._with_counts(found.agreement(number), group == number) for number in range(groups)
         ]
 
-    def _of_states(self, clusters: Clusters, chosen: Flags) -> dict[str, Any]:
+    def _with_counts(self, agreement: PointFigures, chosen: Flags) -> AnnotationFigures:
         timed = chosen & np.isfinite(self._lead_time)
-        lead_time = mean(clusters, self._lead_time[timed], self.columns.image[timed])
-        return {
-            "annotations": int(chosen.sum()),
-            "tasks": len(np.unique(self._task[chosen])),
-            "annotators": len(np.unique(self._annotator[chosen])),
-            "lead_time": lead_time.as_json(),
-        }
+        return AnnotationFigures(
+            agreement=agreement,
+            annotations=int(chosen.sum()),
+            tasks=len(np.unique(self._task[chosen])),
+            annotators=len(np.unique(self._annotator[chosen])),
+            lead_time=self._clusters.mean(self._lead_time[timed], self._columns.image[timed]),
+        )
 
 
-def _parts(columns: Columns) -> dict[str, tuple[str, Flags, Floats | None]]:
-    """For each sum: the side whose label counts, the rows, and their values; None counts them."""
-    image = columns.displacement / columns.image_length
-    object_ = columns.displacement / columns.length
-    kept = np.isin(columns.verdict, (CODES[ACCEPTED], CODES[MOVED])) & columns.suggested
-    paired = np.isin(columns.verdict, PAIRED) & columns.final
-    with_object = np.isfinite(columns.length)
-    parts: dict[str, tuple[str, Flags, Floats | None]] = {
-        "suggested": ("suggested", columns.suggested, None),
-        "accepted": ("suggested", kept & (columns.verdict == CODES[ACCEPTED]), None),
-        "within_share": ("suggested", kept & (image <= TAU), None),
-        "within_px": ("suggested", kept & (columns.displacement <= TAU_PX), None),
-        "suggested_hit": ("suggested", columns.suggested_hit, None),
-        "final": ("final", columns.final, None),
-        "final_hit": ("final", columns.final_hit, None),
-        "final of object": ("final", columns.final & with_object, None),
-        "paired": ("final", paired, None),
-        "paired of object": ("final", paired & with_object, None),
-        "image error": ("final", paired, image[paired]),
-        "object error": ("final", paired & with_object, object_[paired & with_object]),
-    }
-    for alpha in ALPHAS:
-        parts[f"image {alpha}"] = ("final", paired & (image <= alpha), None)
-        parts[f"object {alpha}"] = ("final", paired & (object_ <= alpha), None)
-    return parts
-
-
-def _derive(sums: dict[str, Floats]) -> None:
-    sums["hits"] = sums["suggested_hit"] + sums["final_hit"]
-    sums["points"] = sums["suggested"] + sums["final"]
-
-
-def _similarities(
-    columns: Columns, group: Integers | None = None
-) -> dict[str, tuple[Integers, Floats | None]]:
-    """The annotation and the similarity of each object, or of each part of it in a group.
-
-    Of an object: the mean over its final points of exp(-d² / (2 s² k²)), with d the distance of
-    the suggestion, infinite where there was none, s² the object's area and k = 2σ.
-
-    Source: COCO keypoint evaluation, as pycocotools computes it.
-    """
-    rows = columns.final & np.isfinite(columns.area)
-    paired = np.isin(columns.verdict, PAIRED)[rows]
-    similarity = np.zeros(len(paired))
-    squared = columns.displacement[rows][paired] ** 2
-    area = columns.area[rows][paired] + np.spacing(1)
-    similarity[paired] = np.exp(-squared / (2 * SIGMA) ** 2 / area / 2)
-    state = columns.state[rows]
-    objects = int(columns.object.max(initial=-1)) + 2
-    key = state * objects + columns.object[rows] + 1
-    if group is not None:
-        key = key * (int(group.max(initial=0)) + 1) + group[rows]
-    _, first, instance = np.unique(key, return_index=True, return_inverse=True)
-    points = np.bincount(instance, minlength=len(first))
-    mean = np.bincount(instance, similarity, minlength=len(first)) / points
-    owner = np.flatnonzero(rows)[first] if group is not None else state[first]
-    return {"oks": (owner, mean), "objects": (owner, None)}
-
-
-def _counts(columns: Columns, group: Integers, groups: int) -> Integers:
-    """(groups, kinds): how many verdicts there are of each kind."""
-    counted = columns.suggested | (columns.final & (columns.verdict == CODES["added"]))
-    place = group[counted] * len(VERDICTS) + columns.verdict[counted]
-    total = np.bincount(place, minlength=groups * len(VERDICTS))
-    return np.asarray(total.reshape(groups, len(VERDICTS)), np.int64)
-
-
-def _moved(columns: Columns) -> Flags:
-    moved = np.isin(columns.verdict, (CODES[MOVED], CODES["moved_and_relabelled"]))
-    return np.asarray(moved & columns.final)
-
-
-def _different(group: Integers, image: Integers, groups: int) -> Integers:
-    """How many images each group has."""
+def _count_images(group: Integers, image: Integers, groups: int) -> Integers:
+    """Count the different images of each group."""
     images = int(image.max(initial=0)) + 1
     seen = np.unique(group * images + image)
     return np.bincount(seen // images, minlength=groups)
 
 
-def _codes(values: Sequence[Any]) -> Integers:
-    known: dict[Any, int] = {}
+def _numbered(values: Sequence[Hashable]) -> Integers:
+    """Number values from 0, equal ones alike."""
+    known: dict[Hashable, int] = {}
     return np.array([known.setdefault(value, len(known)) for value in values], np.int64)
 
 
-def mean(clusters: Clusters, values: Floats, image: Integers) -> Estimate:
-    """The mean of values, each of an image, with an interval over images."""
-    if len(values) == 0:
-        return NOTHING
-    group = np.zeros(len(values), np.int64)
-    top = clusters.sums(image, group, 1, values)[0]
-    bottom = clusters.sums(image, group, 1, None)[0]
-    return clusters.ratio(top, bottom, len(np.unique(image)), len(values))
+def by_label(columns: VerdictColumns, clusters: Clusters) -> list[NamedGroup[PointFigures]]:
+    """Compute the figures of each label.
 
-
-def overall(totals: Totals, clusters: Clusters) -> dict[str, Any]:
-    """The figures of all verdicts together."""
-    return totals.grouped(clusters, np.zeros(len(totals.columns.states), np.int64), 1)[0]
-
-
-def by_state(
-    totals: Totals, clusters: Clusters, names: Sequence[str], most: int
-) -> list[dict[str, Any]]:
-    """The figures of each group of annotations, named one by one; the `most` largest groups."""
-    found, codes = np.unique(np.array(names, object).astype(str), return_inverse=True)
-    sizes = np.bincount(codes, minlength=len(found))
-    largest = np.sort(np.argsort(-sizes, kind="stable")[:most])
-    # All that is left out makes one more group, which nobody asks for.
-    place = np.full(len(found), len(largest), np.int64)
-    place[largest] = np.arange(len(largest))
-    figures = totals.grouped(clusters, place[codes], len(largest) + 1)
-    return [
-        {"name": str(found[group])} | each
-        for group, each in zip(largest.tolist(), figures[:-1], strict=True)
-    ]
-
-
-def by_label(columns: Columns, clusters: Clusters, most: int) -> list[dict[str, Any]]:
-    """The figures of each label: of suggestions that bore it, and of final points that bear it."""
+    A label's suggestions are those that bore it, its final points those that bear it.
+    """
     labels = len(columns.labels)
     if labels == 0:
         return []
-    image = columns.image[columns.state]
-    of = {
-        "suggested": np.where(columns.suggested, columns.suggested_label, 0),
-        "final": np.where(columns.final, columns.final_label, 0),
-    }
-    sums = {
-        name: clusters.sums(image[rows], of[side][rows], labels, values)
-        for name, (side, rows, values) in _parts(columns).items()
-    }
-    for name, (row, values) in _similarities(columns, of["final"]).items():
-        sums[name] = clusters.sums(image[row], of["final"][row], labels, values)
-    _derive(sums)
-    group = np.concatenate([of[side][getattr(columns, side)] for side in of])
-    seen = np.concatenate([image[getattr(columns, side)] for side in of])
-    moved = _moved(columns)
-    found = Groups(
+    image = columns.image[columns.annotation]
+    suggested = np.where(columns.suggested, columns.suggested_label, 0)
+    final = np.where(columns.final, columns.final_label, 0)
+
+    def of_each_label(each: Contribution) -> Floats:
+        label = suggested if each.side == "suggested" else final
+        return clusters.sums(image[each.rows], label[each.rows], labels, each.values)
+
+    group = np.concatenate([suggested[columns.suggested], final[columns.final]])
+    seen = np.concatenate([image[columns.suggested], image[columns.final]])
+    moved = is_moved(columns)
+    found = GroupSums(
         clusters,
-        sums,
-        _counts(columns, np.where(columns.suggested, of["suggested"], of["final"]), labels),
-        _different(group, seen, labels),
-        (columns.displacement[moved], image[moved], of["final"][moved]),
+        contributions(columns, clusters.parameters, final).map(of_each_label),
+        count_verdicts(columns, np.where(columns.suggested, suggested, final), labels),
+        _count_images(group, seen, labels),
+        (columns.displacement[moved], image[moved], final[moved]),
     )
     sizes = np.bincount(group, minlength=labels)
-    chosen = [label for label in np.argsort(-sizes, kind="stable")[:most].tolist() if sizes[label]]
+    largest = np.argsort(-sizes, kind="stable")[: clusters.parameters.most_groups].tolist()
+    chosen = [label for label in largest if sizes[label]]
     order = sorted(chosen, key=lambda label: columns.labels[label])
-    return [{"name": columns.labels[label]} | found.figures(label) for label in order]
+    return [NamedGroup(columns.labels[label], found.agreement(label)) for label in order]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTables:
+    """The largest groups of each kind, in the order of their names."""
+
+    label: Sequence[NamedGroup[PointFigures]]
+    class_name: Sequence[NamedGroup[AnnotationFigures]]
+    annotator: Sequence[NamedGroup[AnnotationFigures]]
+    project: Sequence[NamedGroup[AnnotationFigures]]
+    model_version: Sequence[NamedGroup[AnnotationFigures]]
+    time: Sequence[NamedGroup[AnnotationFigures]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return each kind of groups under its name."""
+        return {
+            "class" if name == "class_name" else name: groups
+            for name, groups in fields_as_json(self).items()
+        }
+
+
+def group_tables(
+    columns: VerdictColumns, totals: AnnotationTotals, clusters: Clusters
+) -> GroupTables:
+    """Compute the figures of every group of every kind."""
+    most, annotations = clusters.parameters.most_groups, columns.annotations
+    annotators = ["unknown" if a.annotator is None else str(a.annotator) for a in annotations]
+    return GroupTables(
+        label=by_label(columns, clusters),
+        class_name=totals.by_name([each.class_name for each in annotations], most),
+        annotator=totals.by_name(annotators, most),
+        project=totals.by_name([each.project_uid for each in annotations], most),
+        model_version=totals.by_name([each.model_version for each in annotations], most),
+        time=totals.by_name(period_names([each.updated_at for each in annotations]), most),
+    )
+
+
+def period_names(moments: Sequence[datetime]) -> list[str]:
+    """Name the day, week or month of each moment, whichever gives a readable number of them."""
+    if not moments:
+        return []
+    days = (max(moments) - min(moments)).days
+    if days <= 31:
+        return [f"{moment:%Y-%m-%d}" for moment in moments]
+    return [f"{moment:%G-W%V}" if days <= 365 else f"{moment:%Y-%m}" for moment in moments]

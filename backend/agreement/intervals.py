@@ -1,31 +1,26 @@
-"""Intervals: Wilson's for shares, a bootstrap over images for everything else."""
+"""Figures with intervals: Wilson's for shares, a bootstrap over images for everything else."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-LEVEL = 0.95
-DRAWS = 1000
-SEED = 20190501  # any number, the same for every report
-# Images are drawn in random groups where there are more: the interval stays as wide, for less work.
-MOST_CLUSTERS = 400
-# With fewer images, how they differ cannot be told, and there is no interval.
-FEWEST_IMAGES = 5
-MOST_BINS = 128
-
-Array = NDArray[np.float64]
+from backend.agreement.columns import Floats, Integers
+from backend.agreement.parameters import AgreementParameters
+from model.intervals import drawn_ratios, percentile_interval, random_clusters, times_drawn
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its 95 % interval; `n` is what it rests on.
+    """A figure and its interval.
 
-    `value` is None where there is nothing to tell it from, the interval where images are too few.
+    Attributes:
+        value: None where there is nothing to compute it from.
+        low, high: None where there are too few images.
+        n: number of things that the figure rests on.
     """
 
     value: float | None
@@ -33,25 +28,25 @@ class Estimate:
     high: float | None
     n: int
 
-    def as_json(self) -> dict[str, float | int | None]:
-        """The same as a dictionary."""
-        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
-
 
 NOTHING = Estimate(None, None, None, 0)
 
 
-def share(successes: float, trials: float) -> Estimate:
-    """A share with Wilson's interval.
+def wilson_share(successes: float, trials: float, level: float) -> Estimate:
+    """Compute a share with Wilson's interval.
 
-    SciPy's `binomtest` gives the same interval, at the price of a test that nobody asked for: a
-    report has a thousand of these.
+    SciPy's `binomtest` gives the same interval but also runs a test, which a report with a thousand
+    shares has no time for.
 
     Source: Wilson, Journal of the American Statistical Association 22, 1927.
+
+    >>> found = wilson_share(8, 10, 0.95)
+    >>> found.value, round(found.low, 3), round(found.high, 3)
+    (0.8, 0.49, 0.943)
     """
     if trials == 0:
         return NOTHING
-    k, n, z = round(successes), round(trials), NormalDist().inv_cdf((1 + LEVEL) / 2)
+    k, n, z = round(successes), round(trials), NormalDist().inv_cdf((1 + level) / 2)
     p = k / n
     middle = p + z**2 / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
@@ -61,83 +56,100 @@ def share(successes: float, trials: float) -> Estimate:
 
 @dataclass(frozen=True)
 class Clusters:
-    """Draws of images with replacement.
+    """Images in the clusters that the bootstrap draws with replacement.
 
     Attributes:
-        of_image: image → the cluster that it is drawn with.
-        count: of clusters.
-        images: how many images there are.
+        of_image: (images,): the cluster of each image.
+        count: number of clusters.
+        seed: of the draws.
     """
 
-    of_image: NDArray[np.int64]
+    of_image: Integers
     count: int
-    images: int
-    draws: int = DRAWS
-    seed: int = SEED
+    parameters: AgreementParameters
+    seed: int
 
     @classmethod
-    def of(cls, images: int, *, draws: int = DRAWS, seed: int = SEED) -> "Clusters":
-        """Every image by itself, or in `MOST_CLUSTERS` random groups of equal size."""
-        count = min(images, MOST_CLUSTERS)
-        order = np.random.default_rng(seed).permutation(images)
-        of_image = order % count if count else order
-        return cls(of_image.astype(np.int64), count, images, draws, seed)
+    def of(
+        cls, images: int, parameters: AgreementParameters, *, seed: int | None = None
+    ) -> "Clusters":
+        """Make each image a cluster of its own, or group them where there are too many.
+
+        Args:
+            seed: None for that of the parameters.
+        """
+        seed = parameters.seed if seed is None else seed
+        of_image = random_clusters(images, parameters.most_clusters, seed)
+        return cls(of_image, min(images, parameters.most_clusters), parameters, seed)
 
     @cached_property
-    def times(self) -> Array:
-        """(draws, count): how often each cluster is drawn."""
-        generator = np.random.default_rng(self.seed + 1)
-        drawn = generator.multinomial(self.count, np.full(self.count, 1 / self.count), self.draws)
-        return np.asarray(drawn, np.float64)
+    def times(self) -> Floats:
+        """(draws, clusters): how often each cluster is drawn."""
+        return times_drawn(self.count, self.parameters.draws, self.seed + 1)
 
-    def sums(
-        self, image: NDArray[np.int64], group: NDArray[np.int64], groups: int, values: Array | None
-    ) -> Array:
-        """(groups, count): sums of values, or numbers of rows, of each group in each cluster."""
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Shares of the draws below the lower and below the upper end of an interval."""
+        level = self.parameters.level
+        return (1 - level) / 2, (1 + level) / 2
+
+    def share(self, successes: float, trials: float) -> Estimate:
+        """Compute a share with Wilson's interval at the level of the report."""
+        return wilson_share(successes, trials, self.parameters.level)
+
+    def sums(self, image: Integers, group: Integers, groups: int, values: Floats | None) -> Floats:
+        """Sum values, or count rows where there are none, by group and cluster.
+
+        Args:
+            image, group: of each row.
+            values: of each row; None counts rows.
+
+        Returns:
+            (groups, clusters).
+        """
         place = group * self.count + self.of_image[image]
         total = np.bincount(place, values, minlength=groups * self.count)
         return np.asarray(total.reshape(groups, self.count), np.float64)
 
-    def ratio(self, numerator: Array, denominator: Array, images: int, n: float) -> Estimate:
-        """Sum of numerators over sum of denominators, each (count,), drawn together.
+    def ratio(self, numerator: Floats, denominator: Floats, images: int, n: float) -> Estimate:
+        """Compute the ratio of two sums over clusters, with its bootstrap interval.
 
         Args:
-            images: how many images contribute.
-            n: what the figure rests on.
+            numerator, denominator: (clusters,).
+            images: number of images that contribute.
+            n: number of things that the figure rests on.
         """
-        return self.ratio_of(
-            lambda times: (times @ numerator, times @ denominator), images=images, n=n
-        )
-
-    def ratio_of(
-        self, parts: Callable[[Array], tuple[Array, Array]], *, images: int, n: float
-    ) -> Estimate:
-        """A figure that is a ratio of sums over clusters, `parts(times)`."""
-        top, bottom = parts(np.ones((1, self.count)))
-        if bottom[0] == 0:
+        once = np.ones((1, self.count))
+        found = drawn_ratios(once, numerator, denominator)
+        if len(found) == 0:
             return NOTHING
-        value = float(top[0] / bottom[0])
-        if images < FEWEST_IMAGES:
+        value = float(found[0])
+        if images < self.parameters.fewest_images:
             return Estimate(value, None, None, round(n))
-        top, bottom = parts(self.times)
-        drawn = top[bottom > 0] / bottom[bottom > 0]
-        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return Estimate(value, float(low), float(high), round(n))
+        drawn = drawn_ratios(self.times, numerator, denominator)
+        return Estimate(value, *percentile_interval(drawn, self.ends), round(n))
 
-    def quantiles(
-        self, values: Array, image: NDArray[np.int64], shares: Sequence[float]
-    ) -> list[Estimate]:
-        """Quantiles of values, each of an image.
+    def mean(self, values: Floats, image: Integers) -> Estimate:
+        """Compute the mean of values, each of an image, with its bootstrap interval."""
+        if len(values) == 0:
+            return NOTHING
+        group = np.zeros(len(values), np.int64)
+        top = self.sums(image, group, 1, values)[0]
+        bottom = self.sums(image, group, 1, None)[0]
+        return self.ratio(top, bottom, len(np.unique(image)), len(values))
 
-        With more than `MOST_BINS` different values the ends of the intervals are exact to the
-        nearest of so many of them.
+    def quantiles(self, values: Floats, image: Integers, shares: Sequence[float]) -> list[Estimate]:
+        """Compute quantiles of values, each of an image, with bootstrap intervals.
+
+        With more different values than `most_bins`, the ends of the intervals are rounded to the
+        nearest of that many of them.
         """
         if len(values) == 0:
             return [NOTHING] * len(shares)
         found = np.quantile(values, shares).tolist()
-        if np.count_nonzero(np.bincount(image)) < FEWEST_IMAGES:
+        if np.count_nonzero(np.bincount(image)) < self.parameters.fewest_images:
             return [Estimate(value, None, None, len(values)) for value in found]
-        ranks = np.linspace(0, len(values) - 1, MOST_BINS).round().astype(np.int64)
+        ranks = np.linspace(0, len(values) - 1, self.parameters.most_bins).round().astype(np.int64)
         edges = np.unique(np.sort(values)[ranks])
         counts = self.sums(image, np.searchsorted(edges, values), len(edges), None)
         below = np.cumsum(self.times @ counts.T, axis=1)
@@ -145,6 +157,6 @@ class Clusters:
         estimates = []
         for value, q in zip(found, shares, strict=True):
             drawn = edges[(below < q * below[:, -1:]).sum(axis=1)]
-            low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-            estimates.append(Estimate(value, float(low), float(high), len(values)))
+            low, high = percentile_interval(drawn, self.ends)
+            estimates.append(Estimate(value, low, high, len(values)))
         return estimates

@@ -1,9 +1,8 @@
 """Pictures for the report: verdicts drawn over the image, and the stages of a detection."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -12,6 +11,7 @@ from PIL import Image
 from backend.agreement.queries import AgreementQueries
 from backend.agreement.task_images import SIDE, TaskImages
 from backend.agreement.verdict_svg import drawing, point_mark, verdict_marks
+from backend.agreement.worst_tasks import WorstTask
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage, project_id_of
 from backend.settings import Settings
@@ -32,14 +32,14 @@ class TaskPicture:
     Attributes:
         link: to the task in Label Studio; None if its address is unknown.
         problem: why the image is missing, if it is.
-        facts: the task's row of the statistic "worst_tasks".
+        facts: the figures of the task.
     """
 
     task_id: int
     link: str | None
     svg: Markup
     problem: str | None
-    facts: Mapping[str, Any]
+    facts: WorstTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +62,22 @@ class ReportPictures:
         self._maps = MapStorage(database)
         self._images = TaskImages(settings, database)
 
-    def worst_tasks(self, tasks: Sequence[Mapping[str, Any]]) -> list[TaskPicture]:
-        """Draw the rows of the statistic "worst_tasks", each by its first annotation."""
-        state_ids = [task["states"][0] for task in tasks]
-        states = self._queries.states_of(state_ids)
-        points = self._queries.points_of(state_ids)
+    def worst_tasks(self, tasks: Sequence[WorstTask]) -> list[TaskPicture]:
+        """Draw the tasks that agree least, each by its first annotation."""
+        state_ids = [task.states[0] for task in tasks]
+        annotations = self._queries.annotations_of(state_ids)
+        verdicts = self._queries.verdicts_of(state_ids)
         images = self._images.fetch(
-            self._predictions_of([state.prediction_id for state in states.values()])
+            self._predictions_of([each.prediction_id for each in annotations.values()])
         )
         found = []
         for task, state_id in zip(tasks, state_ids, strict=True):
-            state = states[state_id]
-            image = images[state.prediction_id]
-            marks = verdict_marks([row for row in points if row.state_id == state_id])
-            svg = drawing(state.width, state.height, image.thumbnail, marks, SIDE)
-            link = self._link(task["project"], task["task"])
-            found.append(TaskPicture(task["task"], link, svg, image.problem, task))
+            annotation = annotations[state_id]
+            image = images[annotation.prediction_id]
+            marks = verdict_marks(verdicts.get(state_id, []))
+            svg = drawing(annotation.width, annotation.height, image.thumbnail, marks, SIDE)
+            link = self._link(task.project, task.task)
+            found.append(TaskPicture(task.task, link, svg, image.problem, task))
         return found
 
     def stages(self, prediction_ids: Sequence[int]) -> list[DetectionStages]:
@@ -90,8 +90,7 @@ class ReportPictures:
         for row in rows:
             image = images[row.id].thumbnail
             if image is not None and row.detection is not None:
-                points = [(each.final_x, each.final_y) for each in final.get(row.id, [])]
-                pictures = _stages(row.detection, image, maps[row.id], points)
+                pictures = _stages(row.detection, image, maps[row.id], final.get(row.id, []))
                 found.append(DetectionStages(row.task_id, row.detection.class_name, pictures))
         return found
 

@@ -1,10 +1,22 @@
-"""The plots of the report: SVG, with text as text, so that a page of them is small and readable."""
+"""The plots of the report, as SVG whose text stays text, so that the page is small and readable."""
 
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from backend.agreement.figures import AgreementReport
+from backend.agreement.group_figures import (
+    AnnotationFigures,
+    ByLongerSide,
+    NamedGroup,
+    PckAt,
+    PointFigures,
+)
+from backend.agreement.intervals import Estimate
+from backend.agreement.landmarks import LandmarkFigures
+from backend.agreement.scores import ConfusionCell, ReliabilityBin
 
 BLUE, GREEN, RED, GREY, INK = "#2f6fb3", "#2e8b57", "#c8453c", "#9aa3ad", "#22303c"
 # From "as suggested" to "removed"; distinguishable for the colour-blind.
@@ -19,7 +31,7 @@ VERDICT_COLOURS = {
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
-    "text.parse_math": False,  # a label such as $x$ is no formula
+    "text.parse_math": False,  # a label such as $x$ is not a formula
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.spines.top": False,
@@ -34,48 +46,54 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "figure.constrained_layout.use": True,
 }
+SMALL = (4.6, 3.0)  # width and height of a plot in half a column, inches
+WIDE = 9.4
 LONGEST_NAME = 28
 MOST_BARS = 16
 MOST_CELLS = 12
+MOST_CLASSES = 6
 
 
-def plots(statistics: Mapping[str, Any]) -> dict[str, str]:
-    """Name → SVG of every plot that there are figures for."""
-    makers: dict[str, tuple[Callable[..., None], Any, tuple[float, float]]] = {}
-    by = statistics["by"]
-    if statistics["overall"]["points"]["suggested"]:
-        makers["pck"] = (_pck, statistics["overall"]["pck"], (4.6, 3.0))
-    if len(by["time"]) > 1:
-        makers["time"] = (_over_time, by["time"], (4.6, 3.0))
-    if len(statistics["reliability"]) > 1:
-        makers["reliability"] = (_reliability, statistics["reliability"], (4.6, 3.0))
-    if by["label"]:
-        labels = by["label"][:MOST_BARS]
-        makers["labels"] = (_verdicts, labels, (9.4, 1.1 + 0.3 * len(labels)))
-    if len({cell["final"] for cell in statistics["labels"]} - {None}) > 1:
-        labels = {cell["final"] for cell in statistics["labels"]}
-        height = 1.7 + 0.3 * min(len(labels), MOST_CELLS)
-        makers["confusion"] = (_confusion, statistics["labels"], (4.6, height))
-    return {
-        name: _svg(maker, data, size) for name, (maker, data, size) in makers.items()
-    } | _landmarks_by_class(statistics["landmarks"])
+def plots(report: AgreementReport) -> dict[str, str]:
+    """Draw every plot that there are figures for.
 
-
-def _landmarks_by_class(landmarks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    Returns:
+        Name → SVG; the landmarks of a class are called "landmarks " and the class.
+    """
     found: dict[str, str] = {}
-    for name in sorted({each["class"] for each in landmarks})[:6]:
-        rows = [each for each in landmarks if each["class"] == name][:MOST_BARS]
-        found[f"landmarks {name}"] = _svg(_landmarks, rows, (9.4, 1.1 + 0.28 * len(rows)))
+    overall = report.overall.figures.agreement
+    if overall.points.suggested:
+        found["pck"] = _svg(_draw_pck, overall.pck, SMALL)
+    if len(report.by.time) > 1:
+        found["time"] = _svg(_draw_over_time, report.by.time, SMALL)
+    if len(report.reliability) > 1:
+        found["reliability"] = _svg(_draw_reliability, report.reliability, SMALL)
+    if report.by.label:
+        labels = report.by.label[:MOST_BARS]
+        found["labels"] = _svg(_draw_verdicts, labels, (WIDE, 1.1 + 0.3 * len(labels)))
+    final = {cell.final for cell in report.labels}
+    if len(final - {None}) > 1:
+        height = 1.7 + 0.3 * min(len(final), MOST_CELLS)
+        found["confusion"] = _svg(_draw_confusion, report.labels, (SMALL[0], height))
+    return found | _landmarks_by_class(report.landmarks)
+
+
+def _landmarks_by_class(landmarks: Sequence[LandmarkFigures]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in sorted({each.class_name for each in landmarks})[:MOST_CLASSES]:
+        rows = [each for each in landmarks if each.class_name == name][:MOST_BARS]
+        found[f"landmarks {name}"] = _svg(_draw_landmarks, rows, (WIDE, 1.1 + 0.28 * len(rows)))
     return found
 
 
-def _svg(draw: Callable[..., None], data: Any, size: tuple[float, float]) -> str:
+def _svg(draw: Callable[[Any, Any], None], data: object, size: tuple[float, float]) -> str:
+    """Draw on a new Matplotlib figure and return it as an SVG element."""
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE), _any_script():
+    with matplotlib.rc_context(STYLE), _without_font_warnings():
         figure = Figure(figsize=size)
         draw(figure, data)
         buffer = io.StringIO()
@@ -85,106 +103,116 @@ def _svg(draw: Callable[..., None], data: Any, size: tuple[float, float]) -> str
 
 
 @contextmanager
-def _any_script() -> Iterator[None]:
-    """Names may be in scripts that Matplotlib's font lacks: the browser, which draws them, not."""
+def _without_font_warnings() -> Iterator[None]:
+    """Silence warnings about scripts that Matplotlib's font lacks: the browser's fonts are used."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         warnings.filterwarnings("ignore", "Matplotlib currently does not support .* natively")
         yield
 
 
-def _pck(figure: Any, pck: Mapping[str, Any]) -> None:
+def _draw_pck(figure: Any, pck: ByLongerSide[tuple[PckAt, ...]]) -> None:
     axes = figure.subplots()
-    for name, colour in (("image", BLUE), ("object", GREEN)):
-        rows = [row for row in pck[name] if row["value"] is not None]
-        if rows:
-            alphas = [row["alpha"] for row in rows]
-            axes.fill_between(
-                alphas, [row["low"] for row in rows], [row["high"] for row in rows],
-                color=colour, alpha=0.2, linewidth=0,
-            )  # fmt: skip
-            values = [row["value"] for row in rows]
-            axes.plot(alphas, values, "o-", color=colour, label=f"α × longer side of the {name}")
+    for name, rows, colour in (("image", pck.image, BLUE), ("object", pck.object, GREEN)):
+        known = [row for row in rows if row.share.value is not None]
+        if known:
+            alphas, shares = [row.alpha for row in known], [row.share for row in known]
+            label = f"α × longer side of the {name}"
+            _draw_line(axes, alphas, shares, colour=colour, label=label)
     axes.set(xlabel="α", ylabel="final points with a suggestion", ylim=(0, 1))
     axes.legend(frameon=False, loc="lower right")
     _percent(axes.yaxis)
 
 
-def _over_time(figure: Any, groups: Sequence[Mapping[str, Any]]) -> None:
+def _draw_over_time(figure: Any, groups: Sequence[NamedGroup[AnnotationFigures]]) -> None:
     axes = figure.subplots()
-    for name, colour in (("untouched", GREEN), ("within_share", BLUE)):
-        rows = [(place, each["acceptance"][name]) for place, each in enumerate(groups)]
-        rows = [(place, row) for place, row in rows if row["value"] is not None]
-        places = [place for place, _ in rows]
-        axes.fill_between(
-            places, [row["low"] for _, row in rows], [row["high"] for _, row in rows],
-            color=colour, alpha=0.2, linewidth=0,
-        )  # fmt: skip
-        label = "untouched" if name == "untouched" else "moved a little or not at all"
-        axes.plot(places, [row["value"] for _, row in rows], "o-", color=colour, label=label)
+    accepted = [each.figures.agreement.acceptance for each in groups]
+    for label, shares, colour in (
+        ("untouched", [each.untouched for each in accepted], GREEN),
+        ("moved a little or not at all", [each.within_share for each in accepted], BLUE),
+    ):
+        places = [place for place, each in enumerate(shares) if each.value is not None]
+        known = [shares[place] for place in places]
+        _draw_line(axes, places, known, colour=colour, label=label)
     step = max(1, len(groups) // 5)
-    axes.set_xticks(range(0, len(groups), step), [each["name"] for each in groups[::step]])
+    axes.set_xticks(range(0, len(groups), step), [each.name for each in groups[::step]])
     axes.set(ylabel="accepted", ylim=(0, 1))
     axes.legend(frameon=False, loc="lower left")
     _percent(axes.yaxis)
 
 
-def _reliability(figure: Any, bins: Sequence[Mapping[str, Any]]) -> None:
+def _draw_line(
+    axes: Any, x: Sequence[float], shares: Sequence[Estimate], *, colour: str, label: str
+) -> None:
+    """Draw shares as a line in a band of their intervals."""
+    low, high = [each.low for each in shares], [each.high for each in shares]
+    axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.plot(x, [each.value for each in shares], "o-", color=colour, label=label)
+
+
+def _draw_reliability(figure: Any, bins: Sequence[ReliabilityBin]) -> None:
     axes = figure.subplots()
-    score = [each["score"] for each in bins]
-    value = [each["accepted"]["value"] for each in bins]
-    low = [each["accepted"]["value"] - each["accepted"]["low"] for each in bins]
-    high = [each["accepted"]["high"] - each["accepted"]["value"] for each in bins]
+    accepted = [each.accepted for each in bins]
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="score = share accepted")
-    axes.errorbar(score, value, yerr=[low, high], fmt="o-", color=BLUE, capsize=3)
+    axes.errorbar(
+        [each.score for each in bins],
+        [each.value for each in accepted],
+        yerr=_bar_lengths(accepted),
+        fmt="o-",
+        color=BLUE,
+        capsize=3,
+    )
     axes.set(xlabel="score", ylabel="left untouched", xlim=(0, 1), ylim=(0, 1))
     axes.legend(frameon=False, loc="upper left")
     _percent(axes.yaxis)
 
 
-def _verdicts(figure: Any, groups: Sequence[Mapping[str, Any]]) -> None:
+def _bar_lengths(estimates: Sequence[Estimate]) -> tuple[list[float], list[float]]:
+    """Return how far the error bars reach below and above each figure; 0 without an interval."""
+    below, above = [], []
+    for each in estimates:
+        value = each.value or 0.0
+        # Rounding puts some ends beside the figure itself; Matplotlib refuses negative lengths.
+        below.append(0.0 if each.low is None else max(0.0, value - each.low))
+        above.append(0.0 if each.high is None else max(0.0, each.high - value))
+    return below, above
+
+
+def _draw_verdicts(figure: Any, groups: Sequence[NamedGroup[PointFigures]]) -> None:
     axes = figure.subplots()
     places = list(range(len(groups)))[::-1]
     left = [0.0] * len(groups)
     for name, colour in VERDICT_COLOURS.items():
-        width = [float(each["points"][name]) for each in groups]
+        width = [float(each.figures.points.by_verdict[name]) for each in groups]
         axes.barh(places, width, left=left, color=colour, label=name.replace("_", " "), height=0.7)
         left = [a + b for a, b in zip(left, width, strict=True)]
-    axes.set_yticks(places, [short(each["name"]) for each in groups])
+    axes.set_yticks(places, [short(each.name) for each in groups])
     axes.set(xlabel="points")
     axes.grid(visible=False, axis="y")
     figure.legend(frameon=False, loc="outside upper left", ncols=6, fontsize=9)
 
 
-def _landmarks(figure: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+def _draw_landmarks(figure: Any, rows: Sequence[LandmarkFigures]) -> None:
     axes = figure.subplots()
     places = list(range(len(rows)))[::-1]
-    found = [row["found"] for row in rows]
-    bars = [each["value"] for each in found]
-    low = [each["value"] - each["low"] for each in found]
-    high = [each["high"] - each["value"] for each in found]
-    axes.barh(places, bars, xerr=[low, high], color=BLUE, ecolor=INK, capsize=2, height=0.65)
+    found = [row.found for row in rows]
+    bars, errors = [each.value for each in found], _bar_lengths(found)
+    axes.barh(places, bars, xerr=errors, color=BLUE, ecolor=INK, capsize=2, height=0.65)
     for place, row in zip(places, rows, strict=True):
-        lift = row["lift"]["value"]
-        text = f"× {lift:.1f} chance" if lift is not None else ""
+        text = f"× {row.lift.value:.1f} chance" if row.lift.value is not None else ""
         axes.text(1.02, place, text, va="center", fontsize=9, transform=axes.get_yaxis_transform())
-    axes.set_yticks(places, [f"{short(row['label'])} ({row['annotated']})" for row in rows])
+    axes.set_yticks(places, [f"{short(row.label)} ({row.annotated})" for row in rows])
     axes.set(xlim=(0, 1), xlabel="annotated there and among the suggestions")
     axes.grid(visible=False, axis="y")
     _percent(axes.xaxis)
 
 
-def _confusion(figure: Any, cells: Sequence[Mapping[str, Any]]) -> None:
-    sizes: dict[str, int] = {}
-    for cell in cells:
-        for side in ("suggested", "final"):
-            if cell[side] is not None:
-                sizes[cell[side]] = sizes.get(cell[side], 0) + cell["count"]
-    labels = sorted(sorted(sizes, key=lambda label: -sizes[label])[:MOST_CELLS])
+def _draw_confusion(figure: Any, cells: Sequence[ConfusionCell]) -> None:
+    labels = _most_frequent_labels(cells)
     counts = [[0] * len(labels) for _ in labels]
     for cell in cells:
-        if cell["suggested"] in labels and cell["final"] in labels:
-            counts[labels.index(cell["suggested"])][labels.index(cell["final"])] += cell["count"]
+        if cell.suggested in labels and cell.final in labels:
+            counts[labels.index(cell.suggested)][labels.index(cell.final)] += cell.count
     shares = [[each / max(sum(row), 1) for each in row] for row in counts]
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -200,8 +228,18 @@ def _confusion(figure: Any, cells: Sequence[Mapping[str, Any]]) -> None:
     axes.grid(visible=False)
 
 
+def _most_frequent_labels(cells: Sequence[ConfusionCell]) -> list[str]:
+    """Return the labels that occur most, on either side, in alphabetical order."""
+    sizes: dict[str, int] = {}
+    for cell in cells:
+        for label in (cell.suggested, cell.final):
+            if label is not None:
+                sizes[label] = sizes.get(label, 0) + cell.count
+    return sorted(sorted(sizes, key=lambda label: -sizes[label])[:MOST_CELLS])
+
+
 def short(name: str) -> str:
-    """A name that does not push the plot aside."""
+    """Return a name short enough to leave room for the plot."""
     text = " ".join(name.split()) or "(no label)"
     return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
 

@@ -1,11 +1,13 @@
-"""SQL of the agreement report: what counts in the verdict log."""
+"""SQL of the agreement report: which verdicts count, for its figures, exports and pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Row,
     Select,
     and_,
@@ -15,8 +17,22 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 
+from backend.agreement.columns import VerdictColumns, unpack_columns
+from backend.agreement.parameters import AgreementParameters
+from backend.agreement.records import (
+    Arrivals,
+    ChoiceCount,
+    FinalPoint,
+    JudgedAnnotation,
+    UnusedCount,
+    VerdictRow,
+    VersionDetection,
+)
+from backend.agreement.sampling import draw, tasks_of_several_annotators
+from backend.agreement.table import VerdictTable
 from backend.database.connection import CHUNK, Database
 from backend.suggestions.tables import kept_maps, predictions
 from backend.verdicts.judging import Verdict
@@ -24,82 +40,206 @@ from backend.verdicts.queries import current_states, of_project
 from backend.verdicts.records import Filters
 from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
 
-STREAM = 1000
-_STATISTICS_COLUMNS = (
-    "id",
-    "project_uid",
-    "task_id",
-    "annotation_id",
-    "updated_at",
-    "annotator",
-    "lead_time",
-    "prediction_id",
-    "model_version",
-    "class_name",
-    "shown",
-    "width",
-    "height",
-    "points",
-    "labels",
-)
-_VERDICT_COLUMNS = [field.name for field in fields(Verdict)]
+STREAM = 1000  # rows that a stream holds at a time
+_OF_ANNOTATION = [each.name for each in fields(JudgedAnnotation) if each.name != "image_url"]
+_OF_VERDICT = [each.name for each in fields(Verdict)]
+_OF_STATE = [name for name in VerdictRow._fields if name not in (*_OF_VERDICT, "prediction_score")]
+
+
+def load_table(
+    database: Database,
+    filters: Filters,
+    parameters: AgreementParameters = AgreementParameters(),  # noqa: B008
+) -> VerdictTable:
+    """Load all that the figures need, in one transaction."""
+    with database.reading() as connection:
+        columns = _columns(connection, filters)
+        shown = [each for each in columns.annotations if each.shown]
+        shared = tasks_of_several_annotators(shown)
+        compared = draw(shared, parameters.most_tasks, parameters.seed)
+        tasks = _tasks_of_several_versions(connection, columns.annotations, parameters)
+        to_compare = set(tasks)
+        wanted = {each.id for of_task in compared for each in of_task}
+        wanted |= {each.id for each in columns.annotations if each.task in to_compare}
+        return VerdictTable(
+            filters=filters,
+            columns=columns,
+            choices=_choices(connection, filters),
+            skipped=_skipped(connection, filters),
+            unused=_unused(connection, filters),
+            arrivals=_arrivals(connection, filters),
+            tasks_of_several_annotators=len(shared),
+            compared_tasks=compared,
+            detections=_detections(connection, tasks),
+            verdicts=_verdicts(connection, sorted(wanted)),
+        )
+
+
+def _columns(connection: Connection, filters: Filters) -> VerdictColumns:
+    """Read the annotations that count and were compared, with the verdicts about their points."""
+    current = current_states(filters, ("judged",))
+    packed = (current.c.points, current.c.labels)
+    asked = (
+        _annotations_from(current, *packed)
+        .order_by(current.c.id)
+        .execution_options(yield_per=STREAM)
+    )
+    annotations, points = [], []
+    for row in connection.execute(asked):
+        annotations.append(_annotation(row))
+        points.append((row.points, row.labels))
+    columns = unpack_columns(annotations, points)
+    return columns if filters.label is None else columns.counting(filters.label)
+
+
+def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:
+    columns = [state.c[name] for name in _OF_ANNOTATION]
+    return select(*columns, predictions.c.image_url, *more).join_from(
+        state, predictions, predictions.c.id == state.c.prediction_id
+    )
+
+
+def _annotation(row: Row[Any]) -> JudgedAnnotation:
+    return JudgedAnnotation(*row[: len(_OF_ANNOTATION) + 1])
+
+
+def _choices(connection: Connection, filters: Filters) -> list[ChoiceCount]:
+    columns = (verdicts.c.state_id, verdicts.c.verdict)
+    asked = (
+        select(*columns, func.count())
+        .where(verdicts.c.state_id.in_(_ids(filters)), IS_CHOICE)
+        .group_by(*columns)
+    )
+    return [ChoiceCount(*row) for row in connection.execute(asked)]
+
+
+def _skipped(connection: Connection, filters: Filters) -> int:
+    current = current_states(filters, ("skipped",))
+    return connection.scalar(select(func.count()).select_from(current)) or 0
+
+
+def _unused(connection: Connection, filters: Filters) -> list[UnusedCount]:
+    """Count why regions, annotations and events were not used, the most frequent reason first."""
+    all_current = current_states(filters, ("judged", "unused", "skipped"))
+    annotations = current_states(filters, ("unused",))
+    of_states = (
+        select(unused.c.reason, func.count())
+        .join_from(unused, all_current, all_current.c.id == unused.c.state_id)
+        .group_by(unused.c.reason)
+    )
+    of_annotations = select(annotations.c.reason, func.count()).group_by(annotations.c.reason)
+    asked = [of_states, of_annotations]
+    # Events without an annotation pass no other filter than the project.
+    if filters == Filters(project=filters.project):
+        of_events = select(unused.c.reason, func.count()).where(unused.c.state_id.is_(None))
+        if filters.project is not None:
+            of_events = of_events.where(of_project(unused.c.project_uid, filters.project))
+        asked.append(of_events.group_by(unused.c.reason))
+    counted: dict[str, int] = {}
+    for reason, count in connection.execute(union_all(*asked)):
+        counted[reason] = counted.get(reason, 0) + count
+    in_order = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return [UnusedCount(reason, count) for reason, count in in_order]
+
+
+def _arrivals(connection: Connection, filters: Filters) -> Arrivals:
+    """Count the states of annotations that events brought, and those that only a pull brought."""
+    chosen: list[ColumnElement[bool]] = []
+    gone: list[ColumnElement[bool]] = [retractions.c.source == "sync", retractions.c.deleted]
+    if filters.project is not None:
+        chosen.append(of_project(states.c.project_uid, filters.project))
+        gone.append(of_project(retractions.c.project_uid, filters.project))
+    came = exists().where(arrivals.c.state_id == states.c.id)
+    asked = select(
+        select(func.count(states.c.id)).where(*chosen).scalar_subquery(),
+        select(func.count(states.c.id)).where(came, *chosen).scalar_subquery(),
+        select(func.count(retractions.c.id)).where(*gone).scalar_subquery(),
+    )
+    total, by_event, deletions = connection.execute(asked).one()
+    lost = total - by_event + deletions
+    return Arrivals(by_event=by_event, lost=lost, recovered=lost)
+
+
+def _tasks_of_several_versions(
+    connection: Connection, annotations: Sequence[JudgedAnnotation], parameters: AgreementParameters
+) -> list[tuple[str, int]]:
+    """Draw (project, task) of annotated tasks that several model versions have predicted."""
+    task = (predictions.c.project_uid, predictions.c.task_id)
+    asked = (
+        select(*task)
+        .where(predictions.c.status == "ready")
+        .group_by(*task)
+        .having(func.count(predictions.c.model_version.distinct()) > 1)
+        .order_by(*task)
+    )
+    annotated = {each.task for each in annotations}
+    found = [(row.project_uid, row.task_id) for row in connection.execute(asked)]
+    several = [each for each in found if each in annotated]
+    return draw(several, parameters.most_tasks, parameters.seed)
+
+
+def _detections(connection: Connection, tasks: Sequence[tuple[str, int]]) -> list[VersionDetection]:
+    """Read the predictions of some tasks that are ready."""
+    found = []
+    for project_uid in sorted({uid for uid, _ in tasks}):
+        ids = [task_id for uid, task_id in tasks if uid == project_uid]
+        for start in range(0, len(ids), CHUNK):
+            asked = (
+                select(predictions.c.task_id, predictions.c.model_version, predictions.c.detection)
+                .where(
+                    predictions.c.project_uid == project_uid,
+                    predictions.c.task_id.in_(ids[start : start + CHUNK]),
+                    predictions.c.status == "ready",
+                )
+                .order_by(predictions.c.id)
+            )
+            found += [_detection(project_uid, *row) for row in connection.execute(asked)]
+    return found
+
+
+def _detection(
+    project_uid: str, task_id: int, model_version: str, detection: Mapping[str, Any]
+) -> VersionDetection:
+    points = np.array([(each["x"], each["y"]) for each in detection["keypoints"]], np.float64)
+    longer = max(detection["width"], detection["height"])
+    return VersionDetection(project_uid, task_id, model_version, points.reshape(-1, 2), longer)
+
+
+def _verdicts(connection: Connection, state_ids: Sequence[int]) -> dict[int, list[Verdict]]:
+    """Read the verdicts about points of some states."""
+    columns = [verdicts.c[name] for name in _OF_VERDICT]
+    found: dict[int, list[Verdict]] = {}
+    for start in range(0, len(state_ids), CHUNK):
+        asked = select(verdicts.c.state_id, *columns).where(
+            verdicts.c.state_id.in_(state_ids[start : start + CHUNK]),
+            verdicts.c.kind == "point",
+        )
+        for row in connection.execute(asked.order_by(verdicts.c.id)):
+            found.setdefault(row[0], []).append(Verdict(*row[1:]))
+    return found
 
 
 class AgreementQueries:
-    """Questions that the report asks the verdict log."""
+    """What the exports and the pictures of the report ask."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def current_states(self, filters: Filters) -> list[Row[Any]]:
-        """The annotations that count and were compared, each with the address of its image."""
-        current = current_states(filters, ("judged",))
-        columns = [current.c[name] for name in _STATISTICS_COLUMNS]
-        asked = (
-            select(*columns, predictions.c.image_url)
-            .join_from(current, predictions, predictions.c.id == current.c.prediction_id)
-            .order_by(current.c.id)
-        )
+    def verdicts_of(self, state_ids: Sequence[int]) -> dict[int, list[Verdict]]:
+        """Return the verdicts about points of some states, by the id of the state."""
         with self._database.reading() as connection:
-            return list(connection.execute(asked))
+            return _verdicts(connection, state_ids)
 
-    def skipped(self, filters: Filters) -> int:
-        """How many annotations that count were skipped."""
-        current = current_states(filters, ("skipped",))
+    def annotations_of(self, state_ids: Sequence[int]) -> dict[int, JudgedAnnotation]:
+        """Return the annotations whose states have these ids."""
+        asked = _annotations_from(states).where(states.c.id.in_(state_ids))
         with self._database.reading() as connection:
-            return connection.scalar(select(func.count()).select_from(current)) or 0
+            return {row.id: _annotation(row) for row in connection.execute(asked)}
 
-    def choices(self, filters: Filters) -> list[Row[Any]]:
-        """(state, verdict, how often) of the verdicts about classes that count."""
-        columns = (verdicts.c.state_id, verdicts.c.verdict)
-        asked = (
-            select(*columns, func.count().label("count"))
-            .where(verdicts.c.state_id.in_(_ids(filters)), IS_CHOICE)
-            .group_by(*columns)
-        )
-        with self._database.reading() as connection:
-            return list(connection.execute(asked))
-
-    def points_of(self, state_ids: Sequence[int]) -> list[Row[Any]]:
-        """Every column of the verdicts about points of some states."""
-        found: list[Row[Any]] = []
-        with self._database.reading() as connection:
-            for start in range(0, len(state_ids), CHUNK):
-                asked = select(verdicts).where(
-                    verdicts.c.state_id.in_(state_ids[start : start + CHUNK]),
-                    verdicts.c.kind == "point",
-                )
-                found.extend(connection.execute(asked.order_by(verdicts.c.id)))
-        return found
-
-    def states_of(self, state_ids: Sequence[int]) -> dict[int, Row[Any]]:
-        """Some states by their ids."""
-        with self._database.reading() as connection:
-            rows = connection.execute(select(states).where(states.c.id.in_(state_ids)))
-            return {row.id: row for row in rows}
-
-    def final_of_predictions(self, prediction_ids: Sequence[int]) -> dict[int, list[Any]]:
-        """Prediction → the points that the first of its annotators left."""
+    def final_of_predictions(
+        self, prediction_ids: Sequence[int]
+    ) -> dict[int, list[tuple[float, float]]]:
+        """Return for each prediction the points (x, y; px) that its first annotator left."""
         current = current_states(Filters(), ("judged",))
         first = (
             select(func.min(current.c.id))
@@ -112,124 +252,14 @@ class AgreementQueries:
             .where(states.c.id.in_(first), verdicts.c.final_x.is_not(None))
             .order_by(verdicts.c.id)
         )
-        found: dict[int, list[Any]] = {}
+        found: dict[int, list[tuple[float, float]]] = {}
         with self._database.reading() as connection:
-            for row in connection.execute(asked):
-                found.setdefault(row.prediction_id, []).append(row)
-        return found
-
-    def log(self, filters: Filters) -> Iterator[Sequence[Row[Any]]]:
-        """Every verdict that counts with what is known of its annotation, some rows at a time."""
-        current = current_states(filters, ("judged",))
-        of_state = (
-            current.c.project_uid,
-            current.c.task_id,
-            current.c.annotation_id,
-            current.c.made_at,
-            current.c.updated_at,
-            current.c.source,
-            current.c.annotator,
-            current.c.lead_time,
-            current.c.prediction_id,
-            current.c.model_version,
-            current.c.score.label("prediction_score"),
-            current.c.class_name,
-            current.c.shown,
-            current.c.width,
-            current.c.height,
-        )
-        columns = [verdicts.c[name] for name in _VERDICT_COLUMNS]
-        asked = (
-            select(*of_state, *columns)
-            .join_from(verdicts, current, verdicts.c.state_id == current.c.id)
-            .where(_about(filters.label))
-            .order_by(verdicts.c.id)
-        )
-        yield from self._stream(asked)
-
-    def final_points(self, filters: Filters) -> Iterator[Sequence[Row[Any]]]:
-        """State by state: what annotators left, for an export; some rows at a time."""
-        current = current_states(filters, ("judged",))
-        asked = (
-            select(
-                current.c.id,
-                current.c.project_uid,
-                current.c.task_id,
-                current.c.annotation_id,
-                current.c.annotator,
-                current.c.updated_at,
-                current.c.class_name,
-                current.c.width,
-                current.c.height,
-                current.c.objects,
-                predictions.c.image_url,
-                verdicts.c.final_x,
-                verdicts.c.final_y,
-                verdicts.c.final_label,
-                verdicts.c.object,
-            )
-            .join_from(current, predictions, predictions.c.id == current.c.prediction_id)
-            .outerjoin(
-                verdicts,
-                and_(
-                    verdicts.c.state_id == current.c.id,
-                    verdicts.c.kind == "point",
-                    verdicts.c.final_x.is_not(None),
-                    _label_is(verdicts.c.final_label, filters.label),
-                ),
-            )
-            .order_by(current.c.id, verdicts.c.id)
-        )
-        yield from self._stream(asked)
-
-    def most_of_each_label(self, filters: Filters) -> dict[str, int]:
-        """Label → how often at most it occurs on one object of one annotation."""
-        each = (
-            select(verdicts.c.final_label, func.count().label("count"))
-            .where(
-                verdicts.c.state_id.in_(_ids(filters)),
-                verdicts.c.kind == "point",
-                verdicts.c.final_x.is_not(None),
-                _label_is(verdicts.c.final_label, filters.label),
-            )
-            .group_by(verdicts.c.state_id, verdicts.c.object, verdicts.c.final_label)
-            .subquery()
-        )
-        asked = select(each.c.final_label, func.max(each.c.count)).group_by(each.c.final_label)
-        with self._database.reading() as connection:
-            rows = connection.execute(asked.order_by(each.c.final_label))
-            return {row[0] or "": row[1] for row in rows}
-
-    def tasks_of_several_versions(self) -> list[Row[Any]]:
-        """(project, task) of tasks for which several model versions are ready."""
-        task = (predictions.c.project_uid, predictions.c.task_id)
-        asked = (
-            select(*task)
-            .where(predictions.c.status == "ready")
-            .group_by(*task)
-            .having(func.count(predictions.c.model_version.distinct()) > 1)
-            .order_by(*task)
-        )
-        with self._database.reading() as connection:
-            return list(connection.execute(asked))
-
-    def detections(self, project_uid: str, task_ids: Sequence[int]) -> list[Row[Any]]:
-        """(task, model version, detection) of the predictions of some tasks that are ready."""
-        found: list[Row[Any]] = []
-        with self._database.reading() as connection:
-            for start in range(0, len(task_ids), CHUNK):
-                asked = select(
-                    predictions.c.task_id, predictions.c.model_version, predictions.c.detection
-                ).where(
-                    predictions.c.project_uid == project_uid,
-                    predictions.c.task_id.in_(task_ids[start : start + CHUNK]),
-                    predictions.c.status == "ready",
-                )
-                found.extend(connection.execute(asked.order_by(predictions.c.id)))
+            for prediction_id, x, y in connection.execute(asked):
+                found.setdefault(prediction_id, []).append((x, y))
         return found
 
     def predictions_with_maps(self, filters: Filters, limit: int) -> list[int]:
-        """Predictions whose maps are kept and whose tasks are annotated, oldest first."""
+        """Return predictions whose maps are kept and whose tasks are annotated, oldest first."""
         current = current_states(filters, ("judged",))
         asked = (
             select(kept_maps.c.prediction_id)
@@ -240,50 +270,55 @@ class AgreementQueries:
         with self._database.reading() as connection:
             return list(connection.scalars(asked))
 
-    def unused_reasons(self, filters: Filters) -> dict[str, int]:
-        """Why regions, annotations and events were not used, and how often."""
-        counted: dict[str, int] = {}
-        all_current = current_states(filters, ("judged", "unused", "skipped"))
-        annotations = current_states(filters, ("unused",))
-        of_states = (
-            select(unused.c.reason, func.count())
-            .join_from(unused, all_current, all_current.c.id == unused.c.state_id)
-            .group_by(unused.c.reason)
+    def verdict_rows(self, filters: Filters) -> Iterator[list[VerdictRow]]:
+        """Yield every verdict that counts with its annotation, some rows at a time."""
+        current = current_states(filters, ("judged",))
+        named = {name: current.c[name] for name in _OF_STATE}
+        named |= {"prediction_score": current.c.score.label("prediction_score")}
+        named |= {name: verdicts.c[name] for name in _OF_VERDICT}
+        asked = (
+            select(*(named[name] for name in VerdictRow._fields))
+            .join_from(verdicts, current, verdicts.c.state_id == current.c.id)
+            .where(_about(filters.label))
+            .order_by(verdicts.c.id)
         )
-        of_annotations = select(annotations.c.reason, func.count()).group_by(annotations.c.reason)
-        asked = [of_states, of_annotations]
-        if filters == Filters(project=filters.project):
-            of_events = select(unused.c.reason, func.count()).where(unused.c.state_id.is_(None))
-            if filters.project is not None:
-                of_events = of_events.where(of_project(unused.c.project_uid, filters.project))
-            asked.append(of_events.group_by(unused.c.reason))
-        with self._database.reading() as connection:
-            for statement in asked:
-                for reason, count in connection.execute(statement):
-                    counted[reason] = counted.get(reason, 0) + count
-        return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+        for rows in self._stream(asked):
+            yield [VerdictRow._make(row) for row in rows]
 
-    def arrivals(self, filters: Filters) -> dict[str, int]:
-        """How many states of annotations came by events, and how many only a pull brought."""
-        chosen: list[ColumnElement[bool]] = []
-        gone: list[ColumnElement[bool]] = [retractions.c.source == "sync", retractions.c.deleted]
-        if filters.project is not None:
-            chosen.append(of_project(states.c.project_uid, filters.project))
-            gone.append(of_project(retractions.c.project_uid, filters.project))
-        came = exists().where(arrivals.c.state_id == states.c.id)
+    def final_points(self, filters: Filters) -> Iterator[list[FinalPoint]]:
+        """Yield what annotators left, annotation by annotation, some rows at a time."""
+        current = current_states(filters, ("judged",))
+        of_verdict = ("final_x", "final_y", "final_label", "object")
+        named: dict[str, ColumnElement[Any]] = {name: verdicts.c[name] for name in of_verdict}
+        named |= {"image_url": predictions.c.image_url}
+        named |= {name: current.c[name] for name in FinalPoint._fields if name not in named}
+        asked = (
+            select(*(named[name] for name in FinalPoint._fields))
+            .join_from(current, predictions, predictions.c.id == current.c.prediction_id)
+            .outerjoin(
+                verdicts,
+                and_(verdicts.c.state_id == current.c.id, *_final_points_with(filters.label)),
+            )
+            .order_by(current.c.id, verdicts.c.id)
+        )
+        for rows in self._stream(asked):
+            yield [FinalPoint._make(row) for row in rows]
+
+    def most_of_each_label(self, filters: Filters) -> dict[str, int]:
+        """Return for each label how often it occurs at most on one object of one annotation."""
+        each = (
+            select(verdicts.c.final_label, func.count().label("count"))
+            .where(verdicts.c.state_id.in_(_ids(filters)), *_final_points_with(filters.label))
+            .group_by(verdicts.c.state_id, verdicts.c.object, verdicts.c.final_label)
+            .subquery()
+        )
+        asked = select(each.c.final_label, func.max(each.c.count)).group_by(each.c.final_label)
         with self._database.reading() as connection:
-            total = connection.scalar(select(func.count(states.c.id)).where(*chosen)) or 0
-            by_event = connection.scalar(select(func.count(states.c.id)).where(came, *chosen)) or 0
-            deletions = connection.scalar(select(func.count(retractions.c.id)).where(*gone)) or 0
-        recovered = total - by_event
-        return {
-            "by_event": by_event,
-            "lost": recovered + deletions,
-            "recovered": recovered + deletions,
-        }
+            rows = connection.execute(asked.order_by(each.c.final_label))
+            return {row[0] or "": row[1] for row in rows}
 
     def _stream(self, asked: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
-        """Rows in portions, of which the database's driver holds one at a time."""
+        """Yield rows in portions, of which the database's driver holds one at a time."""
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=STREAM).execute(asked)
             yield from rows.partitions()
@@ -293,8 +328,10 @@ def _ids(filters: Filters) -> Select[Any]:
     return select(current_states(filters, ("judged",)).c.id)
 
 
-def _label_is(column: ColumnElement[Any], label: str | None) -> ColumnElement[bool]:
-    return true() if label is None else column == label
+def _final_points_with(label: str | None) -> tuple[ColumnElement[bool], ...]:
+    """Conditions for verdicts about points that annotators left."""
+    has_label = true() if label is None else verdicts.c.final_label == label
+    return verdicts.c.kind == "point", verdicts.c.final_x.is_not(None), has_label
 
 
 def _about(label: str | None) -> ColumnElement[bool]:

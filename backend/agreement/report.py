@@ -1,6 +1,6 @@
 """Render the statistics as one HTML page that needs no network."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from backend.agreement.export import FORMATS
-from backend.agreement.figures import statistics
+from backend.agreement.figures import DEFAULTS, measure_agreement
+from backend.agreement.parameters import AgreementParameters
 from backend.agreement.pictures import ReportPictures
 from backend.agreement.plots import VERDICT_COLOURS, plots
 from backend.agreement.queries import AgreementQueries
@@ -24,9 +25,6 @@ MOST_STAGES = 4  # detections whose stages are shown
 TEMPLATES = Path(__file__).parent / "templates"
 LANDMARKS = "landmarks "  # prefix of the names of the landmark plots
 
-# Name, value and documentation of something that the figures depend on.
-Parameter = tuple[str, object, str]
-
 
 def render(
     settings: Settings,
@@ -35,19 +33,20 @@ def render(
     *,
     nonce: str = "",
     served: bool = False,
-    parameters: Iterable[Parameter] | None = None,
+    parameters: AgreementParameters = DEFAULTS,
 ) -> str:
     """Return the report as HTML.
 
     Args:
         nonce: that the page's policy demands of its script.
         served: whether the backend serves the page; a file has no form and no links to the backend.
-        parameters: listed at the end of the page; None for those in the statistics.
+        parameters: of the figures; listed at the end of the page.
     """
     queries = AgreementQueries(database)
-    figures: Mapping[str, Any] = statistics(queries, filters)
+    report = measure_agreement(database, filters, parameters)
+    figures = report.as_json()
     pictures = ReportPictures(settings, database)
-    drawn = {name: Markup(svg) for name, svg in plots(figures).items()}
+    drawn = {name: Markup(svg) for name, svg in plots(report).items()}
     chosen = _chosen(filters)
     return (
         _environment()
@@ -63,12 +62,12 @@ def render(
             },
             colours=VERDICT_COLOURS,
             mark_colours=MARK_COLOURS,
-            worst=pictures.worst_tasks(figures["worst_tasks"]),
+            worst=pictures.worst_tasks(report.worst_tasks),
             stages=pictures.stages(queries.predictions_with_maps(filters, MOST_STAGES)),
             chosen=chosen,
             exports=urlencode(chosen),
             formats=FORMATS,
-            parameters=_of_method(figures["method"]) if parameters is None else list(parameters),
+            parameters=parameters.described(),
             served=served,
             nonce=nonce,
         )
@@ -101,10 +100,6 @@ def _chosen(filters: Filters) -> dict[str, str]:
         for name, value in asdict(filters).items()
         if value is not None
     }
-
-
-def _of_method(method: Mapping[str, object]) -> list[Parameter]:
-    return [(name, value, "") for name, value in method.items()]
 
 
 def format_share(estimate: Mapping[str, Any]) -> str:

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import click
 import requests
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Worker
@@ -29,7 +27,6 @@ from backend.training.queue import TRAINING_QUEUE
 from backend.training.registry import active_model
 from model.settings import is_file_name
 
-MIGRATIONS = Path(__file__).parent.parent / "database" / "migrations"
 TIMEOUT_SECONDS = 5.0
 
 Check = Callable[[Settings], Iterator[Finding]]
@@ -106,23 +103,21 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         return
     try:
         database = Database(settings.database)
-        with database.reading() as connection:
-            found = MigrationContext.configure(connection).get_current_heads()
-        database.engine.dispose()
+        found, newest = database.versions()
+        database.close()
     except (SQLAlchemyError, StorageError, OSError) as error:
         reason = str(error).partition("\n")[0]
         yield problem(
             "Database", f"{name} does not answer ({reason}): start it, or set DATABASE_URL"
         )
         return
-    newest = ScriptDirectory(str(MIGRATIONS)).get_heads()
-    if set(found) == set(newest):
+    if found == newest:
         yield ok("Database", f"{name} answers, and its tables are up to date")
     else:
         yield problem(
             "Database",
-            f"{name} has tables of version {', '.join(found) or 'none'}, this program has "
-            f"{', '.join(newest)}: start `python -m backend serve`, which updates them",
+            f"{name} has tables of version {', '.join(sorted(found)) or 'none'}, this program has "
+            f"{', '.join(sorted(newest))}: start `python -m backend serve`, which updates them",
         )
 
 

@@ -6,7 +6,7 @@ import click
 
 from backend.agreement.export import ExportError
 from backend.agreement.export import export as make_export
-from backend.agreement.figures import statistics
+from backend.agreement.figures import measure_agreement
 from backend.agreement.queries import AgreementQueries
 from backend.commands.command_line import refusing
 from backend.commands.filter_options import filter_options
@@ -57,8 +57,13 @@ def write_export(
     """
     with open_database(settings) as database:
         Recorder(settings, database).drain()
-        queries = AgreementQueries(database)
-        made = make_export(queries, format_, what, filters, lambda: statistics(queries, filters))
+        made = make_export(
+            AgreementQueries(database),
+            format_,
+            what,
+            filters,
+            lambda: measure_agreement(database, filters).as_json(),
+        )
         with output_file(out) as file:
             for piece in made.pieces:
                 file.write(piece)

@@ -17,6 +17,7 @@ POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_pre_ping": Tr
 # Rows per statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
 CHUNK = 500
 LOCK_WAIT = 10.0  # s; how long a transaction waits while another one writes to SQLite
+MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 726_173_015  # arbitrary, but the same for every process of this project
 
 
@@ -71,6 +72,18 @@ class Database:
         """Close all connections; the database may still be used, and opens new ones."""
         self.engine.dispose()
 
+    def versions(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the version of the tables, and the newest that this program knows.
+
+        Each is a set of Alembic revisions; empty for a database without tables.
+        """
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        with self.reading() as connection:
+            found = MigrationContext.configure(connection).get_current_heads()
+        return frozenset(found), frozenset(ScriptDirectory(str(MIGRATIONS)).get_heads())
+
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe to repeat, also at the same time.
 
@@ -83,8 +96,7 @@ class Database:
         from alembic.util import CommandError
 
         config = Config()
-        folder = Path(__file__).parent / "migrations"
-        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self.writing() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))

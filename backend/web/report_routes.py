@@ -8,7 +8,7 @@ from flask import Blueprint, Response, current_app, jsonify, render_template, re
 from werkzeug.exceptions import BadRequest
 
 from backend.agreement.export import FORMATS, ExportError, export
-from backend.agreement.figures import statistics
+from backend.agreement.figures import measure_agreement
 from backend.agreement.filters import NAMES, FilterError, filters_from
 from backend.agreement.queries import AgreementQueries
 from backend.database.connection import Database
@@ -59,7 +59,7 @@ def index() -> Response:
 @bp.get("/agreement")
 def agreement() -> Response:
     """Return all figures as JSON."""
-    return jsonify(statistics(AgreementQueries(_agreement().database), _filters()))
+    return jsonify(measure_agreement(_agreement().database, _filters()).as_json())
 
 
 @bp.get("/report")
@@ -77,14 +77,14 @@ def report() -> Response:
 def download() -> Response:
     """Stream an export; `format` is a name in `FORMATS`, `what` one of its kinds."""
     filters = _filters("format", "what")
-    queries = AgreementQueries(_agreement().database)
+    database = _agreement().database
     try:
         made = export(
-            queries,
+            AgreementQueries(database),
             request.args.get("format", ""),
             request.args.get("what"),
             filters,
-            lambda: statistics(queries, filters),
+            lambda: measure_agreement(database, filters).as_json(),
         )
     except ExportError as error:
         raise BadRequest(str(error)) from None

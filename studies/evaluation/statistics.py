@@ -1,17 +1,19 @@
 """Means, paired differences and their bootstrap intervals."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.intervals import percentile_interval, times_drawn
+
 DRAWS = 10_000
+ENDS = (0.025, 0.975)  # of a 95 % interval
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean and where it would lie, were the images drawn anew: the middle 95 %."""
+    """A mean and its 95 % percentile bootstrap interval over images."""
 
     mean: float
     low: float
@@ -24,7 +26,7 @@ def bootstrap_means(
     """Mean of each of many samples drawn with replacement.
 
     Args:
-        values: (images,) or (images, K); of the K columns the same images are drawn.
+        values: (images,) or (images, K); the same images are drawn for each of the K columns.
 
     Returns:
         (draws,) or (draws, K).
@@ -32,19 +34,7 @@ def bootstrap_means(
     Raises:
         ValueError: there are no values.
     """
-    if len(values) == 0:
-        raise ValueError("expected at least one image to draw from, got none")
-    return np.asarray(_times_drawn(len(values), draws, seed) @ values / len(values))
-
-
-@lru_cache(maxsize=4)
-def _times_drawn(count: int, draws: int, seed: int) -> NDArray[np.float64]:
-    """How often each image is drawn, (draws, count): cheaper than the drawn values themselves.
-
-    Kept, as every metric of every pair of methods asks for the same.
-    """
-    even = np.full(count, 1 / count)
-    return np.random.default_rng(seed).multinomial(count, even, draws).astype(np.float64)
+    return np.asarray(times_drawn(len(values), draws, seed) @ values / len(values))
 
 
 def interval_of(values: NDArray[np.float64], *, draws: int = DRAWS, seed: int = 0) -> Interval:
@@ -52,8 +42,8 @@ def interval_of(values: NDArray[np.float64], *, draws: int = DRAWS, seed: int = 
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
     """
-    low, high = np.quantile(bootstrap_means(values, draws=draws, seed=seed), [0.025, 0.975])
-    return Interval(float(np.mean(values)), float(low), float(high))
+    low, high = percentile_interval(bootstrap_means(values, draws=draws, seed=seed), ENDS)
+    return Interval(float(np.mean(values)), low, high)
 
 
 def difference(
@@ -66,7 +56,7 @@ def difference(
     """Mean of first - second, image by image, with its interval.
 
     Raises:
-        ValueError: the two are not of the same images.
+        ValueError: the two do not have the same shape.
     """
     if first.shape != second.shape:
         raise ValueError(f"expected values of the same images, got {first.shape}, {second.shape}")
@@ -82,18 +72,19 @@ def ratio_of_rates(
 ) -> Interval:
     """mean(first) / mean(second) of the same images with its interval.
 
-    Not a number where `second` is 0 throughout; a bound is infinite where it is 0 in the draw.
+    The ratio is infinite or NaN where `second` is 0 for every image; the upper bound is infinite
+    where `second` is 0 in enough of the draws.
     """
     both = np.stack([first, second], axis=1).astype(np.float64)
     means = bootstrap_means(both, draws=draws, seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.divide(*both.mean(axis=0))
-        # 0 / 0 says nothing about the ratio: such draws are left out.
+        # Draws that give 0 / 0 say nothing about the ratio and are left out.
         ratios = means[:, 0] / means[:, 1]
     ratios = ratios[~np.isnan(ratios)]
     if len(ratios) == 0:
         return Interval(float(mean), float("nan"), float("nan"))
-    # Infinite ratios have no mean with a neighbour, so a drawn value itself is taken.
-    low = np.quantile(ratios, 0.025, method="lower")
-    high = np.quantile(ratios, 0.975, method="higher")
+    # Infinity cannot be interpolated with its neighbour, so the bounds are drawn values themselves.
+    low = np.quantile(ratios, ENDS[0], method="lower")
+    high = np.quantile(ratios, ENDS[1], method="higher")
     return Interval(float(mean), float(low), float(high))

@@ -25,7 +25,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-from backend.agreement.figures import statistics
+from backend.agreement import statistics
 from backend.label_config import keypoint_control
 from backend.predictions import wanted_of
 from backend.recording import Recorder

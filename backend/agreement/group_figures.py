@@ -1,0 +1,147 @@
+"""The figures of one group of verdicts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from backend.agreement.as_json import fields_as_json, to_json
+from backend.agreement.intervals import Estimate
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PointCounts:
+    """Number of suggested points, and of points by verdict (see `judging.VERDICTS`)."""
+
+    suggested: int
+    by_verdict: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all counts side by side."""
+        return {"suggested": self.suggested, **self.by_verdict}
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Shares of suggestions that kept their label, and their place: exactly, or nearly."""
+
+    untouched: Estimate
+    within_share: Estimate
+    within_px: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class PckAt:
+    """Share of final points whose suggestion lies within α times the longer side (PCK)."""
+
+    alpha: float
+    share: Estimate
+
+    def as_json(self) -> dict[str, Any]:
+        """Return α and the share side by side."""
+        return {"alpha": self.alpha, **fields_as_json(self.share)}
+
+
+@dataclass(frozen=True, slots=True)
+class ByLongerSide(Generic[T]):
+    """A figure of distances divided by the longer side of the image, and of the object."""
+
+    image: T
+    object: T
+
+
+@dataclass(frozen=True, slots=True)
+class Displacement:
+    """Quantiles of how far points were moved, px."""
+
+    median: Estimate
+    p90: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class PointFigures:
+    """How far suggested and final points agree.
+
+    Attributes:
+        images: number of images.
+        precision, recall, f1: of suggestions against final points, by place alone.
+        oks: object keypoint similarity.
+    """
+
+    points: PointCounts
+    images: int
+    acceptance: Acceptance
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    pck: ByLongerSide[tuple[PckAt, ...]]
+    normalised_error: ByLongerSide[Estimate]
+    displacement_px: Displacement
+    oks: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFigures:
+    """The figures of a group of annotations.
+
+    Attributes:
+        agreement: of their points.
+        annotations, tasks, annotators: their numbers.
+        lead_time: mean, s.
+    """
+
+    agreement: PointFigures
+    annotations: int
+    tasks: int
+    annotators: int
+    lead_time: Estimate
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all figures side by side."""
+        found = fields_as_json(self)
+        agreement: dict[str, Any] = found.pop("agreement")
+        return agreement | found
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceCounts:
+    """What became of suggested classes, and how many classes were chosen without one."""
+
+    suggested: int
+    accepted: int
+    relabelled: int
+    deleted: int
+    added: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverallFigures:
+    """The figures of all annotations whose annotators saw the suggestions.
+
+    Attributes:
+        skipped: number of annotations that were skipped.
+    """
+
+    figures: AnnotationFigures
+    choices: ChoiceCounts
+    skipped: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all figures side by side."""
+        return self.figures.as_json() | {
+            "choices": to_json(self.choices),
+            "skipped": self.skipped,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NamedGroup(Generic[T]):
+    """A group and its figures."""
+
+    name: str
+    figures: T
+
+    def as_json(self) -> dict[str, Any]:
+        """Return name and figures side by side."""
+        return {"name": self.name, **to_json(self.figures)}

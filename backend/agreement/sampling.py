@@ -1,0 +1,33 @@
+"""Which tasks the comparisons that pair points anew look at."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from backend.agreement.records import JudgedAnnotation
+
+T = TypeVar("T")
+
+
+def tasks_of_several_annotators(
+    annotations: Iterable[JudgedAnnotation],
+) -> list[tuple[JudgedAnnotation, ...]]:
+    """Group annotations by task, and keep the tasks of two or more known annotators.
+
+    Returns:
+        For each task the last annotation of each annotator.
+    """
+    of_task: dict[tuple[str, int], dict[int, JudgedAnnotation]] = {}
+    for each in annotations:
+        if each.annotator is not None:
+            of_task.setdefault(each.task, {})[each.annotator] = each
+    return [tuple(found.values()) for found in of_task.values() if len(found) > 1]
+
+
+def draw(items: Sequence[T], most: int, seed: int) -> list[T]:
+    """Draw at most `most` of the items without replacement, in their order."""
+    if len(items) <= most:
+        return list(items)
+    drawn = np.random.default_rng(seed).choice(len(items), most, replace=False)
+    return [items[place] for place in np.sort(drawn).tolist()]

@@ -1,0 +1,79 @@
+"""Whether suggested labels and scores can be trusted: confusion and reliability."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.agreement.columns import CODES, VerdictColumns
+from backend.agreement.intervals import Estimate, wilson_share
+from backend.agreement.parameters import AgreementParameters
+from backend.verdicts.judging import ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionCell:
+    """How often a suggested label ended as another.
+
+    Attributes:
+        suggested: None for points that were added.
+        final: None for points that were deleted.
+    """
+
+    suggested: str | None
+    final: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Suggestions of similar scores.
+
+    Attributes:
+        score, low_score, high_score: mean, lowest and highest.
+        accepted: share that was left untouched.
+    """
+
+    score: float
+    low_score: float
+    high_score: float
+    accepted: Estimate
+
+
+def confusion(columns: VerdictColumns, parameters: AgreementParameters) -> list[ConfusionCell]:
+    """Count the pairs of suggested and final labels, the most frequent first."""
+    width = len(columns.labels) + 1
+    suggested = np.where(columns.suggested, columns.suggested_label, -1) + 1
+    final = np.where(columns.final, columns.final_label, -1) + 1
+    counts = np.bincount(suggested * width + final, minlength=width * width)
+    names = [None, *columns.labels]
+    cells = sorted(np.flatnonzero(counts).tolist(), key=lambda cell: (-counts[cell], cell))
+    return [
+        ConfusionCell(names[cell // width], names[cell % width], int(counts[cell]))
+        for cell in cells[: parameters.most_labels_confused**2]
+    ]
+
+
+def reliability(
+    columns: VerdictColumns, parameters: AgreementParameters
+) -> Sequence[ReliabilityBin]:
+    """Compute how often suggestions were left untouched, by score, in bins of about equal size."""
+    rows = columns.suggested & np.isfinite(columns.score)
+    score, accepted = columns.score[rows], columns.verdict[rows] == CODES[ACCEPTED]
+    if len(score) == 0:
+        return []
+    most = min(parameters.score_bins, max(2, len(score) // parameters.fewest_in_a_bin))
+    edges = np.unique(np.quantile(score, np.linspace(0, 1, most + 1)))
+    inner = edges[1:-1]
+    place = np.searchsorted(inner, score, side="right")
+    members = [place == number for number in range(len(inner) + 1)]
+    return [
+        ReliabilityBin(
+            score=float(score[inside].mean()),
+            low_score=float(score[inside].min()),
+            high_score=float(score[inside].max()),
+            accepted=wilson_share(int(accepted[inside].sum()), int(inside.sum()), parameters.level),
+        )
+        for inside in members
+        if inside.any()
+    ]

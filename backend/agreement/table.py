@@ -1,0 +1,66 @@
+"""The frozen table that every figure of agreement is computed from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from backend.agreement.columns import Flags, VerdictColumns
+from backend.agreement.records import (
+    Arrivals,
+    ChoiceCount,
+    JudgedAnnotation,
+    UnusedCount,
+    VersionDetection,
+)
+from backend.verdicts.judging import Verdict
+from backend.verdicts.records import Filters
+
+
+@dataclass(frozen=True)
+class VerdictTable:
+    """All that the figures need, loaded once.
+
+    Comparisons that pair points anew need the points themselves. These are loaded for a sample of
+    tasks, so that a table of a million verdicts stays small.
+
+    Attributes:
+        filters: which annotations were loaded.
+        columns: annotations that count, shown and withheld, with the verdicts about their points.
+        choices: verdicts about suggested classes.
+        skipped: number of annotations that were skipped.
+        unused: reasons why something was not used, the most frequent first.
+        arrivals: how annotations reached the backend.
+        tasks_of_several_annotators: number of tasks that two or more people annotated after they
+            saw the suggestions.
+        compared_tasks: the drawn ones among them, each with one annotation of each annotator.
+        detections: of all model versions, for tasks drawn among the annotated ones that several
+            versions predicted; by project and then in the order in which they were requested.
+        verdicts: id of an annotation's state → its verdicts about points; of `compared_tasks`, and
+            of every annotation of a task in `detections`.
+    """
+
+    filters: Filters
+    columns: VerdictColumns
+    choices: Sequence[ChoiceCount]
+    skipped: int
+    unused: Sequence[UnusedCount]
+    arrivals: Arrivals
+    tasks_of_several_annotators: int
+    compared_tasks: Sequence[tuple[JudgedAnnotation, ...]]
+    detections: Sequence[VersionDetection]
+    verdicts: Mapping[int, Sequence[Verdict]]
+
+    @cached_property
+    def shown(self) -> VerdictColumns:
+        """Annotations whose annotators saw the suggestions."""
+        return self.columns.of_annotations(self._was_shown())
+
+    @cached_property
+    def withheld(self) -> VerdictColumns:
+        """Annotations that were made without the suggestions."""
+        return self.columns.of_annotations(~self._was_shown())
+
+    def _was_shown(self) -> Flags:
+        return np.array([each.shown for each in self.columns.annotations], bool)

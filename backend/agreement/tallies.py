@@ -1,0 +1,180 @@
+"""The sums that figures of agreement are ratios of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+
+from backend.agreement.columns import CODES, Flags, Floats, Integers, VerdictColumns
+from backend.agreement.parameters import AgreementParameters
+from backend.verdicts.judging import ACCEPTED, ADDED, DELETED, MOVED, MOVED_AND_RELABELLED, VERDICTS
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+PAIRED = tuple(code for name, code in CODES.items() if name not in (DELETED, ADDED))
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """The verdicts that contribute to a sum.
+
+    Attributes:
+        side: whose label says which label's sum the verdict belongs to.
+        rows: flags or places of the verdicts.
+        values: of each of these; None where each counts 1.
+    """
+
+    side: Literal["suggested", "final"]
+    rows: Flags | Integers
+    values: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tallies(Generic[T]):
+    """One thing for each sum: first what contributes to it, then its values by group.
+
+    Attributes:
+        suggested: suggestions.
+        accepted: those that were left untouched.
+        near_by_share, near_by_px: those untouched or moved a little, keeping their label.
+        suggested_hit: those with a final point near them.
+        final: final points.
+        final_hit: those with a suggestion near them.
+        final_with_object: those that belong to an object of known size.
+        paired: final points that began as a suggestion.
+        paired_with_object: those of them that belong to an object of known size.
+        image_error, object_error: displacement over the longer side of image, of object.
+        image_within, object_within: paired points displaced by at most each α.
+        similarity: object keypoint similarity of objects.
+        objects: objects with at least one final point.
+    """
+
+    suggested: T
+    accepted: T
+    near_by_share: T
+    near_by_px: T
+    suggested_hit: T
+    final: T
+    final_hit: T
+    final_with_object: T
+    paired: T
+    paired_with_object: T
+    image_error: T
+    object_error: T
+    image_within: tuple[T, ...]
+    object_within: tuple[T, ...]
+    similarity: T
+    objects: T
+
+    def map(self, function: "Callable[[T], U]") -> "Tallies[U]":
+        """Apply a function to each."""
+        return Tallies(
+            suggested=function(self.suggested),
+            accepted=function(self.accepted),
+            near_by_share=function(self.near_by_share),
+            near_by_px=function(self.near_by_px),
+            suggested_hit=function(self.suggested_hit),
+            final=function(self.final),
+            final_hit=function(self.final_hit),
+            final_with_object=function(self.final_with_object),
+            paired=function(self.paired),
+            paired_with_object=function(self.paired_with_object),
+            image_error=function(self.image_error),
+            object_error=function(self.object_error),
+            image_within=tuple(function(each) for each in self.image_within),
+            object_within=tuple(function(each) for each in self.object_within),
+            similarity=function(self.similarity),
+            objects=function(self.objects),
+        )
+
+
+def contributions(
+    columns: VerdictColumns, parameters: AgreementParameters, part: Integers | None = None
+) -> Tallies[Contribution]:
+    """Find which verdicts contribute to each sum, and with which value.
+
+    Args:
+        part: (verdicts,): the part of its object that each final point belongs to; None where
+            objects are not divided.
+    """
+    image = columns.displacement / columns.image_length
+    object_ = columns.displacement / columns.length
+    unmoved = np.isin(columns.verdict, (CODES[ACCEPTED], CODES[MOVED])) & columns.suggested
+    paired = np.isin(columns.verdict, PAIRED) & columns.final
+    with_object = np.isfinite(columns.length)
+    paired_with_object = paired & with_object
+    first, similarity = _similarities(columns, parameters.sigma, part)
+    return Tallies(
+        suggested=Contribution("suggested", columns.suggested),
+        accepted=Contribution("suggested", unmoved & (columns.verdict == CODES[ACCEPTED])),
+        near_by_share=Contribution("suggested", unmoved & (image <= parameters.tau)),
+        near_by_px=Contribution("suggested", unmoved & (columns.displacement <= parameters.tau_px)),
+        suggested_hit=Contribution("suggested", columns.suggested_hit),
+        final=Contribution("final", columns.final),
+        final_hit=Contribution("final", columns.final_hit),
+        final_with_object=Contribution("final", columns.final & with_object),
+        paired=Contribution("final", paired),
+        paired_with_object=Contribution("final", paired_with_object),
+        image_error=Contribution("final", paired, image[paired]),
+        object_error=Contribution("final", paired_with_object, object_[paired_with_object]),
+        image_within=tuple(
+            Contribution("final", paired & (image <= alpha)) for alpha in parameters.alphas
+        ),
+        object_within=tuple(
+            Contribution("final", paired & (object_ <= alpha)) for alpha in parameters.alphas
+        ),
+        similarity=Contribution("final", first, similarity),
+        objects=Contribution("final", first),
+    )
+
+
+def _similarities(
+    columns: VerdictColumns, sigma: float, part: Integers | None
+) -> tuple[Integers, Floats]:
+    """Compute the keypoint similarity of each object, or of each part of it.
+
+    The similarity of an object is the mean over its final points of exp(-d² / (2 s² k²)), with d
+    the distance of the suggestion, infinite where there was none, s² the object's area and k = 2σ.
+
+    Returns:
+        Places of one verdict of each object, and the similarity of each.
+
+    Source: COCO keypoint evaluation, as pycocotools computes it.
+    """
+    rows = columns.final & np.isfinite(columns.area)
+    paired = np.isin(columns.verdict, PAIRED)[rows]
+    similarity = np.zeros(len(paired))
+    squared = columns.displacement[rows][paired] ** 2
+    area = columns.area[rows][paired] + np.spacing(1)
+    similarity[paired] = np.exp(-squared / (2 * sigma) ** 2 / area / 2)
+    objects = int(columns.object.max(initial=-1)) + 2
+    key = columns.annotation[rows] * objects + columns.object[rows] + 1
+    if part is not None:
+        key = key * (int(part.max(initial=0)) + 1) + part[rows]
+    _, first, instance = np.unique(key, return_index=True, return_inverse=True)
+    points = np.bincount(instance, minlength=len(first))
+    mean = np.bincount(instance, similarity, minlength=len(first)) / points
+    return np.flatnonzero(rows)[first], mean
+
+
+def count_verdicts(columns: VerdictColumns, group: Integers, groups: int) -> Integers:
+    """Count the verdicts of each kind in each group.
+
+    Args:
+        group: (verdicts,).
+
+    Returns:
+        (groups, kinds of verdict).
+    """
+    counted = columns.suggested | (columns.final & (columns.verdict == CODES[ADDED]))
+    place = group[counted] * len(VERDICTS) + columns.verdict[counted]
+    total = np.bincount(place, minlength=groups * len(VERDICTS))
+    return np.asarray(total.reshape(groups, len(VERDICTS)), np.int64)
+
+
+def is_moved(columns: VerdictColumns) -> Flags:
+    """Return whether each verdict is about a point that was moved."""
+    moved = np.isin(columns.verdict, (CODES[MOVED], CODES[MOVED_AND_RELABELLED]))
+    return np.asarray(moved & columns.final)

@@ -1,0 +1,60 @@
+"""The tasks on which suggestions and final points agree least."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.agreement.columns import CODES, VerdictColumns
+from backend.agreement.parameters import AgreementParameters
+from backend.verdicts.judging import ACCEPTED, VERDICTS
+
+
+@dataclass(frozen=True, slots=True)
+class WorstTask:
+    """A task with little agreement.
+
+    Attributes:
+        project: uid.
+        task: id.
+        f1: of suggestions and final points, over all its annotations.
+        states: ids of the states of these, in the order in which they were recorded.
+        verdicts: number of points by verdict.
+    """
+
+    project: str
+    task: int
+    f1: float
+    states: Sequence[int]
+    verdicts: Mapping[str, int]
+
+
+def worst_tasks(columns: VerdictColumns, parameters: AgreementParameters) -> list[WorstTask]:
+    """List the tasks with the lowest F1 among those where something was changed, worst first."""
+    numbers: dict[tuple[str, int], int] = {}
+    of_annotation = np.array(
+        [numbers.setdefault(each.task, len(numbers)) for each in columns.annotations], np.int64
+    )
+    task, count = of_annotation[columns.annotation], len(numbers)
+    hits = np.bincount(task, columns.suggested_hit, count)
+    hits += np.bincount(task, columns.final_hit, count)
+    points = np.bincount(task, columns.suggested, count)
+    points += np.bincount(task, columns.final, count)
+    changed = np.bincount(task, columns.verdict != CODES[ACCEPTED], count) > 0
+    f1 = np.divide(hits, points, out=np.ones(count), where=points > 0)
+    order = np.lexsort((np.arange(count), -points, f1))
+    tasks = list(numbers)
+    found = []
+    for number in order[changed[order]][: parameters.most_worst_tasks].tolist():
+        places = np.flatnonzero(of_annotation == number).tolist()
+        project, task_id = tasks[number]
+        states = [columns.annotations[place].id for place in places]
+        verdicts = _count_verdicts(columns, places)
+        found.append(WorstTask(project, task_id, float(f1[number]), states, verdicts))
+    return found
+
+
+def _count_verdicts(columns: VerdictColumns, places: Sequence[int]) -> dict[str, int]:
+    verdict = columns.verdict[np.isin(columns.annotation, places)]
+    counts = np.bincount(verdict, minlength=len(VERDICTS)).tolist()
+    return dict(zip(VERDICTS, counts, strict=True))

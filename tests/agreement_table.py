@@ -1,0 +1,148 @@
+"""Tables of verdicts made by hand, for tests of figures without a database."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+
+from backend.agreement.columns import VerdictColumns, unpack_columns
+from backend.agreement.records import Arrivals, ChoiceCount, JudgedAnnotation, VersionDetection
+from backend.agreement.sampling import tasks_of_several_annotators
+from backend.agreement.table import VerdictTable
+from backend.verdicts.judging import Verdict
+from backend.verdicts.packing import pack
+from backend.verdicts.records import Filters
+
+MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@dataclass
+class Made:
+    """An annotation of an image of 100 × 100 px, and its verdicts."""
+
+    task: int
+    verdicts: Sequence[Verdict] = ()
+    annotator: int | None = 1
+    shown: bool = True
+    class_name: str = "wren"
+    project: str = "3.1"
+    lead_time: float | None = None
+    model_version: str = "small-1"
+    updated_at: datetime = MOMENT
+    choices: Mapping[str, int] = field(default_factory=dict)
+
+
+def kept(
+    at: tuple[float, float],
+    label: str = "beak",
+    *,
+    by: float = 0.0,
+    final_label: str | None = None,
+    number: int = 0,
+    hit: bool = True,
+    score: float | None = 0.5,
+    **more: float | int,
+) -> Verdict:
+    """A suggestion that was kept; moved to the right by so many px, or relabelled."""
+    final = label if final_label is None else final_label
+    names = {(False, False): "accepted", (True, False): "moved", (False, True): "relabelled"}
+    return Verdict(
+        kind="point",
+        verdict=names.get((by > 0, final != label), "moved_and_relabelled"),
+        number=number,
+        suggested_label=label,
+        final_label=final,
+        score=score,
+        suggested_x=at[0],
+        suggested_y=at[1],
+        final_x=at[0] + by,
+        final_y=at[1],
+        displacement=by,
+        suggested_hit=hit,
+        final_hit=hit,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def deleted(
+    at: tuple[float, float], label: str = "beak", *, number: int = 0, score: float | None = 0.5
+) -> Verdict:
+    """A suggestion that was deleted."""
+    return Verdict(
+        kind="point",
+        verdict="deleted",
+        number=number,
+        suggested_label=label,
+        score=score,
+        suggested_x=at[0],
+        suggested_y=at[1],
+        suggested_hit=False,
+    )
+
+
+def added(at: tuple[float, float], label: str = "beak", *, hit: bool = False) -> Verdict:
+    """A point that the annotator drew."""
+    return Verdict(
+        kind="point",
+        verdict="added",
+        final_label=label,
+        final_x=at[0],
+        final_y=at[1],
+        final_hit=hit,
+    )
+
+
+def annotations_of(made: Sequence[Made]) -> list[JudgedAnnotation]:
+    """The annotations alone; the id of each state is its place, from 1."""
+    return [
+        JudgedAnnotation(
+            id=place,
+            project_uid=each.project,
+            task_id=each.task,
+            annotation_id=place,
+            updated_at=each.updated_at,
+            annotator=each.annotator,
+            lead_time=each.lead_time,
+            prediction_id=each.task,
+            model_version=each.model_version,
+            class_name=each.class_name,
+            shown=each.shown,
+            width=100.0,
+            height=100.0,
+            image_url=f"/{each.task}.png",
+        )
+        for place, each in enumerate(made, start=1)
+    ]
+
+
+def columns_of(*made: Made) -> VerdictColumns:
+    """The columns of some annotations."""
+    return unpack_columns(annotations_of(made), [pack(each.verdicts) for each in made])
+
+
+def detection(task: int, version: str, *points: tuple[float, float]) -> VersionDetection:
+    """What a model version found on a task."""
+    return VersionDetection("3.1", task, version, np.array(points).reshape(-1, 2), 100.0)
+
+
+def table_of(*made: Made, detections: Sequence[VersionDetection] = ()) -> VerdictTable:
+    """The table of some annotations; every task of several annotators is compared."""
+    columns = columns_of(*made)
+    shared = tasks_of_several_annotators(each for each in columns.annotations if each.shown)
+    return VerdictTable(
+        filters=Filters(),
+        columns=columns,
+        choices=[
+            ChoiceCount(place, verdict, count)
+            for place, each in enumerate(made, start=1)
+            for verdict, count in each.choices.items()
+        ],
+        skipped=0,
+        unused=(),
+        arrivals=Arrivals(len(made), 0, 0),
+        tasks_of_several_annotators=len(shared),
+        compared_tasks=shared,
+        detections=detections,
+        verdicts={place: each.verdicts for place, each in enumerate(made, start=1)},
+    )

@@ -1,0 +1,61 @@
+"""Plots of reports made by hand."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from agreement_table import MOMENT, Made, added, deleted, kept, table_of
+
+from backend.agreement.figures import AgreementReport, agreement_report
+from backend.agreement.intervals import Estimate
+from backend.agreement.parameters import AgreementParameters
+from backend.agreement.plots import LONGEST_NAME, _bar_lengths, plots, short
+
+
+def report_of(*made: Made) -> AgreementReport:
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+    return agreement_report(table_of(*made), AgreementParameters(), made_at=moment)
+
+
+def test_a_report_of_nothing_has_no_plot():
+    assert plots(report_of()) == {}
+
+
+def test_there_is_a_plot_for_everything_that_there_are_figures_for():
+    points = [
+        kept((10, 10), score=0.9),
+        kept((20, 20), "tail", score=0.2, by=9, length=50.0),
+        deleted((30, 30), score=0.1),
+        added((40, 40), "wing"),
+    ]
+    made = [
+        Made(task, points, updated_at=MOMENT + timedelta(days=task), class_name=name)
+        for task, name in enumerate(("wren", "crow", "wren"))
+    ]
+    found = plots(report_of(*made))
+    names = ["pck", "time", "reliability", "labels", "confusion"]
+    assert list(found) == [*names, "landmarks crow", "landmarks wren"]
+    assert all(svg.startswith("<svg") for svg in found.values())
+    assert "beak (2)" in found["landmarks wren"]
+    assert "α × longer side of the object" in found["pck"]
+
+
+@pytest.mark.parametrize(("points", "hit"), [(7, True), (5, False)])
+def test_shares_of_all_and_of_none_are_drawn(points, hit):
+    """Rounding puts the end of Wilson's interval of 7 of 7, and of 0 of 5, beyond the share."""
+    report = report_of(*[Made(task, [kept((10, 10), hit=hit)]) for task in range(points)])
+    [landmark] = report.landmarks
+    found = landmark.found
+    assert (found.value, found.high < 1 if hit else found.low > 0) == (float(hit), True)
+    assert "landmarks wren" in plots(report)
+    below, above = _bar_lengths([found])
+    assert (above if hit else below) == [0.0]
+
+
+def test_a_figure_without_an_interval_has_no_error_bar():
+    assert _bar_lengths([Estimate(0.5, None, None, 3)]) == ([0.0], [0.0])
+
+
+def test_long_names_are_cut_and_empty_ones_are_said_to_be_so():
+    assert short("a  name\nof lines") == "a name of lines"
+    assert len(short("x" * 99)) == LONGEST_NAME
+    assert short(" ") == "(no label)"
