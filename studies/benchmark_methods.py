@@ -68,7 +68,7 @@ class Task:
         image: an image file; None for a drawing.
         precision: "float32" or "bfloat16".
         batch: patches that captum hides at once.
-        window, stride: of the patch, px.
+        window, stride: side and step of the patch, px.
     """
 
     arch: str

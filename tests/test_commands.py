@@ -132,7 +132,7 @@ def test_without_an_address_of_label_studio_a_command_says_what_to_set(command, 
     result = backend(command, "--project", "1", DATA_DIR=str(tmp_path))
     assert result.returncode == os.EX_CONFIG
     assert result.stderr == (
-        "expected to know which Label Studio is meant: set LABEL_STUDIO_URL and "
+        "expected the address of Label Studio, but LABEL_STUDIO_URL is not set: set it, with "
         "LABEL_STUDIO_API_KEY\n"
     )
 

@@ -122,7 +122,7 @@ def records(predictions: list[dict[str, Any]]) -> list[PredictionRecord]:
     ("predictions", "reason", "wrong"),
     [
         ([{"result": [KEYPOINT, KEYPOINT, CHOICE]}], None, ""),
-        ([{"result": [CHOICE]}], None, "expected a keypoint at least, got none"),
+        ([{"result": [CHOICE]}], None, "expected at least one keypoint, got none"),
         ([{"result": [KEYPOINT]}] * 2, None, "expected one suggestion, got 2"),
         ([], None, "expected one suggestion, got 0"),
         ([], "the image is damaged", "the image is damaged"),

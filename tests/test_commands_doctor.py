@@ -106,12 +106,12 @@ def settings(server: LoopbackServer, redis_url: str, tmp_path: Path) -> Settings
     )
 
 
-def lines(findings: Iterator[Any]) -> list[str]:
-    return [str(finding) for finding in findings]
+def lines(results: Iterator[Any]) -> list[str]:
+    return [str(result) for result in results]
 
 
-def only(findings: Iterator[Any]) -> str:
-    (line,) = lines(findings)
+def only(results: Iterator[Any]) -> str:
+    (line,) = lines(results)
     return line
 
 

@@ -126,7 +126,7 @@ def test_a_control_of_other_classes_is_refused(folder, tmp_path, capsys):
 
 def test_weights_of_another_architecture_are_refused(folder, capsys):
     assert evaluate(folder, "--arch", "resnet18") == 2
-    assert "weights are of small, but resnet18 was asked for" in capsys.readouterr().err
+    assert "weights are of small, but resnet18 was requested" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_is_named_before_the_work(folder, tmp_path, capsys):

@@ -51,7 +51,7 @@ def load_table(
     filters: Filters,
     parameters: AgreementParameters = AgreementParameters(),  # noqa: B008
 ) -> VerdictTable:
-    """Load all that the figures need, in one transaction."""
+    """Load everything that the figures need, in one transaction."""
     with database.reading() as connection:
         columns = _columns(connection, filters)
         shown = [each for each in columns.annotations if each.shown]
@@ -220,7 +220,7 @@ def _verdicts(connection: Connection, state_ids: Sequence[int]) -> dict[int, lis
 
 
 class AgreementQueries:
-    """What the exports and the pictures of the report ask."""
+    """Queries for the exports and for the pictures of the report."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -286,7 +286,7 @@ class AgreementQueries:
             yield [VerdictRow._make(row) for row in rows]
 
     def final_points(self, filters: Filters) -> Iterator[list[FinalPoint]]:
-        """Yield what annotators left, annotation by annotation, some rows at a time."""
+        """Yield the final points, annotation by annotation, some rows at a time."""
         current = current_states(filters, ("judged",))
         of_verdict = ("final_x", "final_y", "final_label", "object")
         named: dict[str, ColumnElement[Any]] = {name: verdicts.c[name] for name in of_verdict}
@@ -305,7 +305,7 @@ class AgreementQueries:
             yield [FinalPoint._make(row) for row in rows]
 
     def most_of_each_label(self, filters: Filters) -> dict[str, int]:
-        """Return for each label how often it occurs at most on one object of one annotation."""
+        """Return label → the most points that one object of one annotation has of it."""
         each = (
             select(verdicts.c.final_label, func.count().label("count"))
             .where(verdicts.c.state_id.in_(_ids(filters)), *_final_points_with(filters.label))
@@ -318,7 +318,7 @@ class AgreementQueries:
             return {row[0] or "": row[1] for row in rows}
 
     def _stream(self, asked: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
-        """Yield rows in portions, of which the database's driver holds one at a time."""
+        """Yield rows in chunks; the database driver holds one chunk at a time."""
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=STREAM).execute(asked)
             yield from rows.partitions()

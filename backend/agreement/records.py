@@ -13,10 +13,10 @@ class JudgedAnnotation:
     """An annotation in the state that counts, compared with a prediction.
 
     Attributes:
-        id: of the state.
+        id: id of the state.
         annotator: user id; None where Label Studio does not say who it was.
         lead_time: s; None where unknown.
-        class_name: that the prediction suggested.
+        class_name: class that the prediction suggested.
         shown: whether the annotator saw the suggestions.
         width, height: of the image, px.
     """
@@ -91,8 +91,8 @@ class Arrivals:
 
     Attributes:
         by_event: states that an event brought.
-        lost: states and deletions whose event never came.
-        recovered: those of them that a pull brought.
+        lost: states and deletions whose event never arrived.
+        recovered: lost ones that a pull brought.
     """
 
     by_event: int
@@ -101,7 +101,7 @@ class Arrivals:
 
 
 class VerdictRow(NamedTuple):
-    """A verdict with what is known of its annotation; the columns of the export, in order."""
+    """A verdict with the facts about its annotation; its fields are the columns of the export."""
 
     project_uid: str
     task_id: int
@@ -141,10 +141,10 @@ class FinalPoint(NamedTuple):
     """A point that an annotator left, with its annotation; without a point, its fields are None.
 
     Attributes:
-        id: of the annotation's state.
+        id: id of the annotation's state.
         objects: label and box of each rectangle of the annotation.
         final_x, final_y: px.
-        object: the place of the point's rectangle in `objects`; None for none.
+        object: index of the point's rectangle in `objects`; None for none.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""Whether suggested labels and scores can be trusted: confusion and reliability."""
+"""Confusion of labels, and reliability of scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

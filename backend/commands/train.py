@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from rq import Worker
 from tqdm import tqdm
 
-from backend.commands.command_line import refusing
+from backend.commands.command_line import as_refusal
 from backend.commands.open_database import open_database
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.projects import label_studio_of, required_uid_of
@@ -75,7 +75,7 @@ def train(
     options = TrainingOptions(
         control=control, arch=arch, init=_absolute(init), epochs=epochs, seed=seed, flip=flip
     )
-    with refusing(LabelStudioError):
+    with as_refusal(LabelStudioError):
         return train_project(load_settings(), project, options)
 
 
@@ -110,7 +110,7 @@ def train_project(settings: Settings, project_id: int, options: TrainingOptions)
 
 
 def _absolute(init: str | None) -> str | None:
-    """Return the path of a weights file as a trainer in another folder finds it."""
+    """Return the absolute path of a weights file, which a trainer in another folder can find."""
     return str(Path(init).absolute()) if init and Path(init).is_file() else init
 
 

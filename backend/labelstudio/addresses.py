@@ -64,7 +64,7 @@ def _without_prefix(prefix: str, path: str) -> str:
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port as the connection will have them; None for what is no web address.
+    """Scheme, host and port as the connection will use them; None unless it is a web address.
 
     Uses the parser that the connection uses: another one finds another host in addresses such as
     `http://elsewhere\\@label-studio/`, and the token would go there.

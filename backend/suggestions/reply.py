@@ -1,4 +1,4 @@
-"""Decide which of the predictions that are ready go into a reply to `/predict`."""
+"""Decide which ready predictions go into a reply to `/predict`."""
 
 import logging
 import time

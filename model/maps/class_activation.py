@@ -47,8 +47,8 @@ def class_activation(
     """LayerCAM of all ReLU layers of one resolution, summed.
 
     Each activation is weighted by its own gradient where that is positive:
-    M = Σ max(∂y_c / ∂A, 0) · A over the channels, with y_c the logit of the class, which unlike
-    the softmax does not saturate.
+    M = Σ max(∂y_c / ∂A, 0) · A over the channels, where y_c is the logit of the class, which does
+    not saturate like the softmax.
 
     Args:
         network: maps (1, 3, H, W) to logits (1, classes); left unchanged.

@@ -139,11 +139,11 @@ class FastestBatch:
                 return size
         return min(self._sizes, key=self._seconds.__getitem__)
 
-    def took(self, images: int, seconds: float) -> None:
+    def record(self, images: int, seconds: float) -> None:
         """Record how long a batch took."""
         self._seconds[images] = seconds / images
 
-    def too_large(self, size: int) -> None:
+    def drop_from(self, size: int) -> None:
         """Drop this size and all larger ones, which do not fit into memory.
 
         Raises:
@@ -192,9 +192,9 @@ def over_patches(
             found.append(function(_hide(image, fill, chunk, window)))
             if image.is_cuda:
                 torch.cuda.synchronize(image.device)
-            batch.took(len(chunk), perf_counter() - begin)
+            batch.record(len(chunk), perf_counter() - begin)
         except torch.OutOfMemoryError:
-            batch.too_large(size)
+            batch.drop_from(size)
         else:
             done += len(chunk)
     return torch.cat(found)
@@ -285,7 +285,7 @@ def map_of_scores(
         clean: score of the image, ().
         hidden: scores (N, rows, columns) with each patch hidden in turn, over the positions of
             `patch_positions`; the maps of the N fills are averaged.
-        height, width: of the image, px.
+        height, width: size of the image, px.
         window: side of the square patch, px.
         stride: step between patches, px.
 

@@ -25,7 +25,7 @@ class Annotated:
     """An image with its annotation.
 
     Attributes:
-        path: of the image file.
+        path: path of the image file.
         name: its path within the data set.
         class_name: class of the object.
         box: around the object.
