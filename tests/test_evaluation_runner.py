@@ -106,7 +106,7 @@ def test_the_page_and_the_plots_are_written(evaluated):
         assert (evaluated / f"out/{name}.png").stat().st_size > 1000
 
 
-def test_a_missing_data_set_is_said_in_one_line(folder, capsys):
+def test_a_missing_data_set_is_reported_in_one_line(folder, capsys):
     assert main(["evaluate", "--data", str(folder / "nothing")]) == 2
     assert "expected annotations.csv or annotations.json" in capsys.readouterr().err
 

@@ -299,7 +299,7 @@ def test_which_failures_may_pass(status: int, retryable: bool):
     assert error.retryable is retryable
 
 
-def test_a_token_that_is_not_accepted_is_said_where_it_was_sent(server: LoopbackServer):
+def test_a_token_that_is_not_accepted_is_reported_where_it_was_sent(server: LoopbackServer):
     with loopback_server(answering(Answer(401))) as studio:
         assert "doctor" in str(refusal("/a.png", studio.url))
         elsewhere = f"http://localhost:{studio.port}/a.png"
@@ -402,7 +402,7 @@ def test_a_personal_access_token_is_exchanged_first():
         assert tokens(studio) == [None, "Bearer short.lived.one"]
 
 
-def test_a_personal_access_token_that_is_not_accepted_is_said():
+def test_a_personal_access_token_that_is_not_accepted_is_reported():
     with loopback_server(answering(as_json({}, 401))) as studio:
         error = refusal("/a.png", studio.url, token="personal.access.token")
     assert "LABEL_STUDIO_API_KEY" in str(error)

@@ -82,7 +82,7 @@ def test_our_own_key_never_goes_where_a_caller_says_that_label_studio_is(
     assert studios.of(project("http://theirs", None)).authorization() == {}
 
 
-def test_without_any_address_it_is_said_what_to_set() -> None:
+def test_without_any_address_the_error_says_what_to_set() -> None:
     studios = LabelStudios(Settings())
     with pytest.raises(NotDeliverable, match="LABEL_STUDIO_URL"):
         studios.of(project(None, None))

@@ -16,7 +16,7 @@ TASKS = range(1, 41)
 
 
 @given(st.integers(), st.floats(0, 1), st.floats(0, 1))
-def test_a_larger_share_holds_back_what_a_smaller_one_does(task, one, other):
+def test_a_larger_share_includes_every_smaller_one(task, one, other):
     small, large = sorted((one, other))
     assert not is_in_holdout(small, UID, task) or is_in_holdout(large, UID, task)
     assert not is_in_holdout(0.0, UID, task)

@@ -101,7 +101,7 @@ def test_pressed_again_it_goes_on_with_the_same_training(
     assert press(client) != first
 
 
-def test_a_press_that_names_no_project_is_kept_and_told_what_is_missing(
+def test_a_press_without_a_project_is_stored_and_answered_with_what_is_missing(
     client: FlaskClient, database: Database, training_queue: Queue
 ) -> None:
     for project in (None, {}, {**PROJECT, "created_at": 5}, {**PROJECT, "label_config": None}):
@@ -119,7 +119,7 @@ def test_without_redis_a_press_is_not_lost(
     assert training_queue.count == 1
 
 
-def test_how_it_goes_with_a_training_is_told(
+def test_the_progress_of_a_training_is_listed(
     client: FlaskClient, trainings: TrainingStorage
 ) -> None:
     number = press(client)["training"]
@@ -137,7 +137,7 @@ def test_how_it_goes_with_a_training_is_told(
     assert told(client, project="4.1") == []
 
 
-def test_a_new_model_is_told_and_asked_for_without_a_restart(
+def test_a_new_model_is_reported_and_requested_without_a_restart(
     client: FlaskClient, settings: Settings, database: Database, trainings: TrainingStorage
 ) -> None:
     body = {"project": UID, "schema": CONFIG, "hostname": "http://127.0.0.1:8080"}
