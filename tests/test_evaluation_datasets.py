@@ -1,4 +1,4 @@
-"""Annotations are read with the right origin, and what is wrong with them is said."""
+"""Annotations are read with the right origin, and errors in them are reported."""
 
 import json
 

@@ -70,7 +70,7 @@ def test_the_json_holds_every_method_metric_and_paired_difference(evaluated):
 
 
 def test_random_points_are_found_again_by_chance_alone(evaluated):
-    """As if they were drawn anew on every copy, JPEG included."""
+    """They are drawn again on every copy, also for JPEG."""
     found = json.loads((evaluated / "out.json").read_text())
     methods = found["regions"]["box"]["methods"]
     assert methods["uniform"]["repeatability"]["mean"] < 0.3

@@ -136,7 +136,7 @@ def test_a_password_in_netrc_is_not_used(
 
 
 def test_no_proxy_stands_between(server: LoopbackServer, monkeypatch: pytest.MonkeyPatch):
-    """Behind a proxy nobody could tell which address is connected to."""
+    """Behind a proxy, the address of the connection cannot be checked."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -411,7 +411,7 @@ def test_a_personal_access_token_that_is_not_accepted_is_reported():
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost that nobody vouches for, with its key in the same file."""
+    """A self-signed certificate for localhost, with its key in the same file."""
     if not shutil.which("openssl"):
         pytest.skip("no openssl on this machine to make a certificate with")
     file = tmp_path_factory.mktemp("tls") / "localhost.pem"

@@ -69,7 +69,7 @@ def log_of(project: Project, database: Database) -> dict[str, Any]:
 
 
 def work(project: Project, database: Database, tasks: range) -> list[dict[str, Any]]:
-    """An annotator works through tasks; what events would have told of it."""
+    """Annotate tasks as an annotator would; return the annotations."""
     told = []
     for task in tasks:
         regions = predict(database, task, detection((10, 10), (30, 30), (60, 60)))
