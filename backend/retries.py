@@ -67,12 +67,12 @@ CHILD_STEADY_SECONDS = 60.0
 
 
 def status_may_pass(status: int) -> bool:
-    """Whether the same HTTP request may succeed later: timeouts, rate limits and server errors."""
+    """Return whether an HTTP status is temporary: timeouts, rate limits and server errors."""
     return status in (408, 425, 429) or status >= 500
 
 
 def error_may_pass(error: Exception) -> bool:
-    """Whether an HTTP request that got no answer may succeed later.
+    """Return whether an HTTP request that got no answer may succeed later.
 
     Malformed addresses (ValueErrors of requests and urllib3) and refused certificates are
     permanent failures.

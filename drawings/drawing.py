@@ -48,7 +48,7 @@ class Drawing:
         image: (height, width, 3) uint8 RGB.
         class_name: one of `CLASSES`.
         landmarks: one for each name in `LANDMARKS`, in that order.
-        box: around the whole vehicle, including parts that are covered.
+        box: box around the whole vehicle, including parts that are covered.
     """
 
     image: NDArray[np.uint8]

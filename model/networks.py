@@ -152,7 +152,7 @@ def why_not_relu(network: nn.Module) -> str | None:
 
 
 def _calls_relu(network: nn.Module) -> bool:
-    """Whether ReLU is called as a function, as GoogLeNet does."""
+    """Return whether ReLU is called as a function, as GoogLeNet does."""
     functions = (torch.relu, torch.relu_, nn.functional.relu)
     return any(node.target in functions for node in fx.symbolic_trace(network).graph.nodes)
 

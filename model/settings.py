@@ -34,7 +34,7 @@ else:  # the names in the table, for command line and pydantic, which read choic
 def _about(
     text: str, rule: str = "", holds: Callable[[Any], bool] = lambda value: True
 ) -> dict[str, Any]:
-    """Metadata of a setting.
+    """Return the metadata of a setting.
 
     Args:
         text: what it means, for the command line and the documentation.
@@ -262,7 +262,7 @@ def sidecar(weights: Path) -> Path:
 
 
 def is_file_name(weights: str) -> bool:
-    """Whether `weights` names a file, as opposed to torchvision's own weights."""
+    """Return whether `weights` names a file, as opposed to torchvision's own weights."""
     return weights != TORCHVISION_WEIGHTS
 
 

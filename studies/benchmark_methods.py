@@ -305,7 +305,7 @@ METHODS: dict[str, Callable[[Case], Method]] = {
 
 
 def installed(method: str) -> bool:
-    """Whether the library that a method needs is installed."""
+    """Return whether the library that a method needs is installed."""
     return method not in ("captum", "onnxruntime", "openvino") or find_spec(method) is not None
 
 

@@ -182,7 +182,7 @@ def test_the_checkpoint_of_another_training_is_ignored(tmp_path, images, setting
 def test_a_checkpoint_that_was_cut_short_is_named(tmp_path):
     checkpoint = tmp_path / "state.training"
     checkpoint.write_bytes(b"PK half a checkpoint")
-    with pytest.raises(ValueError, match=r"state\.training, found .* delete it to start anew"):
+    with pytest.raises(ValueError, match=r"state\.training, found .* delete it to start over"):
         train(shapes(8), settings=QUICK, checkpoint=checkpoint)
 
 

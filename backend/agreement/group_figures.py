@@ -61,7 +61,7 @@ class Displacement:
 
 @dataclass(frozen=True, slots=True)
 class PointFigures:
-    """How far suggested and final points agree.
+    """Agreement of suggested and final points.
 
     Attributes:
         images: number of images.

@@ -18,7 +18,7 @@ LabelCounts = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class PeerAgreement:
-    """How far two parties agree.
+    """Agreement of two parties.
 
     Attributes:
         f1: of their points, paired one to one; mean over tasks.

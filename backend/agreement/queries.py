@@ -329,7 +329,7 @@ def _ids(filters: Filters) -> Select[Any]:
 
 
 def _final_points_with(label: str | None) -> tuple[ColumnElement[bool], ...]:
-    """Conditions for verdicts about points that annotators left."""
+    """Return the conditions for verdicts about points that annotators left."""
     has_label = true() if label is None else verdicts.c.final_label == label
     return verdicts.c.kind == "point", verdicts.c.final_x.is_not(None), has_label
 

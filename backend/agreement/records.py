@@ -70,7 +70,7 @@ class VersionDetection:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceCount:
-    """How often an annotation's state has a verdict about the suggested class."""
+    """Number of annotation states with one verdict about the suggested class."""
 
     state_id: int
     verdict: str
@@ -79,7 +79,7 @@ class ChoiceCount:
 
 @dataclass(frozen=True, slots=True)
 class UnusedCount:
-    """How often something was not used for one reason."""
+    """A reason why something was not used, and how often it occurred."""
 
     reason: str
     count: int
@@ -87,7 +87,7 @@ class UnusedCount:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """How states of annotations and deletions reached the backend.
+    """Numbers of annotation states and deletions by the way they reached the backend.
 
     Attributes:
         by_event: states that an event brought.

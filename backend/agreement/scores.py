@@ -13,7 +13,7 @@ from backend.verdicts.judging import ACCEPTED
 
 @dataclass(frozen=True, slots=True)
 class ConfusionCell:
-    """How often a suggested label ended as another.
+    """A pair of suggested and final label, and how often it occurred.
 
     Attributes:
         suggested: None for points that were added.

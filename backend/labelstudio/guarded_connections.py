@@ -41,7 +41,7 @@ class PrivateAddressError(Exception):
 
 
 def is_public(ip: IPv4Address | IPv6Address) -> bool:
-    """Whether an IP address is on the open internet, also after NAT64, 6to4 or IPv4 mapping."""
+    """Return whether an IP address is public, also after NAT64, 6to4 or IPv4 mapping."""
     if isinstance(ip, IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour
         if ip in NAT64:
@@ -135,7 +135,7 @@ class GuardedConnections:
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Authorization that adds nothing; without any, `requests` would look into ~/.netrc."""
+    """Add no authorization; without this function, `requests` would read ~/.netrc."""
     return request
 
 

@@ -27,7 +27,7 @@ from backend.suggestions.tables import deliveries, predictions
 
 
 class DeliverySchedule:
-    """When workers deliver a prediction, and when they leave it to a web process."""
+    """The times at which workers deliver predictions or leave them to a web process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -259,6 +259,6 @@ def _has_passed(column: Column[datetime | None], moment: datetime) -> ColumnElem
 
 
 def _is_held(lease: DeliveryLease, moment: datetime) -> ColumnElement[bool]:
-    """Condition that a lease has neither expired nor been replaced."""
+    """Return the condition that a lease has neither expired nor been replaced."""
     busy_until = predictions.c.busy_until
     return and_(busy_until == lease.expires_at, busy_until > moment)

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class JobContext:
-    """What every job of this process uses."""
+    """Services and settings that every job of this process uses."""
 
     settings: Settings
     database: Database
@@ -112,7 +112,7 @@ def _request_from_active_model(context: JobContext, row: Prediction, version: st
 
 
 def _make(context: JobContext, row: Prediction) -> None:
-    """Detect and store; a failure is stored with its reason, and retried if it may pass."""
+    """Detect and store; a failure is stored with its reason, and retried if it is temporary."""
     try:
         with interruptible():
             detection = _detect(context, row)
@@ -178,7 +178,7 @@ class _Refused(Exception):
 
 
 class _OtherModel(Exception):
-    """The worker has another model than the prediction was requested of."""
+    """The worker has another model than the prediction requires."""
 
 
 class _TooManyAttempts(Exception):

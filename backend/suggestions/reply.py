@@ -65,7 +65,7 @@ class ReplyBuilder:
         return self._answer_again(row)
 
     def close(self) -> None:
-        """Leave to workers what there was no time to look up in Label Studio."""
+        """Leave the predictions that were not looked up in Label Studio to workers."""
         self._schedule.make_due(self._unchecked)
 
     def _answer_again(self, row: Prediction) -> Answer:
@@ -83,15 +83,15 @@ class ReplyBuilder:
         return []
 
     def _look_up(self, row: Prediction) -> Mapping[str, Any] | None:
-        """Return the prediction as Label Studio has it; None if it has none or is unreachable."""
+        """Return the prediction in Label Studio; None if it is missing or cannot be looked up."""
         sent = row.delivery.sent if row.delivery else None
         try:
             predictions = self._studios.of(self._project).predictions(row.task_id)
         except (LabelStudioError, NotDeliverable) as error:
             self._unreachable = True
             logger.warning(
-                "Project %s asks again for task %s, and we cannot look whether it has the "
-                "prediction, so it gets it once more: %s",
+                "Project %s requests task %s again, and Label Studio cannot be searched for the "
+                "prediction, so it is sent once more: %s",
                 self._project.uid,
                 row.task_id,
                 error,

@@ -31,7 +31,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a training is doing now.
+    """Progress of a training.
 
     Attributes:
         phase: in words.

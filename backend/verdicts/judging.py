@@ -39,7 +39,7 @@ VERDICTS = (ACCEPTED, MOVED, RELABELLED, MOVED_AND_RELABELLED, DELETED, ADDED)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the annotator did to one suggestion, or something that the annotator added.
+    """An annotator's change of one suggestion, or an addition.
 
     Attributes:
         kind: "point" or "choice".

@@ -115,7 +115,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which annotations to consider; None for all.
+    """Conditions that annotations must meet; None for no condition.
 
     Attributes:
         project: id in Label Studio, or uid.

@@ -22,7 +22,7 @@ FROM_SCRATCH = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class TrainingArguments:
-    """What was given to a training command; None where the command decides.
+    """Arguments of a training command; None if the command decides.
 
     Attributes:
         arch: architecture of the network.

@@ -68,7 +68,7 @@ def _hidden_logits(setup: MapSetup) -> HiddenLogits:
 
 
 def patch_positions(length: int, window: int, stride: int) -> list[int]:
-    """First pixel of every patch along one side.
+    """Return the first pixel of every patch along one side.
 
     0, stride, 2·stride, ... as long as the patch fits. If these leave pixels uncovered, one more
     patch ends at the border.
@@ -277,7 +277,7 @@ def spread_over_pixels(
 def map_of_scores(
     clean: Tensor, hidden: Tensor, height: int, width: int, *, window: int, stride: int
 ) -> Tensor:
-    """Average drop of a score while a patch hides each pixel.
+    """Compute the average drop of a score while a patch hides each pixel.
 
     d(b) = max(f(x) - f(h(x, b)), 0) for every patch b; a rise counts as 0.
 

@@ -41,7 +41,7 @@ MAPS: tuple[MapRow, ...] = (
 
 
 def names(scale: Scale) -> tuple[str, ...]:
-    """Names of the maps of a scale, in the order of the table."""
+    """Return the names of the maps of a scale, in the order of the table."""
     return tuple(row.name for row in MAPS if row.scale == scale)
 
 

@@ -1,4 +1,4 @@
-"""How much an occlusion map depends on the random colours that hide the image."""
+"""Measure how much an occlusion map depends on the random colours that hide the image."""
 
 import itertools
 from collections.abc import Mapping, Sequence

@@ -27,7 +27,7 @@ REFERENCE = "Shi-Tomasi"  # against which lift is measured
 
 @dataclass(frozen=True)
 class Options:
-    """How much to compute.
+    """Amount of computation.
 
     Attributes:
         slow_images: number of images for methods with an occlusion map; None for all.

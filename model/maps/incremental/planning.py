@@ -38,7 +38,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Plan:
-    """How the patches of an image pass through a network.
+    """A plan for passing the patches of an image through a network.
 
     Attributes:
         steps: steps of the network; those whose outputs have a height and a width come first.
