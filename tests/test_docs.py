@@ -110,6 +110,20 @@ def test_every_link_to_a_file_leads_to_one(link):
     assert (ROOT / link).exists()
 
 
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+PATHS = re.findall(r"`((?:backend|model|drawings|studies|tests|docs)/[a-z0-9_/.]*)`", CONTRIBUTING)
+
+
+@pytest.mark.parametrize("path", sorted(set(PATHS)))
+def test_every_path_in_the_guide_for_contributors_exists(path):
+    assert (ROOT / path).exists()
+
+
+def test_the_guide_for_contributors_has_a_row_for_every_package_of_the_backend():
+    packages = {f"backend/{folder.parent.name}/" for folder in ROOT.glob("backend/*/__init__.py")}
+    assert packages <= set(PATHS)
+
+
 DOCUMENTED = README + "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
 COMMANDS = sorted(
     set(re.findall(r"python -m (backend|drawings|model|studies) ([a-z]+)", DOCUMENTED))
