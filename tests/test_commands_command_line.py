@@ -5,7 +5,7 @@ import os
 import click
 import pytest
 
-from backend.commands.command_line import LazyGroup, Refusal, Unavailable, as_refusal, run
+from backend.commands.command_line import LazyGroup, Refusal, Unavailable, refusing, run
 from backend.settings import SettingsError
 
 
@@ -60,9 +60,9 @@ def test_what_a_command_returns_is_its_exit_status(returned, status):
 
 
 def test_only_the_errors_that_are_named_become_a_refusal():
-    with pytest.raises(Refusal, match="no such model"), as_refusal(ValueError):
+    with pytest.raises(Refusal, match="no such model"), refusing(ValueError):
         raise ValueError("no such model")
-    with pytest.raises(KeyError), as_refusal(ValueError):
+    with pytest.raises(KeyError), refusing(ValueError):
         raise KeyError("id")
 
 

@@ -128,7 +128,7 @@ def test_many_threads_exchange_a_token_once(server: LoopbackServer, studio: Stud
     assert studio.exchanges == 1
 
 
-def test_a_personal_access_token_that_was_revoked_is_reported(server: LoopbackServer):
+def test_a_personal_access_token_that_was_revoked_is_said(server: LoopbackServer):
     error = refusal(lambda: LabelStudio(server.url, "another.personal.token").task(1))
     assert "LABEL_STUDIO_API_KEY" in str(error)
     assert (error.status, error.retryable) == (401, False)
@@ -242,7 +242,7 @@ def test_half_an_answer_may_be_whole_another_time():
 @pytest.mark.parametrize(
     "url", ["", "labels", "labels:8080", "ftp://labels", "http://[", "http://"]
 )
-def test_a_malformed_address_is_reported(url: str):
+def test_an_address_that_is_none_is_said(url: str):
     error = refusal(lambda: LabelStudio(url, LEGACY).task(1))
     assert "LABEL_STUDIO_URL" in str(error)
     assert not error.retryable

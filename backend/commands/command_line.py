@@ -56,7 +56,7 @@ class Unavailable(click.ClickException):
 
 
 @contextmanager
-def as_refusal(*errors: type[Exception]) -> Iterator[None]:
+def refusing(*errors: type[Exception]) -> Iterator[None]:
     """Inside the block, turn these library errors into a `Refusal`."""
     try:
         yield

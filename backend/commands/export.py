@@ -8,7 +8,7 @@ from backend.agreement.export import ExportError
 from backend.agreement.export import export as make_export
 from backend.agreement.figures import measure_agreement
 from backend.agreement.queries import AgreementQueries
-from backend.commands.command_line import as_refusal
+from backend.commands.command_line import refusing
 from backend.commands.filter_options import filter_options
 from backend.commands.open_database import open_database
 from backend.commands.output_file import output_file
@@ -41,7 +41,7 @@ def export(format_: str, what: str | None, out: Path | None, filters: Filters) -
     """Write verdicts, statistics or annotations for other tools."""
     if format_ == "coco" and what is not None:
         raise click.UsageError("--what belongs to csv, json and parquet: leave it out for coco")
-    with as_refusal(ExportError):
+    with refusing(ExportError):
         write_export(load_settings(), format_, what, out, filters)
     return 0
 

@@ -1,4 +1,4 @@
-"""The JSON that the commands read from Label Studio's API; unused fields are ignored."""
+"""What the commands read from Label Studio's API; fields that they do not use are ignored."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ class WebhookRecord(_Record):
     """A webhook of a project.
 
     Attributes:
-        headers: headers that Label Studio sends with each event.
+        headers: that Label Studio sends with each event.
     """
 
     id: int | None = None

@@ -2,7 +2,7 @@
 
 import click
 
-from backend.commands.command_line import as_refusal
+from backend.commands.command_line import refusing
 from backend.commands.open_database import open_database
 from backend.settings import Settings, load_settings
 from backend.training.registry import Model, ModelRegistry, UnknownModel
@@ -24,7 +24,7 @@ def models(context: click.Context) -> int:
 @click.argument("version")
 def use(version: str) -> int:
     """Make the model with this VERSION active."""
-    with as_refusal(UnknownModel):
+    with refusing(UnknownModel):
         activate_model(load_settings(), version)
     return 0
 
@@ -32,7 +32,7 @@ def use(version: str) -> int:
 @models.command()
 def back() -> int:
     """Make the previously active model active again."""
-    with as_refusal(UnknownModel):
+    with refusing(UnknownModel):
         activate_previous_model(load_settings())
     return 0
 

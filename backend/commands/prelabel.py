@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 from tqdm import tqdm
 
-from backend.commands.command_line import as_refusal
+from backend.commands.command_line import refusing
 from backend.commands.open_database import open_database
 from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio, LabelStudioError
@@ -43,7 +43,7 @@ POLL_SECONDS = 0.5
 )
 def prelabel(project: int) -> int:
     """Request suggestions for all tasks of a project, and wait."""
-    with as_refusal(LabelStudioError, LabelConfigError):
+    with refusing(LabelStudioError, LabelConfigError):
         return prelabel_project(load_settings(), project)
 
 

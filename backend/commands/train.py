@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from rq import Worker
 from tqdm import tqdm
 
-from backend.commands.command_line import as_refusal
+from backend.commands.command_line import refusing
 from backend.commands.open_database import open_database
 from backend.labelstudio.client import LabelStudioError
 from backend.labelstudio.projects import label_studio_of, required_uid_of
@@ -75,7 +75,7 @@ def train(
     options = TrainingOptions(
         control=control, arch=arch, init=_absolute(init), epochs=epochs, seed=seed, flip=flip
     )
-    with as_refusal(LabelStudioError):
+    with refusing(LabelStudioError):
         return train_project(load_settings(), project, options)
 
 

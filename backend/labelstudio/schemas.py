@@ -106,7 +106,7 @@ class Task(BoxSources):
 
 
 class ListedTask(Shape):
-    """A task in the API's list; only its annotations are used.
+    """A task in the API's list, of which only the annotations count.
 
     Attributes:
         id: raw.

@@ -83,7 +83,7 @@ class ReplyBuilder:
         return []
 
     def _look_up(self, row: Prediction) -> Mapping[str, Any] | None:
-        """Return the prediction in Label Studio; None if it is missing or cannot be looked up."""
+        """Return the prediction as Label Studio has it; None if it has none or is unreachable."""
         sent = row.delivery.sent if row.delivery else None
         try:
             predictions = self._studios.of(self._project).predictions(row.task_id)

@@ -20,7 +20,7 @@ class Candidate:
 
     Attributes:
         sent: raw JSON, as delivered to Label Studio; None if it was never delivered.
-        delivered_at, label_studio_id: time of that delivery, and its id in Label Studio.
+        delivered_at, label_studio_id: of that delivery.
     """
 
     prediction_id: int

@@ -63,7 +63,7 @@ def suggested(
 
 
 def annotate(studio: LocalLabelStudio, predictions: Mapping[str, PredictionRecord]) -> None:
-    """Accept, move, relabel, delete and add, differently in every task."""
+    """Accept, move, relabel, delete and add, in every task a little otherwise."""
     for place, prediction in enumerate(predictions.values()):
         regions = [dict(region) for region in prediction.result]
         points = [region for region in regions if region["type"] == "keypointlabels"]
