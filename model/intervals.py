@@ -53,7 +53,7 @@ def drawn_ratios(times: Floats, numerator: Floats, denominator: Floats) -> Float
     Draws whose denominator is 0 are left out.
 
     Args:
-        times: (draws, count), from `times_drawn`.
+        times: (draws, count), of `times_drawn`.
         numerator, denominator: (count,), the parts of each image or cluster; the latter at least 0.
 
     Returns:

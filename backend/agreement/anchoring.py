@@ -1,4 +1,4 @@
-"""Anchoring: compare agreement where suggestions were shown and where they were withheld."""
+"""Whether suggestions pull annotators: agreement where they were shown, and where withheld."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class AnchoringSide:
 
     @classmethod
     def of(cls, figures: AnnotationFigures) -> "AnchoringSide":
-        """Select the figures to compare."""
+        """Take what is compared from all figures."""
         return cls(
             annotations=figures.annotations,
             precision=figures.agreement.precision,
@@ -47,7 +47,7 @@ class Anchoring:
     """Agreement where suggestions were shown, and where they were withheld.
 
     Attributes:
-        difference: F1 with shown suggestions minus F1 with withheld ones.
+        difference: F1 where they were shown less F1 where they were withheld.
     """
 
     shown: AnchoringSide

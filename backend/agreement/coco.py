@@ -1,10 +1,10 @@
 """Export the final annotations as COCO keypoints.
 
-Each annotation that counts gets an image entry of its own, which keeps the annotators of an image
-apart. Each rectangle of an annotation is an instance, and the points outside all rectangles form
-one more. A label that occurs several times on an instance gets several keypoints, "label 1",
-"label 2". Coordinates are COCO's: (0, 0) is the top left corner of the image, and (0.5, 0.5) the
-centre of its first pixel.
+There is one image entry per annotation that counts, so that several annotators of an image do not
+mix. Each rectangle of an annotation is an instance, and the points outside all rectangles are one
+more. A label that occurs several times on an instance gets several keypoints, "label 1", "label 2".
+Coordinates are COCO's: (0, 0) is the top left corner of the image, and (0.5, 0.5) the centre of
+its first pixel.
 """
 
 import json
@@ -24,10 +24,10 @@ OBJECTS_PER_PIECE = 1000
 
 @dataclass(frozen=True, slots=True)
 class KeypointSlots:
-    """The keypoints of COCO's category, with as many of each label as any instance needs.
+    """The keypoints of COCO's category: enough of each label for every instance.
 
     Attributes:
-        names: name of each keypoint, all different: "eye 1", "eye 2", "nose".
+        names: of the keypoints, all different: "eye 1", "eye 2", "nose".
         labels: the label of each keypoint: "eye", "eye", "nose".
         first: label → index of its first keypoint.
     """
@@ -38,7 +38,7 @@ class KeypointSlots:
 
     @classmethod
     def of(cls, most_of_each_label: Mapping[str, int]) -> "KeypointSlots":
-        """Give each label as many keypoints as the instance with most points of it needs."""
+        """Give each label as many keypoints as it has on the instance that has most of it."""
         named = {label: _numbered(label, count) for label, count in most_of_each_label.items()}
         names = list(chain.from_iterable(named.values()))
         return cls(
@@ -110,7 +110,7 @@ def _image(state: Any) -> dict[str, Any]:
 
 
 def _file_name(url: str) -> str:
-    """Return an image's path without its signature; for a data URI, only its type."""
+    """Return the path of an image without its signature; of a data URI only its type."""
     if url.startswith("data:"):
         return url.partition(",")[0]
     parts = urlsplit(url)
@@ -156,7 +156,7 @@ def _instance(
 
 
 def _keypoints(rows: Sequence[Any], slots: KeypointSlots) -> list[float]:
-    """Return x, y, v of every slot, one after the other; zeros where the instance has no point."""
+    """Return x, y, v of every slot in turn; zeros where the instance has no such point."""
     keypoints = [0.0] * (3 * len(slots.names))
     used: dict[str, int] = {}
     for row in rows:
@@ -169,7 +169,7 @@ def _keypoints(rows: Sequence[Any], slots: KeypointSlots) -> list[float]:
 
 
 def _box(state: Any, place: int | None, rows: Sequence[Any]) -> list[float]:
-    """Return left, top, width, height of the rectangle, else of the points' bounding box."""
+    """Return left, top, width, height: of the rectangle, else of the points' bounding box."""
     if place is not None:
         drawn = state.objects[place]
         return [drawn[name] for name in ("left", "top", "width", "height")]

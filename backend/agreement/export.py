@@ -15,7 +15,7 @@ from backend.verdicts.records import Filters
 
 
 class ExportError(ValueError):
-    """The format is unknown or cannot hold the content; the message lists the choices."""
+    """No such format, or not for this content; the message lists what there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Format:
     """A file format.
 
     Attributes:
-        title: name of the format in texts.
-        suffix: extension of the file name, without the dot.
-        kinds: kinds of content that it can hold, the default first: "verdicts", "statistics",
-            "annotations".
+        title: its name for people.
+        suffix: of the file's name, without the dot before it.
+        kinds: what can be written in it: "verdicts", "statistics", "annotations"; the default
+            first.
         write: yields the file's bytes.
     """
 
@@ -73,7 +73,7 @@ def export(
             then at once, so that an error is raised before the file begins.
 
     Raises:
-        ExportError: the format is unknown, or cannot hold `what`.
+        ExportError: no such format, or the format cannot hold `what`.
     """
     chosen = FORMATS.get(format_)
     if chosen is None:

@@ -1,4 +1,4 @@
-"""The content of an export: verdicts and statistics as tables, and queries for everything else."""
+"""What an export holds: the verdicts and the statistics as tables, and how to query the rest."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ _TIMES = [list(VERDICT_COLUMNS).index(name) for name in ("made_at", "updated_at"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table that is read batch by batch and need not fit into memory.
+    """A table that is read batch by batch, so that it never lies in memory as a whole.
 
     Attributes:
         columns: name → type of each column.

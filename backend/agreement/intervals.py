@@ -35,8 +35,8 @@ NOTHING = Estimate(None, None, None, 0)
 def wilson_share(successes: float, trials: float, level: float) -> Estimate:
     """Compute a share with Wilson's interval.
 
-    SciPy's `binomtest` gives the same interval but also runs a test, which is too slow for a report
-    with a thousand shares.
+    SciPy's `binomtest` gives the same interval but also runs a test, which a report with a thousand
+    shares has no time for.
 
     Source: Wilson, Journal of the American Statistical Association 22, 1927.
 
@@ -61,7 +61,7 @@ class Clusters:
     Attributes:
         of_image: (images,): the cluster of each image.
         count: number of clusters.
-        seed: seed of the draws.
+        seed: of the draws.
     """
 
     of_image: Integers
@@ -76,7 +76,7 @@ class Clusters:
         """Make each image a cluster of its own, or group them where there are too many.
 
         Args:
-            seed: None for the one in the parameters.
+            seed: None for that of the parameters.
         """
         seed = parameters.seed if seed is None else seed
         of_image = random_clusters(images, parameters.most_clusters, seed)
@@ -101,8 +101,8 @@ class Clusters:
         """Sum values, or count rows where there are none, by group and cluster.
 
         Args:
-            image, group: image and group of each row.
-            values: value of each row; None counts rows.
+            image, group: of each row.
+            values: of each row; None counts rows.
 
         Returns:
             (groups, clusters).

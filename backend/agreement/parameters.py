@@ -25,15 +25,13 @@ class AgreementParameters:
 
     level: float = _parameter(0.95, "Coverage of every interval.")
     draws: int = _parameter(1000, "Bootstrap draws behind every interval that is not Wilson's.")
-    seed: int = _parameter(
-        20190501, "Seed of all random draws; the same seed gives the same figures."
-    )
+    seed: int = _parameter(20190501, "Seed of all random draws: any number, the same each time.")
     most_clusters: int = _parameter(
-        400, "With more images, the bootstrap draws this many random groups of them, to save time."
+        400, "More images than this are drawn in as many random groups, to save time."
     )
-    fewest_images: int = _parameter(5, "Smallest number of images for a bootstrap interval.")
+    fewest_images: int = _parameter(5, "With fewer images, a bootstrap interval is not given.")
     most_bins: int = _parameter(
-        128, "The interval of a quantile is rounded to at most this many of the values."
+        128, "An interval of a quantile ends at one of at most this many of the values."
     )
     untouched: float = _parameter(
         UNTOUCHED, "A point moved by at most this share of the longer side counts as accepted."

@@ -286,7 +286,7 @@ class AgreementQueries:
             yield [VerdictRow._make(row) for row in rows]
 
     def final_points(self, filters: Filters) -> Iterator[list[FinalPoint]]:
-        """Yield the final points, annotation by annotation, some rows at a time."""
+        """Yield what annotators left, annotation by annotation, some rows at a time."""
         current = current_states(filters, ("judged",))
         of_verdict = ("final_x", "final_y", "final_label", "object")
         named: dict[str, ColumnElement[Any]] = {name: verdicts.c[name] for name in of_verdict}
@@ -305,7 +305,7 @@ class AgreementQueries:
             yield [FinalPoint._make(row) for row in rows]
 
     def most_of_each_label(self, filters: Filters) -> dict[str, int]:
-        """Return label → the most points that one object of one annotation has of it."""
+        """Return for each label how often it occurs at most on one object of one annotation."""
         each = (
             select(verdicts.c.final_label, func.count().label("count"))
             .where(verdicts.c.state_id.in_(_ids(filters)), *_final_points_with(filters.label))
@@ -329,7 +329,7 @@ def _ids(filters: Filters) -> Select[Any]:
 
 
 def _final_points_with(label: str | None) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions for verdicts about points that annotators left."""
+    """Conditions for verdicts about points that annotators left."""
     has_label = true() if label is None else verdicts.c.final_label == label
     return verdicts.c.kind == "point", verdicts.c.final_x.is_not(None), has_label
 

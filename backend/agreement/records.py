@@ -141,10 +141,10 @@ class FinalPoint(NamedTuple):
     """A point that an annotator left, with its annotation; without a point, its fields are None.
 
     Attributes:
-        id: id of the annotation's state.
+        id: of the annotation's state.
         objects: label and box of each rectangle of the annotation.
         final_x, final_y: px.
-        object: index of the point's rectangle in `objects`; None for none.
+        object: the place of the point's rectangle in `objects`; None for none.
     """
 
     id: int

@@ -52,7 +52,7 @@ def write_export(
     """Stream an export to a file, or to standard output if `out` is None.
 
     Raises:
-        ExportError: the format cannot hold `what`.
+        ExportError: the format does not have what was asked for.
         DatabaseUnusable, OutputNotWritable: the database or the file cannot be used.
     """
     with open_database(settings) as database:
