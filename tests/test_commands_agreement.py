@@ -36,7 +36,7 @@ def test_an_export_is_written_to_its_file(options, beginning, tmp_path):
 
 
 @pytest.mark.parametrize("command", [["report"], ["export", "--format", "csv"]])
-def test_a_file_that_cannot_be_written_is_said_in_one_line(command, tmp_path, capsys):
+def test_a_file_that_cannot_be_written_is_reported_in_one_line(command, tmp_path, capsys):
     assert main([*command, "--out", str(tmp_path / "missing" / "file")]) == os.EX_CONFIG
     said = capsys.readouterr().err
     assert said.startswith(f"expected to write {tmp_path}/missing/file")

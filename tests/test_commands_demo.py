@@ -122,7 +122,7 @@ def records(predictions: list[dict[str, Any]]) -> list[PredictionRecord]:
     ("predictions", "reason", "wrong"),
     [
         ([{"result": [KEYPOINT, KEYPOINT, CHOICE]}], None, ""),
-        ([{"result": [CHOICE]}], None, "expected a keypoint at least, got none"),
+        ([{"result": [CHOICE]}], None, "expected at least one keypoint, got none"),
         ([{"result": [KEYPOINT]}] * 2, None, "expected one suggestion, got 2"),
         ([], None, "expected one suggestion, got 0"),
         ([], "the image is damaged", "the image is damaged"),
@@ -142,7 +142,7 @@ def test_a_folder_that_is_not_there_is_refused_before_anything_is_trained(tmp_pa
         prepare(Settings(), tmp_path / "missing", tmp_path)
 
 
-def test_a_machine_without_the_drawings_is_told_what_to_do(tmp_path, monkeypatch):
+def test_a_machine_without_the_drawings_gets_an_error_that_says_what_to_do(tmp_path, monkeypatch):
     """As in the Docker image, which does not hold them."""
     monkeypatch.setitem(sys.modules, "drawings.dataset", None)
     with pytest.raises(RuntimeError, match="give a folder of images with --images"):
@@ -156,7 +156,7 @@ def test_weights_that_do_not_fit_are_refused_with_the_reason(tmp_path):
         prepare(settings, tmp_path, tmp_path)
 
 
-def test_a_machine_without_label_studio_is_told_how_to_get_it(tmp_path):
+def test_a_machine_without_label_studio_gets_an_error_that_says_how_to_get_it(tmp_path):
     with (
         pytest.raises(RuntimeError, match="`make demo` installs it"),
         running(Path("nowhere"), tmp_path, port=any_port(), token="t"),

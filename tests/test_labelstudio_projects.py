@@ -76,13 +76,13 @@ def test_our_own_key_never_goes_where_a_caller_says_that_label_studio_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     studios = LabelStudios(Settings(label_studio_api_key="key"))
-    assert "LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL" in caplog.text
+    assert "LABEL_STUDIO_API_KEY has no effect without LABEL_STUDIO_URL" in caplog.text
     found = studios.of(project("http://theirs", "theirs"))
     assert found.authorization() == {"Authorization": "Token theirs"}
     assert studios.of(project("http://theirs", None)).authorization() == {}
 
 
-def test_without_any_address_it_is_said_what_to_set() -> None:
+def test_without_any_address_the_error_says_what_to_set() -> None:
     studios = LabelStudios(Settings())
     with pytest.raises(NotDeliverable, match="LABEL_STUDIO_URL"):
         studios.of(project(None, None))

@@ -91,7 +91,7 @@ def test_its_events_are_read_with_project_annotations_and_tasks(name: str) -> No
 @pytest.mark.parametrize(
     "value", [None, True, 1.5, "", "x" * 101, "a\0b", "a\nb", "\ud800", [], {}]
 )
-def test_a_project_that_is_none_is_refused(value: object) -> None:
+def test_a_malformed_project_is_refused(value: object) -> None:
     with pytest.raises(ShapeError, match=r"expected text such as 3\.1795347724, .* in 'project'"):
         read(SetupRequest, {"project": value})
 
@@ -101,7 +101,7 @@ def test_a_project_is_named_as_label_studio_does(value: object, uid: str) -> Non
     assert read(SetupRequest, {"project": value}).project == uid
 
 
-def test_a_missing_list_of_tasks_is_said_to_be_missing() -> None:
+def test_a_missing_list_of_tasks_is_reported_as_missing() -> None:
     with pytest.raises(ShapeError, match="in 'tasks', got nothing"):
         read(PredictRequest, {})
 
@@ -113,7 +113,7 @@ def test_a_configuration_that_is_no_text_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["ftp://host", "host:8080", "http://", "http://[", 5])
-def test_an_address_that_is_none_is_refused(value: object) -> None:
+def test_a_malformed_address_is_refused(value: object) -> None:
     with pytest.raises(ShapeError, match=r"expected an address .* in 'hostname'"):
         read(SetupRequest, {"project": "a", "hostname": value})
 

@@ -232,14 +232,18 @@ def test_asked_again_at_once_the_answer_is_not_yet(scene: Scene) -> None:
     assert scene.answer() == []
 
 
-def test_asked_again_for_what_is_there_the_answer_is_nothing(scene: Scene) -> None:
+def test_a_repeated_request_for_a_delivered_prediction_is_answered_with_nothing(
+    scene: Scene,
+) -> None:
     scene.studio.store(scene.answer())
     scene.clock.pass_by(delivery.REPLY_SETTLES_SECONDS + 1)
     assert scene.answer() == []
     assert scene.row().delivery.label_studio_id == scene.studio.stored[0]["id"]  # type: ignore[union-attr]
 
 
-def test_asked_again_for_what_was_deleted_the_answer_is_the_same_once_more(scene: Scene) -> None:
+def test_a_repeated_request_for_a_deleted_prediction_is_answered_with_it_again(
+    scene: Scene,
+) -> None:
     first = scene.answer()
     scene.clock.pass_by(delivery.REPLY_SETTLES_SECONDS + 1)
     assert scene.answer() == first

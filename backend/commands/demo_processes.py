@@ -1,4 +1,4 @@
-"""The processes of the demonstration, at addresses that stay the same from start to start."""
+"""The processes of the demonstration, at the same addresses at every start."""
 
 import json
 import os

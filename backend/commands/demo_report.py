@@ -1,4 +1,4 @@
-"""What the demonstration prints: its results, and what to look at."""
+"""The text that the demonstration prints: results and instructions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -40,7 +40,7 @@ def result_row(
     if len(predictions) != 1:
         wrong = failure or f"expected one suggestion, got {len(predictions)}"
     elif not keypoints:
-        wrong = "expected a keypoint at least, got none"
+        wrong = "expected at least one keypoint, got none"
     counts = (str(len(predictions)), str(keypoints))
     return (str(task), uploaded_name(image), *counts, ", ".join(classes), wrong)
 
@@ -61,6 +61,6 @@ def instructions(project: DemoProject, backend: DemoBackend, failures: Mapping[i
             "  off, delete a wrong one (Backspace), add a missing one with a label, then Submit.",
             "",
             f"  Backend   {backend.url} (its log: {backend.log})",
-            "  Ctrl-C stops everything; the next start finds it as you left it.",
+            "  Ctrl-C stops everything; the next start continues where you left off.",
         ]
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from urllib3.util import parse_url
 
-from backend.commands.findings import Finding, note, ok, problem
+from backend.commands.doctor_results import CheckResult, note, ok, problem
 from backend.commands.label_studio_records import MlBackend, ProjectRecord, User, WebhookRecord
 from backend.commands.serve import address_of
 from backend.labelstudio.client import WHAT_TO_SET, LabelStudio, LabelStudioError
@@ -19,7 +19,7 @@ UNBLOCK = "start Label Studio with ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_E
 NO_PROJECT = 0
 
 
-def check_label_studio(settings: Settings) -> Iterator[Finding]:
+def check_label_studio(settings: Settings) -> Iterator[CheckResult]:
     """Check that Label Studio answers, accepts the token, and can and does call this backend."""
     if settings.label_studio_url is None:
         yield note(
@@ -43,12 +43,12 @@ def check_label_studio(settings: Settings) -> Iterator[Finding]:
         yield problem("Token" if error.status in (401, 403) else "Label Studio", str(error))
 
 
-def _check_token(label_studio: LabelStudio) -> Finding:
+def _check_token(label_studio: LabelStudio) -> CheckResult:
     user = User.model_validate(label_studio.get("/api/current-user/whoami"))
     return ok("Token", f"accepted as {user.email}")
 
 
-def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[Finding]:
+def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[CheckResult]:
     """Check each project that is connected; this makes Label Studio call every ML backend."""
     connected = False
     for row in label_studio.projects():
@@ -89,7 +89,7 @@ def _port(url: str) -> int | None:
 
 def _check_connection(
     label_studio: LabelStudio, project: ProjectRecord, ours: MlBackend, first: MlBackend
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     """Check that Label Studio uses this backend; it calls only the first one of a project."""
     if ours.state != CONNECTED:
         yield problem(
@@ -108,7 +108,7 @@ def _check_connection(
         yield ok(_name(project), f"connected to {_without_password(ours.url)}")
 
 
-def _check_project(project: ProjectRecord) -> Iterator[Finding]:
+def _check_project(project: ProjectRecord) -> Iterator[CheckResult]:
     """Check that annotators see suggestions, and that the configuration has keypoints."""
     if not project.show_collab_predictions:
         yield problem(
@@ -124,7 +124,7 @@ def _check_project(project: ProjectRecord) -> Iterator[Finding]:
 
 def _check_webhook(
     label_studio: LabelStudio, settings: Settings, project: ProjectRecord, ours: MlBackend
-) -> Finding:
+) -> CheckResult:
     """Check that Label Studio sends the events of a project to this backend."""
     subject = f"Webhook of project {project.id}"
     expected = ours.url.rstrip("/") + "/webhook"
@@ -154,7 +154,7 @@ def _check_webhook(
     return ok(subject, "sends what annotators do")
 
 
-def _check_reachability(label_studio: LabelStudio, backend: str) -> Iterator[Finding]:
+def _check_reachability(label_studio: LabelStudio, backend: str) -> Iterator[CheckResult]:
     """Check whether Label Studio refuses an address because it is private."""
     addresses = {"/api/ml": backend, "/api/webhooks/": f"{backend.rstrip('/')}/webhook"}
     refused = [url for path, url in addresses.items() if _is_refused(label_studio, path, url)]

@@ -26,7 +26,7 @@ from backend.labelstudio.projects import ProjectStorage, label_studio_of, requir
 from backend.local.embedded_redis import redis_url
 from backend.settings import Settings, load_settings
 from backend.suggestions.delivery_storage import DeliverySchedule
-from backend.suggestions.holdout import is_held_back
+from backend.suggestions.holdout import is_in_holdout
 from backend.suggestions.queue import enqueue, make_queue
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
@@ -49,12 +49,12 @@ def prelabel(project: int) -> int:
 
 @dataclass
 class Summary:
-    """Numbers of a project's tasks.
+    """Counts of a project's tasks.
 
     Attributes:
-        existing: tasks that had a prediction of this model version before.
-        delivered: tasks that got one now.
-        failures: reason → tasks that got none.
+        existing: tasks that already had a prediction of this model version.
+        delivered: tasks whose prediction was delivered by this run.
+        failures: reason → tasks without a prediction.
     """
 
     existing: int = 0
@@ -69,7 +69,7 @@ class Summary:
 
 
 def prelabel_project(settings: Settings, project_id: int) -> int:
-    """Request the missing predictions, wait until each is delivered or failed, and sum up.
+    """Request the missing predictions, wait until each is delivered or failed, print a summary.
 
     Returns:
         0 if every task has its prediction, else 1.
@@ -128,9 +128,9 @@ class PrelabelRun:
                     one
                     for task in missing
                     if (one := wanted_of(task, control))
-                    and not is_held_back(self._settings.holdout_share, uid, one.task_id)
+                    and not is_in_holdout(self._settings.holdout_share, uid, one.task_id)
                 ]
-                # The command retries tasks that failed a moment ago, too.
+                # Also retry tasks that failed a moment ago.
                 rows = self._predictions.request(
                     uid, self.version, wanted, retry_failed_before=now(), to_deliver=True
                 )

@@ -110,7 +110,7 @@ def train_project(settings: Settings, project_id: int, options: TrainingOptions)
 
 
 def _absolute(init: str | None) -> str | None:
-    """Return the path of a weights file as a trainer in another folder finds it."""
+    """Return the absolute path of a weights file, which a trainer in another folder can find."""
     return str(Path(init).absolute()) if init and Path(init).is_file() else init
 
 

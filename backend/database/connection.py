@@ -22,7 +22,7 @@ MIGRATION_LOCK = 726_173_015  # arbitrary, but the same for every process of thi
 
 
 class StorageError(Exception):
-    """The database cannot be used; says why and what to do."""
+    """The database cannot be used; the message says why and what to do."""
 
 
 def now() -> datetime:
@@ -62,7 +62,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Open a transaction that writes; on SQLite it waits at its start until no other writes."""
+        """Open a transaction that writes; on SQLite, wait until no other transaction writes."""
         with self.engine.connect() as connection:
             connection = connection.execution_options(**{WRITES: True})
             with connection.begin():

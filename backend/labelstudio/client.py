@@ -155,7 +155,7 @@ class LabelStudio:
         return self._request("POST", path, json=body)
 
     def _is_personal(self) -> bool:
-        """Whether the token is a personal access token: a JWT of three parts, not a hex string."""
+        """Return whether the token is a personal one: a JWT of three parts, not a hex string."""
         return self._token is not None and self._token.count(".") == 2
 
     def _exchange(self) -> str:

@@ -1,4 +1,4 @@
-"""Label Studio projects: their uids, what `/setup` said of each, and a client for each."""
+"""Label Studio projects: their uids, their connection as sent by `/setup`, and their clients."""
 
 import logging
 from dataclasses import asdict, dataclass
@@ -70,7 +70,7 @@ class ProjectStorage:
     def save_connection(
         self, uid: str, *, hostname: str | None, access_token: str | None, label_config: str | None
     ) -> None:
-        """Store what `/setup` says of a project: host and token together, never one alone."""
+        """Store the connection that `/setup` sends for a project: always both host and token."""
         known = self.project(uid)
         new = Project(uid, hostname, access_token, label_config)
         if known != new:
@@ -94,18 +94,18 @@ class ProjectStorage:
 
 
 class NotDeliverable(Exception):
-    """Label Studio cannot be reached for this project as things are; says what to do."""
+    """No address of Label Studio is known for this project; the message says what to do."""
 
 
 class LabelStudios:
-    """A client for the Label Studio of each project; each client keeps its access token."""
+    """Clients for the Label Studio of each project; each client keeps its access token."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.label_studio_url
         key = settings.label_studio_api_key
         self._key = key.get_secret_value() if key else None
         if self._key and not self._url:
-            logger.warning("LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL: set both")
+            logger.warning("LABEL_STUDIO_API_KEY has no effect without LABEL_STUDIO_URL: set both")
         # Limited, because anyone who calls /setup can make up addresses.
         self._client = lru_cache(maxsize=MOST_CLIENTS)(_client)
 
@@ -116,17 +116,17 @@ class LabelStudios:
             NotDeliverable: neither is known.
         """
         if self._url:
-            # The settings' key never goes to an address that some caller of /setup gave.
+            # Never send the key of the settings to an address that came from a caller of /setup.
             return self._client(self._url, self._key or project.access_token, project.hostname)
         if project.hostname:
             return self._client(project.hostname, project.access_token, None)
         raise NotDeliverable(
-            "expected to know where Label Studio is, but neither did it call /setup for project "
-            f"{project.uid} nor is LABEL_STUDIO_URL set: set it, with LABEL_STUDIO_API_KEY"
+            "expected an address of Label Studio, but it has not called /setup for project "
+            f"{project.uid} and LABEL_STUDIO_URL is not set: set it, with LABEL_STUDIO_API_KEY"
         )
 
     def for_image(self, project: Project, image_url: str) -> LabelStudio:
-        """Return the client to fetch an image with; where none is known, one that owns no address.
+        """Return the client to fetch an image with; if none is known, one that owns no address.
 
         Raises:
             NotDeliverable: none is known, and the image is in Label Studio.
@@ -155,7 +155,7 @@ def label_studio_of(settings: Settings) -> LabelStudio:
     """
     if settings.label_studio_url is None:
         raise LabelStudioNotSet(
-            "expected to know which Label Studio is meant: set LABEL_STUDIO_URL and "
+            "expected the address of Label Studio, but LABEL_STUDIO_URL is not set: set it, with "
             "LABEL_STUDIO_API_KEY"
         )
     key = settings.label_studio_api_key

@@ -1,4 +1,4 @@
-"""Conversion between keypoints and Label Studio's regions, both ways: the only such place.
+"""Convert between keypoints and Label Studio's regions; no other module does.
 
 Label Studio counts in percent of the upright image, from its top left corner; turning the image in
 the editor changes `image_rotation` alone. A region needs an `id`, without which corrections cannot
@@ -23,7 +23,7 @@ RECTANGLES = ("rectangle", "rectanglelabels")
 
 
 class RegionError(ValueError):
-    """A region or box that cannot be used; the message says what was expected and what came."""
+    """A region or box cannot be used; the message says what was expected and what came."""
 
 
 def to_prediction(
@@ -37,10 +37,10 @@ def to_prediction(
     """Return a detection as the JSON of a Label Studio prediction.
 
     Args:
-        detection: of the upright image.
+        detection: a detection on the upright image.
         control: the control of the labelling configuration that receives the keypoints.
         key: identifies the prediction; the same key gives the same region ids.
-        model_version: as /setup reports it.
+        model_version: the version that /setup reports.
         default_label: label of the keypoints if the predicted class is none of the labels.
 
     Returns:

@@ -74,7 +74,7 @@ class BoxSources(Shape):
     """The parts of a task that may say which part of the image to look at.
 
     Attributes:
-        data: of the task, raw.
+        data: data of the task, raw.
     """
 
     data: Annotated[Json, OnError(dict)] = Field(default_factory=dict)
@@ -184,7 +184,7 @@ class PredictRequest(Shape):
     """Body of POST /predict.
 
     Attributes:
-        tasks: raw, because one that is malformed keeps its place among the others.
+        tasks: raw, so that a malformed task keeps its place among the others.
     """
 
     tasks: JsonList = Field(description="a list of tasks")
@@ -205,7 +205,7 @@ class EventBody(Shape):
 
 
 class WebhookEvent(EventBody):
-    """Body of POST /webhook, as it comes."""
+    """Body of POST /webhook, as it arrives."""
 
     action: Action = Field(description="text such as ANNOTATION_CREATED")
 

@@ -1,7 +1,7 @@
 """Read JSON as typed values: the base class of all shapes, their errors, and the types of fields.
 
-Strict about a value that counts: a number is never read from text, ids have at most 64 bits, and
-text is such that every database can store it.
+Strict about values that count: a number is never read from text, ids have at most 64 bits, and
+every database can store the text.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ def read(shape: type[ShapeT], value: object) -> ShapeT:
     """Return JSON as a typed value.
 
     Args:
-        value: decoded JSON, whatever it is.
+        value: decoded JSON of any kind.
 
     Raises:
         ShapeError: a field that the backend relies on is missing or malformed; about the first
@@ -154,7 +154,7 @@ def _web_address(value: str | None) -> str | None:
 
 
 def _moment(value: object) -> datetime:
-    """Return the moment of an ISO time, in UTC, which an ISO time without a zone is taken to be."""
+    """Return an ISO time in UTC; a time without a zone is taken to be in UTC."""
     if not isinstance(value, str):
         raise ValueError("not text")
     moment = datetime.fromisoformat(value)

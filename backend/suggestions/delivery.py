@@ -250,7 +250,7 @@ class DeliveryService:
                 row.finished_at is not None
                 and moment - row.finished_at > retries.DELIVERY_GIVEN_UP_AFTER
             )
-            # We may not look into Label Studio, but a reply usually arrives.
+            # We have no access to Label Studio's API, but a reply usually arrives.
             or (by_reply and not may_pass)
         )
         # Label Studio may still be storing what we posted, although it reported an error.

@@ -16,7 +16,7 @@ class Wanted:
     """A prediction to be made.
 
     Attributes:
-        task: JSON of the task, as far as a worker needs it besides the image.
+        task: JSON of the task, reduced to what a worker needs besides the image.
         refusal: why it cannot be made, if that is known from the start.
     """
 
@@ -51,7 +51,7 @@ class DeliveryLease:
     """The right to talk to Label Studio about a prediction, which one process at a time holds.
 
     Attributes:
-        expires_at: when the lease ends; it also tells this lease from earlier and later ones.
+        expires_at: when the lease ends; it also distinguishes this lease from all others.
     """
 
     prediction_id: int
@@ -89,7 +89,7 @@ class Prediction:
 
     @property
     def key(self) -> str:
-        """Unique among all predictions, and the same wherever and whenever it is made."""
+        """Unique among all predictions, and the same each time the prediction is made."""
         parts = (self.project_uid, str(self.task_id), self.input_sha256, self.model_version)
         return "/".join(parts)
 

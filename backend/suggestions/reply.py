@@ -1,4 +1,4 @@
-"""Decide which of the predictions that are ready go into a reply to `/predict`."""
+"""Decide which ready predictions go into a reply to `/predict`."""
 
 import logging
 import time
@@ -65,7 +65,7 @@ class ReplyBuilder:
         return self._answer_again(row)
 
     def close(self) -> None:
-        """Leave to workers what there was no time to look up in Label Studio."""
+        """Leave the predictions that were not looked up in Label Studio to workers."""
         self._schedule.make_due(self._unchecked)
 
     def _answer_again(self, row: Prediction) -> Answer:
@@ -90,8 +90,8 @@ class ReplyBuilder:
         except (LabelStudioError, NotDeliverable) as error:
             self._unreachable = True
             logger.warning(
-                "Project %s asks again for task %s, and we cannot look whether it has the "
-                "prediction, so it gets it once more: %s",
+                "Project %s requests task %s again, and Label Studio cannot be searched for the "
+                "prediction, so it is sent once more: %s",
                 self._project.uid,
                 row.task_id,
                 error,

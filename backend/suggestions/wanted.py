@@ -1,4 +1,4 @@
-"""The prediction that a Label Studio task asks for: an image, and where on it to look."""
+"""The prediction that a Label Studio task requires: an image, and where on it to look."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def wanted_of(task: object, control: KeypointControl) -> Wanted | None:
-    """Return the prediction that a task asks for.
+    """Return the prediction that a task requires.
 
     Args:
         task: raw JSON, as /predict or the API sends it.

@@ -1,7 +1,7 @@
 """`python -m backend.training.process ID`: one training, in a process that ends with it.
 
 The process may be killed at any time. The next one resumes: the project's folder keeps the images
-and the state after each epoch until the training has ended well.
+and the state after each epoch until the training has succeeded.
 """
 
 import logging
@@ -57,7 +57,7 @@ class ProjectGone(ValueError):
 
 
 def main(training_id: int) -> int:
-    """Run a training and store how it ended, well or not.
+    """Run a training and store its outcome, or the reason why it failed.
 
     Returns:
         0, an exit status.
@@ -71,7 +71,7 @@ def main(training_id: int) -> int:
 
 
 def run(settings: Settings, database: Database, training_id: int) -> None:
-    """Run a training that has not ended, and store how it ended."""
+    """Run a training that has not ended, and store its outcome or the reason why it failed."""
     trainings = TrainingStorage(database)
     training = trainings.training(training_id)
     if training is None or training.status != "queued":
@@ -87,7 +87,7 @@ def run(settings: Settings, database: Database, training_id: int) -> None:
 
 
 class TrainingRun:
-    """One training, from the annotations to the decision whether its model becomes active."""
+    """One training, from reading annotations to deciding whether its model becomes active."""
 
     def __init__(self, settings: Settings, database: Database, training: Training) -> None:
         self._settings = settings
@@ -123,8 +123,8 @@ class TrainingRun:
         project = client.project(project_id) if project_id is not None else {}
         if project_id is None or uid_of(project) != uid:
             raise ProjectGone(
-                f"expected project {uid} in Label Studio, but its project {project_id} is another "
-                "one now: start a training of that one"
+                f"expected project {uid} in Label Studio, but project {project_id} there is now "
+                "another one: start a training of that one"
             )
         controls = possible_controls(project["label_config"], self._training.options.control)
         labels = class_labels(list(client.tasks(project_id)), controls)
@@ -238,7 +238,7 @@ class TrainingRun:
         self._trainings.record_progress(self._training.id, progress, resumable=True)
 
     def _record(self, phase: str, *, done: int | None = None, total: int | None = None) -> None:
-        """Store what the training is doing, at most once a second while it counts."""
+        """Store the progress, at most once a second while something is counted."""
         now = time.monotonic()
         counting = done is not None and 0 < done != total
         if not counting or now - self._recorded_at > PROGRESS_INTERVAL:
@@ -262,8 +262,8 @@ def _decide(accuracy: float, version: str, previous: float | None) -> tuple[bool
     """Return whether the new model becomes active, and a sentence with the reason.
 
     Args:
-        accuracy: of the new model.
-        version, previous: of the model that is active now, and its accuracy; None if the two
+        accuracy: accuracy of the new model.
+        version, previous: version and accuracy of the active model; the accuracy is None if the two
             cannot be compared.
     """
     new = f"{accuracy:.1%} of the validation images right"

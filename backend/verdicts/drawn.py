@@ -18,7 +18,7 @@ Region = Mapping[str, Any]
 
 
 class Unusable(ValueError):
-    """An annotation that cannot be compared with the suggestions; the message says why."""
+    """An annotation cannot be compared with the suggestions; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Shown:
     Attributes:
         result: regions, as sent to Label Studio.
         width, height: of the upright image, px.
-        box: the part of the image that the detector looked at.
+        box: the part of the image that the detector searched.
     """
 
     result: Sequence[Region]
@@ -60,13 +60,13 @@ class Object:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
-    """A suggested or final point; each is equal to itself alone.
+    """A suggested or final point; compared by identity.
 
     Attributes:
         x, y: px; (0, 0) is the centre of the first pixel.
         by_hand: whether the editor marked it as drawn by the annotator.
         parent: id of the region that it belongs to.
-        number: place among the suggested points, from 0; None for a final point.
+        number: index among the suggested points, from 0; None for a final point.
     """
 
     region_id: str | None

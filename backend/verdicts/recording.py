@@ -1,6 +1,7 @@
 """Turn annotations, from an event or from Label Studio's API, into entries of the verdict log.
 
-Either way the same annotation gives the same state. An event that gives none leaves a reason.
+Both sources give the same state for the same annotation. An event without a state is recorded with
+the reason.
 """
 
 import hashlib
@@ -38,7 +39,7 @@ SECOND = "another prediction of the same version for the task: the nearer one wa
 # Field at fault → reason.
 _MALFORMED = {None: NO_ANNOTATION, "id": NO_ID, "task": NO_TASK}
 
-# The fields of an annotation that count: a change of any other makes no new state.
+# The fields of an annotation that count; a change of any other field makes no new state.
 COUNTS = ("result", "was_cancelled", "completed_by", "lead_time", "parent_prediction", "task")
 
 
@@ -141,7 +142,7 @@ class Recorder:
 
     def _shown(self, state: State, chosen: Candidate) -> Shown:
         sent = chosen.sent
-        if sent is None:  # held back: what would have been sent
+        if sent is None:  # withheld: compare with what would have been sent
             project = self._projects.project(state.project_uid)
             row = self._predictions.prediction(chosen.prediction_id)
             assert project is not None and row is not None
@@ -184,7 +185,7 @@ def _seen(
     """Return the prediction that an annotation is compared with.
 
     The one that Label Studio names, else the one that shares most regions, else the last one
-    delivered before the annotation was made, else one that was held back on purpose.
+    delivered before the annotation was made, else one whose suggestions were withheld.
     """
     delivered = [each for each in candidates if each.sent is not None]
 
@@ -221,7 +222,7 @@ def _others(candidates: Iterable[Candidate], chosen: Candidate) -> int:
 
 
 def unused_of(reason: str, raw: object, project_uid: str | None) -> Unused:
-    """Return the record of an annotation, or of what came in its place, that makes no state."""
+    """Return the record of an annotation, or of other JSON in its place, that makes no state."""
     named = read_or_none(TaskReference, raw)
     return Unused(
         reason, _sha256([reason, project_uid, raw]), project_uid, named.task if named else None

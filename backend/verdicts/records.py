@@ -36,13 +36,13 @@ class State:
     """An annotation at one moment, and what it says about the suggestions.
 
     Attributes:
-        made_at, updated_at: of the annotation, as reported by Label Studio.
-        digest: of every field that counts.
-        source: how the state arrived first.
+        made_at, updated_at: times of the annotation, as reported by Label Studio.
+        digest: digest of every field that counts.
+        source: how the state first arrived.
         outcome, reason: whether the annotation was used, and if not, why.
-        annotator: user id.
+        annotator: user id of the annotator.
         lead_time: s.
-        score, class_name: of the prediction.
+        score, class_name: score and class of the prediction.
         shown: whether the annotator saw the suggestions.
         width, height: of the image, px.
         objects: the rectangles that the annotator drew.
@@ -94,7 +94,7 @@ class Unused:
     """An annotation or event that makes no state.
 
     Attributes:
-        digest: differs from that of any other, but not from that of its repetition.
+        digest: identifies it; a repetition has the same digest.
     """
 
     reason: str
@@ -115,11 +115,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which annotations to consider; None for all.
+    """Conditions that annotations must meet; None for no condition.
 
     Attributes:
         project: id in Label Studio, or uid.
-        since, until: of the annotation's last change; `until` is excluded.
+        since, until: limits of the annotation's last change; `until` is excluded.
     """
 
     project: str | None = None

@@ -234,7 +234,7 @@ class VerdictStorage:
             return {row.annotation_id: row.made_at for row in rows}
 
     def retracted(self, project_uid: str) -> set[tuple[int, datetime]]:
-        """Return the annotations of a project, as (id, made at), that the log has as deleted."""
+        """Return the annotations, as (id, made at), that the log records as deleted."""
         query = (
             select(states.c.annotation_id, states.c.made_at)
             .where(states.c.project_uid == project_uid, ~not_retracted(states))

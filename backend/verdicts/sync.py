@@ -41,7 +41,7 @@ def sync(settings: Settings, database: Database, project: str | None = None) -> 
 
 
 def sync_due(settings: Settings, database: Database) -> bool:
-    """Sync the projects whose latest sync is `SYNC_EVERY` ago; workers call this often.
+    """Sync the projects whose latest sync is at least `SYNC_EVERY` ago; workers call this often.
 
     Returns:
         Whether there was any such project.
@@ -125,11 +125,11 @@ class _Pull:
         deleted: set[tuple[int, datetime]],
         seen: set[int],
     ) -> Entry:
-        """Return what an annotation adds to the log, and note its id in `seen`.
+        """Return what an annotation adds to the log, and add its id to `seen`.
 
         Args:
             annotation: raw JSON.
-            deleted: annotations that the log has as deleted.
+            deleted: annotations that the log records as deleted.
         """
         state = self._recorder.state_of(run.project_uid, annotation, "sync")
         if isinstance(state, Unused):
@@ -162,7 +162,7 @@ def _annotations(client: LabelStudio, project_id: int) -> Iterator[dict[str, Any
 
 
 def _is_deleted(client: LabelStudio, annotation_id: int) -> bool:
-    """Ask for one annotation: tasks deleted during a pull may shift others past it."""
+    """Return whether a missing annotation is deleted, and not just on a page that shifted."""
     try:
         client.get(f"/api/annotations/{annotation_id}/")
     except LabelStudioError as error:

@@ -14,7 +14,8 @@ def json_object(*, odd_numbers: bool = False) -> dict[str, Any]:
     """Return the request's body as raw JSON.
 
     Args:
-        odd_numbers: keep NaN and infinities, which JSON does not allow, as text; else refuse them.
+        odd_numbers: whether to keep NaN and infinities, which JSON does not allow, as text; else
+            they are refused.
 
     Raises:
         BadRequest: the body is not a JSON object.

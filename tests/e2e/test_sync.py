@@ -1,4 +1,4 @@
-"""Fifty annotations of which no event tells: a pull brings the very figures that events bring."""
+"""Fifty annotations without events: a pull leads to the same figures as events."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def backend(environment: dict[str, str], tmp_path: Path):
-    """One of its own, which pulls when it is told to and at no other time."""
+    """A backend of its own, which pulls only on request."""
     with serving(tmp_path / "backend", {**environment, "SYNC_EVERY": "0"}) as backend:
         assert eventually(backend.health), backend.words()
         yield backend
