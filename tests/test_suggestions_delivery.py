@@ -267,7 +267,7 @@ def test_asked_again_while_label_studio_cannot_be_asked_it_gets_it_again(
     scene.studio.fault = "down"
     with caplog.at_level(logging.WARNING):
         assert scene.answer() == first
-    assert "cannot look" in caplog.text
+    assert "cannot be searched" in caplog.text
     assert "task 1" in caplog.text
 
 
