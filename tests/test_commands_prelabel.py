@@ -11,7 +11,7 @@ from rq import Queue
 
 from backend.commands.prelabel import prelabel_project
 from backend.database.connection import Database
-from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError
 from backend.labelstudio.projects import LabelStudioNotSet, LabelStudios, uid_of
 from backend.settings import Settings

@@ -12,7 +12,8 @@ from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_s
 
 from backend.labelstudio import client
 from backend.labelstudio.addresses import Location
-from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.errors import LabelStudioError
 
 LEGACY = "0123456789abcdef0123456789abcdef01234567"
 PERSONAL = "header.swordfish.signature"

@@ -23,7 +23,7 @@ from label_studio_fake import CONFIG, UID
 
 from backend import retries
 from backend.database.connection import Database
-from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage
 from backend.settings import Settings

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backend.labelstudio.label_config import KeypointControl
-from backend.labelstudio.schemas import BOX_FIELD, BoxSources
-from backend.labelstudio.shapes import read
+from backend.labelstudio.schemas import BOX_FIELD, BoxSources, PredictionJson
+from backend.labelstudio.shapes import Json, read
 from model.keypoint import Box, Detection, Keypoint, centre_to_edge, edge_to_centre
 
 # Radius of the drawn dot, percent of the image's width.
@@ -33,8 +33,8 @@ def to_prediction(
     key: str,
     model_version: str,
     default_label: str | None,
-) -> dict[str, Any]:
-    """Return a detection as the JSON of a Label Studio prediction.
+) -> PredictionJson:
+    """Return a detection as a prediction in Label Studio's JSON.
 
     Args:
         detection: of the upright image.
@@ -42,9 +42,6 @@ def to_prediction(
         key: identifies the prediction; the same key gives the same region ids.
         model_version: as /setup reports it.
         default_label: label of the keypoints if the predicted class is none of the labels.
-
-    Returns:
-        {"result": regions, "score": probability of the class, "model_version": ...}.
     """
     keypoints = detection.keypoints
     ids = _region_ids(key, len(keypoints) + 1)
@@ -77,7 +74,7 @@ def _keypoint_regions(
     control: KeypointControl,
     region_id: str,
     label: str | None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Json]:
     """Yield one region, or for a `KeyPoint` beside `Labels` two regions with the same id."""
     region = {
         "id": region_id,
