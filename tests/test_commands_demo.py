@@ -19,8 +19,9 @@ from backend.commands.demo_project import (
 )
 from backend.commands.demo_report import result_row
 from backend.commands.demo_subject import prepare
-from backend.commands.label_studio_records import PredictionRecord
 from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.schemas import Prediction
+from backend.labelstudio.shapes import read
 from backend.local.label_studio import free_port, running
 from backend.settings import Settings
 from drawings.shapes import CLASSES
@@ -112,10 +113,10 @@ CHOICE = {"type": "choices", "value": {"choices": ["bus"]}}
 IMAGE = "/data/upload/1/0a1b2c3d-bus.png"
 
 
-def records(predictions: list[dict[str, Any]]) -> list[PredictionRecord]:
+def records(predictions: list[dict[str, Any]]) -> list[Prediction]:
     """Read predictions as Label Studio's API lists them."""
     row = {"id": 1, "task": 3, "model_version": "small-0123456789"}
-    return [PredictionRecord.model_validate(row | prediction) for prediction in predictions]
+    return [read(Prediction, row | prediction) for prediction in predictions]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,13 @@ class Studio:
         self.token_refusal: str | None = None
         self.blocks_private_addresses = False
         self.projects = [
-            {"id": 3, "title": "Buses", "label_config": CONFIG, "show_collab_predictions": True}
+            {
+                "id": 3,
+                "title": "Buses",
+                "created_at": "2026-11-22T16:44:01.618139Z",
+                "label_config": CONFIG,
+                "show_collab_predictions": True,
+            }
         ]
         self.backends: list[dict[str, Any]] = []
         self.webhooks: list[dict[str, Any]] = []
@@ -55,7 +61,7 @@ class Studio:
         self.backends.append(
             row | {"state": "CO", "readable_state": "Connected", "error_message": None}
         )
-        hook = {"url": f"{backend}/webhook", "headers": {}, "is_active": True}
+        hook = {"id": 1, "url": f"{backend}/webhook", "headers": {}, "is_active": True}
         self.webhooks.append(hook | {"send_payload": True, "send_for_all_actions": True})
 
     def handle(self, request: Request, _: BaseHTTPRequestHandler) -> Answer:

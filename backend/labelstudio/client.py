@@ -35,6 +35,7 @@ from backend.labelstudio.shapes import (
 ACCESS_TOKEN_LIFE = 240.0  # s; Label Studio's own limit is 5 minutes
 PAGE = 100
 PROJECTS, TASKS, PREDICTIONS = "/api/projects/", "/api/tasks/", "/api/predictions/"
+TOKENS = "/api/token/refresh/"
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class LabelStudio:
         page: int | None = 1
         while page:
             found = self.fetch(_ProjectPage, PROJECTS, page=page, page_size=PAGE)
-            yield from self._rows(Project, found.results, PROJECTS)
+            yield from _rows(Project, found.results, PROJECTS, self.url)
             page = page + 1 if found.next else None
 
     def tasks(self, project_id: int) -> Iterator[Task]:
@@ -152,7 +153,7 @@ class LabelStudio:
                 if error.status == 404 and page > 1:  # the page's tasks were deleted meanwhile
                     return
                 raise
-            yield from self._rows(Task, found.tasks, TASKS)
+            yield from _rows(Task, found.tasks, TASKS, self.url)
             left = found.total - page * PAGE
             page += 1
 
@@ -175,7 +176,7 @@ class LabelStudio:
             if error.status != 404:
                 raise
             return None
-        return self._read(Task, found.tasks[0], TASKS) if found.tasks else None
+        return _read(Task, found.tasks[0], f"GET {TASKS}", self.url) if found.tasks else None
 
     def predictions(self, task_id: int) -> list[Prediction]:
         """Fetch every prediction of a task."""
@@ -188,7 +189,7 @@ class LabelStudio:
             Its primary key in Label Studio.
         """
         made = self.post(PREDICTIONS, {**prediction, "task": task_id})
-        return self._read(_Created, made, PREDICTIONS, "POST").id
+        return _read(_Created, made, f"POST {PREDICTIONS}", self.url).id
 
     def fetch(self, shape: type[ShapeT], path: str, **parameters: str | int) -> ShapeT:
         """Fetch an API path whose answer is one object.
@@ -196,7 +197,7 @@ class LabelStudio:
         Raises:
             LabelStudioError: as `get`, or the answer is malformed.
         """
-        return self._read(shape, self.get(path, **parameters), path)
+        return _read(shape, self.get(path, **parameters), f"GET {path}", self.url)
 
     def fetch_all(self, shape: type[ShapeT], path: str, **parameters: str | int) -> list[ShapeT]:
         """Fetch an API path whose answer is a list; malformed members are logged and left out.
@@ -208,7 +209,7 @@ class LabelStudio:
         if not isinstance(found, list):
             error = ShapeError(f"expected a list, got {describe(found)}")
             raise malformed(error, f"GET {path}", self.url)
-        return list(self._rows(shape, found, path))
+        return list(_rows(shape, found, path, self.url))
 
     def get(self, path: str, **parameters: str | int) -> Any:
         """Fetch an API path and return the decoded JSON.
@@ -226,28 +227,12 @@ class LabelStudio:
         """
         return self._request("POST", path, json=body)
 
-    def _read(self, shape: type[ShapeT], value: object, path: str, method: str = "GET") -> ShapeT:
-        try:
-            return read(shape, value)
-        except ShapeError as error:
-            raise malformed(error, f"{method} {path}", self.url) from None
-
-    def _rows(self, shape: type[ShapeT], values: Iterable[object], path: str) -> Iterator[ShapeT]:
-        """Yield the members of a list; log those that are malformed, and leave them out."""
-        for value in values:
-            try:
-                row = read(shape, value)
-            except ShapeError as error:
-                logger.warning("Left out: %s", malformed(error, f"GET {path}", self.url))
-            else:
-                yield row
-
     def _is_personal(self) -> bool:
         """Whether the token is a personal access token: a JWT of three parts, not a hex string."""
         return self._token is not None and self._token.count(".") == 2
 
     def _exchange(self) -> str:
-        answer = self._send("POST", "/api/token/refresh/", {}, json={"refresh": self._token})
+        answer = self._send("POST", TOKENS, {}, json={"refresh": self._token})
         if answer.status_code in (401, 403):
             raise LabelStudioError(
                 f"expected {self.url} to accept the personal access token, got "
@@ -257,7 +242,7 @@ class LabelStudio:
                 status=answer.status_code,
             )
         found = decoded(answer, self.url)
-        return self._read(_AccessToken, found, "/api/token/refresh/", "POST").access
+        return _read(_AccessToken, found, f"POST {TOKENS}", self.url).access
 
     def _request(self, method: str, path: str, **content: Any) -> Any:
         answer = self._send(method, path, self.authorization(), **content)
@@ -281,6 +266,29 @@ class LabelStudio:
             )
         except (requests.RequestException, ValueError) as error:
             raise no_answer(error, self.url) from None
+
+
+def _read(shape: type[ShapeT], value: object, request: str, url: str) -> ShapeT:
+    """Return an answer, or a part of it, as a typed value.
+
+    Raises:
+        LabelStudioError: it is malformed.
+    """
+    try:
+        return read(shape, value)
+    except ShapeError as error:
+        raise malformed(error, request, url) from None
+
+
+def _rows(shape: type[ShapeT], values: Iterable[object], path: str, url: str) -> Iterator[ShapeT]:
+    """Yield the members of a list; log those that are malformed, and leave them out."""
+    for value in values:
+        try:
+            row = _read(shape, value, f"GET {path}", url)
+        except LabelStudioError as error:
+            logger.warning("Left out one of a list: %s", error)
+        else:
+            yield row
 
 
 class _Headers(requests.auth.AuthBase):
