@@ -2,18 +2,23 @@
 
 import socket
 import stat
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from conftest import free_port as any_port
+from loopback_server import Answer, as_json, loopback_server
 
 from backend.commands.demo_processes import DemoState
 from backend.commands.demo_project import (
     _chunks,
     _unambiguous_name,
     find_images,
+    find_or_create,
     label_config,
     uploaded_name,
 )
@@ -22,7 +27,7 @@ from backend.commands.demo_subject import prepare
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.schemas import Prediction
 from backend.labelstudio.shapes import read
-from backend.local.label_studio import free_port, running
+from backend.local.label_studio import LocalLabelStudio, free_port, running
 from backend.settings import Settings
 from drawings.shapes import CLASSES
 
@@ -163,3 +168,24 @@ def test_a_machine_without_label_studio_is_told_how_to_get_it(tmp_path):
         running(Path("nowhere"), tmp_path, port=any_port(), token="t"),
     ):
         pass
+
+
+@contextmanager
+def studio_answering(answer: Answer) -> Iterator[LocalLabelStudio]:
+    with loopback_server(lambda request, handler: answer) as served:
+        process = cast(subprocess.Popen[bytes], None)
+        yield LocalLabelStudio(served.url, "user", "password", "token", Path("log"), process)
+
+
+def test_the_project_of_the_last_start_is_found_again():
+    made = {"id": 4, "created_at": "2026-11-22T12:00:00Z", "title": "Mine", "label_config": "<V/>"}
+    rows = [made | {"id": 3, "title": "Another"}, made]
+    with studio_answering(as_json({"results": rows, "count": 2})) as studio:
+        assert find_or_create(studio, "Mine", "<V/>").id == 4
+
+
+def test_a_malformed_project_is_said_in_one_sentence():
+    with studio_answering(as_json({"results": [{"id": "3"}], "count": 1})) as studio:
+        expected = "expected a whole number in 'id', got '3' in the answer .* to /api/projects"
+        with pytest.raises(RuntimeError, match=expected):
+            find_or_create(studio, "Mine", "<View/>")

@@ -192,7 +192,7 @@ def test_what_else_is_malformed_in_a_project_counts_as_missing() -> None:
     project = {"id": 3, "created_at": "2026-11-22T12:00:00Z", "label_config": "<View/>"}
     found = read(Project, {**project, **odd})
     assert found == read(Project, project)
-    assert (found.title, found.task_number, found.show_collab_predictions) == (None, None, True)
+    assert (found.title, found.task_number, found.show_collab_predictions) == ("", None, True)
 
 
 @pytest.mark.parametrize("task", [None, 3, [], {}, {"id": "3"}, {"id": True}, {"id": 2**64}])

@@ -17,7 +17,7 @@ from backend.settings import Settings, load_settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 
-# Formats that leave a choice of what they contain; each of the others contains one thing.
+# Formats with a choice of contents, and a phrase about each of the others.
 WITH_CHOICE = [name for name, each in FORMATS.items() if len(each.kinds) > 1]
 WITHOUT_CHOICE = [
     f"{name} contains the {each.kinds[0]}" for name, each in FORMATS.items() if len(each.kinds) == 1
@@ -36,7 +36,7 @@ def _listed(names: Sequence[str]) -> str:
     "format_",
     type=click.Choice(list(FORMATS)),
     required=True,
-    help=f"{_listed(WITHOUT_CHOICE)}.",
+    help="; ".join(["File format", *WITHOUT_CHOICE]) + ".",
 )
 @click.option(
     "--what",

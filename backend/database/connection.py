@@ -121,7 +121,7 @@ def _engine(place: URL, **connect_args: float) -> Engine:
 
 
 def _sqlite_engine(place: URL) -> Engine:
-    assert place.database is not None
+    assert place.database is not None, "checked by `Database`"
     Path(place.database).parent.mkdir(parents=True, exist_ok=True)
     engine = _engine(place, timeout=LOCK_WAIT)
     event.listen(engine, "connect", _set_up_sqlite)

@@ -219,7 +219,7 @@ class LabelStudio:
         """
         return self._request("GET", path, params=parameters)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, path: str, body: Mapping[str, object]) -> Any:
         """Post JSON to an API path and return the decoded JSON of the answer.
 
         Raises:

@@ -19,6 +19,8 @@ from model.keypoint import Box, Detection, Keypoint, centre_to_edge, edge_to_cen
 # Radius of the drawn dot, percent of the image's width.
 DOT = 0.6
 
+Region = Mapping[str, Any]  # in Label Studio's JSON, raw
+
 RECTANGLES = ("rectangle", "rectanglelabels")
 
 
@@ -110,7 +112,7 @@ def _region_ids(key: str, count: int) -> list[str]:
     return list(ids)
 
 
-def to_keypoint(region: Mapping[str, Any]) -> Keypoint:
+def to_keypoint(region: Region) -> Keypoint:
     """Return the keypoint of a region, whether suggested, moved or drawn by an annotator.
 
     Returns:
@@ -134,7 +136,7 @@ def to_keypoint(region: Mapping[str, Any]) -> Keypoint:
     return Keypoint(x=x, y=y, score=score, label=label)
 
 
-def to_box(region: Mapping[str, Any], width: float, height: float) -> Box:
+def to_box(region: Region, width: float, height: float) -> Box:
     """Return the bounding box of a rectangle's region, px, clipped to the image.
 
     Args:
@@ -146,9 +148,7 @@ def to_box(region: Mapping[str, Any], width: float, height: float) -> Box:
     return _box(region.get("value"), width, height)
 
 
-def task_box(
-    task: Mapping[str, Any], control: KeypointControl, width: int, height: int
-) -> Box | None:
+def task_box(task: Json, control: KeypointControl, width: int, height: int) -> Box | None:
     """Return `box_of` a task's JSON, or of the part of it that a stored prediction keeps."""
     return box_of(read(BoxSources, task), control, width, height)
 
@@ -205,14 +205,14 @@ def _box(rectangle: object, width: float, height: float) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def _size(region: Mapping[str, Any], side: str) -> float:
+def _size(region: Region, side: str) -> float:
     size = _number(region, side, "a region with the image's size")
     if size <= 0:
         raise RegionError(f"expected a region with the image's size, got {side} {size:g}")
     return size
 
 
-def _number(values: Mapping[str, Any], name: str, what: str) -> float:
+def _number(values: Mapping[str, object], name: str, what: str) -> float:
     number: Any = values.get(name)
     is_number = isinstance(number, int | float) and not isinstance(number, bool)
     if not is_number or not abs(number) <= sys.float_info.max:

@@ -72,7 +72,7 @@ class Project(Shape):
     id: Id = Field(description="a whole number")
     created_at: Moment = Field(description="a time such as 2026-11-22T12:00:00Z")
     label_config: TextOrNull = Field(description="text")
-    title: OrNone[Text] = None
+    title: Annotated[Text, OnError(str)] = ""
     task_number: OrNone[Count] = None
     show_collab_predictions: Annotated[bool, Field(strict=True), OnError(_true)] = True
 

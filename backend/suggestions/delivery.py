@@ -76,7 +76,7 @@ def _ids(regions: Iterable[Json]) -> set[object]:
 
 def as_sent(row: Prediction, control: KeypointControl, default_label: str | None) -> PredictionJson:
     """Convert a prediction that is ready to what Label Studio's API takes."""
-    assert row.detection is not None
+    assert row.detection is not None, "guaranteed for a prediction that is ready"
     return to_prediction(
         row.detection,
         control,

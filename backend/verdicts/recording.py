@@ -143,7 +143,7 @@ class Recorder:
         if sent is None:  # held back: what would have been sent
             project = self._projects.project(state.project_uid)
             row = self._predictions.prediction(chosen.prediction_id)
-            assert project is not None and row is not None, "guaranteed by the candidate"
+            assert project is not None and row is not None, "guaranteed by the foreign keys"
             control = keypoint_control(project.label_config or "")
             sent = as_sent(row, control, self._default_label)
         detection = chosen.detection
@@ -188,7 +188,7 @@ def _seen(
     delivered = [each for each in candidates if each.sent is not None]
 
     def rank(each: Candidate) -> tuple[bool, int, bool, float, int]:
-        assert each.sent is not None and each.delivered_at is not None
+        assert each.sent is not None and each.delivered_at is not None, "it was delivered"
         moment = each.delivered_at.timestamp()
         before = each.delivered_at <= made_at
         return (

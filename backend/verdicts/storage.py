@@ -68,7 +68,7 @@ class EventStorage:
                     received_at=now(), action=action, project_id=project_id, body=body
                 )
             )
-        assert result.inserted_primary_key is not None
+        assert result.inserted_primary_key is not None, "guaranteed for one inserted row"
         event_id: int = result.inserted_primary_key[0]
         return event_id
 

@@ -72,7 +72,7 @@ class _Pull:
         """Pull one project and store the result, also if it failed."""
         run = SyncRun(uid, started_at=now())
         project = self._projects.project(uid)
-        assert project is not None, "its uid is from the same table"
+        assert project is not None, "guaranteed by the caller: the uid is from this table"
         try:
             run = self._pull(run, self._studios.of(project))
         except (LabelStudioError, NotDeliverable) as error:
