@@ -52,7 +52,7 @@ def _split_at_commas(value: object) -> object:
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 
 
-def _detector_fields() -> dict[str, Any]:
+def _detector_fields() -> dict[str, tuple[Any, Any]]:
     """Return a field for each setting of the detector, with its type and default there."""
     hints = get_type_hints(DetectorSettings)
     return {

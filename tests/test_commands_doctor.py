@@ -43,9 +43,16 @@ class Studio:
     def __init__(self) -> None:
         self.token_refusal: str | None = None
         self.blocks_private_addresses = False
-        self.projects = [
-            {"id": 3, "title": "Buses", "label_config": CONFIG, "show_collab_predictions": True}
+        self.projects: list[dict[str, Any]] = [
+            {
+                "id": 3,
+                "title": "Buses",
+                "created_at": "2026-11-22T16:44:01.618139Z",
+                "label_config": CONFIG,
+                "show_collab_predictions": True,
+            }
         ]
+        self.user: dict[str, Any] = {"email": "anna@example.com"}
         self.backends: list[dict[str, Any]] = []
         self.webhooks: list[dict[str, Any]] = []
         self.made = 0
@@ -55,7 +62,7 @@ class Studio:
         self.backends.append(
             row | {"state": "CO", "readable_state": "Connected", "error_message": None}
         )
-        hook = {"url": f"{backend}/webhook", "headers": {}, "is_active": True}
+        hook = {"id": 1, "url": f"{backend}/webhook", "headers": {}, "is_active": True}
         self.webhooks.append(hook | {"send_payload": True, "send_for_all_actions": True})
 
     def handle(self, request: Request, _: BaseHTTPRequestHandler) -> Answer:
@@ -67,7 +74,7 @@ class Studio:
         if request.method == "POST":
             return self.refuse(request.json)
         answers: dict[str, Any] = {
-            "/api/current-user/whoami": {"email": "anna@example.com"},
+            "/api/current-user/whoami": self.user,
             "/api/projects/": {"results": self.projects, "next": None},
             "/api/ml": self.backends,
             "/api/webhooks/": self.webhooks,
@@ -160,6 +167,23 @@ def test_it_changes_nothing_in_label_studio(settings: Settings, studio: Studio):
     studio.connect("http://127.0.0.1:9090")
     list(check_label_studio(settings))
     assert studio.made == 0
+
+
+def test_a_malformed_answer_is_a_problem_in_one_sentence(settings: Settings, studio: Studio):
+    studio.user = {"email": None}
+    *_, last = lines(check_label_studio(settings))
+    assert last.startswith("problem  Label Studio: expected an email address in 'email', got null")
+
+
+def test_a_malformed_project_leaves_the_check_of_the_others(
+    settings: Settings, studio: Studio, caplog: pytest.LogCaptureFixture
+):
+    studio.projects.insert(0, {"id": None})
+    studio.connect(f"http://127.0.0.1:{settings.port}")
+    assert any(
+        "Project 3, Buses: connected" in line for line in lines(check_label_studio(settings))
+    )
+    assert "expected a whole number in 'id', got null" in caplog.text
 
 
 def test_a_data_folder_that_is_not_a_folder_is_reported(settings: Settings, tmp_path: Path):

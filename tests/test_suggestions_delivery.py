@@ -23,9 +23,12 @@ from label_studio_fake import CONFIG, UID
 
 from backend import retries
 from backend.database.connection import Database
-from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import keypoint_control
-from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage
+from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage, project_id_of
+from backend.labelstudio.schemas import Prediction as StoredPrediction
+from backend.labelstudio.schemas import Task
+from backend.labelstudio.shapes import read, read_each
 from backend.settings import Settings
 from backend.suggestions import answers, delivery, delivery_storage, reply, storage
 from backend.suggestions.answers import PredictService
@@ -79,15 +82,15 @@ class Studio:
         self.image = TASK["data"]["image"]  # type: ignore[index]
         self.posts = 0
 
-    def predictions(self, task_id: int) -> list[dict[str, Any]]:
-        found = copy.deepcopy(self.stored)
+    def predictions(self, task_id: int) -> list[StoredPrediction]:
+        found = read_each(StoredPrediction, copy.deepcopy(self.stored))
         self._interrupted("killed looking")
         return found
 
-    def get(self, path: str, **_: object) -> dict[str, Any]:
-        assert path == "/api/tasks/"
+    def task(self, project_id: int, task_id: int) -> Task | None:
+        assert (project_id, task_id) == (project_id_of(UID), 1)
         self._interrupted("killed looking at the task")
-        return {"tasks": [{"id": 1, "data": {"image": self.image}}] if self.image else []}
+        return read(Task, {"id": 1, "data": {"image": self.image}}) if self.image else None
 
     def create_prediction(self, task_id: int, prediction: dict[str, Any]) -> int:
         fault = self._take_fault(

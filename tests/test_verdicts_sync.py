@@ -40,7 +40,7 @@ def project() -> Iterator[Project]:
     def handle(request, _) -> Answer:
         path = urlsplit(request.path).path
         if path == "/api/projects/3/":
-            return as_json({"id": 3, "created_at": found.made_at})
+            return as_json({"id": 3, "created_at": found.made_at, "label_config": ""})
         if path == "/api/tasks/":
             page = int(parse_qs(urlsplit(request.path).query)["page"][0])
             tasks = [

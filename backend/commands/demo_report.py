@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from backend.commands.demo_processes import DemoBackend
 from backend.commands.demo_project import DemoProject, uploaded_name
-from backend.commands.label_studio_records import PredictionRecord
+from backend.labelstudio.schemas import Prediction
 
 HEADER = ("task", "image", "suggestions", "keypoints", "class", "")
 
@@ -31,7 +31,7 @@ def print_results(project: DemoProject, version: str, failures: Mapping[int, str
 
 
 def result_row(
-    task: int, image: str, predictions: Sequence[PredictionRecord], failure: str | None
+    task: int, image: str, predictions: Sequence[Prediction], failure: str | None
 ) -> tuple[str, ...]:
     """Return the cells of one task; the last one says what is wrong, or is empty."""
     keypoints = sum(prediction.keypoints for prediction in predictions)

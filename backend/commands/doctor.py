@@ -19,7 +19,7 @@ from backend.commands.doctor_label_studio import check_label_studio
 from backend.commands.doctor_results import CheckResult, note, ok, problem
 from backend.commands.serve import address_of
 from backend.database.connection import Database, StorageError
-from backend.labelstudio.client import innermost
+from backend.labelstudio.errors import innermost
 from backend.local.embedded_redis import redis_url
 from backend.settings import Settings, load_settings
 from backend.suggestions.queue import NAME

@@ -1,10 +1,11 @@
 """`python -m backend export`: verdicts, statistics or final annotations for other tools."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from backend.agreement.export import ExportError
+from backend.agreement.export import FORMATS, ExportError
 from backend.agreement.export import export as make_export
 from backend.agreement.figures import measure_agreement
 from backend.agreement.queries import AgreementQueries
@@ -16,19 +17,31 @@ from backend.settings import Settings, load_settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 
+# Formats with a choice of contents, and a phrase about each of the others.
+WITH_CHOICE = [name for name, each in FORMATS.items() if len(each.kinds) > 1]
+WITHOUT_CHOICE = [
+    f"{name} contains the {each.kinds[0]}" for name, each in FORMATS.items() if len(each.kinds) == 1
+]
+CHOICES = list(dict.fromkeys(kind for name in WITH_CHOICE for kind in FORMATS[name].kinds))
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
 
 @click.command()
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["csv", "json", "parquet", "coco"]),
+    type=click.Choice(list(FORMATS)),
     required=True,
-    help="coco contains the final annotations.",
+    help="; ".join(["File format", *WITHOUT_CHOICE]) + ".",
 )
 @click.option(
     "--what",
-    type=click.Choice(["verdicts", "statistics"]),
-    help="What csv, json and parquet contain. Default: verdicts.",
+    type=click.Choice(CHOICES),
+    help=f"Content of {_listed(WITH_CHOICE)}. Default: {CHOICES[0]}.",
 )
 @click.option(
     "--out",
@@ -39,8 +52,10 @@ from backend.verdicts.records import Filters
 @filter_options
 def export(format_: str, what: str | None, out: Path | None, filters: Filters) -> int:
     """Write verdicts, statistics or annotations for other tools."""
-    if format_ == "coco" and what is not None:
-        raise click.UsageError("--what belongs to csv, json and parquet: leave it out for coco")
+    if what is not None and format_ not in WITH_CHOICE:
+        raise click.UsageError(
+            f"--what belongs to {_listed(WITH_CHOICE)}: leave it out for {format_}"
+        )
     with refusing(ExportError):
         write_export(load_settings(), format_, what, out, filters)
     return 0

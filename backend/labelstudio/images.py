@@ -16,7 +16,8 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from backend.labelstudio.addresses import Location
-from backend.labelstudio.client import LabelStudio, LabelStudioError, innermost
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.errors import LabelStudioError, innermost
 from backend.labelstudio.guarded_connections import GuardedConnections, PrivateAddressError
 from backend.labelstudio.projects import LabelStudios, Project
 from backend.retries import error_may_pass, status_may_pass

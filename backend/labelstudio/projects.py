@@ -3,15 +3,12 @@
 import logging
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import Column, String, Table, Text, select
 
 from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.schemas import Project as ProjectJson
-from backend.labelstudio.shapes import read_or_none
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -35,7 +32,7 @@ class Project:
     """A Label Studio project as its requests describe it.
 
     Attributes:
-        uid: `id.created_ts`; see `uid_of`.
+        uid: `id.created_ts`; see `schemas.Project.uid`.
         hostname: address that Label Studio gave itself in /setup.
         access_token: legacy token that Label Studio handed over with it.
         label_config: labelling configuration, as XML.
@@ -82,13 +79,13 @@ class ProjectStorage:
         if known is None or known.label_config != label_config:
             self._save({"uid": uid, "label_config": label_config})
 
-    def _save(self, values: dict[str, Any]) -> None:
-        values = {**values, "changed_at": now()}
-        changes = {name: value for name, value in values.items() if name != "uid"}
+    def _save(self, values: dict[str, str | None]) -> None:
+        row = {**values, "changed_at": now()}
+        changes = {name: value for name, value in row.items() if name != "uid"}
         with self._database.writing() as connection:
             connection.execute(
                 self._database.insert(projects)
-                .values(values)
+                .values(row)
                 .on_conflict_do_update(index_elements=["uid"], set_=changes)
             )
 
@@ -162,33 +159,8 @@ def label_studio_of(settings: Settings) -> LabelStudio:
     return LabelStudio(settings.label_studio_url, key.get_secret_value() if key else None)
 
 
-def uid_of(project: object) -> str | None:
-    """Return `id.created_ts`, the name of a project in Label Studio's requests to backends.
-
-    Args:
-        project: a project as Label Studio's API or webhook sends it.
-
-    Returns:
-        None if id or time of creation are missing or malformed.
-    """
-    found = read_or_none(ProjectJson, project)
-    return found.uid if found else None
-
-
-def required_uid_of(project: object) -> str:
-    """Return `uid_of` of a project that Label Studio's API has just returned.
-
-    Raises:
-        ValueError: id or time of creation are missing or malformed.
-    """
-    uid = uid_of(project)
-    if uid is None:
-        raise ValueError("expected a project of Label Studio, got one without id or created_at")
-    return uid
-
-
 def project_id_of(uid: str) -> int | None:
-    """Return the project's id in Label Studio; the inverse of `uid_of`.
+    """Return the project's id in Label Studio; the inverse of `schemas.Project.uid`.
 
     Returns:
         None if the uid does not begin with a number: callers of /setup can send any text.

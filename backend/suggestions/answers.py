@@ -3,10 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Queue
@@ -14,6 +13,8 @@ from rq import Queue
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.projects import LabelStudios, Project
+from backend.labelstudio.schemas import PredictionJson
+from backend.labelstudio.shapes import Json
 from backend.settings import Settings
 from backend.suggestions.delivery import as_sent
 from backend.suggestions.delivery_storage import DeliverySchedule
@@ -110,12 +111,12 @@ class PredictService:
         project: Project,
         control: KeypointControl,
         task: object,
-        context: Mapping[str, Any],
-    ) -> dict[str, Any]:
+        context: Json,
+    ) -> PredictionJson:
         """Answer an annotator who is drawing. Label Studio shows the answer and does not store it.
 
         Args:
-            context: its `result` holds the regions just drawn; a rectangle is where to look.
+            context: raw; its `result` holds the regions just drawn; a rectangle is where to look.
 
         Returns:
             A prediction; without regions if it is not ready in time.

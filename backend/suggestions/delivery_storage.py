@@ -15,12 +15,12 @@ These columns of a prediction decide it:
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, and_, or_, select, update
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.text import storable
+from backend.labelstudio.schemas import PredictionJson
 from backend.suggestions.queries import count_by, update_prediction
 from backend.suggestions.records import DeliveryLease, Way
 from backend.suggestions.tables import deliveries, predictions
@@ -154,7 +154,7 @@ class DeliveryStorage:
         self,
         prediction_id: int,
         way: Way,
-        sent: dict[str, Any],
+        sent: PredictionJson,
         *,
         number: int,
         lease: DeliveryLease | None,

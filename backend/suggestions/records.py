@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
+from backend.labelstudio.schemas import PredictionJson
+from backend.labelstudio.shapes import Json
 from model.keypoint import Box, Detection, Keypoint
 
 Status = Literal["queued", "ready", "failed"]
@@ -23,7 +25,7 @@ class Wanted:
     task_id: int
     image_url: str
     input_sha256: str
-    task: dict[str, Any]
+    task: Json
     refusal: str | None = None
 
 
@@ -40,7 +42,7 @@ class Delivery:
 
     number: int
     way: Way
-    sent: dict[str, Any]
+    sent: PredictionJson
     made_at: datetime
     confirmed_at: datetime | None
     label_studio_id: int | None
@@ -68,7 +70,7 @@ class Prediction:
     image_url: str
     input_sha256: str
     model_version: str
-    task: dict[str, Any]
+    task: Json
     status: Status
     reason: str | None
     detection: Detection | None
@@ -94,7 +96,7 @@ class Prediction:
         return "/".join(parts)
 
 
-def detection_to_json(detection: Detection) -> dict[str, Any]:
+def detection_to_json(detection: Detection) -> Json:
     """Convert a detection, except for its maps."""
     return {
         "class_name": detection.class_name,
@@ -106,7 +108,7 @@ def detection_to_json(detection: Detection) -> dict[str, Any]:
     }
 
 
-def detection_from_json(kept: dict[str, Any]) -> Detection:
+def detection_from_json(kept: Json) -> Detection:
     """Inverse of `detection_to_json`; the maps are empty."""
     return Detection(
         class_name=kept["class_name"],

@@ -2,13 +2,13 @@
 
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from backend.database.connection import Database, now
-from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio import schemas
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project
+from backend.labelstudio.schemas import PredictionJson
 from backend.settings import Settings
 from backend.suggestions.delivery import (
     LEASE_SECONDS,
@@ -23,7 +23,7 @@ from backend.suggestions.records import DeliveryLease, Prediction
 logger = logging.getLogger(__name__)
 
 # The answer for one task: a prediction, or [] for "not yet".
-Answer = dict[str, Any] | list[dict[str, Any]]
+Answer = PredictionJson | list[PredictionJson]
 
 
 class ReplyBuilder:
@@ -79,10 +79,10 @@ class ReplyBuilder:
         found = None if self._unreachable else self._look_up(row)
         if found is None:
             return self._deliver(row, lease=lease)
-        self._deliveries.confirm(lease, found["id"], number=row.deliveries)
+        self._deliveries.confirm(lease, found.id, number=row.deliveries)
         return []
 
-    def _look_up(self, row: Prediction) -> Mapping[str, Any] | None:
+    def _look_up(self, row: Prediction) -> schemas.Prediction | None:
         """Return the prediction as Label Studio has it; None if it has none or is unreachable."""
         sent = row.delivery.sent if row.delivery else None
         try:

@@ -10,7 +10,7 @@ import sys
 import time
 
 from backend.database.connection import Database
-from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.images import Images
 from backend.labelstudio.label_config import LabelConfigError
 from backend.labelstudio.projects import (
@@ -18,7 +18,6 @@ from backend.labelstudio.projects import (
     NotDeliverable,
     ProjectStorage,
     project_id_of,
-    uid_of,
 )
 from backend.logs import set_up_logging
 from backend.settings import Settings, load_settings
@@ -118,16 +117,16 @@ class TrainingRun:
         """Return the name of the control whose choices are the classes, and the labelled images."""
         uid = self._training.project_uid
         known, studios = self._projects.project(uid), LabelStudios(self._settings)
-        assert known is not None, "its foreign key"
+        assert known is not None, "guaranteed by the foreign key"
         client, project_id = studios.of(known), project_id_of(uid)
-        project = client.project(project_id) if project_id is not None else {}
-        if project_id is None or uid_of(project) != uid:
+        project = client.project(project_id) if project_id is not None else None
+        if project is None or project.uid != uid:
             raise ProjectGone(
                 f"expected project {uid} in Label Studio, but project {project_id} there is now "
                 "another one: start a training of that one"
             )
-        controls = possible_controls(project["label_config"], self._training.options.control)
-        labels = class_labels(list(client.tasks(project_id)), controls)
+        controls = possible_controls(project.label_config, self._training.options.control)
+        labels = class_labels(list(client.tasks(project.id)), controls)
         count = len(labels.tasks)
         images = fetch_images(
             labels.tasks,

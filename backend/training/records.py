@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 Status = Literal["queued", "done", "failed"]
 # What activated a model: a training that succeeded, or `python -m backend models`.
@@ -45,7 +45,7 @@ class Progress:
     loss: float | None = None
     validation_accuracy: float | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, str | float]:
         """Return the fields that are known."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 

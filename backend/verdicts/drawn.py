@@ -5,16 +5,13 @@ Everything that cannot be read, or says nothing about the suggestions, is listed
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from backend.database.text import is_storable, storable
-from backend.labelstudio.regions import RECTANGLES, RegionError, to_box, to_keypoint
+from backend.labelstudio.regions import RECTANGLES, Region, RegionError, to_box, to_keypoint
 from model.keypoint import Box, edge_to_centre
 
 POINTS = ("keypointlabels", "keypoint")
 MARGIN = 1e-6  # px; rounding may put a point this far beyond the image's border
-
-Region = Mapping[str, Any]
 
 
 class Unusable(ValueError):

@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from backend.labelstudio.regions import Region
 from backend.verdicts.drawn import (
     Drawn,
     Object,
     Point,
-    Region,
     Shown,
     read_regions,
     read_suggestions,
@@ -133,7 +133,7 @@ def _point_verdicts(
     hits = _hits(pairs, objects, shown)
     for point, final in pairs:
         judged = final or point
-        assert judged is not None
+        assert judged is not None, "a pair has a suggested or a final point"
         place = _object_of(judged, objects)
         box = _box_of(place, objects, shown)
         length = max(box.width, box.height) if box else None
@@ -223,7 +223,7 @@ def _class_choices(suggested: Region | None, drawn: Drawn) -> list[Region | None
 
 def _choice_verdict(suggested: Region | None, final: Region | None) -> Verdict:
     region = suggested or final
-    assert region is not None
+    assert region is not None, "one of the two is given"
     before, after = _choice(suggested), _choice(final)
     if suggested is None:
         verdict = ADDED

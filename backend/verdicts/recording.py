@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.labelstudio.schemas import Annotation, EventBody, TaskReference, deleted_ids
-from backend.labelstudio.shapes import ShapeError, one_or_many, read, read_or_none
+from backend.labelstudio.shapes import Json, ShapeError, one_or_many, read, read_or_none
 from backend.settings import Settings
 from backend.suggestions.delivery import as_sent
 from backend.suggestions.holdout import HoldoutStorage
@@ -145,14 +144,14 @@ class Recorder:
         if sent is None:  # withheld: compare with what would have been sent
             project = self._projects.project(state.project_uid)
             row = self._predictions.prediction(chosen.prediction_id)
-            assert project is not None and row is not None
+            assert project is not None and row is not None, "guaranteed by the foreign keys"
             control = keypoint_control(project.label_config or "")
             sent = as_sent(row, control, self._default_label)
         detection = chosen.detection
         return Shown(sent["result"], detection.width, detection.height, detection.box)
 
 
-def _deletions(event: Event, body: Mapping[str, Any], project_uid: str | None) -> Entry:
+def _deletions(event: Event, body: Json, project_uid: str | None) -> Entry:
     of_tasks = event.action == "TASKS_DELETED"
     named = "tasks" if of_tasks else "annotations"
     deleted = one_or_many(body.get(named, body.get(named[:-1])))
@@ -190,7 +189,7 @@ def _seen(
     delivered = [each for each in candidates if each.sent is not None]
 
     def rank(each: Candidate) -> tuple[bool, int, bool, float, int]:
-        assert each.sent is not None and each.delivered_at is not None
+        assert each.sent is not None and each.delivered_at is not None, "it was delivered"
         moment = each.delivered_at.timestamp()
         before = each.delivered_at <= made_at
         return (

@@ -1,10 +1,12 @@
 """Rows of the verdict log, as the rest of the program sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
+from backend.labelstudio.schemas import PredictionJson
+from backend.labelstudio.shapes import Json
 from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
 from model.keypoint import Detection
@@ -19,14 +21,14 @@ class Candidate:
     """A prediction that an annotator may have seen.
 
     Attributes:
-        sent: raw JSON, as delivered to Label Studio; None if it was never delivered.
+        sent: as delivered to Label Studio; None if it was never delivered.
         delivered_at, label_studio_id: of that delivery.
     """
 
     prediction_id: int
     model_version: str
     detection: Detection
-    sent: Mapping[str, Any] | None
+    sent: PredictionJson | None
     delivered_at: datetime | None
     label_studio_id: int | None
 
@@ -142,7 +144,7 @@ class Event:
     received_at: datetime
     action: str
     project_id: int | None
-    body: dict[str, Any]
+    body: Json
 
 
 @dataclass(frozen=True, slots=True)

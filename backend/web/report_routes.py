@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import BadRequest
@@ -102,7 +101,7 @@ def _filters(*others: str) -> Filters:
     Raises:
         BadRequest: one is unknown, repeated or malformed.
     """
-    given: dict[str, Any] = {}
+    given: dict[str, str] = {}
     for name, values in request.args.lists():
         if len(values) > 1:
             raise BadRequest(f"expected {name!a} once, got it {len(values)} times")
