@@ -18,10 +18,14 @@ from typing import Any
 import psycopg
 import pytest
 import redis
+from flask import Flask
+from flask.testing import FlaskClient
 from rq import Queue
 from rq.serializers import JSONSerializer
 
 from backend.database.connection import Database
+from backend.settings import Settings
+from backend.web.app import create_app
 
 STARTS_WITHIN = 30.0
 
@@ -237,3 +241,31 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def unread_weights(tmp_path: Path) -> Path:
+    """A file that names the model version; the web process never loads it."""
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.fixture
+def app(database: Database, queue: Queue, unread_weights: Path) -> Flask:
+    """The web application, which does not wait for predictions."""
+    settings = Settings(model_weights=str(unread_weights), predict_wait_one=0, predict_wait_batch=0)
+    return create_app(settings, database, queue)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client of the web application."""
+    return app.test_client()
+
+
+@pytest.fixture
+def version(client: FlaskClient) -> str:
+    """The version of the active model, as the web application names it."""
+    found: str = client.get("/health").json["model_version"]  # type: ignore[index]
+    return found

@@ -5,19 +5,15 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
+from small_weights import save_small_network
 
 from model.__main__ import main
-from model.networks import SMALL, Classifier, build_network, save_classifier
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    network = build_network(SMALL, 2)
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_classifier(Classifier(network, SMALL, ("van", "bus"), 64, (0.5,) * 3, (0.3,) * 3), path)
-    return str(path)
+    return str(save_small_network(path, ("van", "bus"), input_size=64))
 
 
 @pytest.fixture

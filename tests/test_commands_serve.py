@@ -13,10 +13,10 @@ import requests
 from redis import Redis
 from rq import Worker
 from serving import PLAIN_ENVIRONMENT, ROOT, Serving, descendants, eventually, lives, serving, state
+from small_weights import save_small_network
 
 from backend.local import embedded_redis
 from backend.suggestions.queue import NAME
-from model.networks import SMALL, Classifier, build_network, save_classifier
 
 PARTS = ("gunicorn", "backend worker", "redis-server")
 
@@ -24,10 +24,7 @@ PARTS = ("gunicorn", "backend worker", "redis-server")
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    three = (0.5, 0.5, 0.5)
-    network = build_network(SMALL, 2)
-    save_classifier(Classifier(network, SMALL, ("car", "bus"), 64, three, three), path)
-    return path
+    return save_small_network(path, ("car", "bus"), input_size=64)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from label_studio_fake import CONFIG, UID, LabelStudioFake, label_studio_fake
+from small_weights import save_small_network
 from test_suggestions_detection_job import PNG
 from test_training_registry import OUTCOME, new_model
-from training_scene import save_random, settings_for
+from training_scene import settings_for
 
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
@@ -29,7 +30,7 @@ class Scene:
 
     def __init__(self, fake: LabelStudioFake, database: Database, folder: Path) -> None:
         self.fake, self.database = fake, database
-        weights = save_random(folder / "own.safetensors", ("bus", "van"))
+        weights = save_small_network(folder / "own.safetensors", ("bus", "van"))
         self.settings = settings_for(fake, folder, weights)
         self.registry = ModelRegistry(self.settings, database)
         self.detector = ActiveDetector(self.settings, self.registry)
@@ -43,7 +44,9 @@ class Scene:
     def train(self, number: int) -> Model:
         """Make another model the active one."""
         file = self.settings.models_folder / f"{number}.safetensors"
-        fingerprint = weights_fingerprint(str(save_random(file, ("bar", "disc"), seed=number)))
+        fingerprint = weights_fingerprint(
+            str(save_small_network(file, ("bar", "disc"), seed=number))
+        )
         trainings = TrainingStorage(self.database)
         training, _ = trainings.request(UID, TrainingOptions())
         trainings.succeed(

@@ -8,8 +8,9 @@ import pytest
 from label_studio_fake import TOKEN, UID, LabelStudioFake, label_studio_fake
 from redis import Redis
 from rq.serializers import JSONSerializer
+from small_weights import save_small_network
 from test_suggestions_detection_job import QuickWorker
-from training_scene import add_shapes, request_training, save_random, settings_for
+from training_scene import add_shapes, request_training, settings_for
 
 from backend.database.connection import Database
 from backend.queue.interruption import Interrupted, JobFailed, interrupt, reset_interrupt
@@ -31,7 +32,7 @@ class Scene:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         self.fake = fake
-        weights = save_random(folder / "first.safetensors", ("bus", "van"))
+        weights = save_small_network(folder / "first.safetensors", ("bus", "van"))
         self.settings = settings_for(fake, folder, weights, training_timeout=1)
         self.trainings = TrainingStorage(database)
         self.models = ModelStorage(database)

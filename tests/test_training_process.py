@@ -13,7 +13,8 @@ import pytest
 from conftest import wait_until
 from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
 from serving import PLAIN_ENVIRONMENT, ROOT
-from training_scene import CONFIG, add_shapes, request_training, save_random, settings_for, shape
+from small_weights import save_small_network
+from training_scene import CONFIG, add_shapes, request_training, settings_for, shape
 
 from backend.database.connection import Database
 from backend.retries import Backoff
@@ -32,7 +33,7 @@ class Scene:
 
     def __init__(self, fake: LabelStudioFake, database: Database, folder: Path) -> None:
         self.fake, self.database, self.folder = fake, database, folder
-        self.use(save_random(folder / "first.safetensors", ("bus", "van")))
+        self.use(save_small_network(folder / "first.safetensors", ("bus", "van")))
 
     def use(self, weights: Path) -> None:
         """Set other weights in the settings."""
@@ -117,7 +118,7 @@ def test_a_model_that_is_worse_on_the_same_images_does_not_become_active(scene: 
     assert good.trained is not None
     assert good.trained.accuracy == 1.0
     # Learnt from labels the wrong way round, and checked with those that the good one is right in.
-    nonsense = save_random(scene.folder / "nonsense.safetensors", ("bar", "disc"), seed=5)
+    nonsense = save_small_network(scene.folder / "nonsense.safetensors", ("bar", "disc"), seed=5)
     ended = scene.train(init=str(nonsense), epochs=1)
     assert ended.status == "done"
     candidate = scene.registry.all()[0]
@@ -131,7 +132,7 @@ def test_a_model_that_is_worse_on_the_same_images_does_not_become_active(scene: 
 
 
 def test_a_model_that_is_as_good_on_the_same_images_becomes_active(scene: Scene) -> None:
-    random = save_random(scene.folder / "random.safetensors", ("bar", "disc"))
+    random = save_small_network(scene.folder / "random.safetensors", ("bar", "disc"))
     scene.use(random)
     ended = scene.train(init="nothing", arch="small", epochs=30)
     model = scene.model()

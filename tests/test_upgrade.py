@@ -16,19 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from conftest import wait_until
 from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 from serving import PLAIN_ENVIRONMENT, ROOT
+from small_weights import save_small_network
 from sqlalchemy import text
 
 from backend.database.connection import Database
 from backend.settings import Settings
 from backend.web.app import create_app
-from model.networks import SMALL, Classifier, build_network, save_classifier
 
 LEFT_BEHIND = Path(__file__).parent / "data" / "first_version"
 QUEUED_TASKS = range(500, 506)
@@ -80,14 +79,6 @@ def test_every_figure_of_the_first_version_is_the_same_today(tmp_path: Path, que
     del today["made_at"], before["made_at"]
     assert differences(before, today) == []
     database.close()
-
-
-def save_small_network(path: Path) -> None:
-    """Write a small network with random weights, the same at every call."""
-    torch.manual_seed(0)
-    half = (0.5, 0.5, 0.5)
-    network = build_network(SMALL, 2)
-    save_classifier(Classifier(network, SMALL, ("bus", "van"), 32, half, half), path)
 
 
 @contextmanager

@@ -18,26 +18,14 @@ PASSWORD = "pä:ss"
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    path = tmp_path / "weights.pth"
-    path.write_bytes(b"weights")
-    return path
+def app(database: Database, queue: Queue, unread_weights: Path) -> Flask:
+    return create_app(Settings(model_weights=str(unread_weights)), database, queue)
 
 
 @pytest.fixture
-def app(database: Database, queue: Queue, weights: Path) -> Flask:
-    return create_app(Settings(model_weights=str(weights)), database, queue)
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
-@pytest.fixture
-def guarded(database: Database, queue: Queue, weights: Path) -> FlaskClient:
+def guarded(database: Database, queue: Queue, unread_weights: Path) -> FlaskClient:
     settings = Settings(
-        model_weights=str(weights), basic_auth_user="anna", basic_auth_pass=PASSWORD
+        model_weights=str(unread_weights), basic_auth_user="anna", basic_auth_pass=PASSWORD
     )
     return create_app(settings, database, queue).test_client()
 
@@ -122,10 +110,10 @@ def test_an_unexpected_error_tells_the_caller_nothing_and_the_log_everything(
 
 
 def test_an_unreachable_database_is_reported(
-    queue: Queue, weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    queue: Queue, unread_weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = Database(f"sqlite:///{tmp_path / 'empty.sqlite3'}")
-    client = create_app(Settings(model_weights=str(weights)), database, queue).test_client()
+    client = create_app(Settings(model_weights=str(unread_weights)), database, queue).test_client()
     body = {"tasks": [], "project": UID, "label_config": CONFIG}
     answer = client.post("/predict", json=body)
     database.close()
@@ -152,13 +140,13 @@ CREATE = "from backend.web.app import create_from_environment; app = create_from
 
 
 def test_gunicorn_gets_an_application_that_has_connected_to_nothing(
-    weights: Path, tmp_path: Path
+    unread_weights: Path, tmp_path: Path
 ) -> None:
     ended = start(
         CREATE + "print(app.test_client().get('/health').json['status'])",
         REDIS_URL="redis://127.0.0.1:1/0",
         DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
-        MODEL_WEIGHTS=str(weights),
+        MODEL_WEIGHTS=str(unread_weights),
     )
     assert ended.stdout == "UP\n", ended.stderr
 

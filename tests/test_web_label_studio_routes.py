@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,31 +25,6 @@ from model.keypoint import Box, Detection, Keypoint
 
 SAMPLES = Path(__file__).parent.parent.parent / "shared/label-studio/samples"
 DETECTION = Detection("bus", 0.75, (Keypoint(10, 20, 0.875, "bus"),), 100, 100, Box(0, 0, 100, 100))
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """A file by which the web process names the version; it reads nothing of it."""
-    path = tmp_path / "weights.pth"
-    path.write_bytes(b"weights")
-    return path
-
-
-@pytest.fixture
-def app(database: Database, queue: Queue, weights: Path) -> Flask:
-    chosen = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
-    return create_app(chosen, database, queue)
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
-@pytest.fixture
-def version(client: FlaskClient) -> str:
-    found: str = client.get("/health").json["model_version"]  # type: ignore[index]
-    return found
 
 
 def task(number: int) -> dict[str, Any]:
@@ -86,10 +60,10 @@ def test_health_says_up_and_which_model(client: FlaskClient, version: str) -> No
     assert version.startswith("squeezenet1_1-")
 
 
-def test_health_needs_neither_database_nor_redis(weights: Path, tmp_path: Path) -> None:
+def test_health_needs_neither_database_nor_redis(unread_weights: Path, tmp_path: Path) -> None:
     nowhere = Database(f"sqlite:///{tmp_path}/none.sqlite3")
     queue = make_queue(Redis(port=1))
-    app = create_app(Settings(model_weights=str(weights)), nowhere, queue)
+    app = create_app(Settings(model_weights=str(unread_weights)), nowhere, queue)
     assert app.test_client().get("/health").status_code == 200
     nowhere.close()
 
@@ -304,10 +278,10 @@ def test_tokens_are_not_logged(client: FlaskClient, caplog: pytest.LogCaptureFix
 
 
 @pytest.fixture
-def on_postgres(postgres_url: str, queue: Queue, weights: Path) -> Iterator[FlaskClient]:
+def on_postgres(postgres_url: str, queue: Queue, unread_weights: Path) -> Iterator[FlaskClient]:
     database = Database(postgres_url)
     database.migrate()
-    chosen = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
+    chosen = Settings(model_weights=str(unread_weights), predict_wait_one=0, predict_wait_batch=0)
     yield create_app(chosen, database, queue).test_client()
     database.close()
 

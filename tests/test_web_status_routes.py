@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
-from rq import Queue
 from test_web_label_studio_routes import finish, predict, task
 
 from backend.database.connection import Database
@@ -15,31 +13,6 @@ from backend.settings import Settings
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.web.app import create_app
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """A file that names the model version; the web process never loads it."""
-    path = tmp_path / "weights.pth"
-    path.write_bytes(b"weights")
-    return path
-
-
-@pytest.fixture
-def app(database: Database, queue: Queue, weights: Path) -> Flask:
-    settings = Settings(model_weights=str(weights), predict_wait_one=0, predict_wait_batch=0)
-    return create_app(settings, database, queue)
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
-@pytest.fixture
-def version(client: FlaskClient) -> str:
-    found: str = client.get("/health").json["model_version"]  # type: ignore[index]
-    return found
 
 
 def test_a_job_tells_its_state_and_its_times(client: FlaskClient, database: Database) -> None:
@@ -136,9 +109,9 @@ def test_metrics_count_predictions_deliveries_and_events(
     assert found[f"keypoint_model_info/{version}"] == 1
 
 
-def test_metrics_do_without_redis(database: Database, weights: Path) -> None:
+def test_metrics_do_without_redis(database: Database, unread_weights: Path) -> None:
     queue = make_queue(Redis(port=1, socket_connect_timeout=1, retry=None))
-    app = create_app(Settings(model_weights=str(weights)), database, queue)
+    app = create_app(Settings(model_weights=str(unread_weights)), database, queue)
     found = figures(app.test_client())
     assert found["keypoint_redis_up"] == 0
     assert "keypoint_queue_depth" not in found

@@ -18,6 +18,7 @@ from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_
 from redis import Redis
 from rq import Queue, Retry
 from serving import PLAIN_ENVIRONMENT, ROOT
+from small_weights import save_small_network
 from test_suggestions_detection_job import PNG, encoded
 
 from backend.database.connection import Database
@@ -30,7 +31,7 @@ from backend.suggestions.answers import PredictService
 from backend.suggestions.queue import job_id, make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.workers.detection_worker import run_worker
-from model.networks import SMALL, Classifier, build_network, save_classifier
+from model.networks import SMALL
 
 CONTROL = keypoint_control(CONFIG)
 SILENCE = 2
@@ -59,12 +60,7 @@ ENDS_WITHIN = 20.0
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network with random weights."""
-    torch.manual_seed(0)
-    half = (0.5, 0.5, 0.5)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    network = build_network(SMALL, 2)
-    save_classifier(Classifier(network, SMALL, ("bus", "van"), 32, half, half), path)
-    return path
+    return save_small_network(tmp_path_factory.mktemp("weights") / "small.safetensors")
 
 
 class Scene:

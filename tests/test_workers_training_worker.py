@@ -10,7 +10,8 @@ import pytest
 import requests
 from label_studio_fake import PROJECT, TOKEN, UID, LabelStudioFake, label_studio_fake
 from serving import ROOT, Serving, eventually, serving
-from training_scene import CONFIG, add_shapes, save_random
+from small_weights import save_small_network
+from training_scene import CONFIG, add_shapes
 
 from backend.queue.steady_worker import WorkerRefused
 from backend.settings import Settings
@@ -30,7 +31,7 @@ def backend(fake: LabelStudioFake, tmp_path_factory: pytest.TempPathFactory) -> 
     environment = {
         "LABEL_STUDIO_URL": fake.url,
         "LABEL_STUDIO_API_KEY": TOKEN,
-        "MODEL_WEIGHTS": str(save_random(folder / "first.safetensors", ("bus", "van"))),
+        "MODEL_WEIGHTS": str(save_small_network(folder / "first.safetensors", ("bus", "van"))),
         "DETECTOR_INPUT_SIZE": "32",
         "DETECTOR_STRIDE": "16",
         "OMP_NUM_THREADS": "1",

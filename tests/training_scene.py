@@ -6,7 +6,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from label_studio_fake import TOKEN, UID, LabelStudioFake
 from PIL import Image
 
@@ -15,7 +14,6 @@ from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.training.records import Training, TrainingOptions
 from backend.training.storage import TrainingStorage
-from model.networks import SMALL, Classifier, build_network, save_classifier
 
 CONFIG = (
     '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
@@ -45,15 +43,6 @@ def add_shapes(fake: LabelStudioFake, count: int) -> None:
     for index in range(count):
         fake.add_task(index + 1, shape(index))
         fake.annotate(index + 1, CLASSES[index % 2])
-
-
-def save_random(path: Path, classes: tuple[str, ...], seed: int = 0) -> Path:
-    """Save a small network with random weights, and return the path."""
-    torch.manual_seed(seed)
-    half = (0.5, 0.5, 0.5)
-    network = build_network(SMALL, len(classes))
-    save_classifier(Classifier(network, SMALL, classes, 32, half, half), path)
-    return path
 
 
 def settings_for(fake: LabelStudioFake, folder: Path, weights: Path, **more: Any) -> Settings:
