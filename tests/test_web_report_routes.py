@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 from verdict_data import annotation, detection, event, moved, predict
 
-from backend.agreement.export import FORMATS, Format
+from backend.agreement.exports.formats import FORMATS, Format
 from backend.settings import Settings
 from backend.web.app import create_app
 
@@ -103,7 +103,7 @@ def test_exports_are_files(client):
     )
     refused = client.get("/export?format=xml")
     assert refused.status_code == 400
-    assert "csv, json, parquet or coco" in refused.json["error"]
+    assert "csv, json, jsonl, parquet" in refused.json["error"]
     assert client.get("/export").status_code == 400
 
 

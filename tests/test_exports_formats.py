@@ -12,9 +12,8 @@ from exporting import exported, loaded
 from many_verdicts import fill
 from verdict_data import added, annotation, detection, event, moved, predict, relabelled
 
-from backend.agreement.export import FORMATS, ExportError, Format, export
-from backend.agreement.export_content import VERDICT_COLUMNS, ExportContent
-from backend.agreement.queries import AgreementQueries
+from backend.agreement.exports.content import VERDICT_COLUMNS, ExportContent
+from backend.agreement.exports.formats import FORMATS, ExportError, Format, export
 from backend.database.connection import Database
 from backend.verdicts.records import Filters
 
@@ -64,14 +63,14 @@ def test_statistics_are_a_table_as_well(some):
 @pytest.mark.parametrize(
     ("format_", "what", "expected"),
     [
-        ("xml", None, "expected the format csv, json, parquet or coco, got 'xml'"),
+        ("xml", None, "expected the format csv, json, jsonl, parquet or coco, got 'xml'"),
         ("csv", "people", "expected verdicts or statistics as csv, got 'people'"),
         ("coco", "log", "expected annotations as coco, got 'log'"),
     ],
 )
 def test_a_format_that_there_is_not_is_refused(any_database, format_, what, expected):
     with pytest.raises(ExportError, match=expected):
-        export(AgreementQueries(any_database), format_, what, Filters(), dict)
+        export(any_database, format_, what, Filters(), dict)
 
 
 def test_a_new_format_is_one_function_and_one_row(some, monkeypatch):
@@ -83,11 +82,11 @@ def test_a_new_format_is_one_function_and_one_row(some, monkeypatch):
 
     labels = Format("Labels", "text/plain", "txt", ("verdicts",), write_labels)
     monkeypatch.setitem(FORMATS, "labels", labels)
-    made = export(AgreementQueries(some), "labels", None, Filters(), dict)
+    made = export(some, "labels", None, Filters(), dict)
     assert (made.name, made.content_type) == ("verdicts.txt", "text/plain")
     assert exported(some, "labels").decode().split().count("nose") == 3
-    with pytest.raises(ExportError, match="csv, json, parquet, coco or labels"):
-        export(AgreementQueries(some), "xml", None, Filters(), dict)
+    with pytest.raises(ExportError, match="csv, json, jsonl, parquet, coco or labels"):
+        export(some, "xml", None, Filters(), dict)
 
 
 def test_statistics_are_computed_only_where_they_are_exported(some):
@@ -95,19 +94,18 @@ def test_statistics_are_computed_only_where_they_are_exported(some):
         raise RuntimeError("computed")
 
     for format_ in FORMATS:
-        export(AgreementQueries(some), format_, None, Filters(), statistics)
+        export(some, format_, None, Filters(), statistics)
     with pytest.raises(RuntimeError, match="computed"):
-        export(AgreementQueries(some), "csv", "statistics", Filters(), statistics)
+        export(some, "csv", "statistics", Filters(), statistics)
 
 
 EXPORT = """
 import resource, sys
-from backend.agreement.export import export
-from backend.agreement.queries import AgreementQueries
+from backend.agreement.exports.formats import export
 from backend.database.connection import Database
 from backend.verdicts.records import Filters
-queries = AgreementQueries(Database(sys.argv[1]))
-made = export(queries, sys.argv[2], None, Filters(), dict)
+database = Database(sys.argv[1])
+made = export(database, sys.argv[2], None, Filters(), dict)
 size = sum(len(piece) for piece in made.pieces)
 print(size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
