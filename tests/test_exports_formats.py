@@ -12,7 +12,12 @@ from exporting import exported, loaded
 from many_verdicts import fill
 from verdict_data import added, annotation, detection, event, moved, predict, relabelled
 
-from backend.agreement.exports.content import VERDICT_COLUMNS, ExportContent
+from backend.agreement.exports.content import (
+    VERDICT_COLUMNS,
+    ExportContent,
+    ExportOptions,
+    iso_time,
+)
 from backend.agreement.exports.formats import FORMATS, ExportError, Format, export
 from backend.database.connection import Database
 from backend.verdicts.records import Filters
@@ -32,7 +37,11 @@ def test_the_log_is_the_same_in_every_format(some):
     as_json = json.loads(exported(some, "json"))
     assert len(as_json) == 12
     assert list(as_json[0]) == list(VERDICT_COLUMNS)
+    lines = exported(some, "jsonl").splitlines()
+    assert [json.loads(line) for line in lines] == as_json
     parquet = pyarrow.parquet.read_table(io.BytesIO(exported(some, "parquet"))).to_pylist()
+    for row in parquet:
+        row |= {name: iso_time(row[name]) for name in ("made_at", "updated_at")}
     assert parquet == as_json
     rows = list(csv.DictReader(io.StringIO(exported(some, "csv").decode("utf-8-sig"))))
     assert [row["verdict"] for row in rows] == [row["verdict"] for row in as_json]
@@ -45,6 +54,7 @@ def test_an_empty_log_is_a_valid_file_in_every_format(any_database, tmp_path):
     assert json.loads(exported(any_database, "json")) == []
     assert pyarrow.parquet.read_table(io.BytesIO(exported(any_database, "parquet"))).num_rows == 0
     assert len(exported(any_database, "csv").splitlines()) == 1
+    assert exported(any_database, "jsonl") == b""
     assert loaded(exported(any_database, "coco"), tmp_path).getAnnIds() == []
 
 
@@ -71,6 +81,18 @@ def test_statistics_are_a_table_as_well(some):
 def test_a_format_that_there_is_not_is_refused(any_database, format_, what, expected):
     with pytest.raises(ExportError, match=expected):
         export(any_database, format_, what, Filters(), dict)
+
+
+@pytest.mark.parametrize(
+    ("format_", "options", "expected"),
+    [
+        ("coco", ExportOptions(excel=True), "expected excel with the format csv, got it with coco"),
+        ("csv", ExportOptions(one_per_image=True), "expected one_per_image with the format coco"),
+    ],
+)
+def test_an_option_that_a_format_does_not_know_is_refused(any_database, format_, options, expected):
+    with pytest.raises(ExportError, match=expected):
+        export(any_database, format_, None, Filters(), dict, options)
 
 
 def test_a_new_format_is_one_function_and_one_row(some, monkeypatch):
