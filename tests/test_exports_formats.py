@@ -73,7 +73,7 @@ def test_statistics_are_a_table_as_well(some):
 @pytest.mark.parametrize(
     ("format_", "what", "expected"),
     [
-        ("xml", None, "expected the format csv, json, jsonl, parquet or coco, got 'xml'"),
+        ("xml", None, "expected the format csv, json, jsonl, parquet, coco, label-studio, yolo or"),
         ("csv", "people", "expected verdicts or statistics as csv, got 'people'"),
         ("coco", "log", "expected annotations as coco, got 'log'"),
     ],
@@ -107,7 +107,7 @@ def test_a_new_format_is_one_function_and_one_row(some, monkeypatch):
     made = export(some, "labels", None, Filters(), dict)
     assert (made.name, made.content_type) == ("verdicts.txt", "text/plain")
     assert exported(some, "labels").decode().split().count("nose") == 3
-    with pytest.raises(ExportError, match="csv, json, jsonl, parquet, coco or labels"):
+    with pytest.raises(ExportError, match="coco, label-studio, yolo, deeplabcut or labels"):
         export(some, "xml", None, Filters(), dict)
 
 

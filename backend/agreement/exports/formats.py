@@ -11,9 +11,12 @@ from typing import Any
 from backend.agreement.exports import (
     coco,
     csv_export,
+    deeplabcut,
     json_export,
     json_lines_export,
+    label_studio,
     parquet_export,
+    yolo,
 )
 from backend.agreement.exports.content import ExportContent, ExportOptions
 from backend.database.connection import Database
@@ -71,6 +74,25 @@ FORMATS: dict[str, Format] = {
         "coco.json",
         ANNOTATIONS,
         coco.write,
+        ("one_per_image",),
+    ),
+    "label-studio": Format(
+        "Label Studio",
+        "application/json",
+        "label-studio.json",
+        ANNOTATIONS,
+        label_studio.write,
+        ("one_per_image",),
+    ),
+    "yolo": Format(
+        "YOLO pose", "application/zip", "yolo.zip", ANNOTATIONS, yolo.write, ("one_per_image",)
+    ),
+    "deeplabcut": Format(
+        "DeepLabCut",
+        "text/csv; charset=utf-8",
+        "deeplabcut.csv",
+        ANNOTATIONS,
+        deeplabcut.write,
         ("one_per_image",),
     ),
 }
