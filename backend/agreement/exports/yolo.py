@@ -93,9 +93,8 @@ def _csv_line(cells: Sequence[object]) -> bytes:
 def _data_yaml(labels: Sequence[str], left_out: int) -> str:
     """Return the description of the data set; its values are JSON, which YAML includes."""
     return (
-        f"# Copy each image to the place that images.csv names.\n"
+        f"# Copy each image to the place that images.csv names, beside this file.\n"
         f"# Annotations without points, size or address in the log, left out: {left_out}\n"
-        f"path: .\n"
         f"train: images/train\n"
         f"val: images/val\n"
         f"kpt_shape: [{len(labels)}, 3]\n"
