@@ -20,9 +20,12 @@ from verdict_data import (
 )
 
 from backend.agreement.exports.content import ExportOptions
+from backend.agreement.exports.formats import export
 from backend.labelstudio.projects import ProjectStorage
+from backend.settings import Settings
 from backend.suggestions.holdout import HoldoutStorage
-from backend.verdicts.records import Filters
+from backend.verdicts.recording import Recorder
+from backend.verdicts.records import Entry, Filters
 from backend.verdicts.storage import EventStorage
 from model.keypoint import Box
 
@@ -157,7 +160,7 @@ def test_no_instance_has_an_area_of_zero(any_database):
 
 
 def test_a_hidden_point_is_labelled_but_not_visible(any_database):
-    """By the editor's flag, or by a choice about the point, which counts more."""
+    """By the region's flag, or by a choice about the point, which counts more."""
     ProjectStorage(any_database).save_label_config(UID, CONFIG)
     regions = predict(any_database, 1, detection((10, 10), (30, 30), (50, 50), (70, 70)))
     labels = ["car", "nose", "tail", "wheel"]
@@ -234,3 +237,49 @@ def test_one_per_image_is_the_annotation_changed_last_or_that_of_one_annotator(a
     assert annotators() == [1, 2, 3]
     assert annotators(options=one) == [2]
     assert annotators(options=one, filters=Filters(annotator=3)) == [3]
+
+
+def test_one_event_may_bring_many_annotations(any_database):
+    """Label Studio sends them in a list, beside their tasks."""
+    ProjectStorage(any_database).save_label_config(UID, CONFIG)
+    tasks = range(1, 4)
+    EventStorage(any_database).save_event(
+        "ANNOTATIONS_CREATED",
+        3,
+        {
+            "action": "ANNOTATIONS_CREATED",
+            "annotation": [annotation(task, [added(10 * task, 50)]) for task in tasks],
+            "task": [{"id": task, "data": {"image": f"/{task}.jpg"}} for task in tasks],
+            "project": {"id": 3, "created_at": "2026-11-22T12:00:00Z"},
+        },
+    )
+    file = read(exported(any_database, "coco"))
+    assert [each["file_name"] for each in file["images"]] == ["1.jpg", "2.jpg", "3.jpg"]
+    assert [each["keypoints"][0] for each in file["annotations"]] == pytest.approx([10, 20, 30])
+
+
+def test_an_annotation_that_only_a_pull_brought_counts_as_left_out(database):
+    """The log has its state, and neither its points nor an event with them."""
+    ProjectStorage(database).save_label_config(UID, CONFIG)
+    recorder = Recorder(Settings(), database)
+    state = recorder.state_of(UID, annotation(1, [added(20, 30)]), "sync")
+    recorder.verdicts.record([Entry(None, [state])], MADE)
+    file = read(exported(database, "coco"))
+    assert (file["images"], file["annotations"]) == ([], [])
+    assert file["info"]["left_out"] == 1
+    assert "no event" in file["info"]["left_out_because"]
+
+
+def test_two_passes_hold_the_same_annotations_whatever_arrives_in_between(database):
+    """Images come in a first pass, instances in a second."""
+    regions = predict(database, 1, detection((10, 10)))
+    event(database, annotation(1, regions))
+    Recorder(Settings(), database).drain()
+    pieces = export(database, "coco", None, Filters(), dict).pieces
+    begun = next(pieces) + next(pieces)
+    event(database, annotation(1, regions, minutes=5))
+    event(database, annotation(1, regions, number=2))
+    Recorder(Settings(), database).drain()
+    file = read(begun + b"".join(pieces))
+    [image], [instance] = file["images"], file["annotations"]
+    assert instance["image_id"] == image["id"]

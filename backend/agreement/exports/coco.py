@@ -5,9 +5,9 @@ There is one image entry per annotation, so that several annotators of an image 
 Coordinates are COCO's: (0, 0) is the top left corner of the image, and (0.5, 0.5) the centre of
 its first pixel.
 
-`v` is 1 where the annotator hid the point in the editor or a choice about it says "hidden" or
-"occluded", else 2. The log keeps neither: they are read from the event that brought the annotation,
-so that a point of an annotation that only a pull brought has 2.
+`v` is 1 where a choice about the point says "hidden" or "occluded", or its region is marked as
+hidden, else 2. The log keeps neither: they are read from the event that brought the annotation, so that a
+point of an annotation that only a pull brought has 2.
 """
 
 import json

@@ -75,8 +75,8 @@ def visibilities(
 ) -> dict[tuple[float, float], int]:
     """Return the position (x, y; px) of each point that has a visibility of its own → its flag.
 
-    A choice about the point decides, else the editor's flag `hidden`. Positions are those of the
-    verdict log, which computes them the same way.
+    A choice about the point decides, else the region's flag `hidden`, which clients of Label
+    Studio's API may set. Positions are those of the verdict log, which computes them the same way.
     """
     size = {"original_width": width, "original_height": height}
     chosen = _choices_about_points(regions)
