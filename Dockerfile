@@ -1,9 +1,9 @@
 # The backend: `docker build -t keypoint-backend .`, then `web` or `worker` as in docker-compose.yml.
 #
-# TORCH_INDEX is the address of a package index whose torch is built for the CPU alone, which is
-# several gigabytes smaller than the CUDA build that the default index has:
+# TORCH_INDEX is the address of a package index with a CPU build of torch, which is several gigabytes
+# smaller than the CUDA build of the default index:
 #   docker build --build-arg TORCH_INDEX=https://... -t keypoint-backend .
-# With a GPU for the workers, leave it out.
+# Leave it out if the workers have a GPU.
 
 FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=

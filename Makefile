@@ -1,13 +1,14 @@
 # Each target does all of its own set-up on a machine with Python 3.11 or newer, make and git.
 #
 #   make demo     the backend, a real Label Studio and a project with suggestions, on this machine
-#   make serve    the backend alone, in the foreground, set up by environment variables
+#   make serve    the backend alone, in the foreground, configured by environment variables
 #   make test     unit and integration tests
 #   make e2e      tests with a real Label Studio and a real browser
 #   make check    format, lint, layers of imports, types
-#   make coverage unit and integration tests, and the lines and branches that they leave out
-#   make bench    speed and exactness of the occlusion map; three quarters of an hour, on an idle machine
-#   make clean    forget the environments and caches; data/ and demo-data/ stay
+#   make coverage unit and integration tests, and the lines and branches that they do not reach
+#   make architecture  the picture in docs/architecture.md
+#   make bench    speed and exactness of the occlusion map; takes 45 minutes on an idle machine
+#   make clean    delete the environments and caches, but not data/ and demo-data/
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,7 +16,7 @@ SHELL := bash
 .NOTPARALLEL:
 .PHONY: help demo serve test e2e check coverage architecture bench clean redis browser test-services
 
-# Python 3.11 and 3.12 first: for them there is a wheel that carries a Redis server.
+# Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
 	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$candidate" && break; done)
@@ -54,7 +55,7 @@ check: $(DEVELOPMENT)
 coverage: $(DEVELOPMENT) redis test-services
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-# The picture in docs/architecture.md, drawn from the imports that there are.
+# The picture in docs/architecture.md, drawn from the actual imports.
 architecture: $(DEVELOPMENT)
 	@if ! command -v dot >/dev/null; then $(call debian_packages,graphviz,the picture); fi
 	@.venv/bin/import-linter drawgraph backend | tred | dot -Tsvg > docs/architecture.svg
@@ -68,7 +69,7 @@ clean:
 
 # --- environments ---------------------------------------------------------------------------------
 
-# $(call environment,FOLDER): a virtual environment in FOLDER; made anew where one is broken.
+# $(call environment,FOLDER): a virtual environment in FOLDER; recreated if it is broken.
 define environment
 	@if ! $(1)/bin/python -m pip --version >/dev/null 2>&1; then \
 		if [ -z "$(PYTHON)" ]; then \
@@ -83,7 +84,7 @@ define environment
 endef
 
 # $(call install,FOLDER,REQUIREMENTS,HOW LONG): one pip call, so that torch and torchvision fit;
-# in a terminal it shows what pip is busy with.
+# in a terminal, show the progress of pip.
 define install
 	@rm -f $(1)/ready-to-*
 	@echo "Installing $(2) into $(1) ($(3)) ..."
@@ -116,7 +117,7 @@ $(LABEL_STUDIO):
 
 # --- Debian packages ------------------------------------------------------------------------------
 
-# $(call debian_packages,PACKAGES,WHAT FOR): shell text that installs them where that is possible.
+# $(call debian_packages,PACKAGES,PURPOSE): shell text that installs them, or says what to install.
 debian_packages = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing $(1) for $(2) ..."; \
 		apt-get update -qq >/dev/null \
@@ -137,7 +138,7 @@ browser:
 		$(call debian_packages,chromium fonts-dejavu-core,the browser tests); \
 	fi
 
-# PostgreSQL and docker-compose are checked against where they are to be had; tests say what they skip.
+# Optional: without PostgreSQL or docker-compose, the tests that need them are skipped and say so.
 test-services:
 	@if [ -z "$$(command -v postgres || ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ]; then \
 		{ $(call debian_packages,postgresql,tests with PostgreSQL); } || true; \

@@ -1,4 +1,4 @@
-"""When to try again: every backoff, retry limit and "may this failure pass?" of the backend."""
+"""The retry policy: every backoff, retry limit and test for temporary failures of the backend."""
 
 import math
 from dataclasses import dataclass
@@ -37,43 +37,44 @@ class Backoff:
         return [self.pause(failures) for failures in range(retries)]
 
 
-# A detection job that failed for a passing reason; the setting JOB_RETRIES says how often.
+# A detection job that failed temporarily; the setting JOB_RETRIES gives the number of retries.
 DETECTION_JOB = Backoff(first=5.0, factor=3.0, longest=300.0)
-# A detection job whose worker died, perhaps for lack of memory, is started at most so often.
+# Largest number of starts of a detection job whose worker dies, perhaps for lack of memory.
 MOST_DETECTION_ATTEMPTS = 10
 
-# A training whose process died without finishing an epoch is started at most so often.
+# Largest number of starts of a training whose process dies without finishing an epoch.
 MOST_TRAINING_ATTEMPTS = 3
 
 # A prediction that could not be delivered to Label Studio; given up a day after it was made.
 DELIVERY = Backoff(first=15.0, factor=2.0, longest=600.0)
 DELIVERY_GIVEN_UP_AFTER = timedelta(days=1)
 
-# An image of a training that could not be fetched for a passing reason.
+# An image of a training that could not be fetched because of a temporary failure.
 TRAINING_IMAGE = Backoff(first=1.0, factor=5.0, longest=5.0)
 TRAINING_IMAGE_RETRIES = 2
 
-# A worker that lost Redis connects again, for ever; pauses start over after a connection that
-# lasted longer than the longest of them.
+# A worker that lost Redis keeps reconnecting; pauses start over after a connection that lasted
+# longer than the longest pause.
 WORKER_REDIS = Backoff(first=0.5, factor=2.0, longest=10.0)
 
-# A command of the web process to Redis: one quick retry, as a person waits for the answer.
+# A command of the web process to Redis: one quick retry, because a person waits for the answer.
 WEB_REDIS = Backoff(first=0.05)
 WEB_REDIS_RETRIES = 1
 
-# A child process of `serve` that died; pauses start over once it has run steadily for so long.
+# A child process of `serve` that died; pauses start over after it has run steadily for this long.
 CHILD_PROCESS = Backoff(first=0.5, factor=2.0, longest=30.0)
 CHILD_STEADY_SECONDS = 60.0
 
 
 def status_may_pass(status: int) -> bool:
-    """Whether the same HTTP request may succeed later: timeouts, rate limits and server errors."""
+    """Return whether an HTTP status is temporary: timeouts, rate limits and server errors."""
     return status in (408, 425, 429) or status >= 500
 
 
 def error_may_pass(error: Exception) -> bool:
-    """Whether an HTTP request that got no answer may succeed later.
+    """Return whether an HTTP request that got no answer may succeed later.
 
-    Malformed addresses (ValueErrors of requests and urllib3) and refused certificates stay.
+    Malformed addresses (ValueErrors of requests and urllib3) and refused certificates are
+    permanent failures.
     """
     return not isinstance(error, ValueError | requests.exceptions.SSLError)

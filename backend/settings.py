@@ -35,7 +35,7 @@ CONCEALED = {"redis_url", "database_url", "label_studio_api_key", "basic_auth_pa
 
 
 class SettingsError(ValueError):
-    """Environment variables are wrong; for each, the message says what was expected and came."""
+    """Environment variables are wrong; for each, the message says what was expected and given."""
 
 
 def _or_none(value: object) -> object:
@@ -52,7 +52,7 @@ def _split_at_commas(value: object) -> object:
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 
 
-def _detector_fields() -> dict[str, Any]:
+def _detector_fields() -> dict[str, tuple[Any, Any]]:
     """Return a field for each setting of the detector, with its type and default there."""
     hints = get_type_hints(DetectorSettings)
     return {
@@ -62,7 +62,7 @@ def _detector_fields() -> dict[str, Any]:
 
 
 def _readable(hint: Any) -> Any:
-    """Let a variable that may be None be given as `none`."""
+    """Accept `none` as the value of a variable that may be None."""
     return Annotated[hint, BeforeValidator(_or_none)] if NoneType in get_args(hint) else hint
 
 
@@ -80,11 +80,11 @@ class Settings(DetectorVariables):
     Attributes:
         host, port: address on which the web process listens.
         data_dir: folder of the database and of the embedded Redis; created if it is missing.
-        redis_url: of the Redis to use; None for the embedded one.
-        database_url: of a PostgreSQL; None for SQLite in `data_dir`.
+        redis_url: address of the Redis to use; None for the embedded one.
+        database_url: address of a PostgreSQL; None for SQLite in `data_dir`.
         label_studio_url, label_studio_api_key: address of Label Studio and a token for it (legacy
             or personal); None for those that /setup sends.
-        basic_auth_user, basic_auth_pass: that callers have to give; set both or neither.
+        basic_auth_user, basic_auth_pass: credentials that callers must send; set both or neither.
         model_arch, model_weights: see `model.settings.resolve_model`; of the model that is active
             until one is trained.
         models_dir: folder of trained models and unfinished trainings, which workers and trainers

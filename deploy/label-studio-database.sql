@@ -1,2 +1,2 @@
--- PostgreSQL runs this once, when its volume is new: Label Studio keeps its tables apart from ours.
+-- PostgreSQL runs this once, when its volume is new: Label Studio has a database of its own.
 CREATE DATABASE label_studio;

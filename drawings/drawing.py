@@ -48,7 +48,7 @@ class Drawing:
         image: (height, width, 3) uint8 RGB.
         class_name: one of `CLASSES`.
         landmarks: one for each name in `LANDMARKS`, in that order.
-        box: around the whole vehicle, including parts that are covered.
+        box: box around the whole vehicle, including parts that are covered.
     """
 
     image: NDArray[np.uint8]
@@ -77,7 +77,7 @@ def draw(
         index: 0, 1, 2 ...; the classes take turns.
         size: width and height, px; another size of the same shape shows the same scene.
         seed: chooses the series.
-        class_name: one of `CLASSES`, instead of the class whose turn it is.
+        class_name: one of `CLASSES`, instead of the class of this number.
         facing: direction of the front, instead of a random one.
         plain: whether to draw on an even ground, without shadow, grain, blur or foreground.
 

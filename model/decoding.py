@@ -12,7 +12,7 @@ MAX_PIXELS = 50_000_000
 
 
 class UnreadableImage(ValueError):
-    """The bytes are not a usable image; the message tells the user why."""
+    """The bytes are not a usable image; the message says why."""
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:

@@ -182,5 +182,5 @@ def _expect_usable(picture: NDArray[np.uint8], box: Box | None) -> Box:
 
 
 def _grey(square: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Brightness (S, S) of an image (S, S, 3), 0 to 255."""
+    """Return the brightness (S, S) of an image (S, S, 3), 0 to 255."""
     return np.asarray(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY).astype(np.float64))

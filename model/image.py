@@ -19,7 +19,7 @@ class View:
     Attributes:
         box: the part of the original that the square shows, px; its corners are whole pixels.
         scale_x, scale_y: px of the square per px of the original.
-        width, height: of the part of the square that the box fills, px; the rest is padding.
+        width, height: size of the part of the square that the box fills, px; the rest is padding.
     """
 
     box: Box
@@ -70,7 +70,7 @@ def to_square(
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        box: of whole pixels, as `clip_box` returns it.
+        box: a box of whole pixels, from `clip_box`.
         size: side of the square, px.
         resize: "squash" scales both sides to `size`; "pad" keeps the aspect ratio and fills the
             right or the bottom with the mean colour of the box.

@@ -46,13 +46,13 @@ class Detection:
 
     Attributes:
         class_name: the predicted class, on whose evidence the keypoints rest.
-        probability: of that class, in [0, 1].
+        probability: probability of that class, in [0, 1].
         keypoints: best first.
-        width, height: of the upright original image, px.
+        width, height: size of the upright original image, px.
         box: the part of the image that was searched.
         maps: name → array (h, w) over `box` at the network's input size: "coarse", "fine", "fused".
-        captions: "coarse" and "fine" → which map that was, in words for people, such as
-            "class activation". Empty if unknown.
+        captions: "coarse" and "fine" → name of the map in plain words, such as "class activation".
+            Empty if unknown.
     """
 
     class_name: str

@@ -24,8 +24,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 IMAGENET_CLASSES = 1000
 
 WAYS_OUT = (
-    "Three ways out: (1) run once with a network connection: torchvision keeps the file under "
-    "TORCH_HOME; (2) copy torchvision's file into TORCH_HOME/hub/checkpoints by hand; (3) give a "
+    "Choose one: (1) run once with a network connection: torchvision keeps the file under "
+    "TORCH_HOME; (2) copy torchvision's file into TORCH_HOME/hub/checkpoints; (3) give a "
     f"weights file (.safetensors or .pth, with a .json beside it) instead of "
     f"{TORCHVISION_WEIGHTS}, such as the one that `python -m drawings train` writes."
 )
@@ -36,7 +36,7 @@ class Refused(ValueError):
 
 
 class WeightsError(ValueError):
-    """The weights are unavailable or do not fit; the message says what was tried and what to do."""
+    """The weights are unavailable or do not fit; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Classifier:
     """A network with everything needed to prepare its input and to read its output.
 
     Attributes:
-        network: in evaluation mode; (B, 3, H, W) normalised images → (B, classes) logits.
+        network: a network in evaluation mode; (B, 3, H, W) normalised images → (B, classes) logits.
         arch: name of the network, for `build_network`.
         classes: name of each output.
         input_size: side of the square images that it was trained on, px.
@@ -60,7 +60,7 @@ class Classifier:
 
 
 def import_torchvision() -> ModuleType:
-    """Import `torchvision.models`, even if torchvision's compiled operators do not fit our torch.
+    """Import `torchvision.models`, even if torchvision's compiled operators do not fit torch.
 
     The torchvision wheel for Linux x86 is built for CUDA. With a CPU-only torch its library does
     not load, and the import fails because the operators `nms` and `qnms` are not declared.
@@ -152,7 +152,7 @@ def why_not_relu(network: nn.Module) -> str | None:
 
 
 def _calls_relu(network: nn.Module) -> bool:
-    """Whether ReLU is called as a function, as GoogLeNet does."""
+    """Return whether ReLU is called as a function, as GoogLeNet does."""
     functions = (torch.relu, torch.relu_, nn.functional.relu)
     return any(node.target in functions for node in fx.symbolic_trace(network).graph.nodes)
 

@@ -1,4 +1,4 @@
-"""How long each stage of the detector takes."""
+"""Measure the time of each stage of the detector."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

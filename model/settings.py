@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
 from model.maps import table
 
-# Raise it whenever a change to the code changes what the detector finds. A change to one map alone
-# raises the version in its row of `model.maps.table` instead.
+# Raise this when a change to the code changes what the detector finds. For a change to one map,
+# raise the version in its row of `model.maps.table` instead.
 ALGORITHM = 1
 
 # Weights that torchvision downloads by itself, for every architecture that has them.
@@ -26,7 +26,7 @@ DEFAULT_ARCH = "squeezenet1_1"
 if TYPE_CHECKING:
     CoarseMap: TypeAlias = str
     FineMap: TypeAlias = str
-else:  # the table's names, for whatever derives choices from the type: command line, pydantic
+else:  # the names in the table, for command line and pydantic, which read choices from the type
     CoarseMap = Literal[table.names("coarse")]
     FineMap = Literal[table.names("fine")]
 
@@ -34,7 +34,7 @@ else:  # the table's names, for whatever derives choices from the type: command 
 def _about(
     text: str, rule: str = "", holds: Callable[[Any], bool] = lambda value: True
 ) -> dict[str, Any]:
-    """Metadata of a setting.
+    """Return the metadata of a setting.
 
     Args:
         text: what it means, for the command line and the documentation.
@@ -262,7 +262,7 @@ def sidecar(weights: Path) -> Path:
 
 
 def is_file_name(weights: str) -> bool:
-    """Whether `weights` names a file, as opposed to torchvision's own weights."""
+    """Return whether `weights` names a file, as opposed to torchvision's own weights."""
     return weights != TORCHVISION_WEIGHTS
 
 
@@ -290,7 +290,7 @@ def resolve_model(arch: str | None, weights: str | None) -> tuple[str, str]:
         named = json.loads(sidecar(path).read_text()).get("arch")
     if arch and named and arch != named:
         raise ValueError(
-            f"{sidecar(path)} says that the weights are of {named}, but {arch} was asked for: "
+            f"{sidecar(path)} says that the weights are of {named}, but {arch} was requested: "
             f"leave the architecture out, or give the weights of a {arch}"
         )
     return arch or named or DEFAULT_ARCH, weights

@@ -35,7 +35,7 @@ class Row:
     Attributes:
         image: name of the file, or "drawing".
         method: name of the method, with the batch size for captum.
-        precision: of the products, "float32" or "bfloat16".
+        precision: precision of the products, "float32" or "bfloat16".
         rounds: how often it ran.
         seconds: for one image, median of the rounds.
         prepare_seconds: preparation, once for a network.

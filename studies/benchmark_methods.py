@@ -68,7 +68,7 @@ class Task:
         image: an image file; None for a drawing.
         precision: "float32" or "bfloat16".
         batch: patches that captum hides at once.
-        window, stride: of the patch, px.
+        window, stride: side and step of the patch, px.
     """
 
     arch: str
@@ -305,7 +305,7 @@ METHODS: dict[str, Callable[[Case], Method]] = {
 
 
 def installed(method: str) -> bool:
-    """Whether the library that a method needs is installed."""
+    """Return whether the library that a method needs is installed."""
     return method not in ("captum", "onnxruntime", "openvino") or find_spec(method) is not None
 
 

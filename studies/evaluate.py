@@ -193,7 +193,7 @@ def publish(
     json_file: Path | None,
     out: Path | None,
 ) -> None:
-    """Print the tables and write the files that were asked for.
+    """Print the tables and write the requested files.
 
     Args:
         about: what was measured, to head the JSON.

@@ -1,4 +1,4 @@
-"""What to say where a library that only studies need is missing."""
+"""The error for a missing library that only the studies need."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -104,7 +104,7 @@ def queue(redis_connection: redis.Redis) -> Queue:
 
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite database with its tables, to be copied: making them anew takes longer."""
+    """A SQLite database with its tables, to be copied: creating them takes longer."""
     path = tmp_path_factory.mktemp("migrated") / "backend.sqlite3"
     _migrate(f"sqlite:///{path}")
     return path

@@ -24,15 +24,15 @@ CONFIG = (
 
 @dataclass
 class LabelStudioFake:
-    """What it holds, and its faults, each of which lasts until it is taken away.
+    """Its contents, and its faults, each of which lasts until it is reset.
 
     Attributes:
         predictions: as it stores them, each with its primary key.
-        fails_after_storing: so many times it stores a prediction and then answers 500.
+        fails_after_storing: number of predictions that it stores before it answers 500.
         down: it answers 503 to everything.
         refuses: it accepts no token.
         slow: s before it answers a request for predictions.
-        hands_out: while it is cleared, whoever asks for a file waits.
+        hands_out: while it is cleared, requests for files wait.
         unavailable: paths of files that it answers 503 for.
         config: labelling configuration of the project.
     """
@@ -94,7 +94,7 @@ class LabelStudioFake:
             self.predictions.clear()
 
     def asked(self, method: str, path: str) -> list[Request]:
-        """Requests of one kind that came."""
+        """The received requests of one kind."""
         return [
             each
             for each in self.requests

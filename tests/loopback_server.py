@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback, each of whose answers a test writes itself."""
+"""A real HTTP server on the loopback, whose answers are written by the test."""
 
 import json
 import threading

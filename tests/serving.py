@@ -67,7 +67,7 @@ class Serving:
             os.kill(pid, signal.SIGKILL)
 
     def words(self) -> str:
-        """All that it has said."""
+        """Its whole output."""
         return self.log.read_text(errors="replace")
 
 

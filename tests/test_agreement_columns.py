@@ -26,7 +26,7 @@ def test_annotations_of_one_image_share_its_number():
     assert COLUMNS.images == 2
 
 
-def test_some_annotations_keep_their_verdicts_and_number_their_images_anew():
+def test_some_annotations_keep_their_verdicts_and_number_their_images_again():
     found = COLUMNS.of_annotations(np.array([False, True, True]))
     assert [each.id for each in found.annotations] == [2, 3]
     assert found.annotation.tolist() == [0, 1]

@@ -55,7 +55,7 @@ def test_a_figure_without_an_interval_has_no_error_bar():
     assert _bar_lengths([Estimate(0.5, None, None, 3)]) == ([0.0], [0.0])
 
 
-def test_long_names_are_cut_and_empty_ones_are_said_to_be_so():
+def test_long_names_are_cut_and_empty_ones_are_marked():
     assert short("a  name\nof lines") == "a name of lines"
     assert len(short("x" * 99)) == LONGEST_NAME
     assert short(" ") == "(no label)"

@@ -1,4 +1,4 @@
-"""Pairing of points anew."""
+"""Pairing of points by distance."""
 
 import numpy as np
 import pytest

@@ -66,7 +66,7 @@ def test_the_table_holds_what_counts_with_typed_records(recorded):
     assert {(each.verdict, each.count) for each in table.choices} == {("accepted", 1)}
 
 
-def test_points_are_loaded_for_tasks_that_are_compared_anew(recorded):
+def test_points_are_loaded_for_tasks_whose_points_are_paired_again(recorded):
     table = load_table(recorded, Filters())
     assert table.tasks_of_several_annotators == 3
     assert [[each.annotator for each in task] for task in table.compared_tasks] == [[1, 2]] * 3
@@ -80,7 +80,7 @@ def test_points_are_loaded_for_tasks_that_are_compared_anew(recorded):
     assert len(table.verdicts) == 6
 
 
-def test_the_parameters_limit_how_many_tasks_are_compared_anew(recorded):
+def test_the_parameters_limit_how_many_tasks_are_compared_again(recorded):
     table = load_table(recorded, Filters(), AgreementParameters(most_tasks=1))
     assert (table.tasks_of_several_annotators, len(table.compared_tasks)) == (3, 1)
     assert len({each.task_id for each in table.detections}) == 1

@@ -1,4 +1,4 @@
-"""Which tasks are compared anew."""
+"""The choice of the tasks to compare."""
 
 from agreement_table import Made, annotations_of
 

@@ -132,13 +132,13 @@ def test_without_an_address_of_label_studio_a_command_says_what_to_set(command, 
     result = backend(command, "--project", "1", DATA_DIR=str(tmp_path))
     assert result.returncode == os.EX_CONFIG
     assert result.stderr == (
-        "expected to know which Label Studio is meant: set LABEL_STUDIO_URL and "
+        "expected the address of Label Studio, but LABEL_STUDIO_URL is not set: set it, with "
         "LABEL_STUDIO_API_KEY\n"
     )
 
 
 @pytest.mark.parametrize("command", ["train", "prelabel"])
-def test_a_label_studio_that_does_not_answer_is_said_in_one_line(command, tmp_path):
+def test_a_label_studio_that_does_not_answer_is_reported_in_one_line(command, tmp_path):
     result = backend(
         command, "--project", "1", DATA_DIR=str(tmp_path), LABEL_STUDIO_URL="http://127.0.0.1:1"
     )
@@ -148,7 +148,7 @@ def test_a_label_studio_that_does_not_answer_is_said_in_one_line(command, tmp_pa
 
 
 @pytest.mark.parametrize(("command", "queue"), [("worker", NAME), ("trainer", TRAINING_QUEUE)])
-def test_a_machine_with_a_living_worker_is_told_from_one_without(
+def test_the_check_of_a_worker_succeeds_only_if_one_is_alive_here(
     command, queue, redis_connection, redis_url
 ):
     assert backend(command, "--check", REDIS_URL=redis_url).returncode == 1

@@ -45,7 +45,7 @@ def test_an_option_that_belongs_to_another_format_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command", [["report"], ["export", "--format", "csv"]])
-def test_a_file_that_cannot_be_written_is_said_in_one_line(command, tmp_path, capsys):
+def test_a_file_that_cannot_be_written_is_reported_in_one_line(command, tmp_path, capsys):
     assert main([*command, "--out", str(tmp_path / "missing" / "file")]) == os.EX_CONFIG
     said = capsys.readouterr().err
     assert said.startswith(f"expected to write {tmp_path}/missing/file")

@@ -2,26 +2,32 @@
 
 import socket
 import stat
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from conftest import free_port as any_port
+from loopback_server import Answer, as_json, loopback_server
 
 from backend.commands.demo_processes import DemoState
 from backend.commands.demo_project import (
     _chunks,
     _unambiguous_name,
     find_images,
+    find_or_create,
     label_config,
     uploaded_name,
 )
 from backend.commands.demo_report import result_row
 from backend.commands.demo_subject import prepare
-from backend.commands.label_studio_records import PredictionRecord
 from backend.labelstudio.label_config import keypoint_control
-from backend.local.label_studio import free_port, running
+from backend.labelstudio.schemas import Prediction
+from backend.labelstudio.shapes import read
+from backend.local.label_studio import LocalLabelStudio, free_port, running
 from backend.settings import Settings
 from drawings.shapes import CLASSES
 
@@ -112,17 +118,17 @@ CHOICE = {"type": "choices", "value": {"choices": ["bus"]}}
 IMAGE = "/data/upload/1/0a1b2c3d-bus.png"
 
 
-def records(predictions: list[dict[str, Any]]) -> list[PredictionRecord]:
+def records(predictions: list[dict[str, Any]]) -> list[Prediction]:
     """Read predictions as Label Studio's API lists them."""
     row = {"id": 1, "task": 3, "model_version": "small-0123456789"}
-    return [PredictionRecord.model_validate(row | prediction) for prediction in predictions]
+    return [read(Prediction, row | prediction) for prediction in predictions]
 
 
 @pytest.mark.parametrize(
     ("predictions", "reason", "wrong"),
     [
         ([{"result": [KEYPOINT, KEYPOINT, CHOICE]}], None, ""),
-        ([{"result": [CHOICE]}], None, "expected a keypoint at least, got none"),
+        ([{"result": [CHOICE]}], None, "expected at least one keypoint, got none"),
         ([{"result": [KEYPOINT]}] * 2, None, "expected one suggestion, got 2"),
         ([], None, "expected one suggestion, got 0"),
         ([], "the image is damaged", "the image is damaged"),
@@ -142,7 +148,7 @@ def test_a_folder_that_is_not_there_is_refused_before_anything_is_trained(tmp_pa
         prepare(Settings(), tmp_path / "missing", tmp_path)
 
 
-def test_a_machine_without_the_drawings_is_told_what_to_do(tmp_path, monkeypatch):
+def test_a_machine_without_the_drawings_gets_an_error_that_says_what_to_do(tmp_path, monkeypatch):
     """As in the Docker image, which does not hold them."""
     monkeypatch.setitem(sys.modules, "drawings.dataset", None)
     with pytest.raises(RuntimeError, match="give a folder of images with --images"):
@@ -156,9 +162,30 @@ def test_weights_that_do_not_fit_are_refused_with_the_reason(tmp_path):
         prepare(settings, tmp_path, tmp_path)
 
 
-def test_a_machine_without_label_studio_is_told_how_to_get_it(tmp_path):
+def test_a_machine_without_label_studio_gets_an_error_that_says_how_to_get_it(tmp_path):
     with (
         pytest.raises(RuntimeError, match="`make demo` installs it"),
         running(Path("nowhere"), tmp_path, port=any_port(), token="t"),
     ):
         pass
+
+
+@contextmanager
+def studio_answering(answer: Answer) -> Iterator[LocalLabelStudio]:
+    with loopback_server(lambda request, handler: answer) as served:
+        process = cast(subprocess.Popen[bytes], None)
+        yield LocalLabelStudio(served.url, "user", "password", "token", Path("log"), process)
+
+
+def test_the_project_of_the_last_start_is_found_again():
+    made = {"id": 4, "created_at": "2026-11-22T12:00:00Z", "title": "Mine", "label_config": "<V/>"}
+    rows = [made | {"id": 3, "title": "Another"}, made]
+    with studio_answering(as_json({"results": rows, "count": 2})) as studio:
+        assert find_or_create(studio, "Mine", "<V/>").id == 4
+
+
+def test_a_malformed_project_is_said_in_one_sentence():
+    with studio_answering(as_json({"results": [{"id": "3"}], "count": 1})) as studio:
+        expected = "expected a whole number in 'id', got '3' in the answer .* to /api/projects"
+        with pytest.raises(RuntimeError, match=expected):
+            find_or_create(studio, "Mine", "<View/>")

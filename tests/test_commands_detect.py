@@ -83,13 +83,13 @@ def test_an_image_that_fails_is_named_and_hurts_no_other(weights, image, tmp_pat
         (["--speed", "7"], "No such option '--speed'"),
     ],
 )
-def test_a_mistake_is_said_in_one_line(options, message, image, capsys):
+def test_a_mistake_is_reported_in_one_line(options, message, image, capsys):
     assert main(["detect", image, *options]) == 2
     printed = capsys.readouterr().err
     assert message in printed and printed.count("\n") == 1
 
 
-def test_a_command_that_does_not_exist_is_said_in_one_line(capsys):
+def test_a_command_that_does_not_exist_is_reported_in_one_line(capsys):
     assert main(["detext"]) == 2
     printed = capsys.readouterr().err
     assert printed.startswith("python -m model: No such command 'detext'")

@@ -43,9 +43,16 @@ class Studio:
     def __init__(self) -> None:
         self.token_refusal: str | None = None
         self.blocks_private_addresses = False
-        self.projects = [
-            {"id": 3, "title": "Buses", "label_config": CONFIG, "show_collab_predictions": True}
+        self.projects: list[dict[str, Any]] = [
+            {
+                "id": 3,
+                "title": "Buses",
+                "created_at": "2026-11-22T16:44:01.618139Z",
+                "label_config": CONFIG,
+                "show_collab_predictions": True,
+            }
         ]
+        self.user: dict[str, Any] = {"email": "anna@example.com"}
         self.backends: list[dict[str, Any]] = []
         self.webhooks: list[dict[str, Any]] = []
         self.made = 0
@@ -55,7 +62,7 @@ class Studio:
         self.backends.append(
             row | {"state": "CO", "readable_state": "Connected", "error_message": None}
         )
-        hook = {"url": f"{backend}/webhook", "headers": {}, "is_active": True}
+        hook = {"id": 1, "url": f"{backend}/webhook", "headers": {}, "is_active": True}
         self.webhooks.append(hook | {"send_payload": True, "send_for_all_actions": True})
 
     def handle(self, request: Request, _: BaseHTTPRequestHandler) -> Answer:
@@ -67,7 +74,7 @@ class Studio:
         if request.method == "POST":
             return self.refuse(request.json)
         answers: dict[str, Any] = {
-            "/api/current-user/whoami": {"email": "anna@example.com"},
+            "/api/current-user/whoami": self.user,
             "/api/projects/": {"results": self.projects, "next": None},
             "/api/ml": self.backends,
             "/api/webhooks/": self.webhooks,
@@ -106,12 +113,12 @@ def settings(server: LoopbackServer, redis_url: str, tmp_path: Path) -> Settings
     )
 
 
-def lines(findings: Iterator[Any]) -> list[str]:
-    return [str(finding) for finding in findings]
+def lines(results: Iterator[Any]) -> list[str]:
+    return [str(result) for result in results]
 
 
-def only(findings: Iterator[Any]) -> str:
-    (line,) = lines(findings)
+def only(results: Iterator[Any]) -> str:
+    (line,) = lines(results)
     return line
 
 
@@ -162,7 +169,24 @@ def test_it_changes_nothing_in_label_studio(settings: Settings, studio: Studio):
     assert studio.made == 0
 
 
-def test_a_data_folder_that_is_none_is_said(settings: Settings, tmp_path: Path):
+def test_a_malformed_answer_is_a_problem_in_one_sentence(settings: Settings, studio: Studio):
+    studio.user = {"email": None}
+    *_, last = lines(check_label_studio(settings))
+    assert last.startswith("problem  Label Studio: expected an email address in 'email', got null")
+
+
+def test_a_malformed_project_leaves_the_check_of_the_others(
+    settings: Settings, studio: Studio, caplog: pytest.LogCaptureFixture
+):
+    studio.projects.insert(0, {"id": None})
+    studio.connect(f"http://127.0.0.1:{settings.port}")
+    assert any(
+        "Project 3, Buses: connected" in line for line in lines(check_label_studio(settings))
+    )
+    assert "expected a whole number in 'id', got null" in caplog.text
+
+
+def test_a_data_folder_that_is_not_a_folder_is_reported(settings: Settings, tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     line = only(check_data_folder(changed(settings, data_dir=tmp_path / "file")))
     assert line.startswith("problem  Data folder")
@@ -187,7 +211,7 @@ def test_a_database_that_is_not_made_yet_is_noted_and_not_made(settings: Setting
     assert not (tmp_path / "backend.sqlite3").exists()
 
 
-def test_a_database_of_another_version_is_said(
+def test_a_database_of_another_version_is_reported(
     settings: Settings, database: Database, tmp_path: Path
 ):
     assert only(check_database(settings)).startswith("ok       Database")
@@ -200,14 +224,14 @@ def test_a_database_of_another_version_is_said(
     assert "version older" in line
 
 
-def test_a_database_that_does_not_answer_is_said_without_its_password(settings: Settings):
+def test_a_database_that_does_not_answer_is_reported_without_its_password(settings: Settings):
     url = "postgresql://anna:swordfish@127.0.0.1:1/backend"
     line = only(check_database(changed(settings, database_url=url)))
     assert line.startswith("problem  Database: DATABASE_URL does not answer")
     assert "swordfish" not in line
 
 
-def test_trained_weights_that_are_not_here_are_said(settings: Settings, database: Database):
+def test_trained_weights_that_are_not_here_are_reported(settings: Settings, database: Database):
     ProjectStorage(database).save_label_config(UID, CONFIG)
     trainings = TrainingStorage(database)
     training, _ = trainings.request(UID, TrainingOptions())
@@ -229,7 +253,7 @@ def test_that_nobody_trains_is_noted(settings: Settings, redis_connection: Redis
     assert len(lines(check_redis(settings))) == 2
 
 
-def test_a_redis_without_a_worker_is_said(settings: Settings, redis_connection: Redis):
+def test_a_redis_without_a_worker_is_reported(settings: Settings, redis_connection: Redis):
     found = lines(check_redis(settings))
     assert found[0].startswith("ok       Redis")
     assert found[1].startswith("problem  Worker: none is running")
@@ -245,7 +269,7 @@ def test_the_redis_of_serve_is_looked_for_where_serve_keeps_it(settings: Setting
     assert "problem  Redis: the Redis of `python -m backend serve` does not answer" in line
 
 
-def test_a_web_process_with_another_model_is_said(settings: Settings):
+def test_a_web_process_with_another_model_is_reported(settings: Settings):
     def health(request: Request, _: BaseHTTPRequestHandler) -> Answer:
         return as_json({"status": "UP", "model_version": "vgg19-0123456789"})
 
@@ -256,7 +280,7 @@ def test_a_web_process_with_another_model_is_said(settings: Settings):
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]"])
-def test_another_server_on_the_port_is_said(settings: Settings, body: bytes):
+def test_another_server_on_the_port_is_reported(settings: Settings, body: bytes):
     with loopback_server(lambda request, handler: Answer(body=body)) as web:
         assert only(check_web(changed(settings, port=web.port))).startswith("problem  Web process")
 
@@ -266,17 +290,17 @@ def test_without_an_address_of_label_studio_the_rest_is_not_checked(settings: Se
     assert line.startswith("note     Label Studio: LABEL_STUDIO_URL is not set")
 
 
-def test_label_studio_that_does_not_answer_is_said(settings: Settings):
+def test_label_studio_that_does_not_answer_is_reported(settings: Settings):
     line = only(check_label_studio(changed(settings, label_studio_url="http://127.0.0.1:1")))
     assert line.startswith("problem  Label Studio: expected Label Studio to answer")
 
 
-def test_a_missing_token_is_said(settings: Settings):
+def test_a_missing_token_is_reported(settings: Settings):
     found = lines(check_label_studio(changed(settings, label_studio_api_key=None)))
     assert found[1].startswith("problem  Token: LABEL_STUDIO_API_KEY is not set")
 
 
-def test_legacy_tokens_that_are_switched_off_are_said(settings: Settings, studio: Studio):
+def test_legacy_tokens_that_are_switched_off_are_reported(settings: Settings, studio: Studio):
     studio.token_refusal = f"Authentication token no longer valid: {LEGACY_OFF}"
     found = lines(check_label_studio(settings))
     assert found[1].startswith("problem  Token: ")
@@ -284,7 +308,9 @@ def test_legacy_tokens_that_are_switched_off_are_said(settings: Settings, studio
     assert "personal access token" in found[1]
 
 
-def test_private_addresses_that_label_studio_blocks_are_said(settings: Settings, studio: Studio):
+def test_private_addresses_that_label_studio_blocks_are_reported(
+    settings: Settings, studio: Studio
+):
     studio.blocks_private_addresses = True
     found = lines(check_label_studio(settings))
     assert found[-2].startswith("problem  Projects: none is connected")
@@ -304,7 +330,7 @@ def test_a_backend_is_known_by_its_version_whatever_its_address(settings: Settin
     assert about_project(settings)[0].startswith("ok       Project 3, Buses: connected")
 
 
-def test_a_backend_that_label_studio_cannot_use_is_said_without_its_password(
+def test_a_backend_that_label_studio_cannot_use_is_reported_without_its_password(
     settings: Settings, studio: Studio
 ):
     studio.connect("http://anna:swordfish@127.0.0.1:9090")
@@ -314,39 +340,41 @@ def test_a_backend_that_label_studio_cannot_use_is_said_without_its_password(
     assert "swordfish" not in "\n".join(found)
 
 
-def test_a_backend_behind_another_is_said(settings: Settings, studio: Studio):
+def test_a_backend_behind_another_is_reported(settings: Settings, studio: Studio):
     first = {"id": 9, "title": "older", "url": "http://older.example", "model_version": "x"}
     studio.backends.append(first)
     studio.connect("http://127.0.0.1:9090")
     assert "asks only the first of its models, older" in about_project(settings)[0]
 
 
-def test_suggestions_that_are_hidden_are_said(settings: Settings, studio: Studio):
+def test_suggestions_that_are_hidden_are_reported(settings: Settings, studio: Studio):
     studio.connect("http://127.0.0.1:9090")
     studio.projects[0]["show_collab_predictions"] = False
     assert "hides suggestions" in about_project(settings)[1]
 
 
-def test_a_configuration_without_keypoints_is_said(settings: Settings, studio: Studio):
+def test_a_configuration_without_keypoints_is_reported(settings: Settings, studio: Studio):
     studio.connect("http://127.0.0.1:9090")
     studio.projects[0]["label_config"] = '<View><Image name="image" value="$image"/></View>'
     assert "<KeyPointLabels" in about_project(settings)[1]
 
 
-def test_a_missing_webhook_is_said(settings: Settings, studio: Studio):
+def test_a_missing_webhook_is_reported(settings: Settings, studio: Studio):
     studio.connect("http://127.0.0.1:9090")
     studio.webhooks[0]["url"] = "http://another.example/webhook"
     assert "add http://127.0.0.1:9090/webhook" in about_project(settings)[-1]
 
 
 @pytest.mark.parametrize("name", ["is_active", "send_payload", "send_for_all_actions"])
-def test_a_webhook_that_leaves_something_out_is_said(settings: Settings, studio: Studio, name: str):
+def test_a_webhook_that_leaves_something_out_is_reported(
+    settings: Settings, studio: Studio, name: str
+):
     studio.connect("http://127.0.0.1:9090")
     studio.webhooks[0][name] = False
     assert "switched off or incomplete" in about_project(settings)[-1]
 
 
-def test_a_webhook_without_the_password_is_said(settings: Settings, studio: Studio):
+def test_a_webhook_without_the_password_is_reported(settings: Settings, studio: Studio):
     studio.connect("http://127.0.0.1:9090")
     guarded = changed(settings, basic_auth_user="anna", basic_auth_pass="swordfish")
     assert "carries no password" in about_project(guarded)[-1]

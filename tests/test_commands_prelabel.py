@@ -11,9 +11,11 @@ from rq import Queue
 
 from backend.commands.prelabel import prelabel_project
 from backend.database.connection import Database
-from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio import schemas
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError
-from backend.labelstudio.projects import LabelStudioNotSet, LabelStudios, uid_of
+from backend.labelstudio.projects import LabelStudioNotSet, LabelStudios
+from backend.labelstudio.shapes import read
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.storage import PredictionStorage
@@ -238,4 +240,5 @@ def test_without_an_address_of_label_studio_it_says_what_to_set(settings: Settin
 def test_a_project_is_named_as_label_studio_names_it():
     """Its sample: project 1 made at 1795346428 s is `1.1795346428`; fractions are cut off."""
     created = "2026-11-22T11:20:28.999999Z"
-    assert uid_of({"id": 1, "created_at": created}) == "1.1795346428"
+    project = {"id": 1, "created_at": created, "label_config": CONFIG}
+    assert read(schemas.Project, project).uid == "1.1795346428"

@@ -83,7 +83,7 @@ def test_whatever_is_killed_is_started_again(part, running):
     assert requests.post(f"{running.url}/webhook", json=event, timeout=10).ok
 
 
-def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path, weights):
+def test_a_port_that_is_taken_is_reported_before_anything_starts(tmp_path, weights):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = serve(tmp_path / "data", PORT=str(port), MODEL_WEIGHTS=str(weights))
@@ -94,7 +94,7 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path, weights):
     assert not (tmp_path / "data").exists()
 
 
-def test_a_database_that_cannot_be_opened_is_said_in_one_line(tmp_path, weights):
+def test_a_database_that_cannot_be_opened_is_reported_in_one_line(tmp_path, weights):
     url = f"sqlite:///{tmp_path}"  # a folder
     result = serve(tmp_path / "data", DATABASE_URL=url, MODEL_WEIGHTS=str(weights))
     assert result.returncode == os.EX_CONFIG

@@ -191,5 +191,5 @@ def test_weights_that_are_not_there_are_named(tmp_path):
 
 def test_an_architecture_that_is_not_the_weights_own_is_refused(weights):
     weights.with_suffix(".json").write_text(json.dumps({"arch": "small"}))
-    with pytest.raises(ValueError, match="weights are of small, but vgg19 was asked for"):
+    with pytest.raises(ValueError, match="weights are of small, but vgg19 was requested"):
         resolve_model("vgg19", str(weights))

@@ -1,4 +1,4 @@
-"""What the README says of settings and commands is what the code does."""
+"""The settings, commands and routes in the README are those of the code."""
 
 import re
 from dataclasses import Field, fields
@@ -7,10 +7,14 @@ from typing import Any
 
 import click
 import pytest
+from redis import Redis
+from rq import Queue
 
 from backend.__main__ import COMMANDS as BACKEND_COMMANDS
 from backend.__main__ import backend
+from backend.database.connection import Database
 from backend.settings import Settings
+from backend.web.app import create_app
 from model.settings import PRESETS, DetectorSettings
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +77,26 @@ def test_the_readme_has_every_command_in_the_words_of_its_help():
     assert "\n".join(rows) in README, "\n".join(["the README needs these rows:", *rows])
 
 
+# | METHOD | `/path` | for | meaning |
+ROUTES = re.findall(r"^\| ([A-Z]+) \| `(/[^`]*)` \| [^|]+ \| [^|]+ \|$", README, re.MULTILINE)
+
+
+def test_the_readme_has_every_route_and_no_other(tmp_path: Path):
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"weights")
+    app = create_app(
+        Settings(model_weights=str(weights)),
+        Database(f"sqlite:///{tmp_path / 'backend.sqlite3'}"),
+        Queue(connection=Redis()),
+    )
+    served = [
+        (method, rule.rule.replace("<int:task_id>", "<task>"))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    ]
+    assert sorted(ROUTES) == sorted(served)
+
+
 TARGETS = sorted(set(re.findall(r"(?:^ *|`)make ([a-z0-9]+)", README, re.MULTILINE)))
 
 
@@ -84,6 +108,20 @@ def test_every_target_in_the_readme_is_in_the_makefile(target):
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)#]+)\)", README))))
 def test_every_link_to_a_file_leads_to_one(link):
     assert (ROOT / link).exists()
+
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+PATHS = re.findall(r"`((?:backend|model|drawings|studies|tests|docs)/[a-z0-9_/.]*)`", CONTRIBUTING)
+
+
+@pytest.mark.parametrize("path", sorted(set(PATHS)))
+def test_every_path_in_the_guide_for_contributors_exists(path):
+    assert (ROOT / path).exists()
+
+
+def test_the_guide_for_contributors_has_a_row_for_every_package_of_the_backend():
+    packages = {f"backend/{folder.parent.name}/" for folder in ROOT.glob("backend/*/__init__.py")}
+    assert packages <= set(PATHS)
 
 
 DOCUMENTED = README + "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))

@@ -136,7 +136,7 @@ def test_turning_the_vehicle_round_mirrors_image_and_landmarks(index):
     assert difference.mean() < 0.5
 
 
-def test_the_front_points_where_it_was_told():
+def test_the_front_faces_the_given_direction():
     for index in range(12):
         for facing, sign in (("right", 1), ("left", -1)):
             place = places(draw(index, (64, 48), facing=facing))

@@ -27,7 +27,9 @@ def test_the_command_writes_the_drawings_of_a_series_in_two_splits(tmp_path):
         (["--count", "8", "--size", "8", "64"], "8 is not in the range x>=16"),
     ],
 )
-def test_a_mistake_is_said_in_one_line_and_nothing_is_written(options, message, tmp_path, capsys):
+def test_a_mistake_is_reported_in_one_line_and_nothing_is_written(
+    options, message, tmp_path, capsys
+):
     assert main(["write", str(tmp_path / "set"), *options]) == 2
     printed = capsys.readouterr().err
     assert message in printed and printed.count("\n") == 1

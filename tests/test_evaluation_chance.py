@@ -59,7 +59,7 @@ def test_it_is_what_random_points_reach(seed, count, radius):
     )
 
 
-def test_a_radius_or_a_box_that_is_none_is_refused():
+def test_a_malformed_radius_or_box_is_refused():
     for box, radius in ((HUNDRED, -1), (HUNDRED, math.nan), (Box(0, 0, 0, 5), 1)):
         with pytest.raises(ValueError, match="expected a finite radius"):
             chance_precision(np.array([[1.0, 1.0]]), box, radius)

@@ -1,4 +1,4 @@
-"""Annotations are read with the right origin, and what is wrong with them is said."""
+"""Annotations are read with the right origin, and errors in them are reported."""
 
 import json
 
@@ -42,7 +42,7 @@ def test_missing_columns_are_named(tmp_path):
         read_data_set(tmp_path, "test")
 
 
-def test_a_number_that_is_none_is_named_with_its_image(tmp_path):
+def test_a_malformed_number_is_named_with_its_image(tmp_path):
     broken = [list(row) for row in rows_of("a.jpg", 5)]
     broken[2][8] = "left"
     write_table(tmp_path, broken)

@@ -70,7 +70,7 @@ def test_the_json_holds_every_method_metric_and_paired_difference(evaluated):
 
 
 def test_random_points_are_found_again_by_chance_alone(evaluated):
-    """As if they were drawn anew on every copy, JPEG included."""
+    """They are drawn again on every copy, also for JPEG."""
     found = json.loads((evaluated / "out.json").read_text())
     methods = found["regions"]["box"]["methods"]
     assert methods["uniform"]["repeatability"]["mean"] < 0.3
@@ -106,7 +106,7 @@ def test_the_page_and_the_plots_are_written(evaluated):
         assert (evaluated / f"out/{name}.png").stat().st_size > 1000
 
 
-def test_a_missing_data_set_is_said_in_one_line(folder, capsys):
+def test_a_missing_data_set_is_reported_in_one_line(folder, capsys):
     assert main(["evaluate", "--data", str(folder / "nothing")]) == 2
     assert "expected annotations.csv or annotations.json" in capsys.readouterr().err
 
@@ -126,7 +126,7 @@ def test_a_control_of_other_classes_is_refused(folder, tmp_path, capsys):
 
 def test_weights_of_another_architecture_are_refused(folder, capsys):
     assert evaluate(folder, "--arch", "resnet18") == 2
-    assert "weights are of small, but resnet18 was asked for" in capsys.readouterr().err
+    assert "weights are of small, but resnet18 was requested" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_is_named_before_the_work(folder, tmp_path, capsys):

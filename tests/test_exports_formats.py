@@ -78,7 +78,7 @@ def test_statistics_are_a_table_as_well(some):
         ("coco", "log", "expected annotations as coco, got 'log'"),
     ],
 )
-def test_a_format_that_there_is_not_is_refused(any_database, format_, what, expected):
+def test_an_unknown_format_is_refused(any_database, format_, what, expected):
     with pytest.raises(ExportError, match=expected):
         export(any_database, format_, what, Filters(), dict)
 

@@ -1,4 +1,5 @@
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,10 +13,15 @@ from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_s
 
 from backend.labelstudio import client
 from backend.labelstudio.addresses import Location
-from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.errors import LabelStudioError
+from backend.labelstudio.schemas import PredictionJson
 
 LEGACY = "0123456789abcdef0123456789abcdef01234567"
 PERSONAL = "header.swordfish.signature"
+TASK = "/api/tasks/1/"
+PROJECT = {"id": 3, "created_at": "2026-11-22T12:00:00Z", "label_config": "<View/>"}
+PREDICTION: PredictionJson = {"result": [], "score": 0.5, "model_version": "v"}
 
 
 class Studio:
@@ -81,14 +87,14 @@ def refusal(call: Callable[[], object]) -> LabelStudioError:
 
 
 def test_a_legacy_token_is_sent_as_it_is(server: LoopbackServer):
-    assert LabelStudio(server.url, LEGACY).task(3) == {"path": "/api/tasks/3/"}
+    assert LabelStudio(server.url, LEGACY).get("/api/tasks/3/") == {"path": "/api/tasks/3/"}
     assert [request.path for request in server.requests] == ["/api/tasks/3/"]
 
 
 def test_a_personal_access_token_is_exchanged_once(server: LoopbackServer, studio: Studio):
     client = LabelStudio(server.url, PERSONAL)
     for _ in range(3):
-        assert client.project(3) == {"path": "/api/projects/3/"}
+        assert client.get("/api/projects/3/") == {"path": "/api/projects/3/"}
     assert client.authorization() == {"Authorization": "Bearer access-1"}
     assert studio.exchanges == 1
     assert [request.headers.get("authorization") for request in server.requests] == [
@@ -103,8 +109,8 @@ def test_an_access_token_is_renewed_before_it_is_5_minutes_old(
     assert client.ACCESS_TOKEN_LIFE < 300
     monkeypatch.setattr(client, "ACCESS_TOKEN_LIFE", 0)
     label_studio = LabelStudio(server.url, PERSONAL)
-    label_studio.task(1)
-    label_studio.task(1)
+    label_studio.get(TASK)
+    label_studio.get(TASK)
     assert studio.exchanges == 2
 
 
@@ -112,15 +118,15 @@ def test_an_access_token_that_is_no_longer_accepted_is_renewed(
     server: LoopbackServer, studio: Studio
 ):
     client = LabelStudio(server.url, PERSONAL)
-    client.task(1)
+    client.get(TASK)
     studio.accepted = set()
-    assert client.task(1) == {"path": "/api/tasks/1/"}
+    assert client.get(TASK) == {"path": "/api/tasks/1/"}
     assert studio.exchanges == 2
 
 
 def test_many_threads_exchange_a_token_once(server: LoopbackServer, studio: Studio):
     client = LabelStudio(server.url, PERSONAL)
-    threads = [threading.Thread(target=client.task, args=(1,)) for _ in range(8)]
+    threads = [threading.Thread(target=client.get, args=(TASK,)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -129,7 +135,7 @@ def test_many_threads_exchange_a_token_once(server: LoopbackServer, studio: Stud
 
 
 def test_a_personal_access_token_that_was_revoked_is_said(server: LoopbackServer):
-    error = refusal(lambda: LabelStudio(server.url, "another.personal.token").task(1))
+    error = refusal(lambda: LabelStudio(server.url, "another.personal.token").get(TASK))
     assert "LABEL_STUDIO_API_KEY" in str(error)
     assert (error.status, error.retryable) == (401, False)
 
@@ -137,19 +143,18 @@ def test_a_personal_access_token_that_was_revoked_is_said(server: LoopbackServer
 def test_without_a_token_nothing_is_sent(server: LoopbackServer):
     client = LabelStudio(server.url, None)
     assert client.authorization() == {}
-    assert refusal(lambda: client.task(1)).status == 401
+    assert refusal(lambda: client.get(TASK)).status == 401
     assert "authorization" not in server.requests[0].headers
 
 
 def test_a_prediction_is_created_and_its_key_returned(server: LoopbackServer):
-    prediction = {"result": [], "score": 0.5, "model_version": "v"}
-    assert LabelStudio(server.url, LEGACY).create_prediction(3, prediction) == 17
-    assert server.requests[0].json == {**prediction, "task": 3}
+    assert LabelStudio(server.url, LEGACY).create_prediction(3, PREDICTION) == 17
+    assert server.requests[0].json == {**PREDICTION, "task": 3}
 
 
 def test_every_page_of_tasks_is_read(server: LoopbackServer, studio: Studio):
     client = LabelStudio(server.url, LEGACY)
-    assert [task["id"] for task in client.tasks(9)] == list(range(250))
+    assert [task.id for task in client.tasks(9)] == list(range(250))
     assert [request.path for request in server.requests] == [
         f"/api/tasks/?project=9&page={page}&page_size=100&fields=all&resolve_uri=false"
         for page in (1, 2, 3)
@@ -167,17 +172,19 @@ def test_reading_ends_where_tasks_are_deleted_meanwhile(server: LoopbackServer, 
 def test_every_page_of_projects_is_read():
     def pages(request: Request, _: BaseHTTPRequestHandler) -> Answer:
         number = int(request.path.partition("page=")[2].partition("&")[0])
-        return as_json({"results": [{"id": number}], "next": "more" if number < 3 else None})
+        return as_json(
+            {"results": [{**PROJECT, "id": number}], "next": "more" if number < 3 else None}
+        )
 
     with loopback_server(pages) as served:
         found = list(LabelStudio(served.url, LEGACY).projects())
-    assert [project["id"] for project in found] == [1, 2, 3]
+    assert [project.id for project in found] == [1, 2, 3]
 
 
 def test_a_legacy_token_of_an_organization_without_them_is_explained():
     said = "Authentication token no longer valid: legacy token authentication has been disabled"
     with answering(as_json({"detail": f"{said} for this organization"}, 401)) as client:
-        error = refusal(lambda: client.task(1))
+        error = refusal(lambda: client.get(TASK))
     assert "switched legacy tokens off" in str(error)
     assert "LABEL_STUDIO_API_KEY" in str(error)
     assert not error.retryable
@@ -197,23 +204,25 @@ def test_which_answers_may_be_better_later(status: int, retryable: bool):
 def test_what_label_studio_objects_to_is_repeated():
     said = {"detail": "Validation error", "validation_errors": {"task": ["Invalid pk"]}}
     with answering(as_json(said, 400)) as client:
-        assert "{'task': ['Invalid pk']}" in str(refusal(lambda: client.create_prediction(1, {})))
+        assert "{'task': ['Invalid pk']}" in str(
+            refusal(lambda: client.create_prediction(1, PREDICTION))
+        )
 
 
 def test_a_page_instead_of_json_is_another_server():
     with answering(Answer(body=b"<html>", headers={"Content-Type": "text/html"})) as client:
-        error = refusal(lambda: client.task(1))
+        error = refusal(lambda: client.get(TASK))
     assert "expected JSON" in str(error)
     assert "text/html" in str(error)
     assert not error.retryable
     with answering(Answer(502, b"<html>Bad gateway</html>")) as client:
-        assert refusal(lambda: client.task(1)).retryable
+        assert refusal(lambda: client.get(TASK)).retryable
 
 
 def test_a_redirect_is_not_followed_but_explained():
     elsewhere = {"Location": "https://labels.example/api/tasks/1/"}
     with answering(Answer(301, headers=elsewhere)) as client:
-        error = refusal(lambda: client.task(1))
+        error = refusal(lambda: client.get(TASK))
     assert "set LABEL_STUDIO_URL" in str(error)
     assert "https://labels.example" in str(error)
 
@@ -221,7 +230,7 @@ def test_a_redirect_is_not_followed_but_explained():
 def test_label_studio_may_be_there_later():
     with socket.create_server(("127.0.0.1", 0)) as once:
         port = once.getsockname()[1]
-    error = refusal(lambda: LabelStudio(f"http://127.0.0.1:{port}", LEGACY).task(1))
+    error = refusal(lambda: LabelStudio(f"http://127.0.0.1:{port}", LEGACY).get(TASK))
     assert "Connection refused" in str(error)
     assert (error.status, error.retryable) == (None, True)
 
@@ -229,30 +238,30 @@ def test_label_studio_may_be_there_later():
 def test_label_studio_that_says_nothing_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        error = refusal(lambda: LabelStudio(url, LEGACY, timeout=0.1).task(1))
+        error = refusal(lambda: LabelStudio(url, LEGACY, timeout=0.1).get(TASK))
     assert "timed out" in str(error)
     assert error.retryable
 
 
 def test_half_an_answer_may_be_whole_another_time():
     with answering(Answer(body=b'{"id": 1', length=1000)) as client:
-        assert refusal(lambda: client.task(1)).retryable
+        assert refusal(lambda: client.get(TASK)).retryable
 
 
 @pytest.mark.parametrize(
     "url", ["", "labels", "labels:8080", "ftp://labels", "http://[", "http://"]
 )
 def test_an_address_that_is_none_is_said(url: str):
-    error = refusal(lambda: LabelStudio(url, LEGACY).task(1))
+    error = refusal(lambda: LabelStudio(url, LEGACY).get(TASK))
     assert "LABEL_STUDIO_URL" in str(error)
     assert not error.retryable
 
 
 def test_no_token_comes_into_the_log(server: LoopbackServer, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.DEBUG)
-    LabelStudio(server.url, LEGACY).task(1)
-    LabelStudio(server.url, PERSONAL).task(1)
-    text = str(refusal(lambda: LabelStudio(server.url, "another.swordfish.token").task(1)))
+    LabelStudio(server.url, LEGACY).get(TASK)
+    LabelStudio(server.url, PERSONAL).get(TASK)
+    text = str(refusal(lambda: LabelStudio(server.url, "another.swordfish.token").get(TASK)))
     for secret in (LEGACY, "swordfish", "access-1"):
         assert secret not in caplog.text + text
 
@@ -263,7 +272,7 @@ def test_a_password_in_netrc_does_not_replace_the_token(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login anna password swordfish\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    LabelStudio(server.url, LEGACY).task(1)
+    LabelStudio(server.url, LEGACY).get(TASK)
     assert server.requests[0].headers["authorization"] == f"Token {LEGACY}"
 
 
@@ -272,8 +281,8 @@ def test_no_session_cookie_is_kept():
     cookie = Answer(body=b"{}", headers={"Set-Cookie": "sessionid=1; Path=/"})
     with loopback_server(lambda request, handler: cookie) as served:
         client = LabelStudio(served.url, LEGACY)
-        client.task(1)
-        client.task(1)
+        client.get(TASK)
+        client.get(TASK)
         assert "cookie" not in served.requests[1].headers
 
 
@@ -290,3 +299,97 @@ def test_a_client_knows_where_an_address_is_reached_and_whether_it_is_its_own():
 def test_any_part_of_the_api_can_be_asked(server: LoopbackServer):
     found: Any = LabelStudio(server.url, LEGACY).get("/api/ml", project=3)
     assert found == {"path": "/api/ml?project=3"}
+
+
+# Malformed answers
+
+
+MALFORMED = [
+    ([], "expected a JSON object, got a list"),
+    ({}, "expected a whole number in 'id', got nothing"),
+    ({**PROJECT, "created_at": "then"}, "expected a time such as .* in 'created_at', got 'then'"),
+    ({**PROJECT, "label_config": 5}, "expected text in 'label_config', got 5"),
+]
+
+
+@pytest.mark.parametrize(("answer", "said"), MALFORMED)
+def test_a_malformed_project_is_one_sentence(answer: object, said: str):
+    with answering(as_json(answer)) as client:
+        error = refusal(lambda: client.project(3))
+    assert re.search(f"^{said} in the answer of {client.url} to GET /api/projects/3/: ", str(error))
+    assert not error.retryable
+
+
+def test_a_project_without_a_configuration_is_read():
+    with answering(as_json({**PROJECT, "label_config": None})) as client:
+        assert client.project(3).label_config == ""
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"tasks": {}, "total": 1}, {"tasks": [], "total": "1"}])
+def test_a_malformed_page_of_tasks_is_one_sentence(answer: object):
+    with answering(as_json(answer)) as client:
+        error = refusal(lambda: list(client.tasks(9)))
+    assert re.match(r"expected .* in the answer of .* to GET /api/tasks/: ", str(error))
+
+
+def test_a_malformed_task_is_logged_and_leaves_the_others(
+    server: LoopbackServer, studio: Studio, caplog: pytest.LogCaptureFixture
+):
+    studio.tasks[100:102] = [{"id": "100"}, None]  # type: ignore[list-item]
+    found = [task.id for task in LabelStudio(server.url, LEGACY).tasks(9)]
+    assert found == [number for number in range(250) if number not in (100, 101)]
+    assert "expected a whole number in 'id', got '100'" in caplog.text
+    assert "expected a JSON object, got null" in caplog.text
+
+
+def test_a_malformed_project_leaves_the_others(caplog: pytest.LogCaptureFixture):
+    with answering(as_json({"results": [{"id": 1}, PROJECT]})) as client:
+        assert [project.id for project in client.projects()] == [3]
+    assert "in 'created_at', got nothing" in caplog.text
+
+
+def test_a_malformed_prediction_leaves_the_others(caplog: pytest.LogCaptureFixture):
+    rows = [{**PREDICTION, "id": "1"}, {**PREDICTION, "id": 2, "result": [5, {"id": "a"}]}]
+    with answering(as_json(rows)) as client:
+        [found] = client.predictions(1)
+    assert (found.id, found.as_json()) == (2, {**PREDICTION, "result": [{"id": "a"}]})
+    assert "expected a whole number in 'id', got '1'" in caplog.text
+
+
+def test_predictions_that_are_no_list_are_one_sentence():
+    with answering(as_json({"results": []})) as client:
+        error = refusal(lambda: client.predictions(1))
+    assert "expected a list, got an object in the answer" in str(error)
+
+
+def test_a_created_prediction_without_a_key_is_one_sentence():
+    with answering(as_json({"task": 1}, 201)) as client:
+        error = refusal(lambda: client.create_prediction(1, PREDICTION))
+    assert "expected a whole number in 'id', got nothing in the answer" in str(error)
+    assert "to POST /api/predictions/" in str(error)
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"access": None}])
+def test_an_exchange_without_an_access_token_is_one_sentence(answer: object):
+    with loopback_server(lambda request, handler: as_json(answer)) as served:
+        error = refusal(LabelStudio(served.url, PERSONAL).authorization)
+    assert re.match(r"expected .* to POST /api/token/refresh/: ", str(error))
+    assert "swordfish" not in str(error)
+
+
+def test_a_task_is_chosen_in_the_list_of_its_project(server: LoopbackServer, studio: Studio):
+    with answering(as_json({"tasks": [{"id": 7, "data": {"image": "a"}}], "total": 1})) as client:
+        found = client.task(9, 7)
+    assert found is not None
+    assert (found.id, found.image_url("image")) == (7, "a")
+
+
+@pytest.mark.parametrize("answer", [as_json({"tasks": [], "total": 0}), as_json({}, 404)])
+def test_a_deleted_task_is_none(answer: Answer):
+    with answering(answer) as client:
+        assert client.task(9, 7) is None
+
+
+def test_a_malformed_task_is_not_taken_for_a_deleted_one():
+    with answering(as_json({"tasks": [{"data": {}}], "total": 1})) as client:
+        assert "expected a whole number in 'id'" in str(refusal(lambda: client.task(9, 7)))

@@ -1,4 +1,4 @@
-"""Connections for addresses that strangers write; `fetch` is tested in test_labelstudio_images."""
+"""Connections to untrusted addresses; `fetch` is tested in test_labelstudio_images."""
 
 import socket
 import time

@@ -136,7 +136,7 @@ def test_a_password_in_netrc_is_not_used(
 
 
 def test_no_proxy_stands_between(server: LoopbackServer, monkeypatch: pytest.MonkeyPatch):
-    """Behind a proxy nobody could tell which address is connected to."""
+    """Behind a proxy, the address of the connection cannot be checked."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -299,7 +299,7 @@ def test_which_failures_may_pass(status: int, retryable: bool):
     assert error.retryable is retryable
 
 
-def test_a_token_that_is_not_accepted_is_said_where_it_was_sent(server: LoopbackServer):
+def test_a_token_that_is_not_accepted_is_reported_where_it_was_sent(server: LoopbackServer):
     with loopback_server(answering(Answer(401))) as studio:
         assert "doctor" in str(refusal("/a.png", studio.url))
         elsewhere = f"http://localhost:{studio.port}/a.png"
@@ -402,7 +402,7 @@ def test_a_personal_access_token_is_exchanged_first():
         assert tokens(studio) == [None, "Bearer short.lived.one"]
 
 
-def test_a_personal_access_token_that_is_not_accepted_is_said():
+def test_a_personal_access_token_that_is_not_accepted_is_reported():
     with loopback_server(answering(as_json({}, 401))) as studio:
         error = refusal("/a.png", studio.url, token="personal.access.token")
     assert "LABEL_STUDIO_API_KEY" in str(error)
@@ -411,7 +411,7 @@ def test_a_personal_access_token_that_is_not_accepted_is_said():
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost that nobody vouches for, with its key in the same file."""
+    """A self-signed certificate for localhost, with its key in the same file."""
     if not shutil.which("openssl"):
         pytest.skip("no openssl on this machine to make a certificate with")
     file = tmp_path_factory.mktemp("tls") / "localhost.pem"

@@ -6,6 +6,7 @@ from prediction_rows import UID
 from sqlalchemy import select
 
 from backend.database.connection import Database
+from backend.labelstudio import schemas
 from backend.labelstudio.projects import (
     LabelStudios,
     NotDeliverable,
@@ -13,9 +14,8 @@ from backend.labelstudio.projects import (
     ProjectStorage,
     project_id_of,
     projects,
-    required_uid_of,
-    uid_of,
 )
+from backend.labelstudio.shapes import ShapeError, read, read_or_none
 from backend.settings import Settings
 
 
@@ -76,13 +76,13 @@ def test_our_own_key_never_goes_where_a_caller_says_that_label_studio_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     studios = LabelStudios(Settings(label_studio_api_key="key"))
-    assert "LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL" in caplog.text
+    assert "LABEL_STUDIO_API_KEY has no effect without LABEL_STUDIO_URL" in caplog.text
     found = studios.of(project("http://theirs", "theirs"))
     assert found.authorization() == {"Authorization": "Token theirs"}
     assert studios.of(project("http://theirs", None)).authorization() == {}
 
 
-def test_without_any_address_it_is_said_what_to_set() -> None:
+def test_without_any_address_the_error_says_what_to_set() -> None:
     studios = LabelStudios(Settings())
     with pytest.raises(NotDeliverable, match="LABEL_STUDIO_URL"):
         studios.of(project(None, None))
@@ -94,12 +94,13 @@ def test_without_any_address_it_is_said_what_to_set() -> None:
 
 # The uid of a project
 
-PROJECT = {"id": 3, "created_at": "2026-11-22T12:00:00.700000Z"}
+PROJECT = {"id": 3, "created_at": "2026-11-22T12:00:00.700000Z", "label_config": "<View/>"}
 PROJECT_UID = "3.1795348800"
 
 
 def test_a_uid_and_a_project_id_are_each_others_inverse():
-    assert uid_of(PROJECT) == required_uid_of(PROJECT) == PROJECT_UID
+    assert read(schemas.Project, PROJECT).uid == PROJECT_UID
+    assert read(schemas.EventProject, PROJECT).uid == PROJECT_UID
     assert project_id_of(PROJECT_UID) == 3
 
 
@@ -109,15 +110,16 @@ def test_a_uid_and_a_project_id_are_each_others_inverse():
         None,
         3,
         {},
-        {"id": 3},
-        {"id": "3", "created_at": PROJECT["created_at"]},
+        {"id": 3, "label_config": "<View/>"},
+        {**PROJECT, "id": "3"},
         {**PROJECT, "created_at": "then"},
     ],
 )
 def test_a_project_without_id_or_time_of_creation_has_no_uid(project: object):
-    assert uid_of(project) is None
-    with pytest.raises(ValueError, match="without id or created_at"):
-        required_uid_of(project)
+    found = read_or_none(schemas.EventProject, project)
+    assert found is None or found.uid is None
+    with pytest.raises(ShapeError, match=r"expected .*(a JSON object|'id'|'created_at')"):
+        read(schemas.Project, project)
 
 
 @pytest.mark.parametrize("uid", ["", "vehicles", ".1795348800", "-3.1", "3a.1", "３.1"])

@@ -12,7 +12,8 @@ from backend.labelstudio.schemas import (
     BoxSources,
     ChoicesRegion,
     EventBody,
-    ListedTask,
+    EventProject,
+    Prediction,
     PredictRequest,
     Project,
     SetupRequest,
@@ -91,7 +92,7 @@ def test_its_events_are_read_with_project_annotations_and_tasks(name: str) -> No
 @pytest.mark.parametrize(
     "value", [None, True, 1.5, "", "x" * 101, "a\0b", "a\nb", "\ud800", [], {}]
 )
-def test_a_project_that_is_none_is_refused(value: object) -> None:
+def test_a_malformed_project_is_refused(value: object) -> None:
     with pytest.raises(ShapeError, match=r"expected text such as 3\.1795347724, .* in 'project'"):
         read(SetupRequest, {"project": value})
 
@@ -101,7 +102,7 @@ def test_a_project_is_named_as_label_studio_does(value: object, uid: str) -> Non
     assert read(SetupRequest, {"project": value}).project == uid
 
 
-def test_a_missing_list_of_tasks_is_said_to_be_missing() -> None:
+def test_a_missing_list_of_tasks_is_reported_as_missing() -> None:
     with pytest.raises(ShapeError, match="in 'tasks', got nothing"):
         read(PredictRequest, {})
 
@@ -113,7 +114,7 @@ def test_a_configuration_that_is_no_text_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["ftp://host", "host:8080", "http://", "http://[", 5])
-def test_an_address_that_is_none_is_refused(value: object) -> None:
+def test_a_malformed_address_is_refused(value: object) -> None:
     with pytest.raises(ShapeError, match=r"expected an address .* in 'hostname'"):
         read(SetupRequest, {"project": "a", "hostname": value})
 
@@ -175,7 +176,23 @@ def test_a_deletion_lists_numbers_or_objects() -> None:
 def test_a_project_is_identified_by_id_and_time_of_creation(
     project: dict[str, Any], uid: str | None
 ) -> None:
-    assert read(Project, project).uid == uid
+    assert read(EventProject, project).uid == uid
+
+
+@pytest.mark.parametrize("text", [5, "a\0b", [], {}, True])
+def test_the_configuration_of_a_project_is_text_or_null(text: object) -> None:
+    project = {"id": 3, "created_at": "2026-11-22T12:00:00.9Z"}
+    assert read(Project, {**project, "label_config": None}).label_config == ""
+    with pytest.raises(ShapeError, match="expected text in 'label_config'"):
+        read(Project, {**project, "label_config": text})
+
+
+def test_what_else_is_malformed_in_a_project_counts_as_missing() -> None:
+    odd = {"title": 5, "task_number": "many", "show_collab_predictions": "no"}
+    project = {"id": 3, "created_at": "2026-11-22T12:00:00Z", "label_config": "<View/>"}
+    found = read(Project, {**project, **odd})
+    assert found == read(Project, project)
+    assert (found.title, found.task_number, found.show_collab_predictions) == ("", None, True)
 
 
 @pytest.mark.parametrize("task", [None, 3, [], {}, {"id": "3"}, {"id": True}, {"id": 2**64}])
@@ -192,15 +209,16 @@ def test_a_malformed_annotation_of_a_task_does_not_spoil_the_others() -> None:
     good = {"result": [REGION], "updated_at": "2026-01-01"}
     annotations = [7, {"result": None}, {"result": [3]}, good, None, {}]
     task = read(Task, {"id": 1, "drafts": "none", "annotations": annotations})
-    assert task.drafts == []
-    [found] = task.annotations
+    assert task.drafts == task.box_sources().drafts == []
+    [found] = task.drawings()
     assert found.result[0] is REGION
+    assert task.box_sources().annotations == [found]
 
 
 def test_the_kept_part_of_a_task_holds_the_same_sources_of_a_box() -> None:
     drawing = {"result": [REGION], "updated_at": "2026-01-01", "was_cancelled": True, "id": 5}
     data = {"box": {"x": 1}, "image": "/a.png"}
-    kept = read(Task, {"id": 1, "data": data, "annotations": [drawing]}).box_json()
+    kept = read(Task, {"id": 1, "data": data, "annotations": [drawing]}).box_sources().box_json()
     assert kept == {
         "data": {"box": {"x": 1}},
         "drafts": [],
@@ -210,8 +228,40 @@ def test_the_kept_part_of_a_task_holds_the_same_sources_of_a_box() -> None:
 
 
 def test_a_listed_annotation_gets_the_id_of_its_task() -> None:
-    listed = read(ListedTask, {"id": 3, "annotations": [{"id": 1}, None, {"id": 2, "task": 9}]})
-    assert list(listed.full_annotations()) == [{"id": 1, "task": 3}, {"id": 2, "task": 9}]
+    listed = read(Task, {"id": 3, "annotations": [{"id": 1}, None, {"id": 2, "task": 9}]})
+    assert list(listed.raw_annotations()) == [{"id": 1, "task": 3}, {"id": 2, "task": 9}]
+
+
+@pytest.mark.parametrize(
+    ("predictions", "found"),
+    [
+        ([{"id": 1, "model_version": "b"}, {"id": 2, "model_version": "a"}], True),
+        ([{"id": 1, "model_version": "b"}], False),
+        ([None, 5, {"model_version": 5}, {"id": 2, "model_version": "a"}], True),
+        ([], False),
+        ("none", False),
+        (None, False),
+    ],
+)
+def test_a_task_knows_which_model_versions_have_predicted_it(
+    predictions: object, found: bool
+) -> None:
+    assert read(Task, {"id": 1, "predictions": predictions}).has_prediction_of("a") is found
+
+
+def test_a_prediction_is_given_back_as_it_was_read() -> None:
+    result = [REGION, {"type": "choices", "value": {"choices": ["bus"]}}]
+    sent = {"result": result, "score": 0.5, "model_version": "a"}
+    found = read(Prediction, {**sent, "id": 7, "task": 3})
+    assert found.as_json() == sent
+    assert (found.id, found.task, found.keypoints, found.classes) == (7, 3, 1, ["bus"])
+
+
+@pytest.mark.parametrize("result", [None, "none", [None, 5], [{}, {"type": "choices"}]])
+def test_a_prediction_of_malformed_regions_has_no_keypoints(result: object) -> None:
+    found = read(Prediction, {"id": 7, "result": result, "score": "high", "model_version": 5})
+    assert (found.keypoints, found.classes) == (0, [])
+    assert (found.score, found.model_version) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +306,8 @@ SHAPES: list[type[Shape]] = [
     BoxSources,
     ChoicesRegion,
     EventBody,
-    ListedTask,
+    EventProject,
+    Prediction,
     PredictRequest,
     Project,
     SetupRequest,

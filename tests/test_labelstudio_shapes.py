@@ -63,7 +63,7 @@ def test_text_that_some_database_refuses_is_refused(value: object) -> None:
         example(title=value)
 
 
-def test_a_missing_field_is_said_to_be_missing() -> None:
+def test_a_missing_field_is_reported_as_missing() -> None:
     with pytest.raises(ShapeError, match="in 'id', got nothing"):
         read(Example, {"title": 5})
 

@@ -182,7 +182,7 @@ def test_the_checkpoint_of_another_training_is_ignored(tmp_path, images, setting
 def test_a_checkpoint_that_was_cut_short_is_named(tmp_path):
     checkpoint = tmp_path / "state.training"
     checkpoint.write_bytes(b"PK half a checkpoint")
-    with pytest.raises(ValueError, match=r"state\.training, found .* delete it to start anew"):
+    with pytest.raises(ValueError, match=r"state\.training, found .* delete it to start over"):
         train(shapes(8), settings=QUICK, checkpoint=checkpoint)
 
 
@@ -276,7 +276,7 @@ def test_imagenet_weights_are_fine_tuned_with_their_own_normalisation():
 def test_weights_of_another_architecture_are_refused(discs_and_bars, tmp_path):
     path = tmp_path / "start.safetensors"
     save_classifier(discs_and_bars, path)
-    with pytest.raises(ValueError, match="weights are of small, but resnet18 was asked for"):
+    with pytest.raises(ValueError, match="weights are of small, but resnet18 was requested"):
         train(shapes(8), arch="resnet18", init=str(path))
     described = path.with_suffix(".json")
     facts = json.loads(described.read_text()) | {"classes": ["one", "two", "three"]}

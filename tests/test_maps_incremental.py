@@ -25,7 +25,7 @@ from model.maps.incremental.fast_convolution import FastConvolution
 from model.maps.incremental.graph import Unsupported
 from model.maps.incremental.logits import IncrementalLogits
 from model.maps.incremental.scratch import Scratch
-from model.maps.incremental.threads import share_out
+from model.maps.incremental.threads import run_in_threads
 from model.maps.occlusion import DenseLogits, patch_positions
 from model.networks import build_network, load_classifier
 
@@ -275,7 +275,7 @@ def test_an_error_in_a_thread_is_raised_and_the_number_of_threads_is_left_as_it_
     torch.set_num_threads(2)
     try:
         with pytest.raises(ArithmeticError):
-            share_out([1, 2, 3], fail, lambda: None)
+            run_in_threads([1, 2, 3], fail, lambda: None)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

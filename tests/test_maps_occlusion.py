@@ -137,7 +137,7 @@ def test_logits_are_in_the_order_of_fills_rows_and_columns():
 def test_every_size_is_tried_once_and_the_fastest_stays():
     batch = FastestBatch([8, 4, 16])
     for seconds in (0.8, 0.2, 3.2):
-        batch.took(batch.size(), seconds)
+        batch.record(batch.size(), seconds)
     assert batch.size() == 4
 
 
@@ -147,7 +147,7 @@ def test_a_size_that_does_not_fit_leaves_smaller_ones_down_to_a_single_image():
     with pytest.raises(torch.OutOfMemoryError, match="a single image"):
         while True:
             sizes.append(batch.size())
-            batch.too_large(batch.size())
+            batch.drop_from(batch.size())
     assert sizes == [8, 4, 2, 1]
 
 

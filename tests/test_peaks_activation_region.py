@@ -1,4 +1,4 @@
-"""The box round the evidence."""
+"""The box around the evidence."""
 
 import numpy as np
 import pytest

@@ -36,7 +36,7 @@ def run() -> None:
     work_until_stopped(None, lambda worker: pytest.fail("never opened"))
 
 
-def test_pauses_grow_while_redis_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pauses_grow_while_redis_stays_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     outages = Outages(monkeypatch, *[0.0] * 7)
     run()
     assert outages.pauses == [0.5, 1, 2, 4, 8, 10, 10]
@@ -64,7 +64,7 @@ def test_a_worker_that_cannot_reach_redis_at_all_has_not_been_asked_to_stop() ->
     assert not steady_worker._work_once(nowhere, lambda worker: pytest.fail("never opened"))
 
 
-def test_without_an_address_of_redis_it_is_said_what_to_set() -> None:
+def test_without_an_address_of_redis_the_error_says_what_to_set() -> None:
     assert required_redis_url(Settings(redis_url="redis://there")) == "redis://there"
     with pytest.raises(WorkerRefused, match="REDIS_URL"):
         required_redis_url(Settings())

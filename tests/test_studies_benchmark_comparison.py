@@ -9,7 +9,7 @@ from studies import benchmark_methods
 from studies.benchmark_methods import Outcome, Task
 
 
-def test_a_process_that_fails_is_named_with_what_it_said():
+def test_a_failed_process_is_named_with_its_message():
     with pytest.raises(ChildProcessError, match="no-such-network"):
         comparison.in_process(Task(arch="no-such-network", method="dense"))
 

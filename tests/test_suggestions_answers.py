@@ -286,7 +286,7 @@ def test_a_task_without_an_image_says_what_is_missing(data: object) -> None:
     assert "'image'" in found.refusal
 
 
-def test_a_box_that_is_none_is_refused_with_the_reason() -> None:
+def test_a_malformed_box_is_refused_with_the_reason() -> None:
     found = wanted_of({"id": 1, "data": {"image": "/a.png", "box": "left half"}}, CONTROL)
     assert found is not None
     assert "expected a box" in (found.refusal or "")

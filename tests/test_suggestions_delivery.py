@@ -23,9 +23,12 @@ from label_studio_fake import CONFIG, UID
 
 from backend import retries
 from backend.database.connection import Database
-from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import keypoint_control
-from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage
+from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage, project_id_of
+from backend.labelstudio.schemas import Prediction as StoredPrediction
+from backend.labelstudio.schemas import Task
+from backend.labelstudio.shapes import read, read_each
 from backend.settings import Settings
 from backend.suggestions import answers, delivery, delivery_storage, reply, storage
 from backend.suggestions.answers import PredictService
@@ -79,15 +82,15 @@ class Studio:
         self.image = TASK["data"]["image"]  # type: ignore[index]
         self.posts = 0
 
-    def predictions(self, task_id: int) -> list[dict[str, Any]]:
-        found = copy.deepcopy(self.stored)
+    def predictions(self, task_id: int) -> list[StoredPrediction]:
+        found = read_each(StoredPrediction, copy.deepcopy(self.stored))
         self._interrupted("killed looking")
         return found
 
-    def get(self, path: str, **_: object) -> dict[str, Any]:
-        assert path == "/api/tasks/"
+    def task(self, project_id: int, task_id: int) -> Task | None:
+        assert (project_id, task_id) == (project_id_of(UID), 1)
         self._interrupted("killed looking at the task")
-        return {"tasks": [{"id": 1, "data": {"image": self.image}}] if self.image else []}
+        return read(Task, {"id": 1, "data": {"image": self.image}}) if self.image else None
 
     def create_prediction(self, task_id: int, prediction: dict[str, Any]) -> int:
         fault = self._take_fault(
@@ -232,14 +235,18 @@ def test_asked_again_at_once_the_answer_is_not_yet(scene: Scene) -> None:
     assert scene.answer() == []
 
 
-def test_asked_again_for_what_is_there_the_answer_is_nothing(scene: Scene) -> None:
+def test_a_repeated_request_for_a_delivered_prediction_is_answered_with_nothing(
+    scene: Scene,
+) -> None:
     scene.studio.store(scene.answer())
     scene.clock.pass_by(delivery.REPLY_SETTLES_SECONDS + 1)
     assert scene.answer() == []
     assert scene.row().delivery.label_studio_id == scene.studio.stored[0]["id"]  # type: ignore[union-attr]
 
 
-def test_asked_again_for_what_was_deleted_the_answer_is_the_same_once_more(scene: Scene) -> None:
+def test_a_repeated_request_for_a_deleted_prediction_is_answered_with_it_again(
+    scene: Scene,
+) -> None:
     first = scene.answer()
     scene.clock.pass_by(delivery.REPLY_SETTLES_SECONDS + 1)
     assert scene.answer() == first
@@ -263,7 +270,7 @@ def test_asked_again_while_label_studio_cannot_be_asked_it_gets_it_again(
     scene.studio.fault = "down"
     with caplog.at_level(logging.WARNING):
         assert scene.answer() == first
-    assert "cannot look" in caplog.text
+    assert "cannot be searched" in caplog.text
     assert "task 1" in caplog.text
 
 

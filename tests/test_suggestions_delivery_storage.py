@@ -96,7 +96,7 @@ def test_a_lease_that_was_extended_is_no_longer_of_use(any_database: Database) -
     assert deliver(any_database, row, lease=lease) is None
 
 
-def test_nobody_delivers_what_another_holds_the_lease_of(any_database: Database) -> None:
+def test_only_the_holder_of_the_lease_delivers(any_database: Database) -> None:
     row = ready(any_database)
     assert acquire(any_database, row)
     assert deliver(any_database, row) is None

@@ -176,7 +176,7 @@ def test_a_box_in_the_data_is_where_it_looks(scene: Scene) -> None:
     assert detection.box == Box(16, 24, 32, 24)
 
 
-def test_a_prediction_that_is_no_more_is_passed_over(scene: Scene) -> None:
+def test_a_prediction_that_no_longer_exists_is_skipped(scene: Scene) -> None:
     detection_job.predict(99)
     assert scene.fake.requests == []
 
@@ -419,7 +419,7 @@ def test_a_job_that_is_interrupted_goes_back_to_the_front_of_the_queue(scene: Sc
     assert (job.retries_left, job.retry_intervals) == (2, [0, 5, 15])
 
 
-def test_a_worker_that_is_told_to_end_between_jobs_begins_no_other(scene: Scene) -> None:
+def test_a_worker_that_has_to_stop_between_jobs_starts_no_other(scene: Scene) -> None:
     row = scene.ask()
     interrupt()
     with pytest.raises(Interrupted):

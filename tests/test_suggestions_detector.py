@@ -82,7 +82,7 @@ def test_the_detector_stays_loaded_until_another_model_is_active(scene: Scene) -
     assert scene.detector.get().version == first.version
 
 
-def test_weights_that_are_missing_here_are_said_with_what_to_do(scene: Scene) -> None:
+def test_weights_that_are_missing_here_are_reported_with_what_to_do(scene: Scene) -> None:
     model = scene.train(1)
     Path(model.weights).unlink()
     with pytest.raises(ModelUnusable) as caught:
@@ -137,7 +137,7 @@ def test_after_going_back_the_model_before_is_asked_again(scene: Scene) -> None:
     assert [each["model_version"] for each in scene.fake.of_task(1)] == [own]
 
 
-def test_a_version_that_nobody_knows_is_nobodys_successor(scene: Scene) -> None:
+def test_an_unknown_version_has_no_successor(scene: Scene) -> None:
     trained = scene.train(1)
     assert scene.detector.successor_of("vgg19-0123456789") is None
     assert scene.detector.successor_of(trained.version) is None

@@ -194,7 +194,7 @@ def test_a_failed_job_does_not_stand_in_the_way_of_the_next_round(
     assert job_of(queue, row.id, 2).get_status() == "queued"
 
 
-def test_a_redis_that_is_away_is_said_to_be(database: Database) -> None:
+def test_an_unreachable_redis_is_reported(database: Database) -> None:
     ask(database, 1)
     away = make_queue(Redis(port=1, socket_connect_timeout=1, retry=None))
     with pytest.raises(RedisError):

@@ -113,7 +113,7 @@ def test_a_failed_prediction_is_queued_again_only_after_a_while(any_database: Da
     assert (late.attempts, late.failures, late.finished_at) == (0, 0, None)
 
 
-def test_what_was_asked_for_while_drawing_is_told_last(any_database: Database) -> None:
+def test_predictions_requested_while_drawing_come_last(any_database: Database) -> None:
     [asked] = ask(any_database, 1)
     [drawn] = PredictionStorage(any_database).request(
         UID, VERSION, [wanted(1, "box")], retry_failed_before=LONG_AGO, to_deliver=False

@@ -109,7 +109,7 @@ def test_getting_on_counts_as_a_fresh_start(scene: Scene) -> None:
     assert scene.training.attempts == 0
 
 
-def test_a_trainer_that_is_told_to_stop_leaves_the_training_as_it_was(scene: Scene) -> None:
+def test_a_trainer_that_has_to_stop_leaves_the_training_unchanged(scene: Scene) -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: interrupt())
     signal.setitimer(signal.ITIMER_REAL, 0.5)
     with pytest.raises(Interrupted):

@@ -3,6 +3,8 @@ from typing import Any
 import pytest
 
 from backend.labelstudio.label_config import ClassControl, LabelConfigError, class_controls
+from backend.labelstudio.schemas import Task
+from backend.labelstudio.shapes import read_each
 from backend.training.labels import ClassLabels, class_labels, labels_of, possible_controls
 from model.learning.samples import UnusableLabels
 
@@ -30,11 +32,11 @@ def task(number: int, *annotations: dict[str, Any]) -> dict[str, Any]:
 
 
 def labels(*tasks: dict[str, Any]) -> dict[int, str]:
-    return {each.task_id: each.label for each in labels_of(tasks, TYPE).tasks}
+    return {each.task_id: each.label for each in labels_of(read_each(Task, tasks), TYPE).tasks}
 
 
 def reasons(*tasks: dict[str, Any]) -> dict[str, str]:
-    return dict(labels_of(tasks, TYPE).left_out)
+    return dict(labels_of(read_each(Task, tasks), TYPE).left_out)
 
 
 def test_controls_about_a_whole_image_may_name_classes():
@@ -47,7 +49,7 @@ def test_a_configuration_that_cannot_be_read_is_refused():
 
 
 def test_the_choice_of_an_annotation_is_the_class_of_its_image():
-    [found] = labels_of([task(7, chosen("bus"))], TYPE).tasks
+    [found] = labels_of(read_each(Task, [task(7, chosen("bus"))]), TYPE).tasks
     assert (found.task_id, found.image_url, found.label) == (7, "/7.png", "bus")
 
 
@@ -64,7 +66,7 @@ def test_the_choice_of_an_annotation_is_the_class_of_its_image():
     ids=["cancelled", "another control", "nothing chosen", "empty", "no result", "no value"],
 )
 def test_what_names_no_class_is_passed_over(annotation: dict[str, Any]):
-    found = labels_of([task(1, annotation)], TYPE)
+    found = labels_of(read_each(Task, [task(1, annotation)]), TYPE)
     assert found == ClassLabels("type", [], [])
 
 
@@ -98,10 +100,10 @@ def both(number: int, quality: str, kind: str) -> dict[str, Any]:
 def test_of_several_controls_the_first_with_enough_labels_is_learnt(caplog):
     caplog.set_level("INFO")
     tasks = [both(number, "good", ("bus", "van")[number % 2]) for number in range(4)]
-    assert class_labels(tasks, [QUALITY, TYPE]).control == "type"
+    assert class_labels(read_each(Task, tasks), [QUALITY, TYPE]).control == "type"
     assert "choices of 'type' (not of 'quality'): 2 bus, 2 van" in caplog.text
     tasks += [both(number, "bad", "bus") for number in range(4, 6)]
-    assert class_labels(tasks, [QUALITY, TYPE]).control == "quality"
+    assert class_labels(read_each(Task, tasks), [QUALITY, TYPE]).control == "quality"
 
 
 def test_the_control_that_is_named_is_learnt_alone():
@@ -128,7 +130,7 @@ def test_a_configuration_without_classes_is_refused_with_an_example():
 )
 def test_too_few_labels_are_refused_with_what_is_needed(tasks: list[dict[str, Any]], got: str):
     with pytest.raises(UnusableLabels) as caught:
-        class_labels(tasks, [TYPE])
+        class_labels(read_each(Task, tasks), [TYPE])
     assert "at least two different choices" in str(caught.value)
     assert "at least 2 images" in str(caught.value)
     assert got in str(caught.value)

@@ -223,7 +223,7 @@ def test_images_that_cannot_be_had_now_are_waited_for_and_the_others_kept(
     ("options", "reason"),
     [
         ({"arch": "vit_b_16", "init": "nothing"}, "ReLU"),
-        ({"arch": "resnet18", "init": "{}/first.safetensors"}, "resnet18 was asked for"),
+        ({"arch": "resnet18", "init": "{}/first.safetensors"}, "resnet18 was requested"),
         ({"init": "{}/none.safetensors"}, "found none"),
     ],
     ids=["no ReLU", "another architecture", "missing"],

@@ -119,13 +119,13 @@ def test_the_model_of_the_settings_can_be_chosen_again_and_undone(scene: Scene) 
     assert scene.registry.activate_previous() == trained
 
 
-def test_choosing_what_answers_already_adds_nothing_to_go_back_to(scene: Scene) -> None:
+def test_choosing_the_active_model_adds_nothing_to_go_back_to(scene: Scene) -> None:
     own, trained = scene.active, scene.trained(1)
     scene.registry.activate(trained.version)
     assert scene.registry.activate_previous() == own
 
 
-def test_a_version_that_nobody_knows_is_refused_with_those_that_there_are(scene: Scene) -> None:
+def test_an_unknown_version_is_refused_with_the_known_ones(scene: Scene) -> None:
     trained = scene.trained(1)
     with pytest.raises(UnknownModel) as caught:
         scene.registry.activate("vgg19-0123456789")

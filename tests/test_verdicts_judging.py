@@ -38,7 +38,7 @@ def without_id(region: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in region.items() if name != "id"}
 
 
-def test_each_act_of_an_annotator_is_told_from_the_others():
+def test_each_act_of_an_annotator_gets_its_own_verdict():
     seen = shown((10, 10), (30, 30), (50, 50), (70, 70), (90, 90))
     first, second, third, fourth, _, choice = seen.result
     result = [
@@ -97,7 +97,7 @@ def test_a_point_drawn_where_one_was_deleted_is_a_new_one():
     assert [each.suggested_hit for each in judgement.verdicts[1:3]] == [True, True]
 
 
-def test_all_points_drawn_anew_after_deleting_all_are_new_ones():
+def test_points_drawn_after_deleting_all_suggestions_are_additions():
     seen = shown((10, 10))
     assert points(judge(seen, [added(10.6, 10.5)], made_from_it=True)) == ["deleted", "added"]
 
@@ -149,7 +149,7 @@ def test_a_configuration_with_another_image_cannot_be_compared():
         judge(seen, [{**seen.result[0], "to_name": "picture"}], made_from_it=True)
 
 
-def test_a_changed_class_is_told_from_a_removed_one():
+def test_a_changed_class_differs_from_a_removed_one():
     seen = shown((10, 10))
     point, choice = seen.result
     other = {**choice, "value": {"choices": ["bus"]}}

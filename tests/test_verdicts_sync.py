@@ -40,7 +40,7 @@ def project() -> Iterator[Project]:
     def handle(request, _) -> Answer:
         path = urlsplit(request.path).path
         if path == "/api/projects/3/":
-            return as_json({"id": 3, "created_at": found.made_at})
+            return as_json({"id": 3, "created_at": found.made_at, "label_config": ""})
         if path == "/api/tasks/":
             page = int(parse_qs(urlsplit(request.path).query)["page"][0])
             tasks = [
@@ -69,7 +69,7 @@ def log_of(project: Project, database: Database) -> dict[str, Any]:
 
 
 def work(project: Project, database: Database, tasks: range) -> list[dict[str, Any]]:
-    """An annotator works through tasks; what events would have told of it."""
+    """Annotate tasks as an annotator would; return the annotations."""
     told = []
     for task in tasks:
         regions = predict(database, task, detection((10, 10), (30, 30), (60, 60)))
@@ -141,7 +141,7 @@ def test_a_task_that_a_page_missed_loses_no_annotation(project, database):
     assert pulled.retracted == 0
 
 
-def test_an_annotation_that_is_there_counts_although_its_deletion_was_told(project, database):
+def test_an_annotation_that_exists_counts_although_its_deletion_was_reported(project, database):
     regions = predict(database, 1, detection((10, 10)))
     made = annotation(1, regions, **PAST)
     project.add(made)
@@ -161,7 +161,7 @@ def test_a_project_that_is_gone_keeps_what_its_annotators_did(project, database)
     assert log_of(project, database)["overall"]["points"]["suggested"] == 1
 
 
-def test_a_label_studio_that_is_down_is_said_and_nothing_changes(project, database):
+def test_a_label_studio_that_is_down_is_reported_and_nothing_changes(project, database):
     predict(database, 1, detection((10, 10)))
     down = Settings(label_studio_url="http://127.0.0.1:1")
     [pulled] = sync(down, database)

@@ -121,7 +121,7 @@ def test_an_unexpected_error_tells_the_caller_nothing_and_the_log_everything(
     assert "GET /broken" in caplog.text
 
 
-def test_a_database_that_is_away_is_said_to_be(
+def test_an_unreachable_database_is_reported(
     queue: Queue, weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = Database(f"sqlite:///{tmp_path / 'empty.sqlite3'}")

@@ -258,9 +258,7 @@ def test_label_studios_own_events_are_kept_without_the_token(
     assert token not in json.dumps(event.body)
 
 
-def test_an_event_of_a_kind_that_nobody_knows_is_kept(
-    client: FlaskClient, database: Database
-) -> None:
+def test_an_event_of_an_unknown_kind_is_kept(client: FlaskClient, database: Database) -> None:
     for action in ("START_TRAINING", "SOMETHING_NEW"):
         assert client.post("/webhook", json={"action": action}).status_code == 200
     assert [event.action for event in EventStorage(database).events()] == [

@@ -79,7 +79,9 @@ def test_a_task_of_two_projects_tells_of_both(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("address", ["/jobs/1", "/jobs/99999999999999999999", "/jobs/1?project=x"])
-def test_a_task_that_nobody_asked_about_is_not_found(client: FlaskClient, address: str) -> None:
+def test_a_task_without_a_requested_prediction_is_not_found(
+    client: FlaskClient, address: str
+) -> None:
     answer = client.get(address)
     assert answer.status_code == 404
     assert "expected a task" in answer.json["error"]  # type: ignore[index]
@@ -114,7 +116,9 @@ def figures(client: FlaskClient) -> dict[str, float]:
     }
 
 
-def test_metrics_count_what_there_is(client: FlaskClient, database: Database, version: str) -> None:
+def test_metrics_count_predictions_deliveries_and_events(
+    client: FlaskClient, database: Database, version: str
+) -> None:
     predict(client, task(1), task(2), task(3), task(4))
     finish(database, 1)
     predict(client, task(1))

@@ -1,4 +1,4 @@
-"""The button "Start training", and what the web process tells of trainings and models."""
+"""The button "Start training", and what the web process reports about trainings and models."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,7 +65,7 @@ def press(client: FlaskClient, project: Any = PROJECT) -> Any:
     return answer.json
 
 
-def told(client: FlaskClient, **query: str) -> Any:
+def listed(client: FlaskClient, **query: str) -> Any:
     return client.get("/training", query_string=query).json["trainings"]  # type: ignore[index]
 
 
@@ -101,7 +101,7 @@ def test_pressed_again_it_goes_on_with_the_same_training(
     assert press(client) != first
 
 
-def test_a_press_that_names_no_project_is_kept_and_told_what_is_missing(
+def test_a_press_without_a_project_is_stored_and_answered_with_what_is_missing(
     client: FlaskClient, database: Database, training_queue: Queue
 ) -> None:
     for project in (None, {}, {**PROJECT, "created_at": 5}, {**PROJECT, "label_config": None}):
@@ -119,25 +119,25 @@ def test_without_redis_a_press_is_not_lost(
     assert training_queue.count == 1
 
 
-def test_how_it_goes_with_a_training_is_told(
+def test_the_progress_of_a_training_is_listed(
     client: FlaskClient, trainings: TrainingStorage
 ) -> None:
     number = press(client)["training"]
-    [found] = told(client)
+    [found] = listed(client)
     assert (found["id"], found["project"], found["status"]) == (number, UID, "queued")
     trainings.record_progress(number, Progress("training", 2, 20))
-    [found] = told(client, project=UID)
+    [found] = listed(client, project=UID)
     assert (found["status"], found["progress"]["done"]) == ("running", 2)
     trainings.succeed(number, new_model(1), OUTCOME, use=True)
     press(client)
-    _, found = told(client)
+    _, found = listed(client)
     assert (found["status"], found["progress"]) == ("done", None)
     assert found["outcome"]["left_out"] == [["task 1", "too small"]]
     assert found["outcome"]["decision"] == "it answers"
-    assert told(client, project="4.1") == []
+    assert listed(client, project="4.1") == []
 
 
-def test_a_new_model_is_told_and_asked_for_without_a_restart(
+def test_a_new_model_is_reported_and_requested_without_a_restart(
     client: FlaskClient, settings: Settings, database: Database, trainings: TrainingStorage
 ) -> None:
     body = {"project": UID, "schema": CONFIG, "hostname": "http://127.0.0.1:8080"}

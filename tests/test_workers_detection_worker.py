@@ -1,4 +1,4 @@
-"""Real worker processes, with clocks that run faster than in earnest."""
+"""Real worker processes, with shorter intervals than in production."""
 
 import subprocess
 import sys
@@ -180,7 +180,7 @@ def test_a_job_outlives_the_workers_that_have_it(
 
 @contextmanager
 def own_redis(port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A Redis that remembers nothing."""
+    """A Redis that stores nothing on disk."""
     options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     server = subprocess.Popen(
         [redis_executable(), "--port", str(port), *options], stdout=subprocess.DEVNULL

@@ -83,11 +83,11 @@ def test_everything_due_is_delivered_in_several_rounds(
     assert rounds == [2]
 
 
-def test_events_are_recorded_while_redis_is_away(database: Database) -> None:
+def test_events_are_recorded_while_redis_is_unreachable(database: Database) -> None:
     nowhere = Queue("predictions", connection=Redis.from_url("redis://127.0.0.1:1/0"))
     regions = predict(database, 1, detection((10, 10)))
     event(database, annotation(1, [moved(regions[0], 20)]))
-    with label_studio_fake() as fake, maintenance_of(database, nowhere, fake).of_verdicts():
+    with label_studio_fake() as fake, maintenance_of(database, nowhere, fake).maintain_verdicts():
         wait_until(lambda: not EventStorage(database).unhandled())
 
 

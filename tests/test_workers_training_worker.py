@@ -63,7 +63,7 @@ def setup(backend: Serving) -> str:
 
 
 def suggest(backend: Serving, fake: LabelStudioFake, number: int) -> list[str]:
-    """Retrieve a prediction; of which versions there are then some."""
+    """Retrieve a prediction, and return the versions that have one."""
     task, before = fake.tasks[number], len(fake.of_task(number))
     asked = {"tasks": [task], "project": UID, "label_config": CONFIG}
     fake.store_answers([task], post(backend, "/predict", asked)["results"])

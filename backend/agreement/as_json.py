@@ -16,7 +16,7 @@ class HasJson(Protocol):
 def to_json(value: object) -> Any:
     """Return dataclasses as objects in the order of their fields, sequences as arrays.
 
-    A dataclass with a method `as_json` says itself what its JSON is.
+    A dataclass with a method `as_json` defines its own JSON.
     """
     if isinstance(value, HasJson):
         return value.as_json()

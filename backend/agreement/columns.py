@@ -1,4 +1,4 @@
-"""Verdicts about points as columns of numbers, so that a million of them are little work."""
+"""Verdicts about points as columns of numbers, which makes a million of them quick to process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,13 +27,13 @@ class VerdictColumns:
     row for each verdict.
 
     Attributes:
-        image: (annotations,): the image that each is of, numbered from 0.
-        labels: names; the label columns hold places in it, -1 for none.
-        annotation: place of the verdict's annotation in `annotations`.
-        verdict: place in `judging.VERDICTS`.
-        score: of the suggestion; NaN where there is none.
+        image: (annotations,): number of each annotation's image, from 0.
+        labels: names; the label columns hold indices into it, -1 for none.
+        annotation: index of the verdict's annotation in `annotations`.
+        verdict: index into `judging.VERDICTS`.
+        score: score of the suggestion; NaN where there is none.
         displacement, length, area: px, px, px²; NaN where there is none or it is unknown.
-        object: place among the annotation's rectangles; -1 for none.
+        object: index of one of the annotation's rectangles; -1 for none.
         suggested, final: whether the row counts as a suggestion, as a final point.
         suggested_hit, final_hit: whether that point has a partner near it.
     """
@@ -67,7 +67,7 @@ class VerdictColumns:
         return np.asarray(longer[self.annotation], np.float64)
 
     def of_annotations(self, chosen: Flags) -> "VerdictColumns":
-        """Return some annotations with their verdicts; images are numbered anew.
+        """Select annotations with their verdicts, and renumber the images.
 
         Args:
             chosen: (annotations,).

@@ -1,6 +1,6 @@
 """All figures of agreement in one report.
 
-They rest on annotations whose annotators saw the suggestions. Annotations made without them are
+They cover annotations whose annotators saw the suggestions. Annotations made without them are
 compared in `anchoring`, and count as final points in `model_versions`.
 """
 
@@ -31,7 +31,7 @@ DEFAULTS = AgreementParameters()
 
 @dataclass(frozen=True, slots=True)
 class AgreementReport:
-    """Every figure, and what it rests on.
+    """Every figure, with the filters and parameters behind it.
 
     Attributes:
         labels: suggested and final labels, counted together.

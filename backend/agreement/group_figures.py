@@ -18,7 +18,7 @@ class PointCounts:
     by_verdict: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
-        """Return all counts side by side."""
+        """Return all counts as one flat object."""
         return {"suggested": self.suggested, **self.by_verdict}
 
 
@@ -39,7 +39,7 @@ class PckAt:
     share: Estimate
 
     def as_json(self) -> dict[str, Any]:
-        """Return α and the share side by side."""
+        """Return α and the share as one flat object."""
         return {"alpha": self.alpha, **fields_as_json(self.share)}
 
 
@@ -61,7 +61,7 @@ class Displacement:
 
 @dataclass(frozen=True, slots=True)
 class PointFigures:
-    """How far suggested and final points agree.
+    """Agreement of suggested and final points.
 
     Attributes:
         images: number of images.
@@ -86,7 +86,7 @@ class AnnotationFigures:
     """The figures of a group of annotations.
 
     Attributes:
-        agreement: of their points.
+        agreement: agreement of their points.
         annotations, tasks, annotators: their numbers.
         lead_time: mean, s.
     """
@@ -98,7 +98,7 @@ class AnnotationFigures:
     lead_time: Estimate
 
     def as_json(self) -> dict[str, Any]:
-        """Return all figures side by side."""
+        """Return all figures as one flat object."""
         found = fields_as_json(self)
         agreement: dict[str, Any] = found.pop("agreement")
         return agreement | found
@@ -106,7 +106,7 @@ class AnnotationFigures:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceCounts:
-    """What became of suggested classes, and how many classes were chosen without one."""
+    """Verdicts about suggested classes, and the number of classes chosen without a suggestion."""
 
     suggested: int
     accepted: int
@@ -128,7 +128,7 @@ class OverallFigures:
     skipped: int
 
     def as_json(self) -> dict[str, Any]:
-        """Return all figures side by side."""
+        """Return all figures as one flat object."""
         return self.figures.as_json() | {
             "choices": to_json(self.choices),
             "skipped": self.skipped,
@@ -143,5 +143,5 @@ class NamedGroup(Generic[T]):
     figures: T
 
     def as_json(self) -> dict[str, Any]:
-        """Return name and figures side by side."""
+        """Return name and figures as one flat object."""
         return {"name": self.name, **to_json(self.figures)}

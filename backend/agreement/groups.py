@@ -32,7 +32,7 @@ from backend.verdicts.judging import ADDED, VERDICTS
 
 @dataclass(frozen=True)
 class GroupSums:
-    """What the figures of some groups of verdicts are computed from.
+    """The sums from which the figures of several groups of verdicts are computed.
 
     Attributes:
         sums: (groups, clusters) each.
@@ -103,7 +103,7 @@ class GroupSums:
 
 
 class AnnotationTotals:
-    """Sums over the verdicts of each annotation, which the sums of groups are added up from."""
+    """Sums over the verdicts of each annotation; the sums of a group add them up."""
 
     def __init__(self, columns: VerdictColumns, clusters: Clusters) -> None:
         self._columns = columns
@@ -190,7 +190,8 @@ def _numbered(values: Sequence[Hashable]) -> Integers:
 def by_label(columns: VerdictColumns, clusters: Clusters) -> list[NamedGroup[PointFigures]]:
     """Compute the figures of each label.
 
-    A label's suggestions are those that bore it, its final points those that bear it.
+    A label's suggestions are the points suggested with it; its final points are those that
+    annotators left with it.
     """
     labels = len(columns.labels)
     if labels == 0:
@@ -256,7 +257,7 @@ def group_tables(
 
 
 def period_names(moments: Sequence[datetime]) -> list[str]:
-    """Name the day, week or month of each moment, whichever gives a readable number of them."""
+    """Name each moment's day, week or month, whichever gives a readable number of periods."""
     if not moments:
         return []
     days = (max(moments) - min(moments)).days

@@ -17,7 +17,7 @@ class LandmarkFigures:
     Attributes:
         annotated: number of annotations with at least one final point of that label.
         found: share of these with a suggestion near such a point.
-        lift: `found` over the share expected of as many points spread evenly.
+        lift: `found` divided by the share expected from as many points spread evenly.
     """
 
     class_name: str
@@ -37,7 +37,7 @@ class _Units:
     """One row for each label in each annotation, however many points bear it.
 
     Attributes:
-        annotation, label: places among annotations and labels.
+        annotation, label: indices of annotation and label.
         found: whether a suggestion lies near one of its points.
         expected: chance that one would if suggestions were spread evenly.
     """
@@ -51,8 +51,8 @@ class _Units:
 def landmarks(columns: VerdictColumns, clusters: Clusters) -> list[LandmarkFigures]:
     """Compute for each class and label how often an annotated label is among the suggestions.
 
-    `lift` divides by how often that would be with as many points spread evenly over the object, or
-    over the image where no object is known.
+    `lift` divides this by the frequency expected from as many points spread evenly over the object,
+    or over the image where no object is known.
     """
     if not columns.final.any():
         return []

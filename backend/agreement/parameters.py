@@ -51,21 +51,23 @@ class AgreementParameters:
     )
     sigma: float = _parameter(SIGMA, "Spread σ of every label in object keypoint similarity (OKS).")
     most_tasks: int = _parameter(
-        500, "Comparisons that pair points anew use at most this many tasks, drawn at random."
+        500, "Comparisons that pair points again use at most this many tasks, drawn at random."
     )
     most_groups: int = _parameter(
-        50, "Groups that each table of groups lists at most: the largest."
+        50, "Largest number of groups in each table; the largest groups are listed."
     )
     most_labels_confused: int = _parameter(
         40, "The confusion table lists at most the square of this many pairs of labels."
     )
     score_bins: int = _parameter(
-        10, "Bins of about equal size into which scores are divided at most."
+        10, "Largest number of bins of scores, each of about the same size."
     )
-    fewest_in_a_bin: int = _parameter(20, "Suggestions that each bin of scores needs.")
-    most_landmarks: int = _parameter(200, "Landmarks that are listed at most: the most annotated.")
+    fewest_in_a_bin: int = _parameter(20, "Smallest number of suggestions in a bin of scores.")
+    most_landmarks: int = _parameter(
+        200, "Largest number of landmarks listed; the most annotated ones are."
+    )
     most_worst_tasks: int = _parameter(
-        10, "Tasks with the least agreement that are listed at most."
+        10, "Largest number of tasks listed as those with the least agreement."
     )
 
     def described(self) -> tuple[Described, ...]:
@@ -76,7 +78,7 @@ class AgreementParameters:
         )
 
     def as_method(self) -> dict[str, Any]:
-        """Return what `method` says in the JSON, so that others can compute the figures again."""
+        """Return the entry `method` of the JSON, which allows others to recompute the figures."""
         return {
             "level": self.level,
             "shares": "Wilson",

@@ -18,7 +18,7 @@ LabelCounts = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class PeerAgreement:
-    """How far two parties agree.
+    """Agreement of two parties.
 
     Attributes:
         f1: of their points, paired one to one; mean over tasks.
@@ -34,8 +34,8 @@ class People:
     """Agreement on tasks that several people annotated.
 
     Attributes:
-        tasks: number of these.
-        tasks_compared: number of those of them that were drawn for the comparison.
+        tasks: number of these tasks.
+        tasks_compared: number of tasks that were drawn for the comparison.
     """
 
     tasks: int
@@ -47,7 +47,7 @@ class People:
 def people(table: VerdictTable, parameters: AgreementParameters) -> People:
     """Compare annotators with one another, and with the detector on the same tasks.
 
-    Points are paired anew within `near`, whatever their ids. Labels are compared over the
+    Points are paired again within `near`, regardless of their ids. Labels are compared over the
     suggestions that an annotator kept.
     """
     compared = table.compared_tasks
@@ -101,7 +101,7 @@ def _mean_over_images(
 def _label_alphas(
     tasks: Iterable[Sequence[JudgedAnnotation]], verdicts: Mapping[int, Sequence[Verdict]]
 ) -> tuple[float | None, float | None]:
-    """Compute α of final labels among people, and of each of them with the detector."""
+    """Compute α of the final labels among people, and between each person and the detector."""
     among: list[LabelCounts] = []
     with_detector: list[LabelCounts] = []
     for task in tasks:

@@ -55,10 +55,10 @@ MOST_CLASSES = 6
 
 
 def plots(report: AgreementReport) -> dict[str, str]:
-    """Draw every plot that there are figures for.
+    """Draw every plot for which the report has figures.
 
     Returns:
-        Name → SVG; the landmarks of a class are called "landmarks " and the class.
+        Name → SVG; the plot of a class's landmarks is called "landmarks " and the class.
     """
     found: dict[str, str] = {}
     overall = report.overall.figures.agreement

@@ -49,7 +49,7 @@ def load_table(
     filters: Filters,
     parameters: AgreementParameters = AgreementParameters(),  # noqa: B008
 ) -> VerdictTable:
-    """Load all that the figures need, in one transaction."""
+    """Load everything that the figures need, in one transaction."""
     with database.reading() as connection:
         columns = _columns(connection, filters)
         shown = [each for each in columns.annotations if each.shown]
@@ -218,7 +218,7 @@ def _verdicts(connection: Connection, state_ids: Sequence[int]) -> dict[int, lis
 
 
 class AgreementQueries:
-    """What the exports and the pictures of the report ask."""
+    """Queries for the exports and for the pictures of the report."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -284,7 +284,7 @@ class AgreementQueries:
             yield [VerdictRow._make(row) for row in rows]
 
     def _stream(self, asked: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
-        """Yield rows in portions, of which the database's driver holds one at a time."""
+        """Yield rows in chunks; the database driver holds one chunk at a time."""
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=STREAM).execute(asked)
             yield from rows.partitions()

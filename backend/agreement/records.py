@@ -13,10 +13,10 @@ class JudgedAnnotation:
     """An annotation in the state that counts, compared with a prediction.
 
     Attributes:
-        id: of the state.
+        id: id of the state.
         annotator: user id; None where Label Studio does not say who it was.
         lead_time: s; None where unknown.
-        class_name: that the prediction suggested.
+        class_name: class that the prediction suggested.
         shown: whether the annotator saw the suggestions.
         width, height: of the image, px.
     """
@@ -70,7 +70,7 @@ class VersionDetection:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceCount:
-    """How often an annotation's state has a verdict about the suggested class."""
+    """Number of annotation states with one verdict about the suggested class."""
 
     state_id: int
     verdict: str
@@ -79,7 +79,7 @@ class ChoiceCount:
 
 @dataclass(frozen=True, slots=True)
 class UnusedCount:
-    """How often something was not used for one reason."""
+    """A reason why something was not used, and how often it occurred."""
 
     reason: str
     count: int
@@ -87,12 +87,12 @@ class UnusedCount:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """How states of annotations and deletions reached the backend.
+    """Numbers of annotation states and deletions by the way they reached the backend.
 
     Attributes:
         by_event: states that an event brought.
-        lost: states and deletions whose event never came.
-        recovered: those of them that a pull brought.
+        lost: states and deletions whose event never arrived.
+        recovered: lost ones that a pull brought.
     """
 
     by_event: int
@@ -101,7 +101,7 @@ class Arrivals:
 
 
 class VerdictRow(NamedTuple):
-    """A verdict with what is known of its annotation; the columns of the export, in order."""
+    """A verdict with the facts about its annotation; its fields are the columns of the export."""
 
     project_uid: str
     task_id: int

@@ -38,9 +38,9 @@ def render(
     """Return the report as HTML.
 
     Args:
-        nonce: that the page's policy demands of its script.
+        nonce: nonce that the page's content security policy requires for its script.
         served: whether the backend serves the page; a file has no form and no links to the backend.
-        parameters: of the figures; listed at the end of the page.
+        parameters: parameters of the figures, listed at the end of the page.
     """
     queries = AgreementQueries(database)
     report = measure_agreement(database, filters, parameters)

@@ -1,4 +1,4 @@
-"""Which tasks the comparisons that pair points anew look at."""
+"""Choose the tasks for the comparisons that pair points again."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Whether suggested labels and scores can be trusted: confusion and reliability."""
+"""Confusion of labels, and reliability of scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from backend.verdicts.judging import ACCEPTED
 
 @dataclass(frozen=True, slots=True)
 class ConfusionCell:
-    """How often a suggested label ended as another.
+    """A pair of suggested and final label, and how often it occurred.
 
     Attributes:
         suggested: None for points that were added.

@@ -20,9 +20,9 @@ from backend.verdicts.records import Filters
 
 @dataclass(frozen=True)
 class VerdictTable:
-    """All that the figures need, loaded once.
+    """Everything that the figures need, loaded once.
 
-    Comparisons that pair points anew need the points themselves. These are loaded for a sample of
+    Comparisons that pair points again need the points themselves. These are loaded for a sample of
     tasks, so that a table of a million verdicts stays small.
 
     Attributes:
@@ -35,8 +35,8 @@ class VerdictTable:
         tasks_of_several_annotators: number of tasks that two or more people annotated after they
             saw the suggestions.
         compared_tasks: the drawn ones among them, each with one annotation of each annotator.
-        detections: of all model versions, for tasks drawn among the annotated ones that several
-            versions predicted; by project and then in the order in which they were requested.
+        detections: detections of all model versions, for tasks drawn among the annotated ones that
+            several versions predicted; by project, then in the order of the requests.
         verdicts: id of an annotation's state → its verdicts about points; of `compared_tasks`, and
             of every annotation of a task in `detections`.
     """

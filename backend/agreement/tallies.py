@@ -1,4 +1,4 @@
-"""The sums that figures of agreement are ratios of."""
+"""The sums whose ratios are the figures of agreement."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Contribution:
     """The verdicts that contribute to a sum.
 
     Attributes:
-        side: whose label says which label's sum the verdict belongs to.
+        side: the side whose label decides to which label's sum the verdict belongs.
         rows: flags or places of the verdicts.
-        values: of each of these; None where each counts 1.
+        values: value of each of these; None where each counts 1.
     """
 
     side: Literal["suggested", "final"]
@@ -33,18 +33,18 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Tallies(Generic[T]):
-    """One thing for each sum: first what contributes to it, then its values by group.
+    """One entry for each sum: at first its contributions, later its totals by group.
 
     Attributes:
         suggested: suggestions.
         accepted: those that were left untouched.
         near_by_share, near_by_px: those untouched or moved a little, keeping their label.
-        suggested_hit: those with a final point near them.
+        suggested_hit: suggestions with a final point near them.
         final: final points.
-        final_hit: those with a suggestion near them.
-        final_with_object: those that belong to an object of known size.
+        final_hit: final points with a suggestion near them.
+        final_with_object: final points on an object of known size.
         paired: final points that began as a suggestion.
-        paired_with_object: those of them that belong to an object of known size.
+        paired_with_object: paired points on an object of known size.
         image_error, object_error: displacement over the longer side of image, of object.
         image_within, object_within: paired points displaced by at most each α.
         similarity: object keypoint similarity of objects.
@@ -139,7 +139,7 @@ def _similarities(
     the distance of the suggestion, infinite where there was none, s² the object's area and k = 2σ.
 
     Returns:
-        Places of one verdict of each object, and the similarity of each.
+        The index of one verdict of each object, and the similarity of each.
 
     Source: COCO keypoint evaluation, as pycocotools computes it.
     """

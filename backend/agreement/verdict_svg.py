@@ -1,7 +1,7 @@
 """Draw marks over an image, as SVG: verdicts, and plain points.
 
-Positions have the centre of the first pixel at 0, SVG its corner: see `centre_to_edge`. Marks have
-the same size on the page whatever the size of the image.
+Positions have their origin at the centre of the first pixel, SVG has it at the pixel's corner: see
+`centre_to_edge`. Marks have the same size on the page for images of any size.
 """
 
 import base64
@@ -28,7 +28,7 @@ def drawing(
 
     Args:
         width, height: of the original image, px.
-        image: of any size; None for an empty frame.
+        image: the image, at any size; None for an empty frame.
         side: the longer side on the page, px.
     """
     unit = max(width, height) / side

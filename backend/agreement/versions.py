@@ -19,9 +19,9 @@ class VersionPair:
     """Two model versions on the tasks that both predicted.
 
     Attributes:
-        tasks: number of these.
-        first_f1, second_f1: of each version's points against final points; mean over tasks.
-        difference: second less first, paired by task.
+        tasks: number of these tasks.
+        first_f1, second_f1: F1 of each version's points against final points; mean over tasks.
+        difference: second minus first, paired by task.
     """
 
     first: str
@@ -35,8 +35,8 @@ class VersionPair:
 def model_versions(table: VerdictTable, parameters: AgreementParameters) -> list[VersionPair]:
     """Compare every pair of model versions on the tasks that both predicted.
 
-    The points of each version are paired anew with the final points, also where the annotator never
-    saw them. The version that the annotator saw has the advantage of being the starting point.
+    The points of each version are paired again with the final points, also where the annotator
+    never saw them. The version that the annotator saw has the advantage of being the start.
     """
     scores = _scores(table, parameters.near)
     return [

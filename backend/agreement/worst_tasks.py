@@ -15,10 +15,10 @@ class WorstTask:
     """A task with little agreement.
 
     Attributes:
-        project: uid.
-        task: id.
-        f1: of suggestions and final points, over all its annotations.
-        states: ids of the states of these, in the order in which they were recorded.
+        project: uid of the project.
+        task: id of the task.
+        f1: F1 of suggestions against final points, over all its annotations.
+        states: ids of the states of its annotations, in the order of recording.
         verdicts: number of points by verdict.
     """
 

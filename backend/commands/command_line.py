@@ -1,4 +1,4 @@
-"""How the command line finds its commands, and how errors read there."""
+"""The command line: find commands, run them, and report errors in one line."""
 
 import os
 import sys
@@ -57,7 +57,7 @@ class Unavailable(click.ClickException):
 
 @contextmanager
 def refusing(*errors: type[Exception]) -> Iterator[None]:
-    """Inside the block, turn these errors of the libraries into a `Refusal`."""
+    """Inside the block, turn these library errors into a `Refusal`."""
     try:
         yield
     except errors as error:

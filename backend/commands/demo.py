@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.5
 # After this long without a new suggestion, ask the backend for failures.
 _CHECK_FAILURES_SECONDS = 2.0
 
-# Added to the longest time that one image may take.
+# Added to JOB_TIMEOUT, the longest time for one image.
 _EXTRA_WAIT_SECONDS = 60.0
 
 
@@ -58,7 +58,7 @@ def run_demo(
     """Start everything, and stop it at Ctrl-C.
 
     Args:
-        settings: of the backend; port and data folder are chosen here unless they are set.
+        settings: settings of the backend; port and data folder are chosen here unless set.
         label_studio: the program, in its own environment.
         images: folder of images; None for drawn vehicles.
         check: verify that every task has its suggestion, print a table, and stop.

@@ -1,4 +1,4 @@
-"""The processes of the demonstration, at addresses that stay the same from start to start."""
+"""The processes of the demonstration, at the same addresses at every start."""
 
 import json
 import os
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import requests
 
@@ -29,7 +28,7 @@ class DemoState:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._values: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        self._values: dict[str, int | str] = json.loads(file.read_text()) if file.exists() else {}
 
     def port(self, name: str, preferred: int) -> int:
         """Return the port of the last start, else the preferred one; any other if it is taken."""
@@ -43,7 +42,7 @@ class DemoState:
         self._save("token", token)
         return token
 
-    def _save(self, name: str, value: object) -> None:
+    def _save(self, name: str, value: int | str) -> None:
         self._values[name] = value
         self._file.touch(mode=0o600)
         self._file.write_text(json.dumps(self._values))

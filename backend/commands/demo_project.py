@@ -12,13 +12,9 @@ from xml.sax.saxutils import quoteattr
 import requests
 from tqdm import tqdm
 
-from backend.commands.label_studio_records import (
-    MlBackend,
-    PredictionRecord,
-    ProjectRecord,
-    TaskRecord,
-    WebhookRecord,
-)
+from backend.commands.label_studio_records import MlBackend, Webhook
+from backend.labelstudio.schemas import Prediction, Project, Task
+from backend.labelstudio.shapes import ShapeError, ShapeT, read
 from backend.local.label_studio import LocalLabelStudio
 
 # Formats that browsers show, Label Studio accepts and the detector reads.
@@ -34,6 +30,8 @@ _MAX_LABELS = 12
 _COLOURS = ("#e6194b", "#4363d8", "#3cb44b", "#f58231", "#911eb4", "#008080", "#9a6324", "#f032e6")
 
 _TIMEOUT_SECONDS = 120.0
+
+IMAGE_FIELD = "image"
 
 
 def label_config(classes: Sequence[str]) -> str:
@@ -52,7 +50,7 @@ def label_config(classes: Sequence[str]) -> str:
     return (
         f'<View><Choices name="class" toName="image" choice="single" {layout}>{choices}</Choices>'
         f'<KeyPointLabels name="keypoint" toName="image">{points}</KeyPointLabels>'
-        '<Image name="image" value="$image" zoom="true"/></View>'
+        f'<Image name="image" value="${IMAGE_FIELD}" zoom="true"/></View>'
     )
 
 
@@ -70,9 +68,9 @@ class DemoProject:
 
     def tasks(self) -> dict[int, str]:
         """Return task id → path of its image."""
-        rows = _rows(self.label_studio, f"/api/tasks?project={self.id}", "tasks")
-        tasks = [TaskRecord.model_validate(row) for row in rows]
-        return {task.id: task.data.image for task in tasks}
+        path = f"/api/tasks?project={self.id}"
+        tasks = [_read(Task, row, path) for row in _rows(self.label_studio, path, "tasks")]
+        return {task.id: task.image_url(IMAGE_FIELD) or "" for task in tasks}
 
     def upload(self, folder: Path) -> None:
         """Upload the images of a folder that the project does not have yet; show the progress.
@@ -94,14 +92,14 @@ class DemoProject:
 
     def connect(self, backend: str) -> None:
         """Make `backend` the one ML backend of the project."""
-        rows = _get(self.label_studio, f"/api/ml?project={self.id}")
-        connected = [MlBackend.model_validate(row) for row in rows]
+        path = f"/api/ml?project={self.id}"
+        connected = [_read(MlBackend, row, path) for row in _get(self.label_studio, path)]
         if [each.url for each in connected] == [backend]:
             return
         for each in connected:
             _call(self.label_studio, "DELETE", f"/api/ml/{each.id}")
-        for row in _get(self.label_studio, f"/api/webhooks/?project={self.id}"):
-            webhook = WebhookRecord.model_validate(row)
+        path = f"/api/webhooks/?project={self.id}"
+        for webhook in [_read(Webhook, row, path) for row in _get(self.label_studio, path)]:
             if webhook.url.endswith("/webhook"):
                 _call(self.label_studio, "DELETE", f"/api/webhooks/{webhook.id}/")
         self._post("/api/ml", json={"project": self.id, "url": backend, "title": "keypoints"})
@@ -111,12 +109,13 @@ class DemoProject:
         path = f"/api/dm/actions?id=retrieve_tasks_predictions&project={self.id}"
         self._post(path, json={"selectedItems": {"all": True, "excluded": []}})
 
-    def predictions(self, model_version: str) -> dict[int, list[PredictionRecord]]:
+    def predictions(self, model_version: str) -> dict[int, list[Prediction]]:
         """Return task id → its predictions of one model version, for the tasks that have any."""
-        found: dict[int, list[PredictionRecord]] = {}
-        for row in _get(self.label_studio, f"/api/predictions?task__project={self.id}"):
-            prediction = PredictionRecord.model_validate(row)
-            if prediction.model_version == model_version:
+        found: dict[int, list[Prediction]] = {}
+        path = f"/api/predictions?task__project={self.id}"
+        for row in _get(self.label_studio, path):
+            prediction = _read(Prediction, row, path)
+            if prediction.model_version == model_version and prediction.task is not None:
                 found.setdefault(prediction.task, []).append(prediction)
         return found
 
@@ -126,13 +125,14 @@ class DemoProject:
 
 def find_or_create(label_studio: LocalLabelStudio, title: str, config: str) -> DemoProject:
     """Return the project with this title and configuration; create it if there is none."""
-    for row in _rows(label_studio, "/api/projects?", "results"):
-        project = ProjectRecord.model_validate(row)
+    path = "/api/projects"
+    for row in _rows(label_studio, f"{path}?", "results"):
+        project = _read(Project, row, path)
         if (project.title, project.label_config) == (title, config):
             return DemoProject(label_studio, project.id)
     body = {"title": title, "label_config": config}
-    created = _call(label_studio, "POST", "/api/projects", json=body).json()
-    return DemoProject(label_studio, ProjectRecord.model_validate(created).id)
+    created = _call(label_studio, "POST", path, json=body).json()
+    return DemoProject(label_studio, _read(Project, created, path).id)
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -185,6 +185,21 @@ def _rows(label_studio: LocalLabelStudio, path: str, key: str) -> Iterator[Any]:
         page, total = page + 1, total + len(answer[key])
         if not answer[key] or total >= answer.get("count", answer.get("total", 0)):
             return
+
+
+def _read(shape: type[ShapeT], value: object, path: str) -> ShapeT:
+    """Return a part of an answer as a typed value.
+
+    Raises:
+        RuntimeError: it has another shape than Label Studio's.
+    """
+    try:
+        return read(shape, value)
+    except ShapeError as error:
+        raise RuntimeError(
+            f"{error} in the answer of Label Studio to {path}: install the version of "
+            "requirements-label-studio.txt"
+        ) from None
 
 
 def _get(label_studio: LocalLabelStudio, path: str) -> Any:

@@ -1,10 +1,10 @@
-"""What the demonstration prints: its results, and what to look at."""
+"""The text that the demonstration prints: results and instructions."""
 
 from collections.abc import Mapping, Sequence
 
 from backend.commands.demo_processes import DemoBackend
 from backend.commands.demo_project import DemoProject, uploaded_name
-from backend.commands.label_studio_records import PredictionRecord
+from backend.labelstudio.schemas import Prediction
 
 HEADER = ("task", "image", "suggestions", "keypoints", "class", "")
 
@@ -31,7 +31,7 @@ def print_results(project: DemoProject, version: str, failures: Mapping[int, str
 
 
 def result_row(
-    task: int, image: str, predictions: Sequence[PredictionRecord], failure: str | None
+    task: int, image: str, predictions: Sequence[Prediction], failure: str | None
 ) -> tuple[str, ...]:
     """Return the cells of one task; the last one says what is wrong, or is empty."""
     keypoints = sum(prediction.keypoints for prediction in predictions)
@@ -40,7 +40,7 @@ def result_row(
     if len(predictions) != 1:
         wrong = failure or f"expected one suggestion, got {len(predictions)}"
     elif not keypoints:
-        wrong = "expected a keypoint at least, got none"
+        wrong = "expected at least one keypoint, got none"
     counts = (str(len(predictions)), str(keypoints))
     return (str(task), uploaded_name(image), *counts, ", ".join(classes), wrong)
 
@@ -61,6 +61,6 @@ def instructions(project: DemoProject, backend: DemoBackend, failures: Mapping[i
             "  off, delete a wrong one (Backspace), add a missing one with a label, then Submit.",
             "",
             f"  Backend   {backend.url} (its log: {backend.log})",
-            "  Ctrl-C stops everything; the next start finds it as you left it.",
+            "  Ctrl-C stops everything; the next start continues where you left off.",
         ]
     )

@@ -18,7 +18,7 @@ class Subject:
     """Images and the network for them.
 
     Attributes:
-        title: of the Label Studio project.
+        title: title of the Label Studio project.
         images: folder of images.
         arch, weights: as in `Settings`; None for the defaults there.
         classes: names of the network's classes.

@@ -16,10 +16,10 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.commands.doctor_label_studio import check_label_studio
-from backend.commands.findings import Finding, note, ok, problem
+from backend.commands.doctor_results import CheckResult, note, ok, problem
 from backend.commands.serve import address_of
 from backend.database.connection import Database, StorageError
-from backend.labelstudio.client import innermost
+from backend.labelstudio.errors import innermost
 from backend.local.embedded_redis import redis_url
 from backend.settings import Settings, load_settings
 from backend.suggestions.queue import NAME
@@ -29,7 +29,7 @@ from model.settings import is_file_name
 
 TIMEOUT_SECONDS = 5.0
 
-Check = Callable[[Settings], Iterator[Finding]]
+Check = Callable[[Settings], Iterator[CheckResult]]
 
 
 @click.command()
@@ -39,22 +39,22 @@ def doctor() -> int:
 
 
 def check_all(settings: Settings) -> int:
-    """Run every check and print its findings.
+    """Run every check and print the results.
 
     Returns:
         0 if there is no problem, else 1.
     """
     problems = 0
     for check in CHECKS:
-        for finding in check(settings):
-            print(finding, flush=True)
-            problems += finding.is_problem
+        for result in check(settings):
+            print(result, flush=True)
+            problems += result.is_problem
     count = "1 problem" if problems == 1 else f"{problems or 'No'} problems"
     print(f"{count} found.")
     return 1 if problems else 0
 
 
-def check_data_folder(settings: Settings) -> Iterator[Finding]:
+def check_data_folder(settings: Settings) -> Iterator[CheckResult]:
     """Check that files can be created in the data folder."""
     folder = settings.data_dir.absolute()
     try:
@@ -68,8 +68,8 @@ def check_data_folder(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def check_model(settings: Settings) -> Iterator[Finding]:
-    """Check that the weights can be read, unless a worker is to download them."""
+def check_model(settings: Settings) -> Iterator[CheckResult]:
+    """Check that the weights can be read, unless a worker will download them."""
     try:
         model = active_model(settings)
     except OSError as error:
@@ -94,7 +94,7 @@ def check_model(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def check_database(settings: Settings) -> Iterator[Finding]:
+def check_database(settings: Settings) -> Iterator[CheckResult]:
     """Check that the database answers and has the tables of this version."""
     url = make_url(settings.database)
     name = "DATABASE_URL" if settings.database_url else f"{url.database}"
@@ -121,7 +121,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def check_redis(settings: Settings) -> Iterator[Finding]:
+def check_redis(settings: Settings) -> Iterator[CheckResult]:
     """Check that Redis answers, and that workers take jobs from it."""
     name = "REDIS_URL" if settings.redis_url else "the Redis of `python -m backend serve`"
     try:
@@ -148,7 +148,7 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def check_web(settings: Settings) -> Iterator[Finding]:
+def check_web(settings: Settings) -> Iterator[CheckResult]:
     """Check that the web process answers, and has the same model as these settings."""
     address = address_of(settings)
     try:

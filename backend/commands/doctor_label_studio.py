@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 from urllib3.util import parse_url
 
-from backend.commands.findings import Finding, note, ok, problem
-from backend.commands.label_studio_records import MlBackend, ProjectRecord, User, WebhookRecord
+from backend.commands.doctor_results import CheckResult, note, ok, problem
+from backend.commands.label_studio_records import MlBackend, User, Webhook
 from backend.commands.serve import address_of
-from backend.labelstudio.client import WHAT_TO_SET, LabelStudio, LabelStudioError
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.errors import WHAT_TO_SET, LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.schemas import Project
 from backend.settings import Settings
 from backend.training.registry import active_model
 
@@ -19,7 +21,7 @@ UNBLOCK = "start Label Studio with ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_E
 NO_PROJECT = 0
 
 
-def check_label_studio(settings: Settings) -> Iterator[Finding]:
+def check_label_studio(settings: Settings) -> Iterator[CheckResult]:
     """Check that Label Studio answers, accepts the token, and can and does call this backend."""
     if settings.label_studio_url is None:
         yield note(
@@ -43,20 +45,16 @@ def check_label_studio(settings: Settings) -> Iterator[Finding]:
         yield problem("Token" if error.status in (401, 403) else "Label Studio", str(error))
 
 
-def _check_token(label_studio: LabelStudio) -> Finding:
-    user = User.model_validate(label_studio.get("/api/current-user/whoami"))
+def _check_token(label_studio: LabelStudio) -> CheckResult:
+    user = label_studio.fetch(User, "/api/current-user/whoami")
     return ok("Token", f"accepted as {user.email}")
 
 
-def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[Finding]:
+def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[CheckResult]:
     """Check each project that is connected; this makes Label Studio call every ML backend."""
     connected = False
-    for row in label_studio.projects():
-        project = ProjectRecord.model_validate(row)
-        backends = [
-            MlBackend.model_validate(each)
-            for each in label_studio.get("/api/ml", project=project.id)
-        ]
+    for project in label_studio.projects():
+        backends = label_studio.fetch_all(MlBackend, "/api/ml", project=project.id)
         ours = next((each for each in backends if _is_this_backend(each, settings)), None)
         if ours is not None:
             connected = True
@@ -88,8 +86,8 @@ def _port(url: str) -> int | None:
 
 
 def _check_connection(
-    label_studio: LabelStudio, project: ProjectRecord, ours: MlBackend, first: MlBackend
-) -> Iterator[Finding]:
+    label_studio: LabelStudio, project: Project, ours: MlBackend, first: MlBackend
+) -> Iterator[CheckResult]:
     """Check that Label Studio uses this backend; it calls only the first one of a project."""
     if ours.state != CONNECTED:
         yield problem(
@@ -108,7 +106,7 @@ def _check_connection(
         yield ok(_name(project), f"connected to {_without_password(ours.url)}")
 
 
-def _check_project(project: ProjectRecord) -> Iterator[Finding]:
+def _check_project(project: Project) -> Iterator[CheckResult]:
     """Check that annotators see suggestions, and that the configuration has keypoints."""
     if not project.show_collab_predictions:
         yield problem(
@@ -123,13 +121,12 @@ def _check_project(project: ProjectRecord) -> Iterator[Finding]:
 
 
 def _check_webhook(
-    label_studio: LabelStudio, settings: Settings, project: ProjectRecord, ours: MlBackend
-) -> Finding:
+    label_studio: LabelStudio, settings: Settings, project: Project, ours: MlBackend
+) -> CheckResult:
     """Check that Label Studio sends the events of a project to this backend."""
     subject = f"Webhook of project {project.id}"
     expected = ours.url.rstrip("/") + "/webhook"
-    rows = label_studio.get("/api/webhooks/", project=project.id)
-    webhooks = [WebhookRecord.model_validate(row) for row in rows]
+    webhooks = label_studio.fetch_all(Webhook, "/api/webhooks/", project=project.id)
     webhook = next((each for each in webhooks if each.url == expected), None)
     if webhook is None:
         return problem(
@@ -154,7 +151,7 @@ def _check_webhook(
     return ok(subject, "sends what annotators do")
 
 
-def _check_reachability(label_studio: LabelStudio, backend: str) -> Iterator[Finding]:
+def _check_reachability(label_studio: LabelStudio, backend: str) -> Iterator[CheckResult]:
     """Check whether Label Studio refuses an address because it is private."""
     addresses = {"/api/ml": backend, "/api/webhooks/": f"{backend.rstrip('/')}/webhook"}
     refused = [url for path, url in addresses.items() if _is_refused(label_studio, path, url)]
@@ -174,7 +171,7 @@ def _is_refused(label_studio: LabelStudio, path: str, url: str) -> bool:
     return False
 
 
-def _name(project: ProjectRecord) -> str:
+def _name(project: Project) -> str:
     return f"Project {project.id}, {project.title}"
 
 

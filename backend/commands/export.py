@@ -1,11 +1,12 @@
 """`python -m backend export`: verdicts, statistics or final annotations for other tools."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from backend.agreement.exports.content import ExportOptions
-from backend.agreement.exports.formats import FORMATS, TABLES, ExportError
+from backend.agreement.exports.formats import FORMATS, ExportError
 from backend.agreement.exports.formats import export as make_export
 from backend.agreement.figures import measure_agreement
 from backend.commands.command_line import refusing
@@ -16,7 +17,17 @@ from backend.settings import Settings, load_settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 
-OF_TABLES = [name for name, format_ in FORMATS.items() if format_.kinds == TABLES]
+# Formats with a choice of contents, and a phrase about each of the others.
+WITH_CHOICE = [name for name, each in FORMATS.items() if len(each.kinds) > 1]
+WITHOUT_CHOICE = [
+    f"{name} contains the {each.kinds[0]}" for name, each in FORMATS.items() if len(each.kinds) == 1
+]
+CHOICES = list(dict.fromkeys(kind for name in WITH_CHOICE for kind in FORMATS[name].kinds))
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 @click.command()
@@ -25,12 +36,12 @@ OF_TABLES = [name for name, format_ in FORMATS.items() if format_.kinds == TABLE
     "format_",
     type=click.Choice(list(FORMATS)),
     required=True,
-    help=f"{', '.join(OF_TABLES)} contain verdicts or statistics, the others annotations.",
+    help="; ".join(["File format", *WITHOUT_CHOICE]) + ".",
 )
 @click.option(
     "--what",
-    type=click.Choice(TABLES),
-    help=f"What {', '.join(OF_TABLES)} contain. Default: {TABLES[0]}.",
+    type=click.Choice(CHOICES),
+    help=f"Content of {_listed(WITH_CHOICE)}. Default: {CHOICES[0]}.",
 )
 @click.option(
     "--out",
@@ -56,9 +67,9 @@ def export(
     filters: Filters,
 ) -> int:
     """Write verdicts, statistics or annotations for other tools."""
-    if format_ not in OF_TABLES and what is not None:
+    if what is not None and format_ not in WITH_CHOICE:
         raise click.UsageError(
-            f"--what belongs to {', '.join(OF_TABLES)}: leave it out for {format_}"
+            f"--what belongs to {_listed(WITH_CHOICE)}: leave it out for {format_}"
         )
     options = ExportOptions(one_per_image, excel)
     with refusing(ExportError):

@@ -8,7 +8,7 @@ import click
 
 from backend.agreement.filters import NAMES, FilterError, filters_from
 
-# Name of a filter → the kind of its value, and its help.
+# Name of a filter → the type of its value, and its help.
 HELP = {
     "project": ("ID", "Only this project: its number in Label Studio."),
     "label": ("NAME", "Only keypoints with this label."),

@@ -1,4 +1,4 @@
-"""The database of a command, for as long as the command runs."""
+"""Open the database for the duration of a command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

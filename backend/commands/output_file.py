@@ -1,4 +1,4 @@
-"""The file that a command writes."""
+"""Write the output file of a command."""
 
 import contextlib
 import os

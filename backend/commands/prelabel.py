@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 import click
 from redis import Redis
@@ -20,13 +19,15 @@ from tqdm import tqdm
 from backend.commands.command_line import refusing
 from backend.commands.open_database import open_database
 from backend.database.connection import Database, now
-from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
-from backend.labelstudio.projects import ProjectStorage, label_studio_of, required_uid_of
+from backend.labelstudio.projects import ProjectStorage, label_studio_of
+from backend.labelstudio.schemas import Project, Task
 from backend.local.embedded_redis import redis_url
 from backend.settings import Settings, load_settings
 from backend.suggestions.delivery_storage import DeliverySchedule
-from backend.suggestions.holdout import is_held_back
+from backend.suggestions.holdout import is_in_holdout
 from backend.suggestions.queue import enqueue, make_queue
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
@@ -49,12 +50,12 @@ def prelabel(project: int) -> int:
 
 @dataclass
 class Summary:
-    """Numbers of a project's tasks.
+    """Counts of a project's tasks.
 
     Attributes:
-        existing: tasks that had a prediction of this model version before.
-        delivered: tasks that got one now.
-        failures: reason → tasks that got none.
+        existing: tasks that already had a prediction of this model version.
+        delivered: tasks whose prediction was delivered by this run.
+        failures: reason → tasks without a prediction.
     """
 
     existing: int = 0
@@ -69,7 +70,7 @@ class Summary:
 
 
 def prelabel_project(settings: Settings, project_id: int) -> int:
-    """Request the missing predictions, wait until each is delivered or failed, and sum up.
+    """Request the missing predictions, wait until each is delivered or failed, print a summary.
 
     Returns:
         0 if every task has its prediction, else 1.
@@ -83,7 +84,7 @@ def prelabel_project(settings: Settings, project_id: int) -> int:
         run = PrelabelRun(settings, database, make_queue(connection), label_studio)
         project = label_studio.project(project_id)
         summary = run.run(project)
-    print(f"Predictions of {run.version} for project {project_id}, {project['title']}: {summary}")
+    print(f"Predictions of {run.version} for project {project_id}, {project.title}: {summary}")
     return 1 if summary.failures else 0
 
 
@@ -101,8 +102,8 @@ class PrelabelRun:
         self._label_studio = label_studio
         self.version = ModelRegistry(settings, database).active().version
 
-    def run(self, project: dict[str, Any]) -> Summary:
-        """Request, wait and count; `project` is as Label Studio's API returns it.
+    def run(self, project: Project) -> Summary:
+        """Request, wait and count.
 
         Raises:
             LabelStudioError, LabelConfigError: the tasks or the configuration cannot be used.
@@ -113,24 +114,23 @@ class PrelabelRun:
             self._wait(requested, summary)
         return summary
 
-    def _request(self, project: dict[str, Any], summary: Summary) -> set[int]:
+    def _request(self, project: Project, summary: Summary) -> set[int]:
         """Return the ids of the requested predictions; queue those that do not exist yet."""
-        control = keypoint_control(project["label_config"])
-        uid = required_uid_of(project)
-        self._projects.save_label_config(uid, project["label_config"])
+        control, uid = keypoint_control(project.label_config), project.uid
+        self._projects.save_label_config(uid, project.label_config)
         requested: set[int] = set()
-        tasks = self._label_studio.tasks(project["id"])
-        with tqdm(total=project["task_number"], desc="Looking for tasks", unit="task") as bar:
+        tasks = self._label_studio.tasks(project.id)
+        with tqdm(total=project.task_number, desc="Looking for tasks", unit="task") as bar:
             for chunk in _chunks(tasks):
-                missing = [task for task in chunk if not self._has_prediction(task)]
+                missing = [task for task in chunk if not task.has_prediction_of(self.version)]
                 summary.existing += len(chunk) - len(missing)
                 wanted = [
                     one
                     for task in missing
                     if (one := wanted_of(task, control))
-                    and not is_held_back(self._settings.holdout_share, uid, one.task_id)
+                    and not is_in_holdout(self._settings.holdout_share, uid, one.task_id)
                 ]
-                # The command retries tasks that failed a moment ago, too.
+                # Also retry tasks that failed a moment ago.
                 rows = self._predictions.request(
                     uid, self.version, wanted, retry_failed_before=now(), to_deliver=True
                 )
@@ -139,9 +139,6 @@ class PrelabelRun:
                 requested.update(row.id for row in rows)
                 bar.update(len(chunk))
         return requested
-
-    def _has_prediction(self, task: dict[str, Any]) -> bool:
-        return any(each.get("model_version") == self.version for each in task["predictions"])
 
     def _enqueue(self, rows: Sequence[Prediction]) -> None:
         try:
@@ -177,6 +174,6 @@ def _count(row: Prediction, summary: Summary) -> None:
         summary.delivered += 1
 
 
-def _chunks(tasks: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _chunks(tasks: Iterator[Task]) -> Iterator[list[Task]]:
     while chunk := list(islice(tasks, TASKS_PER_REQUEST)):
         yield chunk

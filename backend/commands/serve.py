@@ -1,4 +1,4 @@
-"""`python -m backend serve`: web process, workers and, if need be, a Redis, in the foreground."""
+"""`python -m backend serve`: web process, workers and, if needed, a Redis, in the foreground."""
 
 import logging
 import os
@@ -29,7 +29,7 @@ _CHECK_SECONDS = 0.05
 # A worker returns its unfinished job to the queue at once, or after one batch of the occlusion map.
 _GRACE_SECONDS = 8.0
 
-# Addresses that stand for all of a machine's addresses → one that reaches it from itself.
+# Wildcard addresses to listen on → the loopback address that reaches them.
 _WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 

@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from backend.commands.command_line import refusing
 from backend.commands.open_database import open_database
-from backend.labelstudio.client import LabelStudioError
-from backend.labelstudio.projects import label_studio_of, required_uid_of
+from backend.labelstudio.errors import LabelStudioError
+from backend.labelstudio.projects import label_studio_of
 from backend.local.embedded_redis import redis_url
 from backend.settings import Settings, load_settings
 from backend.training.queue import TRAINING_QUEUE, make_training_queue
@@ -93,7 +93,7 @@ def train_project(settings: Settings, project_id: int, options: TrainingOptions)
     with open_database(settings) as database, Redis.from_url(redis_url(settings)) as connection:
         requests = TrainingRequests(settings, database, make_training_queue(connection))
         project = label_studio.project(project_id)
-        training = requests.request(required_uid_of(project), project["label_config"], options)
+        training = requests.request(project.uid, project.label_config, options)
         if training.options != options:
             print(
                 "This project has an unfinished training with other options, which this command "
@@ -110,7 +110,7 @@ def train_project(settings: Settings, project_id: int, options: TrainingOptions)
 
 
 def _absolute(init: str | None) -> str | None:
-    """Return the path of a weights file as a trainer in another folder finds it."""
+    """Return the absolute path of a weights file, which a trainer in another folder can find."""
     return str(Path(init).absolute()) if init and Path(init).is_file() else init
 
 

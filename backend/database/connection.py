@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 
 WRITES = "writes"  # execution option of a transaction that writes
 # One connection for every thread of a web process.
-POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_pre_ping": True}
+CONNECTIONS = 20  # kept open; as many again at the busiest moments
 # Rows per statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
 CHUNK = 500
 LOCK_WAIT = 10.0  # s; how long a transaction waits while another one writes to SQLite
@@ -22,7 +22,7 @@ MIGRATION_LOCK = 726_173_015  # arbitrary, but the same for every process of thi
 
 
 class StorageError(Exception):
-    """The database cannot be used; says why and what to do."""
+    """The database cannot be used; the message says why and what to do."""
 
 
 def now() -> datetime:
@@ -51,7 +51,7 @@ class Database:
                 f"postgresql://user:password@host/name, got {place.render_as_string()}"
             )
         on_sqlite = kind == "sqlite"
-        self.engine = _sqlite_engine(place) if on_sqlite else create_engine(place, **POOL)
+        self.engine = _sqlite_engine(place) if on_sqlite else _engine(place)
         self.insert: Callable[[Table], Any] = sqlite.insert if on_sqlite else postgresql.insert
 
     @contextmanager
@@ -62,7 +62,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Open a transaction that writes; on SQLite it waits at its start until no other writes."""
+        """Open a transaction that writes; on SQLite, wait until no other transaction writes."""
         with self.engine.connect() as connection:
             connection = connection.execution_options(**{WRITES: True})
             with connection.begin():
@@ -110,10 +110,20 @@ class Database:
                 ) from error
 
 
+def _engine(place: URL, **connect_args: float) -> Engine:
+    return create_engine(
+        place,
+        connect_args=connect_args,
+        pool_size=CONNECTIONS,
+        max_overflow=CONNECTIONS,
+        pool_pre_ping=True,
+    )
+
+
 def _sqlite_engine(place: URL) -> Engine:
-    assert place.database is not None
+    assert place.database is not None, "checked by `Database`"
     Path(place.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(place, connect_args={"timeout": LOCK_WAIT}, **POOL)
+    engine = _engine(place, timeout=LOCK_WAIT)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -7,7 +7,7 @@ from backend.settings import Settings
 
 
 class DatabaseUnusable(RuntimeError):
-    """The database cannot be opened or migrated; one line that says what to do."""
+    """The database cannot be opened or migrated; the message says what to do, in one line."""
 
 
 def prepare_database(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What all tables share: metadata, the type for times, and the largest id."""
+"""Metadata, the type for times and the largest id, shared by all tables."""
 
 from datetime import UTC, datetime
 from typing import Any

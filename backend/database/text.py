@@ -13,5 +13,5 @@ def is_storable(value: str) -> bool:
 
 
 def storable(reason: str) -> str:
-    """Return a reason that every database accepts, shortened; it may quote text from outside."""
+    """Shorten a reason, which may quote text from outside, to text that every database accepts."""
     return reason.replace("\0", " ").encode(errors="replace").decode()[:LONGEST_REASON]

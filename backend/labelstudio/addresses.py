@@ -1,4 +1,4 @@
-"""Which web addresses belong to a Label Studio, and where each is reached from here."""
+"""Locate web addresses: whether they belong to a Label Studio, and where to reach them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from urllib3.util import parse_url
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where an address is reached from here.
+    """Where to reach an address from here.
 
     Attributes:
         url: absolute address to connect to; the address as given if it is not an HTTP(S) one.
@@ -43,7 +43,7 @@ def locate(address: str, url: str, known_as: Sequence[str] = ()) -> Location:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Whether two addresses have the same scheme, host and port; False unless both are HTTP(S)."""
+    """Return whether two HTTP(S) addresses have the same scheme, host and port; else False."""
     origin = _origin(one)
     return origin is not None and origin == _origin(other)
 
@@ -64,7 +64,7 @@ def _without_prefix(prefix: str, path: str) -> str:
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port as the connection will have them; None for what is no web address.
+    """Scheme, host and port as the connection will use them; None unless it is a web address.
 
     Uses the parser that the connection uses: another one finds another host in addresses such as
     `http://elsewhere\\@label-studio/`, and the token would go there.

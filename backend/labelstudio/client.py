@@ -1,38 +1,79 @@
 """Client of Label Studio's API: both kinds of token, projects, tasks and predictions."""
 
+import json
+import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
+from pydantic import Field
 
 from backend.labelstudio.addresses import Location, locate
-from backend.retries import error_may_pass, status_may_pass
+from backend.labelstudio.errors import (
+    WHAT_TO_SET,
+    LabelStudioError,
+    decoded,
+    malformed,
+    no_answer,
+)
+from backend.labelstudio.schemas import Prediction, PredictionJson, Project, Task
+from backend.labelstudio.shapes import (
+    Count,
+    Id,
+    JsonList,
+    Shape,
+    ShapeError,
+    ShapeT,
+    Text,
+    describe,
+    read,
+)
 
 ACCESS_TOKEN_LIFE = 240.0  # s; Label Studio's own limit is 5 minutes
 PAGE = 100
+PROJECTS, TASKS, PREDICTIONS = "/api/projects/", "/api/tasks/", "/api/predictions/"
+TOKENS = "/api/token/refresh/"
 
-WHAT_TO_SET = (
-    "set LABEL_STUDIO_API_KEY to a token from Label Studio's Account & Settings page "
-    "(a personal access token, or a legacy token where the organization allows them)"
-)
+logger = logging.getLogger(__name__)
 
 
-class LabelStudioError(Exception):
-    """A request to Label Studio failed; str() is a sentence for a person.
+class _ProjectPage(Shape):
+    """A page of the list of projects.
 
     Attributes:
-        retryable: whether the same request may succeed later.
-        status: HTTP status of the answer; None if there was no answer.
+        results: raw, so that a malformed project does not hide the others.
+        next: raw; empty on the last page.
     """
 
-    def __init__(self, message: str, *, retryable: bool, status: int | None = None) -> None:
-        super().__init__(message)
-        self.retryable = retryable
-        self.status = status
+    results: JsonList = Field(description="a list of projects")
+    next: Any = None
+
+
+class _TaskPage(Shape):
+    """A page of the list of tasks.
+
+    Attributes:
+        tasks: raw, so that a malformed task does not hide the others.
+        total: number of tasks on all pages.
+    """
+
+    tasks: JsonList = Field(description="a list of tasks")
+    total: Count = Field(description="the number of tasks")
+
+
+class _Created(Shape):
+    """Anything that was just created."""
+
+    id: Id = Field(description="a whole number")
+
+
+class _AccessToken(Shape):
+    """The short-lived token for a personal access token."""
+
+    access: Text = Field(description="a token", repr=False)
 
 
 class LabelStudio:
@@ -78,42 +119,19 @@ class LabelStudio:
                 self._access = (self._exchange(), time.monotonic() + ACCESS_TOKEN_LIFE)
             return {"Authorization": f"Bearer {self._access[0]}"}
 
-    def task(self, task_id: int) -> dict[str, Any]:
-        """Fetch a task with its annotations, drafts and predictions.
-
-        If the task has no prediction, Label Studio asks its ML backend for one before it answers.
-        """
-        found: dict[str, Any] = self.get(f"/api/tasks/{task_id}/")
-        return found
-
-    def predictions(self, task_id: int) -> list[dict[str, Any]]:
-        """Fetch every prediction of a task."""
-        found: list[dict[str, Any]] = self.get("/api/predictions/", task=task_id)
-        return found
-
-    def create_prediction(self, task_id: int, prediction: Mapping[str, Any]) -> int:
-        """Store a prediction, even if there is an identical one already.
-
-        Returns:
-            Its primary key in Label Studio.
-        """
-        made = self.post("/api/predictions/", {**prediction, "task": task_id})
-        return int(made["id"])
-
-    def project(self, project_id: int) -> dict[str, Any]:
+    def project(self, project_id: int) -> Project:
         """Fetch a project with its labelling configuration."""
-        found: dict[str, Any] = self.get(f"/api/projects/{project_id}/")
-        return found
+        return self.fetch(Project, f"/api/projects/{project_id}/")
 
-    def projects(self) -> Iterator[dict[str, Any]]:
+    def projects(self) -> Iterator[Project]:
         """Fetch every project that the token's user may see, page by page."""
         page: int | None = 1
         while page:
-            found = self.get("/api/projects/", page=page, page_size=PAGE)
-            yield from found["results"]
-            page = page + 1 if found.get("next") else None
+            found = self.fetch(_ProjectPage, PROJECTS, page=page, page_size=PAGE)
+            yield from _rows(Project, found.results, PROJECTS, self.url)
+            page = page + 1 if found.next else None
 
-    def tasks(self, project_id: int) -> Iterator[dict[str, Any]]:
+    def tasks(self, project_id: int) -> Iterator[Task]:
         """Fetch every task of a project with its predictions and annotations, page by page.
 
         Image addresses are as they were imported, also those in cloud storage. If tasks are created
@@ -122,8 +140,9 @@ class LabelStudio:
         page, left = 1, 1
         while left > 0:
             try:
-                found = self.get(
-                    "/api/tasks/",
+                found = self.fetch(
+                    _TaskPage,
+                    TASKS,
                     project=project_id,
                     page=page,
                     page_size=PAGE,
@@ -134,9 +153,63 @@ class LabelStudio:
                 if error.status == 404 and page > 1:  # the page's tasks were deleted meanwhile
                     return
                 raise
-            yield from found["tasks"]
-            left = found["total"] - page * PAGE
+            yield from _rows(Task, found.tasks, TASKS, self.url)
+            left = found.total - page * PAGE
             page += 1
+
+    def task(self, project_id: int, task_id: int) -> Task | None:
+        """Fetch a task as the project's list has it; None if it is deleted.
+
+        A request for the task alone would make Label Studio ask its ML backend for a prediction.
+        """
+        chosen = {"selectedItems": {"all": False, "included": [task_id]}}
+        try:
+            found = self.fetch(
+                _TaskPage,
+                TASKS,
+                project=project_id,
+                query=json.dumps(chosen),
+                resolve_uri="false",  # image addresses in the same form as in /predict
+                page_size=1,
+            )
+        except LabelStudioError as error:
+            if error.status != 404:
+                raise
+            return None
+        return _read(Task, found.tasks[0], f"GET {TASKS}", self.url) if found.tasks else None
+
+    def predictions(self, task_id: int) -> list[Prediction]:
+        """Fetch every prediction of a task."""
+        return self.fetch_all(Prediction, PREDICTIONS, task=task_id)
+
+    def create_prediction(self, task_id: int, prediction: PredictionJson) -> int:
+        """Store a prediction, even if there is an identical one already.
+
+        Returns:
+            Its primary key in Label Studio.
+        """
+        made = self.post(PREDICTIONS, {**prediction, "task": task_id})
+        return _read(_Created, made, f"POST {PREDICTIONS}", self.url).id
+
+    def fetch(self, shape: type[ShapeT], path: str, **parameters: str | int) -> ShapeT:
+        """Fetch an API path whose answer is one object.
+
+        Raises:
+            LabelStudioError: as `get`, or the answer is malformed.
+        """
+        return _read(shape, self.get(path, **parameters), f"GET {path}", self.url)
+
+    def fetch_all(self, shape: type[ShapeT], path: str, **parameters: str | int) -> list[ShapeT]:
+        """Fetch an API path whose answer is a list; malformed members are logged and left out.
+
+        Raises:
+            LabelStudioError: as `get`, or the answer is no list.
+        """
+        found = self.get(path, **parameters)
+        if not isinstance(found, list):
+            error = ShapeError(f"expected a list, got {describe(found)}")
+            raise malformed(error, f"GET {path}", self.url)
+        return list(_rows(shape, found, path, self.url))
 
     def get(self, path: str, **parameters: str | int) -> Any:
         """Fetch an API path and return the decoded JSON.
@@ -146,7 +219,7 @@ class LabelStudio:
         """
         return self._request("GET", path, params=parameters)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, path: str, body: Mapping[str, object]) -> Any:
         """Post JSON to an API path and return the decoded JSON of the answer.
 
         Raises:
@@ -155,11 +228,11 @@ class LabelStudio:
         return self._request("POST", path, json=body)
 
     def _is_personal(self) -> bool:
-        """Whether the token is a personal access token: a JWT of three parts, not a hex string."""
+        """Return whether the token is a personal one: a JWT of three parts, not a hex string."""
         return self._token is not None and self._token.count(".") == 2
 
     def _exchange(self) -> str:
-        answer = self._send("POST", "/api/token/refresh/", {}, json={"refresh": self._token})
+        answer = self._send("POST", TOKENS, {}, json={"refresh": self._token})
         if answer.status_code in (401, 403):
             raise LabelStudioError(
                 f"expected {self.url} to accept the personal access token, got "
@@ -168,7 +241,8 @@ class LabelStudio:
                 retryable=False,
                 status=answer.status_code,
             )
-        return str(_decoded(answer, self.url)["access"])
+        found = decoded(answer, self.url)
+        return _read(_AccessToken, found, f"POST {TOKENS}", self.url).access
 
     def _request(self, method: str, path: str, **content: Any) -> Any:
         answer = self._send(method, path, self.authorization(), **content)
@@ -176,7 +250,7 @@ class LabelStudio:
             with self._lock:
                 self._access = None
             answer = self._send(method, path, self.authorization(), **content)
-        return _decoded(answer, self.url)
+        return decoded(answer, self.url)
 
     def _send(
         self, method: str, path: str, headers: dict[str, str], **content: Any
@@ -191,79 +265,30 @@ class LabelStudio:
                 **content,
             )
         except (requests.RequestException, ValueError) as error:
-            raise _no_answer(error, self.url) from None
+            raise no_answer(error, self.url) from None
 
 
-def _no_answer(error: Exception, url: str) -> LabelStudioError:
-    if isinstance(error, requests.exceptions.SSLError):
-        message = (
-            f"expected a certificate of {url} that can be trusted, got {innermost(error)}: "
-            "set REQUESTS_CA_BUNDLE to a file with the certificate of its authority"
-        )
-    elif isinstance(error, ValueError):
-        message = f"expected the address of Label Studio, got {url}: {error}; set LABEL_STUDIO_URL"
-    else:
-        message = (
-            f"expected Label Studio to answer at {url}, got {innermost(error)}: "
-            "is it running, and is LABEL_STUDIO_URL its address as seen from here?"
-        )
-    return LabelStudioError(message, retryable=error_may_pass(error))
-
-
-def _decoded(answer: requests.Response, url: str) -> Any:
-    """Return the JSON of an answer from the Label Studio at `url`.
+def _read(shape: type[ShapeT], value: object, request: str, url: str) -> ShapeT:
+    """Return an answer, or a part of it, as a typed value.
 
     Raises:
-        LabelStudioError: the answer is a redirect, an error, or not JSON.
+        LabelStudioError: it is malformed.
     """
-    status = answer.status_code
-    if answer.is_redirect:
-        raise LabelStudioError(
-            f"expected Label Studio at {url}, got a redirect to "
-            f"{answer.headers['Location']}: set LABEL_STUDIO_URL to the final address",
-            retryable=False,
-            status=status,
-        )
-    request = f"{answer.request.method} {urlsplit(answer.url).path}"
-    if not answer.ok:
-        raise LabelStudioError(
-            f"{url} answered {request} with {status}: {_explanation(answer)}",
-            retryable=status_may_pass(status),
-            status=status,
-        )
     try:
-        return answer.json()
-    except requests.JSONDecodeError:
-        raise LabelStudioError(
-            f"expected JSON from {url} for {request}, got "
-            f"{answer.headers.get('Content-Type', 'no type')}: is it Label Studio's address?",
-            retryable=False,
-            status=status,
-        ) from None
+        return read(shape, value)
+    except ShapeError as error:
+        raise malformed(error, request, url) from None
 
 
-def _explanation(answer: requests.Response) -> str:
-    """Return the reason of an error status; for a refused token, what to set."""
-    detail = _detail(answer)
-    if answer.status_code == 401 and "legacy" in detail:
-        return (
-            "the organization has switched legacy tokens off, and the token that Label Studio "
-            f"itself passes to backends is one; {WHAT_TO_SET}"
-        )
-    if answer.status_code == 401:
-        return f"{detail or 'not allowed'}; {WHAT_TO_SET}"
-    return detail or answer.reason or "no reason given"
-
-
-def _detail(answer: requests.Response) -> str:
-    """Return Label Studio's own description of an error; empty if the body has none."""
-    try:
-        body = answer.json()
-    except requests.JSONDecodeError:
-        return ""
-    if not isinstance(body, dict):
-        return ""
-    return f"{body.get('detail', '')} {body.get('validation_errors') or ''}".strip(" .")[:500]
+def _rows(shape: type[ShapeT], values: Iterable[object], path: str, url: str) -> Iterator[ShapeT]:
+    """Yield the members of a list; log those that are malformed, and leave them out."""
+    for value in values:
+        try:
+            row = _read(shape, value, f"GET {path}", url)
+        except LabelStudioError as error:
+            logger.warning("Left out one of a list: %s", error)
+        else:
+            yield row
 
 
 class _Headers(requests.auth.AuthBase):
@@ -275,10 +300,3 @@ class _Headers(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers.update(self._headers)
         return request
-
-
-def innermost(error: BaseException) -> str:
-    """Return the root cause of an error of `requests`, as the operating system words it."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return str(error) or type(error).__name__

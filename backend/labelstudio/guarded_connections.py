@@ -1,7 +1,7 @@
-"""HTTP connections for addresses that strangers write: no private hosts, no proxy, a time limit.
+"""HTTP connections to untrusted addresses: no private hosts, no proxy, a time limit.
 
-Each connection goes to an IP address that was checked, so that a name server which gives another
-answer the second time gains nothing.
+Each connection goes to an IP address that was checked, so a name server that changes its answer
+after the check (DNS rebinding) has no effect.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ class PrivateAddressError(Exception):
     """A host has private addresses only.
 
     Attributes:
-        host: name as the address has it.
+        host: name of the host, as in the address.
         found: IP addresses that it resolves to.
     """
 
@@ -41,7 +41,7 @@ class PrivateAddressError(Exception):
 
 
 def is_public(ip: IPv4Address | IPv6Address) -> bool:
-    """Whether an IP address is on the open internet, also after NAT64, 6to4 or IPv4 mapping."""
+    """Return whether an IP address is public, also after NAT64, 6to4 or IPv4 mapping."""
     if isinstance(ip, IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour
         if ip in NAT64:
@@ -52,10 +52,10 @@ def is_public(ip: IPv4Address | IPv6Address) -> bool:
 
 
 class GuardedConnections:
-    """Connections to permitted addresses; all of them are cut when the time is up.
+    """Connections to permitted addresses; all of them are closed when the time is up.
 
     Args:
-        seconds: for the whole block, redirects and all.
+        seconds: time limit of the whole block, including redirects.
 
     Attributes:
         allow_private: whether the next connection may go to a private address.
@@ -122,7 +122,7 @@ class GuardedConnections:
             (ip, connection.port), connection.timeout, socket_options=connection.socket_options
         )
         with self._lock:
-            # A second handle: TLS takes the first one away.
+            # A second handle, because TLS detaches the first one.
             self._sockets.append(connected.dup())
         return connected
 
@@ -135,7 +135,7 @@ class GuardedConnections:
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Authorization that adds nothing; without any, `requests` would look into ~/.netrc."""
+    """Add no authorization; without this function, `requests` would read ~/.netrc."""
     return request
 
 

@@ -1,7 +1,7 @@
 """Images of tasks: where they may come from, how large they may be, and their pixels.
 
-The addresses stand in task data, which whoever imports tasks writes. So private hosts are refused
-(see `guarded_connections`), and Label Studio's token goes to its own origin alone.
+Addresses come from task data, which anyone who imports tasks can write. So private hosts are
+refused (see `guarded_connections`), and Label Studio's token is sent to its own origin only.
 """
 
 import base64
@@ -16,18 +16,19 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from backend.labelstudio.addresses import Location
-from backend.labelstudio.client import LabelStudio, LabelStudioError, innermost
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.errors import LabelStudioError, innermost
 from backend.labelstudio.guarded_connections import GuardedConnections, PrivateAddressError
 from backend.labelstudio.projects import LabelStudios, Project
 from backend.retries import error_may_pass, status_may_pass
 from backend.settings import Settings
 from model.decoding import decode
 
-WHOLE_TIMEOUT = 120.0  # s, redirects and all
+WHOLE_TIMEOUT = 120.0  # s, including redirects
 REDIRECTS = 5
 READ_BYTES = 1 << 16  # bytes read at a time
 
-# Storage that Label Studio itself has the keys to.
+# Storage for which Label Studio itself has the keys.
 CLOUD = ("s3", "gs", "azure-blob")
 RESOLVE = "/resolve/?fileuri="
 
@@ -45,7 +46,7 @@ class ImageFetchError(Exception):
 
 
 class Images:
-    """Images of tasks, fetched and decoded under the same rules for all who need them.
+    """Images of tasks, fetched and decoded under the same rules for jobs, training and report.
 
     The rules are the settings MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS and IMAGE_HOSTS.
     """
@@ -59,11 +60,11 @@ class Images:
 
         Args:
             project: whose Label Studio the image belongs to.
-            image_url: as task data has it; see `fetch`.
-            task_id: of the task that shows the image.
+            image_url: the address in the task data; see `fetch`.
+            task_id: id of the task that shows the image.
 
         Raises:
-            ImageFetchError: the image cannot be fetched, or not from there.
+            ImageFetchError: the image cannot be fetched, or its address is not allowed.
             NotDeliverable: the image is in Label Studio, whose address is not known.
         """
         return fetch(
@@ -81,7 +82,7 @@ class Images:
             (H, W, 3) uint8, RGB, upright.
 
         Raises:
-            UnreadableImage: the bytes are no image, are damaged, or hold too many pixels.
+            UnreadableImage: the bytes are not an image, are damaged, or have too many pixels.
         """
         return decode(content, max_pixels=self._settings.max_image_pixels)
 
@@ -105,15 +106,15 @@ def fetch(
     """Fetch the bytes of an image, whatever they are.
 
     Args:
-        url: as task data has it: an upload or local file of Label Studio, http(s), `data:`, or,
-            with `task_id`, an object of cloud storage that Label Studio has the keys to.
+        url: the address in the task data: an upload or local file of Label Studio, http(s),
+            `data:`, or, with `task_id`, an object of cloud storage for which Label Studio has keys.
         label_studio: whose files and token are used.
         max_bytes: larger answers are refused.
         hosts: names of hosts that may have private addresses, besides Label Studio's.
-        task_id: of the task that shows the image.
+        task_id: id of the task that shows the image.
 
     Raises:
-        ImageFetchError: the image cannot be fetched, or not from there.
+        ImageFetchError: the image cannot be fetched, or its address is not allowed.
     """
     if not isinstance(url, str) or not url.strip():
         raise ImageFetchError(f"expected the address of an image, got {url!r}")
@@ -152,7 +153,7 @@ def _download(
     for _ in range(REDIRECTS + 1):
         if not location.url.lower().startswith(("http://", "https://")):
             raise ImageFetchError(_unsupported(location.url))
-        # After a stranger's redirect, never again with the token: the stranger chose the target.
+        # Another host's redirect chose the target, so the token is not sent from here on.
         trusted = trusted and location.own
         host = (parse_url(location.url).host or "").lower()
         connections.allow_private = location.own or host in hosts
@@ -178,7 +179,7 @@ def _authorization(label_studio: LabelStudio) -> dict[str, str]:
 
 
 def _check_status(status: int, location: Location, *, trusted: bool) -> None:
-    """Raise `ImageFetchError` unless the status is 200, with a hint at what to do."""
+    """Raise `ImageFetchError`, with a hint at what to do, unless the status is 200."""
     if status == 200:
         return
     hint = ""

@@ -18,7 +18,7 @@ EXAMPLE = (
 
 
 class LabelConfigError(ValueError):
-    """A configuration without a usable control for keypoints; the message tells its author why."""
+    """A configuration without a usable control for keypoints; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ChoicesControl:
 
     Attributes:
         from_name, to_name: names of the control and of the image.
-        choices: as results hold them.
+        choices: the choices, as results hold them.
         aliases: (shown to annotators, held by results) for each choice where the two differ.
     """
 
@@ -61,7 +61,7 @@ class KeypointControl:
     Attributes:
         from_name, to_name: names of the control and of the image.
         image_field: key of the image's address in the task's data.
-        labels: as results hold them; empty for a `KeyPoint` without `Labels`.
+        labels: the labels, as results hold them; empty for a `KeyPoint` without `Labels`.
         choices: the control that receives the class, if any.
         aliases: (shown to annotators, held by results) for each label where the two differ.
         plain: whether the control is a `KeyPoint` rather than a `KeyPointLabels`.

@@ -1,17 +1,14 @@
-"""Label Studio projects: their uids, what `/setup` said of each, and a client for each."""
+"""Label Studio projects: their uids, their connection as sent by `/setup`, and their clients."""
 
 import logging
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import Column, String, Table, Text, select
 
 from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.schemas import Project as ProjectJson
-from backend.labelstudio.shapes import read_or_none
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -35,7 +32,7 @@ class Project:
     """A Label Studio project as its requests describe it.
 
     Attributes:
-        uid: `id.created_ts`; see `uid_of`.
+        uid: `id.created_ts`; see `schemas.Project.uid`.
         hostname: address that Label Studio gave itself in /setup.
         access_token: legacy token that Label Studio handed over with it.
         label_config: labelling configuration, as XML.
@@ -70,7 +67,7 @@ class ProjectStorage:
     def save_connection(
         self, uid: str, *, hostname: str | None, access_token: str | None, label_config: str | None
     ) -> None:
-        """Store what `/setup` says of a project: host and token together, never one alone."""
+        """Store the connection that `/setup` sends for a project: always both host and token."""
         known = self.project(uid)
         new = Project(uid, hostname, access_token, label_config)
         if known != new:
@@ -82,30 +79,30 @@ class ProjectStorage:
         if known is None or known.label_config != label_config:
             self._save({"uid": uid, "label_config": label_config})
 
-    def _save(self, values: dict[str, Any]) -> None:
-        values = {**values, "changed_at": now()}
-        changes = {name: value for name, value in values.items() if name != "uid"}
+    def _save(self, values: dict[str, str | None]) -> None:
+        row = {**values, "changed_at": now()}
+        changes = {name: value for name, value in row.items() if name != "uid"}
         with self._database.writing() as connection:
             connection.execute(
                 self._database.insert(projects)
-                .values(values)
+                .values(row)
                 .on_conflict_do_update(index_elements=["uid"], set_=changes)
             )
 
 
 class NotDeliverable(Exception):
-    """Label Studio cannot be reached for this project as things are; says what to do."""
+    """No address of Label Studio is known for this project; the message says what to do."""
 
 
 class LabelStudios:
-    """A client for the Label Studio of each project; each client keeps its access token."""
+    """Clients for the Label Studio of each project; each client keeps its access token."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.label_studio_url
         key = settings.label_studio_api_key
         self._key = key.get_secret_value() if key else None
         if self._key and not self._url:
-            logger.warning("LABEL_STUDIO_API_KEY is of no use without LABEL_STUDIO_URL: set both")
+            logger.warning("LABEL_STUDIO_API_KEY has no effect without LABEL_STUDIO_URL: set both")
         # Limited, because anyone who calls /setup can make up addresses.
         self._client = lru_cache(maxsize=MOST_CLIENTS)(_client)
 
@@ -116,17 +113,17 @@ class LabelStudios:
             NotDeliverable: neither is known.
         """
         if self._url:
-            # The settings' key never goes to an address that some caller of /setup gave.
+            # Never send the key of the settings to an address that came from a caller of /setup.
             return self._client(self._url, self._key or project.access_token, project.hostname)
         if project.hostname:
             return self._client(project.hostname, project.access_token, None)
         raise NotDeliverable(
-            "expected to know where Label Studio is, but neither did it call /setup for project "
-            f"{project.uid} nor is LABEL_STUDIO_URL set: set it, with LABEL_STUDIO_API_KEY"
+            "expected an address of Label Studio, but it has not called /setup for project "
+            f"{project.uid} and LABEL_STUDIO_URL is not set: set it, with LABEL_STUDIO_API_KEY"
         )
 
     def for_image(self, project: Project, image_url: str) -> LabelStudio:
-        """Return the client to fetch an image with; where none is known, one that owns no address.
+        """Return the client to fetch an image with; if none is known, one that owns no address.
 
         Raises:
             NotDeliverable: none is known, and the image is in Label Studio.
@@ -155,40 +152,15 @@ def label_studio_of(settings: Settings) -> LabelStudio:
     """
     if settings.label_studio_url is None:
         raise LabelStudioNotSet(
-            "expected to know which Label Studio is meant: set LABEL_STUDIO_URL and "
+            "expected the address of Label Studio, but LABEL_STUDIO_URL is not set: set it, with "
             "LABEL_STUDIO_API_KEY"
         )
     key = settings.label_studio_api_key
     return LabelStudio(settings.label_studio_url, key.get_secret_value() if key else None)
 
 
-def uid_of(project: object) -> str | None:
-    """Return `id.created_ts`, the name of a project in Label Studio's requests to backends.
-
-    Args:
-        project: a project as Label Studio's API or webhook sends it.
-
-    Returns:
-        None if id or time of creation are missing or malformed.
-    """
-    found = read_or_none(ProjectJson, project)
-    return found.uid if found else None
-
-
-def required_uid_of(project: object) -> str:
-    """Return `uid_of` of a project that Label Studio's API has just returned.
-
-    Raises:
-        ValueError: id or time of creation are missing or malformed.
-    """
-    uid = uid_of(project)
-    if uid is None:
-        raise ValueError("expected a project of Label Studio, got one without id or created_at")
-    return uid
-
-
 def project_id_of(uid: str) -> int | None:
-    """Return the project's id in Label Studio; the inverse of `uid_of`.
+    """Return the project's id in Label Studio; the inverse of `schemas.Project.uid`.
 
     Returns:
         None if the uid does not begin with a number: callers of /setup can send any text.

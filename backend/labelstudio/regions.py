@@ -1,4 +1,4 @@
-"""Conversion between keypoints and Label Studio's regions, both ways: the only such place.
+"""Convert between keypoints and Label Studio's regions; no other module does.
 
 Label Studio counts in percent of the upright image, from its top left corner; turning the image in
 the editor changes `image_rotation` alone. A region needs an `id`, without which corrections cannot
@@ -12,18 +12,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backend.labelstudio.label_config import KeypointControl
-from backend.labelstudio.schemas import BOX_FIELD, BoxSources
-from backend.labelstudio.shapes import read
+from backend.labelstudio.schemas import BOX_FIELD, BoxSources, PredictionJson
+from backend.labelstudio.shapes import Json, read
 from model.keypoint import Box, Detection, Keypoint, centre_to_edge, edge_to_centre
 
 # Radius of the drawn dot, percent of the image's width.
 DOT = 0.6
 
+Region = Mapping[str, Any]  # in Label Studio's JSON, raw
+
 RECTANGLES = ("rectangle", "rectanglelabels")
 
 
 class RegionError(ValueError):
-    """A region or box that cannot be used; the message says what was expected and what came."""
+    """A region or box cannot be used; the message says what was expected and what came."""
 
 
 def to_prediction(
@@ -33,18 +35,15 @@ def to_prediction(
     key: str,
     model_version: str,
     default_label: str | None,
-) -> dict[str, Any]:
-    """Return a detection as the JSON of a Label Studio prediction.
+) -> PredictionJson:
+    """Return a detection as a prediction in Label Studio's JSON.
 
     Args:
-        detection: of the upright image.
+        detection: a detection on the upright image.
         control: the control of the labelling configuration that receives the keypoints.
         key: identifies the prediction; the same key gives the same region ids.
-        model_version: as /setup reports it.
+        model_version: the version that /setup reports.
         default_label: label of the keypoints if the predicted class is none of the labels.
-
-    Returns:
-        {"result": regions, "score": probability of the class, "model_version": ...}.
     """
     keypoints = detection.keypoints
     ids = _region_ids(key, len(keypoints) + 1)
@@ -78,7 +77,7 @@ def keypoint_regions(
     control: KeypointControl,
     region_id: str,
     label: str | None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Json]:
     """Yield one region, or for a `KeyPoint` beside `Labels` two regions with the same id.
 
     Args:
@@ -118,7 +117,7 @@ def _region_ids(key: str, count: int) -> list[str]:
     return list(ids)
 
 
-def to_keypoint(region: Mapping[str, Any]) -> Keypoint:
+def to_keypoint(region: Region) -> Keypoint:
     """Return the keypoint of a region, whether suggested, moved or drawn by an annotator.
 
     Returns:
@@ -142,7 +141,7 @@ def to_keypoint(region: Mapping[str, Any]) -> Keypoint:
     return Keypoint(x=x, y=y, score=score, label=label)
 
 
-def to_box(region: Mapping[str, Any], width: float, height: float) -> Box:
+def to_box(region: Region, width: float, height: float) -> Box:
     """Return the bounding box of a rectangle's region, px, clipped to the image.
 
     Args:
@@ -154,9 +153,7 @@ def to_box(region: Mapping[str, Any], width: float, height: float) -> Box:
     return _box(region.get("value"), width, height)
 
 
-def task_box(
-    task: Mapping[str, Any], control: KeypointControl, width: int, height: int
-) -> Box | None:
+def task_box(task: Json, control: KeypointControl, width: int, height: int) -> Box | None:
     """Return `box_of` a task's JSON, or of the part of it that a stored prediction keeps."""
     return box_of(read(BoxSources, task), control, width, height)
 
@@ -213,14 +210,14 @@ def _box(rectangle: object, width: float, height: float) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def _size(region: Mapping[str, Any], side: str) -> float:
+def _size(region: Region, side: str) -> float:
     size = _number(region, side, "a region with the image's size")
     if size <= 0:
         raise RegionError(f"expected a region with the image's size, got {side} {size:g}")
     return size
 
 
-def _number(values: Mapping[str, Any], name: str, what: str) -> float:
+def _number(values: Mapping[str, object], name: str, what: str) -> float:
     number: Any = values.get(name)
     is_number = isinstance(number, int | float) and not isinstance(number, bool)
     if not is_number or not abs(number) <= sys.float_info.max:

@@ -6,19 +6,22 @@ and malformed members of a list are skipped. Regions stay raw JSON, because each
 its own kind.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, TypedDict
 
-from pydantic import BeforeValidator, Field, OnErrorOmit, TypeAdapter, ValidationError
+from pydantic import Field, OnErrorOmit, TypeAdapter, ValidationError
 
 from backend.labelstudio.shapes import (
     Action,
+    Count,
     Flag,
     Id,
     IdOrObject,
     Json,
     JsonList,
     Moment,
+    OneOrMany,
     OnError,
     OrEmpty,
     OrNone,
@@ -26,9 +29,10 @@ from backend.labelstudio.shapes import (
     Seconds,
     Shape,
     Text,
+    TextOrNull,
     WebAddress,
-    one_or_many,
     read,
+    read_each,
 )
 
 # Field of a task's data: {"x": 10, "y": 20, "width": 50, "height": 60}, percent of the image.
@@ -37,8 +41,12 @@ BOX_FIELD = "box"
 _NON_EMPTY_TEXT = TypeAdapter[str](Annotated[Text, Field(min_length=1)])
 
 
-class Project(Shape):
-    """A project, as webhooks and the API send it."""
+def _true() -> bool:
+    return True
+
+
+class EventProject(Shape):
+    """A project as an event names it; any part of it may be missing."""
 
     id: OrNone[Id] = None
     created_at: OrNone[Moment] = None
@@ -46,10 +54,36 @@ class Project(Shape):
 
     @property
     def uid(self) -> str | None:
-        """`id.created_ts`, as Label Studio names the project to its backends; None if unknown."""
+        """`Project.uid`; None if id or time of creation are missing."""
         if self.id is None or self.created_at is None:
             return None
-        return f"{self.id}.{int(self.created_at.timestamp())}"
+        return _uid(self.id, self.created_at)
+
+
+class Project(Shape):
+    """A project, as the API sends it.
+
+    Attributes:
+        label_config: labelling configuration, as XML.
+        task_number: number of its tasks.
+        show_collab_predictions: whether annotators see suggestions.
+    """
+
+    id: Id = Field(description="a whole number")
+    created_at: Moment = Field(description="a time such as 2026-11-22T12:00:00Z")
+    label_config: TextOrNull = Field(description="text")
+    title: Annotated[Text, OnError(str)] = ""
+    task_number: OrNone[Count] = None
+    show_collab_predictions: Annotated[bool, Field(strict=True), OnError(_true)] = True
+
+    @property
+    def uid(self) -> str:
+        """`id.created_ts`, as Label Studio names the project to its backends."""
+        return _uid(self.id, self.created_at)
+
+
+def _uid(project_id: int, created_at: datetime) -> str:
+    return f"{project_id}.{int(created_at.timestamp())}"
 
 
 class Drawing(Shape):
@@ -64,7 +98,7 @@ class Drawing(Shape):
     was_cancelled: Flag = False
     updated_at: Any = None
 
-    def box_json(self) -> dict[str, Any]:
+    def box_json(self) -> Json:
         """Return the fields that were sent and that finding a box needs."""
         names = self.model_fields_set & {"result", "updated_at"}
         return {name: getattr(self, name) for name in sorted(names)}
@@ -74,16 +108,16 @@ class BoxSources(Shape):
     """The parts of a task that may say which part of the image to look at.
 
     Attributes:
-        data: of the task, raw.
+        data: data of the task, raw.
     """
 
     data: Annotated[Json, OnError(dict)] = Field(default_factory=dict)
     drafts: OrEmpty[list[OnErrorOmit[Drawing]]] = Field(default_factory=list)
     annotations: OrEmpty[list[OnErrorOmit[Drawing]]] = Field(default_factory=list)
 
-    def box_json(self) -> dict[str, Any]:
+    def box_json(self) -> Json:
         """Return the JSON from which `read(BoxSources, ...)` finds the same box again."""
-        found: dict[str, Any] = {
+        found: Json = {
             "drafts": [each.box_json() for each in self.drafts],
             "annotations": [each.box_json() for each in self.annotations],
         }
@@ -92,10 +126,21 @@ class BoxSources(Shape):
         return found
 
 
-class Task(BoxSources):
-    """A task, as /predict and the API send it."""
+class Task(Shape):
+    """A task, as /predict and the API send it.
+
+    Members of its lists are read when they are asked for: a page of tasks holds many regions, and
+    each caller needs few of them.
+
+    Attributes:
+        data, drafts, annotations, predictions: raw.
+    """
 
     id: Id = Field(description="a whole number")
+    data: Annotated[Json, OnError(dict)] = Field(default_factory=dict)
+    drafts: OrEmpty[JsonList] = Field(default_factory=list)
+    annotations: OneOrMany = Field(default_factory=list)
+    predictions: OneOrMany = Field(default_factory=list)
 
     def image_url(self, field: str) -> str | None:
         """Return the text in a field of the task's data; None if there is none."""
@@ -104,24 +149,68 @@ class Task(BoxSources):
         except ValidationError:
             return None
 
+    def box_sources(self) -> BoxSources:
+        """Return the parts that may say which part of the image to look at."""
+        parts = {"data": self.data, "drafts": self.drafts, "annotations": self.annotations}
+        return read(BoxSources, parts)
 
-class ListedTask(Shape):
-    """A task in the API's list, of which only the annotations count.
+    def drawings(self) -> list[Drawing]:
+        """Return the annotations, without malformed ones."""
+        return read_each(Drawing, self.annotations)
 
-    Attributes:
-        id: raw.
-        annotations: raw.
-    """
-
-    id: Any = None
-    annotations: Annotated[list[OnErrorOmit[Json]], BeforeValidator(one_or_many)] = Field(
-        default_factory=list
-    )
-
-    def full_annotations(self) -> Iterator[dict[str, Any]]:
+    def raw_annotations(self) -> Iterator[Json]:
         """Yield each annotation, raw, with the id of its task as in an event."""
         for annotation in self.annotations:
-            yield {**annotation, "task": annotation.get("task", self.id)}
+            if isinstance(annotation, dict):
+                yield {**annotation, "task": annotation.get("task", self.id)}
+
+    def has_prediction_of(self, model_version: str) -> bool:
+        """Return whether a model version has predicted this task."""
+        found = read_each(Prediction, self.predictions)
+        return any(each.model_version == model_version for each in found)
+
+
+class PredictionJson(TypedDict):
+    """A prediction in the form that Label Studio takes.
+
+    Attributes:
+        result: regions, raw.
+        score: probability of the class; None if unknown.
+    """
+
+    result: list[Json]
+    score: float | None
+    model_version: str | None
+
+
+class Prediction(Shape):
+    """A prediction, as the API sends it.
+
+    Attributes:
+        task: id of its task.
+        result: regions, raw.
+    """
+
+    id: Id = Field(description="a whole number")
+    task: OrNone[Id] = None
+    result: OrEmpty[list[OnErrorOmit[Json]]] = Field(default_factory=list)
+    score: OrNone[Annotated[float, Field(strict=True)]] = None
+    model_version: OrNone[Text] = None
+
+    @property
+    def keypoints(self) -> int:
+        """Number of keypoints."""
+        return sum(region.get("type") == "keypointlabels" for region in self.result)
+
+    @property
+    def classes(self) -> list[str]:
+        """Class of the whole image, if one was suggested."""
+        choices = [region for region in self.result if region.get("type") == "choices"]
+        return [name for each in read_each(ChoicesRegion, choices) for name in each.value.choices]
+
+    def as_json(self) -> PredictionJson:
+        """Return the prediction in the form that Label Studio takes."""
+        return {"result": self.result, "score": self.score, "model_version": self.model_version}
 
 
 class TaskReference(Shape):
@@ -184,7 +273,7 @@ class PredictRequest(Shape):
     """Body of POST /predict.
 
     Attributes:
-        tasks: raw, because one that is malformed keeps its place among the others.
+        tasks: raw, so that a malformed task keeps its place among the others.
     """
 
     tasks: JsonList = Field(description="a list of tasks")
@@ -193,7 +282,7 @@ class PredictRequest(Shape):
     params: OrNone[_Parameters] = None
 
     @property
-    def context(self) -> Mapping[str, Any] | None:
+    def context(self) -> Json | None:
         """What an annotator is drawing, raw; None in an ordinary request."""
         return self.params.context if self.params else None
 
@@ -201,11 +290,11 @@ class PredictRequest(Shape):
 class EventBody(Shape):
     """Body of POST /webhook, as it is stored."""
 
-    project: OrNone[Project] = None
+    project: OrNone[EventProject] = None
 
 
 class WebhookEvent(EventBody):
-    """Body of POST /webhook, as it comes."""
+    """Body of POST /webhook, as it arrives."""
 
     action: Action = Field(description="text such as ANNOTATION_CREATED")
 
@@ -223,7 +312,7 @@ def deleted_ids(deleted: list[Any]) -> list[int]:
     return read(_Deletion, {"ids": deleted}).ids
 
 
-def without_token(body: Mapping[str, Any]) -> dict[str, Any]:
+def without_token(body: Json) -> Json:
     """Return a webhook's body without the project's token, which lets its holder join."""
     project = body.get("project")
     if not isinstance(project, dict):

@@ -1,10 +1,10 @@
 """Read JSON as typed values: the base class of all shapes, their errors, and the types of fields.
 
-Strict about a value that counts: a number is never read from text, ids have at most 64 bits, and
-text is such that every database can store it.
+Strict about values that count: a number is never read from text, ids have at most 64 bits, and
+every database can store the text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -57,7 +57,7 @@ def read(shape: type[ShapeT], value: object) -> ShapeT:
     """Return JSON as a typed value.
 
     Args:
-        value: decoded JSON, whatever it is.
+        value: decoded JSON of any kind.
 
     Raises:
         ShapeError: a field that the backend relies on is missing or malformed; about the first
@@ -75,6 +75,12 @@ def read_or_none(shape: type[ShapeT], value: object) -> ShapeT | None:
         return shape.model_validate(value)
     except ValidationError:
         return None
+
+
+def read_each(shape: type[ShapeT], values: Iterable[object]) -> list[ShapeT]:
+    """Return the members of a list as typed values, without those that `read` refuses."""
+    found = (read_or_none(shape, value) for value in values)
+    return [each for each in found if each is not None]
 
 
 def _shape_error(shape: type[Shape], value: object, error: ValidationError) -> ShapeError:
@@ -140,6 +146,10 @@ def _printable(value: str) -> str:
     return value
 
 
+def _empty_if_null(value: object) -> object:
+    return "" if value is None else value
+
+
 def _number_as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -154,7 +164,7 @@ def _web_address(value: str | None) -> str | None:
 
 
 def _moment(value: object) -> datetime:
-    """Return the moment of an ISO time, in UTC, which an ISO time without a zone is taken to be."""
+    """Return an ISO time in UTC; a time without a zone is taken to be in UTC."""
     if not isinstance(value, str):
         raise ValueError("not text")
     moment = datetime.fromisoformat(value)
@@ -171,11 +181,14 @@ def _id_of(value: object) -> object:
 OrNone = Annotated[T | None, OnError(_nothing)]  # None if malformed
 OrEmpty = Annotated[T, OnError(list)]  # an empty list if malformed
 Flag = Annotated[bool, Field(strict=True), OnError(bool)]  # False if malformed
+Count = Annotated[int, Field(strict=True, ge=0)]
 Json = Annotated[dict[str, Any], InstanceOf()]  # an object, raw
 JsonList = Annotated[list[Any], InstanceOf()]  # a list, raw
+OneOrMany = Annotated[list[Any], PlainValidator(one_or_many)]  # always a list, raw
 Id = Annotated[int, Field(strict=True, ge=-LARGEST_ID, le=LARGEST_ID)]
 IdOrObject = Annotated[Id, BeforeValidator(_id_of)]  # some versions send the whole object
 Text = Annotated[str, Field(strict=True), AfterValidator(_stored_text)]
+TextOrNull = Annotated[Text, BeforeValidator(_empty_if_null)]  # empty if null
 Name = Annotated[Text, Field(min_length=1), AfterValidator(_printable)]
 Action = Annotated[Name, Field(max_length=LONGEST_ACTION)]
 ProjectUid = Annotated[Name, Field(max_length=LONGEST_UID), BeforeValidator(_number_as_text)]

@@ -1,4 +1,4 @@
-"""A Redis for one machine: on a socket under DATA_DIR, without a port, ends with its parent."""
+"""A Redis for one machine, on a socket under DATA_DIR, that ends with its parent process."""
 
 import fcntl
 import os
@@ -127,7 +127,7 @@ def _wait_until_ready(redis: EmbeddedRedis, log: Path) -> None:
                 if ended or time.monotonic() > deadline:
                     lines = log.read_text(errors="replace").strip().splitlines() or [str(error)]
                     raise RuntimeError(
-                        f"expected Redis to start in {log.parent}, but it says: {lines[-1]} "
+                        f"expected Redis to start in {log.parent}, but it reports: {lines[-1]} "
                         f"(its log is {log}); if its files are damaged, the folder may be deleted: "
                         "unfinished work is queued again from the database"
                     ) from None

@@ -54,7 +54,7 @@ class LocalLabelStudio:
             )
 
     def expect_alive(self) -> None:
-        """Raise RuntimeError that names its log if it has ended."""
+        """Raise RuntimeError, naming its log, if it has ended."""
         if self.process.poll() is not None:
             raise RuntimeError(f"expected Label Studio to run, but it has ended; see {self.log}")
 
@@ -85,10 +85,10 @@ def running(
 
     Args:
         executable: `label-studio` of its environment.
-        folder: of its database and uploads; created if it is missing.
+        folder: folder of its database and uploads; created if it is missing.
         port: a free port; if it is taken, Label Studio silently chooses another.
-        token: of the first user, at most 40 characters.
-        user, password: of the first user, who is created at the first start.
+        token: token of the first user, at most 40 characters.
+        user, password: credentials of the first user, who is created at the first start.
         environment: further settings of Label Studio.
 
     Raises:

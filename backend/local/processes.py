@@ -76,5 +76,5 @@ def _die_with_parent(libc: ctypes.CDLL | None, parent: int, signal_number: int) 
     if libc is None:
         return
     libc.prctl(_PR_SET_PDEATHSIG, signal_number)
-    if os.getppid() != parent:  # it died before the kernel was asked
+    if os.getppid() != parent:  # it died before this request
         os._exit(1)

@@ -1,4 +1,4 @@
-"""How a job ends early: it fails with a reason, or its worker has to stop."""
+"""Ways for a job to end early: it fails with a reason, or its worker has to stop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ _interrupt_requested = False
 
 
 class JobFailed(Exception):
-    """A job could not be done; says why."""
+    """The job could not be done; the message says why."""
 
 
 class Interrupted(BaseException):

@@ -1,4 +1,4 @@
-"""How long RQ keeps jobs that have ended, and which states mean that a job has ended."""
+"""Lifetimes of ended jobs in RQ, and the states that mean that a job has ended."""
 
 KEEP_RESULT_SECONDS = 600
 KEEP_FAILURE_SECONDS = 7 * 24 * 3600

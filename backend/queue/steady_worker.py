@@ -26,7 +26,7 @@ from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# A worker without a heartbeat for so long counts as dead, and its job goes to another one.
+# A worker without a heartbeat for this long counts as dead, and another one takes its job.
 SILENCE_SECONDS = 30
 HEARTBEAT_SECONDS = 5.0
 IDLE_SECONDS = 60  # how long an idle worker waits for a job before it sends a heartbeat
@@ -36,7 +36,7 @@ WorkerContext = Callable[["SteadyWorker"], AbstractContextManager[None]]
 
 
 class WorkerRefused(RuntimeError):
-    """The worker cannot start; one line that says what to do."""
+    """The worker cannot start; the message says what to do, in one line."""
 
 
 def required_redis_url(settings: Settings) -> str:
@@ -54,7 +54,7 @@ def required_redis_url(settings: Settings) -> str:
 
 
 class SteadyWorker(SimpleWorker):  # type: ignore[misc]
-    """An RQ worker that sends heartbeats during a job and gives the job back when it has to stop.
+    """An RQ worker that sends heartbeats during a job and requeues the job when it has to stop.
 
     Attributes:
         stop_requested: whether a signal asked the worker to stop.
@@ -124,7 +124,7 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
         try:
             super().request_stop(signum, frame)
         except RedisError as error:
-            logger.warning("Redis could not be told that this worker stops: %s", error)
+            logger.warning("Cannot report to Redis that this worker is stopping: %s", error)
         interrupt()
 
 
@@ -166,10 +166,10 @@ def _work_once(queue: Queue, context: WorkerContext) -> bool:
 
 
 def clean_up(queue: Queue, worker: SteadyWorker) -> None:
-    """Release the jobs of dead workers of a queue, and forget the workers.
+    """Release the jobs of a queue's dead workers, and remove these workers.
 
     Args:
-        worker: any living worker, in whose name it is done.
+        worker: any live worker of the queue.
 
     Raises:
         RedisError: Redis cannot be reached.

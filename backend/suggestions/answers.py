@@ -3,10 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Queue
@@ -14,10 +13,12 @@ from rq import Queue
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.projects import LabelStudios, Project
+from backend.labelstudio.schemas import PredictionJson
+from backend.labelstudio.shapes import Json
 from backend.settings import Settings
 from backend.suggestions.delivery import as_sent
 from backend.suggestions.delivery_storage import DeliverySchedule
-from backend.suggestions.holdout import HoldoutStorage, is_held_back
+from backend.suggestions.holdout import HoldoutStorage, is_in_holdout
 from backend.suggestions.queue import enqueue
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.reply import Answer, ReplyBuilder
@@ -28,19 +29,19 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.05
 POLL_SHARE = 0.1  # largest share of the waiting time that polls may take
-# A reservation outlasts the wait by the time that it takes to record the reply.
+# A reservation outlasts the wait by the time needed to record the reply.
 RESERVATION_MARGIN = timedelta(seconds=5)
 # Label Studio hangs up after 100 s. Workers deliver what does not fit into a reply.
 LONGEST_ANSWER_SECONDS = 95.0
 
 
 def pause_after_poll(seconds: float) -> float:
-    """Time to wait after a poll that took so long, s."""
+    """Return the pause, in s, after a poll that took this many seconds."""
     return max(POLL_SECONDS, seconds / POLL_SHARE)
 
 
 class PredictService:
-    """Answers `/predict`.
+    """Answers `/predict` requests.
 
     Some threads of the process never wait for predictions, so that `/health` is always answered.
 
@@ -81,28 +82,28 @@ class PredictService:
         )
         reply_deadline = time.monotonic() + LONGEST_ANSWER_SECONDS
         wanted = [wanted_of(task, control) for task in tasks]
-        shown = self._without_held_back(project, wanted, reply_deadline)
+        shown = self._without_withheld(project, wanted, reply_deadline)
         rows = self._request(project, [one for one in shown if one], to_deliver=True)
         with self._wait_deadline(seconds) as deadline, self._reserved_for_reply(rows, deadline):
             self._enqueue_and_wait(rows, deadline, reply_deadline)
             replies = iter(self._replies(project, control, rows, deadline, reply_deadline))
         return [next(replies) if one else [] for one in shown]
 
-    def _without_held_back(
+    def _without_withheld(
         self, project: Project, wanted: Sequence[Wanted | None], reply_deadline: float
     ) -> list[Wanted | None]:
-        """Request and queue the predictions of held-back tasks, which are made but not shown.
+        """Request and queue the predictions of withheld tasks, which are made but not shown.
 
         Returns:
-            `wanted`, with None in the place of held-back tasks.
+            `wanted`, with None in the place of withheld tasks.
         """
         share = self._settings.holdout_share
-        held = [one for one in wanted if one and is_held_back(share, project.uid, one.task_id)]
-        if not held:
+        withheld = [one for one in wanted if one and is_in_holdout(share, project.uid, one.task_id)]
+        if not withheld:
             return list(wanted)
-        task_ids = {one.task_id for one in held}
+        task_ids = {one.task_id for one in withheld}
         self._holdouts.withhold(project.uid, sorted(task_ids), now())
-        self._enqueue(self._request(project, held, to_deliver=False), reply_deadline)
+        self._enqueue(self._request(project, withheld, to_deliver=False), reply_deadline)
         return [None if one and one.task_id in task_ids else one for one in wanted]
 
     def answer_interactive(
@@ -110,12 +111,12 @@ class PredictService:
         project: Project,
         control: KeypointControl,
         task: object,
-        context: Mapping[str, Any],
-    ) -> dict[str, Any]:
+        context: Json,
+    ) -> PredictionJson:
         """Answer an annotator who is drawing. Label Studio shows the answer and does not store it.
 
         Args:
-            context: its `result` holds the regions just drawn; a rectangle is where to look.
+            context: raw; its `result` holds the regions just drawn; a rectangle is where to look.
 
         Returns:
             A prediction; without regions if it is not ready in time.
@@ -161,7 +162,7 @@ class PredictService:
 
     @contextmanager
     def _reserved_for_reply(self, rows: Sequence[Prediction], deadline: float) -> Iterator[None]:
-        """Keep workers, inside the block, from delivering what gets ready."""
+        """Inside the block, keep workers from delivering predictions that become ready."""
         ids = sorted({row.id for row in rows if row.status == "queued"})
         seconds = deadline - time.monotonic()
         if not ids or seconds <= 0:
@@ -187,7 +188,7 @@ class PredictService:
                 time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
     def _enqueue(self, rows: Sequence[Prediction], reply_deadline: float) -> set[int]:
-        """Queue the rows that are not ready, as many as there is time for.
+        """Queue as many of the rows that are not ready as time allows.
 
         Returns:
             The ids of all rows that are not ready.
@@ -212,7 +213,7 @@ class PredictService:
         deadline: float,
         reply_deadline: float,
     ) -> list[Answer]:
-        """Return an answer for each row; a row that comes twice is answered the first time."""
+        """Return an answer for each row; a repeated row is answered the first time only."""
         builder = ReplyBuilder(
             self._settings, self._database, self._studios, project, control, deadline
         )

@@ -5,16 +5,16 @@ is recorded before it is made, and only the holder of a prediction's lease talks
 about it, after looking whether the prediction is there. `delivery_storage` has the protocol.
 """
 
-import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from backend import retries
 from backend.database.connection import Database, now
-from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio import schemas
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
 from backend.labelstudio.projects import (
     LabelStudios,
@@ -24,6 +24,8 @@ from backend.labelstudio.projects import (
     project_id_of,
 )
 from backend.labelstudio.regions import to_prediction
+from backend.labelstudio.schemas import PredictionJson
+from backend.labelstudio.shapes import Json
 from backend.settings import Settings
 from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
 from backend.suggestions.records import DeliveryLease, Prediction, Way
@@ -46,15 +48,15 @@ class TaskChanged(NotDeliverable):
 
 
 def find_delivered(
-    predictions: Iterable[Mapping[str, Any]], row: Prediction, sent: Mapping[str, Any] | None
-) -> Mapping[str, Any] | None:
+    predictions: Iterable[schemas.Prediction], row: Prediction, sent: PredictionJson | None
+) -> schemas.Prediction | None:
     """Find our prediction among those that a task has in Label Studio.
 
     Returns:
         The one with the regions of `sent`, else the first of our model version, as a task needs
         only one of each version. None if there is neither.
     """
-    of_version = [each for each in predictions if each.get("model_version") == row.model_version]
+    of_version = [each for each in predictions if each.model_version == row.model_version]
     if len(of_version) > 1:
         logger.warning(
             "Task %s of project %s has %d predictions of %s in Label Studio",
@@ -63,17 +65,18 @@ def find_delivered(
             len(of_version),
             row.model_version,
         )
-    same = [each for each in of_version if sent and _ids(each) == _ids(sent)]
+    sent_ids = _ids(sent.get("result") or []) if sent else None
+    same = [each for each in of_version if _ids(each.result) == sent_ids]
     return next(iter(same or of_version), None)
 
 
-def _ids(prediction: Mapping[str, Any]) -> set[object]:
-    return {region.get("id") for region in prediction.get("result") or []}
+def _ids(regions: Iterable[Json]) -> set[object]:
+    return {region.get("id") for region in regions}
 
 
-def as_sent(row: Prediction, control: KeypointControl, default_label: str | None) -> dict[str, Any]:
+def as_sent(row: Prediction, control: KeypointControl, default_label: str | None) -> PredictionJson:
     """Convert a prediction that is ready to what Label Studio's API takes."""
-    assert row.detection is not None
+    assert row.detection is not None, "guaranteed for a prediction that is ready"
     return to_prediction(
         row.detection,
         control,
@@ -153,15 +156,14 @@ class DeliveryService:
         else:
             self._post(attempt, client)
 
-    def _confirm_found(self, attempt: DeliveryAttempt, found: Mapping[str, Any]) -> None:
+    def _confirm_found(self, attempt: DeliveryAttempt, found: schemas.Prediction) -> None:
         """Confirm a delivery that is in Label Studio, and record it first if it is not ours."""
         number = attempt.row.deliveries
         if number == 0:
             number = 1
-            sent = {name: found.get(name) for name in ("result", "score", "model_version")}
-            if not self._record(attempt, number, sent, way="found"):
+            if not self._record(attempt, number, found.as_json(), way="found"):
                 return
-        self._deliveries.confirm(attempt.lease, found["id"], number=number)
+        self._deliveries.confirm(attempt.lease, found.id, number=number)
 
     def _post(self, attempt: DeliveryAttempt, client: LabelStudio) -> None:
         row, latest = attempt.row, attempt.row.delivery
@@ -188,7 +190,7 @@ class DeliveryService:
         return lease is not None
 
     def _record(
-        self, attempt: DeliveryAttempt, number: int, sent: dict[str, Any], *, way: Way
+        self, attempt: DeliveryAttempt, number: int, sent: PredictionJson, *, way: Way
     ) -> bool:
         """Record a delivery, and return False if another process was faster."""
         lease = self._deliveries.record_delivery(
@@ -206,8 +208,7 @@ class DeliveryService:
     def _check_task(self, client: LabelStudio, row: Prediction, control: KeypointControl) -> None:
         """Make sure that the task still shows the image that the prediction was made for.
 
-        Label Studio on SQLite reuses the ids of deleted tasks. We request a list with one task,
-        because a request for a single task makes Label Studio ask us for its prediction.
+        Label Studio on SQLite reuses the ids of deleted tasks.
 
         Raises:
             TaskChanged: it shows another image, or is deleted.
@@ -218,24 +219,11 @@ class DeliveryService:
                 f"expected a project of Label Studio, such as 3.1795347724, got {row.project_uid}: "
                 "the prediction is kept here and not delivered"
             )
-        chosen = {"selectedItems": {"all": False, "included": [row.task_id]}}
-        try:
-            page = client.get(
-                "/api/tasks/",
-                project=project_id,
-                query=json.dumps(chosen),
-                resolve_uri="false",  # image addresses in the same form as in /predict
-                page_size=1,
-            )
-        except LabelStudioError as error:
-            if error.status != 404:
-                raise
-            page = {"tasks": []}
-        images = [task["data"].get(control.image_field) for task in page["tasks"]]
-        if images != [row.image_url]:
+        task = client.task(project_id, row.task_id)
+        if task is None or task.image_url(control.image_field) != row.image_url:
             raise TaskChanged(
                 f"expected task {row.task_id} to show the image that its prediction was made "
-                f"for, but in Label Studio it {'shows another one' if images else 'is deleted'}: "
+                f"for, but in Label Studio it {'shows another one' if task else 'is deleted'}: "
                 "the prediction is kept here and not delivered"
             )
 
@@ -250,7 +238,7 @@ class DeliveryService:
                 row.finished_at is not None
                 and moment - row.finished_at > retries.DELIVERY_GIVEN_UP_AFTER
             )
-            # We may not look into Label Studio, but a reply usually arrives.
+            # We have no access to Label Studio's API, but a reply usually arrives.
             or (by_reply and not may_pass)
         )
         # Label Studio may still be storing what we posted, although it reported an error.

@@ -1,6 +1,6 @@
-"""SQL for deliveries: which process gives a prediction to Label Studio, and when.
+"""SQL for deliveries: which process delivers a prediction to Label Studio, and when.
 
-These columns of a prediction decide:
+These columns of a prediction decide it:
 
 * `to_deliver`: false for a prediction that an annotator only sees while drawing.
 * `check_at`: when a worker has to look into Label Studio next; None for never.
@@ -15,19 +15,19 @@ These columns of a prediction decide:
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, and_, or_, select, update
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.text import storable
+from backend.labelstudio.schemas import PredictionJson
 from backend.suggestions.queries import count_by, update_prediction
 from backend.suggestions.records import DeliveryLease, Way
 from backend.suggestions.tables import deliveries, predictions
 
 
 class DeliverySchedule:
-    """When workers deliver a prediction, and when they leave it to a web process."""
+    """The times at which workers deliver predictions or leave them to a web process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -154,7 +154,7 @@ class DeliveryStorage:
         self,
         prediction_id: int,
         way: Way,
-        sent: dict[str, Any],
+        sent: PredictionJson,
         *,
         number: int,
         lease: DeliveryLease | None,
@@ -165,9 +165,9 @@ class DeliveryStorage:
 
         Args:
             number: one more than the deliveries that the caller knows of.
-            lease: None to deliver a prediction that nobody holds a lease of.
+            lease: None to deliver a prediction without a current lease.
             settles_in: how long the new lease lasts, s.
-            check_in: when a worker has to look whether the delivery arrived, s from now.
+            check_in: when a worker has to check that the delivery arrived, s from now.
 
         Returns:
             The new lease, or None if another process was faster.
@@ -202,7 +202,7 @@ class DeliveryStorage:
         return DeliveryLease(prediction_id, until)
 
     def confirm(self, lease: DeliveryLease, label_studio_id: int, *, number: int) -> None:
-        """Note that a delivery is in Label Studio, and end the lease.
+        """Record that a delivery is in Label Studio, and end the lease.
 
         Args:
             label_studio_id: its primary key there.
@@ -259,6 +259,6 @@ def _has_passed(column: Column[datetime | None], moment: datetime) -> ColumnElem
 
 
 def _is_held(lease: DeliveryLease, moment: datetime) -> ColumnElement[bool]:
-    """Condition that a lease has neither expired nor been replaced."""
+    """Return the condition that a lease has neither expired nor been replaced."""
     busy_until = predictions.c.busy_until
     return and_(busy_until == lease.expires_at, busy_until > moment)

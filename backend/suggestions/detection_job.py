@@ -1,7 +1,7 @@
 """The RQ job of a prediction: fetch the image, detect, store, deliver. Harmless if it runs twice.
 
-A job gets the id of its prediction. Whatever else it needs is in the `JobContext`, which a worker
-process sets once.
+A job gets the id of its prediction. Everything else that it needs is in the `JobContext`, which a
+worker process sets once.
 """
 
 import logging
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class JobContext:
-    """What every job of this process uses."""
+    """Services and settings that every job of this process uses."""
 
     settings: Settings
     database: Database
@@ -72,11 +72,11 @@ def set_job_context(context: JobContext | None) -> None:
 
 
 def predict(prediction_id: int) -> None:
-    """Make a prediction and deliver it, as far as that is not done yet.
+    """Make a prediction and deliver it, skipping the steps that are done already.
 
     Raises:
         JobFailed: the prediction cannot be made now, or ever; the database says which.
-        Interrupted: the worker has to end.
+        Interrupted: the worker has to stop.
     """
     assert _context is not None, "set_job_context comes first"
     context = _context
@@ -90,13 +90,13 @@ def predict(prediction_id: int) -> None:
     if row.status == "queued":
         successor = context.detector.successor_of(row.model_version)
         if successor is not None:
-            _hand_over(context, row, successor)
+            _request_from_active_model(context, row, successor)
             return
         _make(context, row)
     context.delivery.deliver(prediction_id)
 
 
-def _hand_over(context: JobContext, row: Prediction, version: str) -> None:
+def _request_from_active_model(context: JobContext, row: Prediction, version: str) -> None:
     """Request the prediction of the active model instead; the next sweep queues it."""
     wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
     context.predictions.request(
@@ -112,7 +112,7 @@ def _hand_over(context: JobContext, row: Prediction, version: str) -> None:
 
 
 def _make(context: JobContext, row: Prediction) -> None:
-    """Detect and store; a failure is stored with its reason, and retried if it may pass."""
+    """Detect and store; a failure is stored with its reason, and retried if it is temporary."""
     try:
         with interruptible():
             detection = _detect(context, row)
@@ -130,7 +130,7 @@ def _make(context: JobContext, row: Prediction) -> None:
         _fail(
             context,
             row,
-            f"expected to be done within JOB_TIMEOUT={context.settings.job_timeout} s, but was "
+            f"expected to finish within JOB_TIMEOUT={context.settings.job_timeout} s, but did "
             "not: raise it, or choose a lighter model",
             may_pass=False,
         )
@@ -152,7 +152,7 @@ def _make(context: JobContext, row: Prediction) -> None:
 def _detect(context: JobContext, row: Prediction) -> Detection:
     if row.attempts > MOST_DETECTION_ATTEMPTS:
         raise _TooManyAttempts(
-            f"expected to be done after {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
+            f"expected to finish within {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
             "during each of them: it may lack memory for this image or model"
         )
     model = context.detector.get()
@@ -178,7 +178,7 @@ class _Refused(Exception):
 
 
 class _OtherModel(Exception):
-    """The worker has another model than the prediction was requested of."""
+    """The worker has another model than the prediction requires."""
 
 
 class _TooManyAttempts(Exception):

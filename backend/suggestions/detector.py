@@ -63,7 +63,7 @@ class ActiveDetector:
         """Return the active version if it replaced another one that is known here.
 
         Returns:
-            None if `version` is active, or unknown: then a process with other settings asked.
+            None if `version` is active, or unknown because a process has other settings.
         """
         active = self._registry.active().version
         known = version == active or any(model.version == version for model in self._registry.all())

@@ -1,4 +1,4 @@
-"""Tasks whose suggestions are withheld, to learn what annotators do without them."""
+"""Tasks whose suggestions are withheld, to measure what annotators do without them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from backend.suggestions.tables import holdouts
 HASH_BYTES = 8  # of the digest that are used
 
 
-def is_held_back(share: float, project_uid: str, task_id: int) -> bool:
-    """Return whether a task belongs to a random share that is held back.
+def is_in_holdout(share: float, project_uid: str, task_id: int) -> bool:
+    """Return whether a task belongs to the random share whose suggestions are withheld.
 
     The result for a task never changes. A larger share includes every smaller one.
     """
@@ -28,7 +28,7 @@ class HoldoutStorage:
         self._database = database
 
     def withhold(self, project_uid: str, task_ids: Sequence[int], moment: datetime) -> None:
-        """Note that the suggestions of these tasks are withheld, unless that is noted already."""
+        """Record that the suggestions of these tasks are withheld, unless already recorded."""
         rows = [
             {"project_uid": project_uid, "task_id": task_id, "withheld_at": moment}
             for task_id in sorted(set(task_ids))

@@ -91,7 +91,7 @@ def enqueue_again(queue: Queue, settings: Settings, database: Database) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """The part of an RQ job that tells whether it will make its prediction.
+    """The part of an RQ job that shows whether it will make its prediction.
 
     Attributes:
         function: path of the function that it calls; None if RQ has lost it.

@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
+from backend.labelstudio.schemas import PredictionJson
+from backend.labelstudio.shapes import Json
 from model.keypoint import Box, Detection, Keypoint
 
 Status = Literal["queued", "ready", "failed"]
@@ -16,14 +18,14 @@ class Wanted:
     """A prediction to be made.
 
     Attributes:
-        task: JSON of the task, as far as a worker needs it besides the image.
+        task: JSON of the task, reduced to what a worker needs besides the image.
         refusal: why it cannot be made, if that is known from the start.
     """
 
     task_id: int
     image_url: str
     input_sha256: str
-    task: dict[str, Any]
+    task: Json
     refusal: str | None = None
 
 
@@ -40,7 +42,7 @@ class Delivery:
 
     number: int
     way: Way
-    sent: dict[str, Any]
+    sent: PredictionJson
     made_at: datetime
     confirmed_at: datetime | None
     label_studio_id: int | None
@@ -51,7 +53,7 @@ class DeliveryLease:
     """The right to talk to Label Studio about a prediction, which one process at a time holds.
 
     Attributes:
-        expires_at: when the lease ends; it also tells this lease from earlier and later ones.
+        expires_at: when the lease ends; it also distinguishes this lease from all others.
     """
 
     prediction_id: int
@@ -68,7 +70,7 @@ class Prediction:
     image_url: str
     input_sha256: str
     model_version: str
-    task: dict[str, Any]
+    task: Json
     status: Status
     reason: str | None
     detection: Detection | None
@@ -89,12 +91,12 @@ class Prediction:
 
     @property
     def key(self) -> str:
-        """Unique among all predictions, and the same wherever and whenever it is made."""
+        """Unique among all predictions, and the same each time the prediction is made."""
         parts = (self.project_uid, str(self.task_id), self.input_sha256, self.model_version)
         return "/".join(parts)
 
 
-def detection_to_json(detection: Detection) -> dict[str, Any]:
+def detection_to_json(detection: Detection) -> Json:
     """Convert a detection, except for its maps."""
     return {
         "class_name": detection.class_name,
@@ -106,7 +108,7 @@ def detection_to_json(detection: Detection) -> dict[str, Any]:
     }
 
 
-def detection_from_json(kept: dict[str, Any]) -> Detection:
+def detection_from_json(kept: Json) -> Detection:
     """Inverse of `detection_to_json`; the maps are empty."""
     return Detection(
         class_name=kept["class_name"],

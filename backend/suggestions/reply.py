@@ -1,14 +1,14 @@
-"""Decide which of the predictions that are ready go into a reply to `/predict`."""
+"""Decide which ready predictions go into a reply to `/predict`."""
 
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from backend.database.connection import Database, now
-from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio import schemas
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project
+from backend.labelstudio.schemas import PredictionJson
 from backend.settings import Settings
 from backend.suggestions.delivery import (
     LEASE_SECONDS,
@@ -23,7 +23,7 @@ from backend.suggestions.records import DeliveryLease, Prediction
 logger = logging.getLogger(__name__)
 
 # The answer for one task: a prediction, or [] for "not yet".
-Answer = dict[str, Any] | list[dict[str, Any]]
+Answer = PredictionJson | list[PredictionJson]
 
 
 class ReplyBuilder:
@@ -65,7 +65,7 @@ class ReplyBuilder:
         return self._answer_again(row)
 
     def close(self) -> None:
-        """Leave to workers what there was no time to look up in Label Studio."""
+        """Leave the predictions that were not looked up in Label Studio to workers."""
         self._schedule.make_due(self._unchecked)
 
     def _answer_again(self, row: Prediction) -> Answer:
@@ -79,10 +79,10 @@ class ReplyBuilder:
         found = None if self._unreachable else self._look_up(row)
         if found is None:
             return self._deliver(row, lease=lease)
-        self._deliveries.confirm(lease, found["id"], number=row.deliveries)
+        self._deliveries.confirm(lease, found.id, number=row.deliveries)
         return []
 
-    def _look_up(self, row: Prediction) -> Mapping[str, Any] | None:
+    def _look_up(self, row: Prediction) -> schemas.Prediction | None:
         """Return the prediction as Label Studio has it; None if it has none or is unreachable."""
         sent = row.delivery.sent if row.delivery else None
         try:
@@ -90,8 +90,8 @@ class ReplyBuilder:
         except (LabelStudioError, NotDeliverable) as error:
             self._unreachable = True
             logger.warning(
-                "Project %s asks again for task %s, and we cannot look whether it has the "
-                "prediction, so it gets it once more: %s",
+                "Project %s requests task %s again, and Label Studio cannot be searched for the "
+                "prediction, so it is sent once more: %s",
                 self._project.uid,
                 row.task_id,
                 error,

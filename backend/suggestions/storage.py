@@ -46,7 +46,7 @@ class PredictionStorage:
         Args:
             project_uid: a project that has a row already.
             retry_failed_before: rows that failed before this moment are queued again.
-            to_deliver: whether Label Studio is to have them. Once true, a row stays true.
+            to_deliver: whether to deliver them to Label Studio. Once true, a row stays true.
 
         Returns:
             The rows, in the order of `wanted`, with repetitions.
@@ -258,7 +258,7 @@ def _insert_and_lock(
 
 
 def _mark_requested(connection: Connection, ids: Collection[int], to_deliver: bool) -> None:
-    """Note when rows were requested, and that Label Studio is to have them if it is."""
+    """Record when rows were requested and, with `to_deliver`, that they have to be delivered."""
     moment = now()
     requested = predictions.c.id.in_(ids)
     connection.execute(update(predictions).where(requested).values(asked_at=moment))

@@ -30,7 +30,7 @@ predictions = Table(
     Column("status", String(10), nullable=False),
     Column("reason", Text),
     Column("detection", JSON(none_as_null=True)),
-    # The work: which RQ job is meant, how often it began, how often it failed for want of luck.
+    # The work: number of the current RQ job, its starts, and its temporary failures.
     Column("round", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
@@ -49,7 +49,7 @@ predictions = Table(
     Index("ix_predictions_task_id", "task_id"),
     Index("ix_predictions_status", "status"),
     Index("ix_predictions_check_at", "check_at"),
-    sqlite_autoincrement=True,  # the job's id holds it, so it is never given out again
+    sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )
 deliveries = Table(
     "deliveries",
@@ -67,7 +67,7 @@ deliveries = Table(
     sqlite_autoincrement=True,
 )
 
-# Tasks whose suggestions are held back, to see what annotators do without.
+# Tasks whose suggestions are withheld, to measure what annotators do without them.
 holdouts = Table(
     "holdouts",
     metadata,

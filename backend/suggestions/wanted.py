@@ -1,4 +1,4 @@
-"""The prediction that a Label Studio task asks for: an image, and where on it to look."""
+"""The prediction that a Label Studio task requires: an image, and where on it to look."""
 
 import hashlib
 import json
@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 
 
 def wanted_of(task: object, control: KeypointControl) -> Wanted | None:
-    """Return the prediction that a task asks for.
+    """Return the prediction that a task requires.
 
     Args:
-        task: raw JSON, as /predict or the API sends it.
+        task: a `Task`, or the raw JSON that /predict sends.
         control: names the field that holds the image's address.
 
     Returns:
@@ -36,13 +36,14 @@ def wanted_of(task: object, control: KeypointControl) -> Wanted | None:
             f"data, got {describe(found.data.get(control.image_field))}: give it one, or change "
             f'value="${control.image_field}" in the labelling configuration',
         )
+    sources = found.box_sources()
     try:
-        box = box_of(found, control, 100, 100)
+        box = box_of(sources, control, 100, 100)
     except RegionError as error:
         return _refused(found.id, str(error), url)
     if box is None:
         return Wanted(found.id, url, _sha256(url), {})
-    return Wanted(found.id, url, _sha256(json.dumps([url, asdict(box)])), found.box_json())
+    return Wanted(found.id, url, _sha256(json.dumps([url, asdict(box)])), sources.box_json())
 
 
 def _refused(task_id: int, reason: str, url: str = "") -> Wanted:

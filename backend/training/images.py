@@ -18,12 +18,12 @@ from model.decoding import UnreadableImage
 from model.learning.labelled_images import LabelledImages, LeftOut
 
 AT_ONCE = 4  # Label Studio serves annotators too
-# Share of the images; if more are missing for passing reasons, the training waits.
+# Share of the images; if temporary failures affect more than this, the training fails.
 MOST_MISSING = 0.1
 
 
 class ImagesUnreachable(Exception):
-    """Too many images cannot be fetched now, though perhaps later; says why."""
+    """Too many images cannot be fetched now, but may be later; the message says why."""
 
 
 def fetch_images(
@@ -39,8 +39,8 @@ def fetch_images(
 
     Args:
         images: fetches and decodes them.
-        project: whose tasks they are.
-        folder: where they are kept.
+        project: project of the tasks.
+        folder: folder to keep the images in.
         left_out: tasks that cannot be used, to be listed with the images.
         on_progress: called with the number of tasks that are done.
 

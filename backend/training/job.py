@@ -26,7 +26,7 @@ def train(training_id: int) -> None:
 
     Raises:
         JobFailed: it takes too long, or its process died too often.
-        Interrupted: the worker was told to stop.
+        Interrupted: the worker has to stop.
     """
     settings = load_settings()
     database = Database(settings.database)

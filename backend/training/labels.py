@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backend.labelstudio.label_config import ClassControl, class_controls
 from backend.labelstudio.schemas import ChoicesRegion, Task
-from backend.labelstudio.shapes import read_or_none
+from backend.labelstudio.shapes import read_each
 from model.learning.labelled_images import LeftOut
 from model.learning.samples import MIN_IMAGES, UnusableLabels
 
@@ -88,11 +88,11 @@ def possible_controls(label_config: str, wanted: str | None = None) -> list[Clas
     return possible
 
 
-def class_labels(tasks: Sequence[object], controls: Sequence[ClassControl]) -> ClassLabels:
+def class_labels(tasks: Sequence[Task], controls: Sequence[ClassControl]) -> ClassLabels:
     """Return the labels of the first control that has enough of them.
 
     Args:
-        tasks: raw JSON, as Label Studio's API lists them, with their annotations.
+        tasks: with their annotations.
         controls: at least one.
 
     Raises:
@@ -112,15 +112,11 @@ def class_labels(tasks: Sequence[object], controls: Sequence[ClassControl]) -> C
     raise UnusableLabels(_what_is_needed(found))
 
 
-def labels_of(tasks: Iterable[object], control: ClassControl) -> ClassLabels:
-    """Return what the annotators chose in a control; cancelled annotations do not count.
-
-    Args:
-        tasks: raw JSON, as Label Studio's API lists them; malformed ones are skipped.
-    """
+def labels_of(tasks: Iterable[Task], control: ClassControl) -> ClassLabels:
+    """Return what the annotators chose in a control; cancelled annotations do not count."""
     labelled: list[LabelledTask] = []
     left_out: list[LeftOut] = []
-    for task in filter(None, (read_or_none(Task, each) for each in tasks)):
+    for task in tasks:
         chosen = _choices(task, control.from_name)
         classes = sorted(set().union(*chosen))
         image = task.image_url(control.image_field)
@@ -140,14 +136,13 @@ def labels_of(tasks: Iterable[object], control: ClassControl) -> ClassLabels:
 def _choices(task: Task, from_name: str) -> list[set[str]]:
     """Return the choices in a control, one set for each annotation that has any."""
     found = []
-    for annotation in task.annotations:
+    for annotation in task.drawings():
         if annotation.was_cancelled:
             continue
-        regions = (read_or_none(ChoicesRegion, region) for region in annotation.result)
         chosen = {
             choice
-            for region in regions
-            if region and region.from_name == from_name
+            for region in read_each(ChoicesRegion, annotation.result)
+            if region.from_name == from_name
             for choice in region.value.choices
         }
         if chosen:

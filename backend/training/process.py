@@ -1,7 +1,7 @@
 """`python -m backend.training.process ID`: one training, in a process that ends with it.
 
 The process may be killed at any time. The next one resumes: the project's folder keeps the images
-and the state after each epoch until the training has ended well.
+and the state after each epoch until the training has succeeded.
 """
 
 import logging
@@ -10,7 +10,7 @@ import sys
 import time
 
 from backend.database.connection import Database
-from backend.labelstudio.client import LabelStudioError
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.images import Images
 from backend.labelstudio.label_config import LabelConfigError
 from backend.labelstudio.projects import (
@@ -18,7 +18,6 @@ from backend.labelstudio.projects import (
     NotDeliverable,
     ProjectStorage,
     project_id_of,
-    uid_of,
 )
 from backend.logs import set_up_logging
 from backend.settings import Settings, load_settings
@@ -57,7 +56,7 @@ class ProjectGone(ValueError):
 
 
 def main(training_id: int) -> int:
-    """Run a training and store how it ended, well or not.
+    """Run a training and store its outcome, or the reason why it failed.
 
     Returns:
         0, an exit status.
@@ -71,7 +70,7 @@ def main(training_id: int) -> int:
 
 
 def run(settings: Settings, database: Database, training_id: int) -> None:
-    """Run a training that has not ended, and store how it ended."""
+    """Run a training that has not ended, and store its outcome or the reason why it failed."""
     trainings = TrainingStorage(database)
     training = trainings.training(training_id)
     if training is None or training.status != "queued":
@@ -87,7 +86,7 @@ def run(settings: Settings, database: Database, training_id: int) -> None:
 
 
 class TrainingRun:
-    """One training, from the annotations to the decision whether its model becomes active."""
+    """One training, from reading annotations to deciding whether its model becomes active."""
 
     def __init__(self, settings: Settings, database: Database, training: Training) -> None:
         self._settings = settings
@@ -118,16 +117,16 @@ class TrainingRun:
         """Return the name of the control whose choices are the classes, and the labelled images."""
         uid = self._training.project_uid
         known, studios = self._projects.project(uid), LabelStudios(self._settings)
-        assert known is not None, "its foreign key"
+        assert known is not None, "guaranteed by the foreign key"
         client, project_id = studios.of(known), project_id_of(uid)
-        project = client.project(project_id) if project_id is not None else {}
-        if project_id is None or uid_of(project) != uid:
+        project = client.project(project_id) if project_id is not None else None
+        if project is None or project.uid != uid:
             raise ProjectGone(
-                f"expected project {uid} in Label Studio, but its project {project_id} is another "
-                "one now: start a training of that one"
+                f"expected project {uid} in Label Studio, but project {project_id} there is now "
+                "another one: start a training of that one"
             )
-        controls = possible_controls(project["label_config"], self._training.options.control)
-        labels = class_labels(list(client.tasks(project_id)), controls)
+        controls = possible_controls(project.label_config, self._training.options.control)
+        labels = class_labels(list(client.tasks(project.id)), controls)
         count = len(labels.tasks)
         images = fetch_images(
             labels.tasks,
@@ -238,7 +237,7 @@ class TrainingRun:
         self._trainings.record_progress(self._training.id, progress, resumable=True)
 
     def _record(self, phase: str, *, done: int | None = None, total: int | None = None) -> None:
-        """Store what the training is doing, at most once a second while it counts."""
+        """Store the progress, at most once a second while something is counted."""
         now = time.monotonic()
         counting = done is not None and 0 < done != total
         if not counting or now - self._recorded_at > PROGRESS_INTERVAL:
@@ -262,8 +261,8 @@ def _decide(accuracy: float, version: str, previous: float | None) -> tuple[bool
     """Return whether the new model becomes active, and a sentence with the reason.
 
     Args:
-        accuracy: of the new model.
-        version, previous: of the model that is active now, and its accuracy; None if the two
+        accuracy: accuracy of the new model.
+        version, previous: version and accuracy of the active model; the accuracy is None if the two
             cannot be compared.
     """
     new = f"{accuracy:.1%} of the validation images right"

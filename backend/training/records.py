@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 Status = Literal["queued", "done", "failed"]
-# What activated a model: a training that ended well, or `python -m backend models`.
+# What activated a model: a training that succeeded, or `python -m backend models`.
 Way = Literal["training", "command"]
 
 
@@ -31,7 +31,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a training is doing now.
+    """Progress of a training.
 
     Attributes:
         phase: in words.
@@ -45,14 +45,14 @@ class Progress:
     loss: float | None = None
     validation_accuracy: float | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, str | float]:
         """Return the fields that are known."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Result of a training that ended well.
+    """Result of a training that succeeded.
 
     Attributes:
         control: name of the `Choices` that was learnt.
@@ -105,10 +105,10 @@ class NewModel:
 
     Attributes:
         file: name of its weights file in MODELS_DIR.
-        fingerprint: of `model.settings.weights_fingerprint`.
+        fingerprint: result of `model.settings.weights_fingerprint`.
         accuracy: share of the validation images that it classifies correctly.
-        previous_version, previous_accuracy: of the model that was active before, on the same
-            images; the accuracy is None if that model does not know these classes.
+        previous_version, previous_accuracy: version of the previously active model, and its
+            accuracy on the same images; None if that model does not know these classes.
     """
 
     control: str

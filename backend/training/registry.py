@@ -85,10 +85,10 @@ class ModelRegistry:
         )
 
     def activate_previous(self) -> Model:
-        """Make the model active that was active before the present one.
+        """Activate the model that was active before the current one.
 
         Raises:
-            UnknownModel: there was none.
+            UnknownModel: no model was active before.
         """
         if not self._storage.undo_activation():
             raise UnknownModel(

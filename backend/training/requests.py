@@ -1,4 +1,4 @@
-"""Requests for trainings, from Label Studio's button and from the command alike."""
+"""Requests for trainings, from Label Studio's button or from the command."""
 
 import logging
 
@@ -34,7 +34,7 @@ class TrainingRequests:
         """Queue a training of a project.
 
         Returns:
-            The new training; or the one that has not ended yet, whatever its options are.
+            The new training, or the project's unfinished one, regardless of its options.
         """
         self._projects.save_label_config(project_uid, label_config)
         training, is_new = self._trainings.request(project_uid, options or TrainingOptions())

@@ -1,4 +1,4 @@
-"""Where a training starts from, and the settings that suit the start and the images."""
+"""Choose where a training starts from, and settings that suit the start and the images."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -31,7 +31,7 @@ class TrainingStorage:
         """Add a training of a project, unless one has not ended yet.
 
         Args:
-            project_uid: of a project in the database.
+            project_uid: uid of a project in the database.
 
         Returns:
             The project's unfinished training, and whether it is new.
@@ -209,7 +209,7 @@ class ModelStorage:
             )
 
     def undo_activation(self) -> bool:
-        """Make the model active again that the last activation replaced.
+        """Reactivate the model that the last activation replaced.
 
         Returns:
             False if no activation is left.

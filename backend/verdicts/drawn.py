@@ -5,20 +5,17 @@ Everything that cannot be read, or says nothing about the suggestions, is listed
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from backend.database.text import is_storable, storable
-from backend.labelstudio.regions import RECTANGLES, RegionError, to_box, to_keypoint
+from backend.labelstudio.regions import RECTANGLES, Region, RegionError, to_box, to_keypoint
 from model.keypoint import Box, edge_to_centre
 
 POINTS = ("keypointlabels", "keypoint")
 MARGIN = 1e-6  # px; rounding may put a point this far beyond the image's border
 
-Region = Mapping[str, Any]
-
 
 class Unusable(ValueError):
-    """An annotation that cannot be compared with the suggestions; the message says why."""
+    """An annotation cannot be compared with the suggestions; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Shown:
     Attributes:
         result: regions, as sent to Label Studio.
         width, height: of the upright image, px.
-        box: the part of the image that the detector looked at.
+        box: the part of the image that the detector searched.
     """
 
     result: Sequence[Region]
@@ -60,13 +57,13 @@ class Object:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
-    """A suggested or final point; each is equal to itself alone.
+    """A suggested or final point; compared by identity.
 
     Attributes:
         x, y: px; (0, 0) is the centre of the first pixel.
         by_hand: whether the editor marked it as drawn by the annotator.
         parent: id of the region that it belongs to.
-        number: place among the suggested points, from 0; None for a final point.
+        number: index among the suggested points, from 0; None for a final point.
     """
 
     region_id: str | None

@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from backend.labelstudio.regions import Region
 from backend.verdicts.drawn import (
     Drawn,
     Object,
     Point,
-    Region,
     Shown,
     read_regions,
     read_suggestions,
@@ -39,18 +39,18 @@ VERDICTS = (ACCEPTED, MOVED, RELABELLED, MOVED_AND_RELABELLED, DELETED, ADDED)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the annotator did to one suggestion, or something that the annotator added.
+    """An annotator's change of one suggestion, or an addition.
 
     Attributes:
         kind: "point" or "choice".
         verdict: one of `VERDICTS`.
-        number: place among the suggestions of its kind, from 0; None for an addition.
+        number: index among the suggestions of its kind, from 0; None for an addition.
         suggested_x, suggested_y, final_x, final_y: px; (0, 0) is the centre of the first pixel.
             None for choices, and if there is no such point.
         displacement: between suggestion and final point, px.
         length: longer side of the object that the point belongs to, px; None if unknown.
-        area: of that object, px².
-        object: place of that object in `Judgement.objects`; None for the task's own box and for
+        area: area of that object, px².
+        object: index of that object in `Judgement.objects`; None for the task's own box and for
             no object.
         suggested_hit, final_hit: whether the point has a partner on the other side within `NEAR`,
             one to one, regardless of ids and labels; None if there is no such point.
@@ -77,7 +77,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Everything that an annotation says about the suggestions.
+    """The verdicts that an annotation gives about the suggestions.
 
     Attributes:
         unused: for each region that says nothing about them, the reason.
@@ -133,9 +133,9 @@ def _point_verdicts(
     hits = _hits(pairs, objects, shown)
     for point, final in pairs:
         judged = final or point
-        assert judged is not None
-        home = _home(judged, objects)
-        box = _box_of(home, objects, shown)
+        assert judged is not None, "a pair has a suggested or a final point"
+        place = _object_of(judged, objects)
+        box = _box_of(place, objects, shown)
         length = max(box.width, box.height) if box else None
         displacement = math.hypot(final.x - point.x, final.y - point.y) if point and final else None
         yield Verdict(
@@ -153,7 +153,7 @@ def _point_verdicts(
             displacement=displacement,
             length=length,
             area=box.width * box.height if box else None,
-            object=home,
+            object=place,
             suggested_hit=point in hits if point else None,
             final_hit=final in hits if final else None,
         )
@@ -178,18 +178,18 @@ def _hits(pairs: Sequence[Pair], objects: Sequence[Object], shown: Shown) -> set
     for pair in pairs:
         for side, point in enumerate(pair):
             if point is not None:
-                groups.setdefault(_home(point, objects), ([], []))[side].append(point)
+                groups.setdefault(_object_of(point, objects), ([], []))[side].append(point)
     hits: set[Point] = set()
-    for home, (suggested, final) in groups.items():
-        box = _box_of(home, objects, shown)
+    for place, (suggested, final) in groups.items():
+        box = _box_of(place, objects, shown)
         length = max(box.width, box.height) if box else shown.length
         for row, column in match(suggested, final, NEAR * length):
             hits |= {suggested[row], final[column]}
     return hits
 
 
-def _home(point: Point, objects: Sequence[Object]) -> int | None:
-    """Return the place of the object that a point belongs to.
+def _object_of(point: Point, objects: Sequence[Object]) -> int | None:
+    """Return the index of the object that a point belongs to.
 
     Its parent region, else the smallest object around it, else None.
     """
@@ -204,9 +204,9 @@ def _home(point: Point, objects: Sequence[Object]) -> int | None:
     return min(around)[1] if around else None
 
 
-def _box_of(home: int | None, objects: Sequence[Object], shown: Shown) -> Box | None:
+def _box_of(place: int | None, objects: Sequence[Object], shown: Shown) -> Box | None:
     """Return the box of an object, else the box that the task came with, else None."""
-    return shown.task_box if home is None else objects[home].box
+    return shown.task_box if place is None else objects[place].box
 
 
 # The class
@@ -223,7 +223,7 @@ def _class_choices(suggested: Region | None, drawn: Drawn) -> list[Region | None
 
 def _choice_verdict(suggested: Region | None, final: Region | None) -> Verdict:
     region = suggested or final
-    assert region is not None
+    assert region is not None, "one of the two is given"
     before, after = _choice(suggested), _choice(final)
     if suggested is None:
         verdict = ADDED

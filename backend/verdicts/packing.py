@@ -1,7 +1,7 @@
-"""Pack the verdicts about an annotation's points into one value of the database, for statistics.
+"""Pack the verdicts about an annotation's points into one value of the database, for figures.
 
-So a million verdicts are fifty thousand rows to read. The values repeat the rows of the table of
-verdicts, and are never changed either.
+A million verdicts then take only about fifty thousand rows to read. The values repeat the rows of
+the table of verdicts, and are never changed either.
 """
 
 from collections.abc import Iterable, Sequence

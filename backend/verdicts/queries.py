@@ -1,7 +1,7 @@
 """SQL conditions that decide which states of the log count, for this package and the report.
 
 The newest state of an annotation counts, unless the annotation was deleted. So neither the order
-nor the repetition of events makes a difference.
+of events nor repeated events make a difference.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Turn annotations, from an event or from Label Studio's API, into entries of the verdict log.
 
-Either way the same annotation gives the same state. An event that gives none leaves a reason.
+Both sources give the same state for the same annotation. An event without a state is recorded with
+the reason.
 """
 
 import hashlib
@@ -8,13 +9,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.labelstudio.schemas import Annotation, EventBody, TaskReference, deleted_ids
-from backend.labelstudio.shapes import ShapeError, one_or_many, read, read_or_none
+from backend.labelstudio.shapes import Json, ShapeError, one_or_many, read, read_or_none
 from backend.settings import Settings
 from backend.suggestions.delivery import as_sent
 from backend.suggestions.holdout import HoldoutStorage
@@ -38,7 +38,7 @@ SECOND = "another prediction of the same version for the task: the nearer one wa
 # Field at fault → reason.
 _MALFORMED = {None: NO_ANNOTATION, "id": NO_ID, "task": NO_TASK}
 
-# The fields of an annotation that count: a change of any other makes no new state.
+# The fields of an annotation that count; a change of any other field makes no new state.
 COUNTS = ("result", "was_cancelled", "completed_by", "lead_time", "parent_prediction", "task")
 
 
@@ -141,17 +141,17 @@ class Recorder:
 
     def _shown(self, state: State, chosen: Candidate) -> Shown:
         sent = chosen.sent
-        if sent is None:  # held back: what would have been sent
+        if sent is None:  # withheld: compare with what would have been sent
             project = self._projects.project(state.project_uid)
             row = self._predictions.prediction(chosen.prediction_id)
-            assert project is not None and row is not None
+            assert project is not None and row is not None, "guaranteed by the foreign keys"
             control = keypoint_control(project.label_config or "")
             sent = as_sent(row, control, self._default_label)
         detection = chosen.detection
         return Shown(sent["result"], detection.width, detection.height, detection.box)
 
 
-def _deletions(event: Event, body: Mapping[str, Any], project_uid: str | None) -> Entry:
+def _deletions(event: Event, body: Json, project_uid: str | None) -> Entry:
     of_tasks = event.action == "TASKS_DELETED"
     named = "tasks" if of_tasks else "annotations"
     deleted = one_or_many(body.get(named, body.get(named[:-1])))
@@ -184,12 +184,12 @@ def _seen(
     """Return the prediction that an annotation is compared with.
 
     The one that Label Studio names, else the one that shares most regions, else the last one
-    delivered before the annotation was made, else one that was held back on purpose.
+    delivered before the annotation was made, else one whose suggestions were withheld.
     """
     delivered = [each for each in candidates if each.sent is not None]
 
     def rank(each: Candidate) -> tuple[bool, int, bool, float, int]:
-        assert each.sent is not None and each.delivered_at is not None
+        assert each.sent is not None and each.delivered_at is not None, "it was delivered"
         moment = each.delivered_at.timestamp()
         before = each.delivered_at <= made_at
         return (
@@ -221,7 +221,7 @@ def _others(candidates: Iterable[Candidate], chosen: Candidate) -> int:
 
 
 def unused_of(reason: str, raw: object, project_uid: str | None) -> Unused:
-    """Return the record of an annotation, or of what came in its place, that makes no state."""
+    """Return the record of an annotation, or of other JSON in its place, that makes no state."""
     named = read_or_none(TaskReference, raw)
     return Unused(
         reason, _sha256([reason, project_uid, raw]), project_uid, named.task if named else None

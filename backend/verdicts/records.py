@@ -1,10 +1,12 @@
 """Rows of the verdict log, as the rest of the program sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
+from backend.labelstudio.schemas import PredictionJson
+from backend.labelstudio.shapes import Json
 from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
 from model.keypoint import Detection
@@ -19,14 +21,14 @@ class Candidate:
     """A prediction that an annotator may have seen.
 
     Attributes:
-        sent: raw JSON, as delivered to Label Studio; None if it was never delivered.
+        sent: as delivered to Label Studio; None if it was never delivered.
         delivered_at, label_studio_id: of that delivery.
     """
 
     prediction_id: int
     model_version: str
     detection: Detection
-    sent: Mapping[str, Any] | None
+    sent: PredictionJson | None
     delivered_at: datetime | None
     label_studio_id: int | None
 
@@ -36,13 +38,13 @@ class State:
     """An annotation at one moment, and what it says about the suggestions.
 
     Attributes:
-        made_at, updated_at: of the annotation, as reported by Label Studio.
-        digest: of every field that counts.
-        source: how the state arrived first.
+        made_at, updated_at: times of the annotation, as reported by Label Studio.
+        digest: digest of every field that counts.
+        source: how the state first arrived.
         outcome, reason: whether the annotation was used, and if not, why.
-        annotator: user id.
+        annotator: user id of the annotator.
         lead_time: s.
-        score, class_name: of the prediction.
+        score, class_name: score and class of the prediction.
         shown: whether the annotator saw the suggestions.
         width, height: of the image, px.
         objects: the rectangles that the annotator drew.
@@ -94,7 +96,7 @@ class Unused:
     """An annotation or event that makes no state.
 
     Attributes:
-        digest: differs from that of any other, but not from that of its repetition.
+        digest: identifies it; a repetition has the same digest.
     """
 
     reason: str
@@ -115,11 +117,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which annotations to consider; None for all.
+    """Conditions that annotations must meet; None for no condition.
 
     Attributes:
         project: id in Label Studio, or uid.
-        since, until: of the annotation's last change; `until` is excluded.
+        since, until: limits of the annotation's last change; `until` is excluded.
     """
 
     project: str | None = None
@@ -142,7 +144,7 @@ class Event:
     received_at: datetime
     action: str
     project_id: int | None
-    body: dict[str, Any]
+    body: Json
 
 
 @dataclass(frozen=True, slots=True)

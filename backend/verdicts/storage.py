@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.text import storable
+from backend.labelstudio.shapes import Json
 from backend.suggestions.queries import count_by
 from backend.suggestions.records import detection_from_json
 from backend.suggestions.tables import deliveries, predictions
@@ -52,7 +53,7 @@ class EventStorage:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save_event(self, action: str, project_id: int | None, body: dict[str, Any]) -> int:
+    def save_event(self, action: str, project_id: int | None, body: Json) -> int:
         """Store an event.
 
         Args:
@@ -67,7 +68,7 @@ class EventStorage:
                     received_at=now(), action=action, project_id=project_id, body=body
                 )
             )
-        assert result.inserted_primary_key is not None
+        assert result.inserted_primary_key is not None, "guaranteed for one inserted row"
         event_id: int = result.inserted_primary_key[0]
         return event_id
 
@@ -234,7 +235,7 @@ class VerdictStorage:
             return {row.annotation_id: row.made_at for row in rows}
 
     def retracted(self, project_uid: str) -> set[tuple[int, datetime]]:
-        """Return the annotations of a project, as (id, made at), that the log has as deleted."""
+        """Return the annotations, as (id, made at), that the log records as deleted."""
         query = (
             select(states.c.annotation_id, states.c.made_at)
             .where(states.c.project_uid == project_uid, ~not_retracted(states))
@@ -244,5 +245,5 @@ class VerdictStorage:
             return {(row.annotation_id, row.made_at) for row in connection.execute(query)}
 
 
-def _as_json(drawn: Object) -> dict[str, Any]:
+def _as_json(drawn: Object) -> dict[str, str | float]:
     return {"label": drawn.label, **asdict(drawn.box)}

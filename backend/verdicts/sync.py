@@ -1,22 +1,20 @@
 """Pull annotations through Label Studio's API, because events may be lost."""
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import chain
 
 from backend.database.connection import Database, now
-from backend.labelstudio.client import LabelStudio, LabelStudioError
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.projects import (
     LabelStudios,
     NotDeliverable,
     ProjectStorage,
     project_id_of,
-    uid_of,
 )
-from backend.labelstudio.schemas import ListedTask
-from backend.labelstudio.shapes import read_or_none
+from backend.labelstudio.shapes import Json
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Entry, Retraction, SyncRun, Unused
@@ -41,7 +39,7 @@ def sync(settings: Settings, database: Database, project: str | None = None) -> 
 
 
 def sync_due(settings: Settings, database: Database) -> bool:
-    """Sync the projects whose latest sync is `SYNC_EVERY` ago; workers call this often.
+    """Sync the projects whose latest sync is at least `SYNC_EVERY` ago; workers call this often.
 
     Returns:
         Whether there was any such project.
@@ -74,7 +72,7 @@ class _Pull:
         """Pull one project and store the result, also if it failed."""
         run = SyncRun(uid, started_at=now())
         project = self._projects.project(uid)
-        assert project is not None
+        assert project is not None, "guaranteed by the caller: the uid is from this table"
         try:
             run = self._pull(run, self._studios.of(project))
         except (LabelStudioError, NotDeliverable) as error:
@@ -101,7 +99,8 @@ class _Pull:
         seen: set[int] = set()
         total = added = 0
         batch: list[Entry] = []
-        for annotation in _annotations(client, project_id):
+        tasks = client.tasks(project_id)
+        for annotation in chain.from_iterable(task.raw_annotations() for task in tasks):
             total += 1
             batch.append(self._entry(run, annotation, deleted, seen))
             if len(batch) == BATCH:
@@ -121,15 +120,15 @@ class _Pull:
     def _entry(
         self,
         run: SyncRun,
-        annotation: dict[str, Any],
+        annotation: Json,
         deleted: set[tuple[int, datetime]],
         seen: set[int],
     ) -> Entry:
-        """Return what an annotation adds to the log, and note its id in `seen`.
+        """Return what an annotation adds to the log, and add its id to `seen`.
 
         Args:
             annotation: raw JSON.
-            deleted: annotations that the log has as deleted.
+            deleted: annotations that the log records as deleted.
         """
         state = self._recorder.state_of(run.project_uid, annotation, "sync")
         if isinstance(state, Unused):
@@ -146,23 +145,15 @@ class _Pull:
 def _exists(client: LabelStudio, uid: str, project_id: int) -> bool:
     """Return whether Label Studio has the project, and not another one with its id."""
     try:
-        return uid_of(client.project(project_id)) == uid
+        return client.project(project_id).uid == uid
     except LabelStudioError as error:
         if error.status != 404:
             raise
         return False
 
 
-def _annotations(client: LabelStudio, project_id: int) -> Iterator[dict[str, Any]]:
-    """Yield every annotation of a project, raw; malformed tasks have none."""
-    for raw in client.tasks(project_id):
-        task = read_or_none(ListedTask, raw)
-        if task is not None:
-            yield from task.full_annotations()
-
-
 def _is_deleted(client: LabelStudio, annotation_id: int) -> bool:
-    """Ask for one annotation: tasks deleted during a pull may shift others past it."""
+    """Return whether a missing annotation is deleted, and not just on a page that shifted."""
     try:
         client.get(f"/api/annotations/{annotation_id}/")
     except LabelStudioError as error:

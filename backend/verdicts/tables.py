@@ -137,7 +137,7 @@ handled_events = Table(
     Column("handled_at", Time, nullable=False),
 )
 
-# The states that events brought. Of any other state the event was lost, and a sync brought it.
+# The states that events brought. Every other state came from a sync, because its event was lost.
 arrivals = Table(
     "arrivals",
     metadata,

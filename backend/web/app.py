@@ -41,7 +41,7 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
 
     Args:
         database: with its tables.
-        queue: of detection jobs; see `backend.suggestions.queue.make_queue`.
+        queue: the queue of detection jobs; see `backend.suggestions.queue.make_queue`.
 
     Raises:
         OSError: the weights file of the settings cannot be read.

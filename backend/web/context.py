@@ -17,10 +17,10 @@ BACKEND = "backend"
 
 @dataclass(frozen=True)
 class Backend:
-    """What the routes of Label Studio's contract and of the status call.
+    """The services behind the routes of Label Studio's contract and of the status.
 
     Attributes:
-        projects: what is known of each project.
+        projects: stores the connection and configuration of each project.
         predictions: answers /predict.
         stored_predictions: every prediction that was requested.
         events: what Label Studio's webhook sent.
@@ -39,7 +39,7 @@ class Backend:
 
     @property
     def model_version(self) -> str:
-        """Of the active model, or of the last known one if the database is unreachable."""
+        """Version of the active model, or of the last known one if the database is unreachable."""
         return self.models.active_or_last_known().version
 
 

@@ -2,19 +2,20 @@
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from flask import request
 from werkzeug.exceptions import BadRequest
 
-from backend.labelstudio.shapes import ShapeError, ShapeT, describe, read
+from backend.labelstudio.shapes import Json, ShapeError, ShapeT, describe, read
 
 
-def json_object(*, odd_numbers: bool = False) -> dict[str, Any]:
+def json_object(*, odd_numbers: bool = False) -> Json:
     """Return the request's body as raw JSON.
 
     Args:
-        odd_numbers: keep NaN and infinities, which JSON does not allow, as text; else refuse them.
+        odd_numbers: whether to keep NaN and infinities, which JSON does not allow, as text; else
+            they are refused.
 
     Raises:
         BadRequest: the body is not a JSON object.
@@ -33,7 +34,7 @@ def json_object(*, odd_numbers: bool = False) -> dict[str, Any]:
     return body
 
 
-def parsed(shape: type[ShapeT], body: dict[str, Any]) -> ShapeT:
+def parsed(shape: type[ShapeT], body: Json) -> ShapeT:
     """Return raw JSON as a typed value.
 
     Raises:

@@ -67,7 +67,7 @@ def versions() -> Response:
 
 @bp.post("/predict")
 def predict() -> Response:
-    """Answer with the predictions at hand, and `[]` for those that a worker delivers later."""
+    """Answer with the predictions that are ready, and `[]` for those that a worker delivers."""
     body = parsed(PredictRequest, json_object())
     project = _project(body)
     try:

@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import dataclass, fields
-from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import BadRequest
@@ -28,7 +27,7 @@ POLICY = (
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the routes use; stored as `app.extensions["agreement"]`."""
+    """The services behind these routes; stored as `app.extensions["agreement"]`."""
 
     settings: Settings
     database: Database
@@ -36,12 +35,12 @@ class Agreement:
 
 
 def agreement_of(settings: Settings, database: Database) -> Agreement:
-    """Return what the routes use."""
+    """Assemble the services behind the routes of the report."""
     return Agreement(settings, database, Recorder(settings, database))
 
 
 def _agreement() -> Agreement:
-    """Return what the routes use, after recording all stored events, so that they count."""
+    """Return the services, after recording all stored events so that they count."""
     found: Agreement = current_app.extensions[AGREEMENT]
     found.recorder.drain()
     return found
@@ -111,12 +110,12 @@ def _filters(*others: str) -> Filters:
     """Return the filters of the request.
 
     Args:
-        others: names of parameters that are no filters.
+        others: names of parameters that are not filters.
 
     Raises:
         BadRequest: one is unknown, repeated or malformed.
     """
-    given: dict[str, Any] = {}
+    given: dict[str, str] = {}
     for name, values in request.args.lists():
         if len(values) > 1:
             raise BadRequest(f"expected {name!a} once, got it {len(values)} times")

@@ -1,4 +1,4 @@
-"""State of trainings and predictions, and figures for Prometheus. Thin: read, call, answer."""
+"""Routes of trainings, predictions and Prometheus figures. Thin: read, call one thing, answer."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -41,9 +41,9 @@ def predictions_of_task(task_id: int) -> Response:
     found = stored.of_task(min(task_id, LARGEST_ID), project)
     if not found:
         raise NotFound(
-            f"expected a task that was asked about, got {task_id}"
+            f"expected a task with a requested prediction, got {task_id}"
             + (f" of project {project}" if project else "")
-            + ": Label Studio has not asked for its prediction yet"
+            + ": Label Studio has not requested it yet"
         )
     latest, *earlier = [_prediction_as_json(row) for row in found]
     return jsonify({**latest, "earlier": earlier})

@@ -36,8 +36,8 @@ def run_worker(settings: Settings) -> None:
     logger.info("Ready")
     queue = make_queue(Redis.from_url(redis_url))
     maintenance = Maintenance(settings, context.database, context.delivery, queue)
-    with maintenance.of_verdicts():
-        work_until_stopped(queue, maintenance.of_queues)
+    with maintenance.maintain_verdicts():
+        work_until_stopped(queue, maintenance.maintain_queues)
     logger.info("Stopped")
 
 

@@ -1,7 +1,7 @@
 """Recurring tasks of a detection worker, in threads beside its jobs.
 
-There are two threads. A pull of a large project takes minutes, and deliveries must not wait for it;
-and events are recorded while Redis is away, although there is no worker then. Any number of worker
+There are two threads: a pull of a large project takes minutes, and deliveries must not wait for it.
+Events are also recorded while Redis is unreachable and no worker can run. Any number of worker
 processes may run all of this at the same time.
 """
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 QUEUES_EVERY_SECONDS = 1.0
 VERDICTS_EVERY_SECONDS = 5.0
-# One worker at a time sweeps the queues, at most so often and for this share of the time.
+# One worker at a time sweeps the queues, at most this often and for at most this share of its time.
 SWEEP_SECONDS = 5
 SWEEP_SHARE = 0.05
 SWEEP_LOCK = "prelabelling:sweep"
@@ -47,7 +47,7 @@ class Maintenance:
 
     Args:
         deliveries: delivers the predictions that are due.
-        queue: of predictions.
+        queue: the queue of predictions.
     """
 
     def __init__(
@@ -64,15 +64,15 @@ class Maintenance:
         )
         self._scheduler.prepare_registries([queue.name])
 
-    def of_queues(self, worker: SteadyWorker) -> AbstractContextManager[None]:
-        """Deliver predictions and sweep the queues while a worker lives."""
+    def maintain_queues(self, worker: SteadyWorker) -> AbstractContextManager[None]:
+        """Deliver predictions and sweep the queues inside the block, while a worker lives."""
 
         def sweep(_: threading.Event) -> None:
             self.sweep(worker)
 
         return repeated("queue maintenance", QUEUES_EVERY_SECONDS, self.deliver_due, sweep)
 
-    def of_verdicts(self) -> AbstractContextManager[None]:
+    def maintain_verdicts(self) -> AbstractContextManager[None]:
         """Record events and pull annotations inside the block."""
         return repeated(
             "verdict maintenance", VERDICTS_EVERY_SECONDS, self.record_events, self.pull_due
@@ -84,7 +84,7 @@ class Maintenance:
             pass
 
     def sweep(self, worker: SteadyWorker) -> None:
-        """Queue again whatever got lost, unless another worker has done so just now."""
+        """Queue lost jobs again, unless another worker has just done so."""
         connection = self._queue.connection
         if connection.set(SWEEP_LOCK, worker.name, nx=True, ex=SWEEP_SECONDS):
             began = time.monotonic()
@@ -118,9 +118,9 @@ def repeated(name: str, every: float, *tasks: Task) -> Iterator[None]:
     """Run tasks again and again in a thread until the block ends; an error ends one round only.
 
     Args:
-        name: of the thread.
+        name: name of the thread.
         every: pause between two rounds, s.
-        tasks: run one after the other, each safe to be cut off and run again.
+        tasks: run one after the other; each may be interrupted and run again.
     """
     stop = threading.Event()
 
@@ -135,7 +135,7 @@ def repeated(name: str, every: float, *tasks: Task) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        # It may be talking to Label Studio: what is cut off is done again by the next worker.
+        # It may be talking to Label Studio; the next worker repeats whatever is interrupted.
         thread.join(timeout=STOPS_WITHIN_SECONDS)
 
 

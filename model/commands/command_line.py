@@ -1,4 +1,4 @@
-"""How a command line runs and how its errors read, for every `python -m` outside the backend."""
+"""Run a command line and report its errors in one line, for every `python -m` but the backend's."""
 
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def run(group: click.Group, name: str, arguments: Sequence[str] | None = None) -
 
     Args:
         group: its commands return their exit status, or None for 0.
-        name: of the program, such as "python -m model".
+        name: name of the program, such as "python -m model".
         arguments: those of this process if None.
 
     Returns:

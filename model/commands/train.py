@@ -31,7 +31,7 @@ def _refuse_drawings(context: click.Context, parameter: click.Parameter, value: 
     "--data",
     type=FOLDER,
     metavar="DIR",
-    help="A data set with annotations.csv, of which only image, class and split are read.",
+    help="A data set with annotations.csv; only the columns image, class and split are read.",
 )
 @click.option("--split", help="With --data: use only the rows of this split.")
 @click.option(

@@ -1,4 +1,4 @@
-"""What the two training commands share: their options, and training with them.
+"""Options and steps shared by the two training commands.
 
 The commands are `python -m model train` and `python -m drawings train`.
 """
@@ -22,7 +22,7 @@ FROM_SCRATCH = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class TrainingArguments:
-    """What was given to a training command; None where the command decides.
+    """Arguments of a training command; None if the command decides.
 
     Attributes:
         arch: architecture of the network.
@@ -124,8 +124,8 @@ def train_and_save(
 ) -> None:
     """Train, write the weights file with its JSON, and print a summary.
 
-    A checkpoint lies beside the weights file until they are written; a training that was killed
-    goes on from it.
+    A checkpoint is kept beside the weights file until that is written; a training that was killed
+    resumes from it.
 
     Args:
         init: weights to start from; None to start from random ones.

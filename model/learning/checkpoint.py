@@ -41,6 +41,6 @@ def read(path: Path, device: torch.device) -> dict[str, Any] | None:
     except (RuntimeError, UnpicklingError, EOFError) as error:
         raise ValueError(
             f"expected the checkpoint of a training in {path}, found a damaged file: "
-            f"delete it to start anew"
+            f"delete it to start over"
         ) from error
     return state

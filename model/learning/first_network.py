@@ -13,11 +13,11 @@ def first_classifier(
     """Build the classifier before the first training step.
 
     Args:
-        start: pretrained classifier to copy; its last layer is drawn anew unless it has the same
-            classes. None for random weights only.
+        start: pretrained classifier to copy; its last layer gets random weights unless it has the
+            same classes. None for random weights only.
         classes: names of the outputs.
         size: side of the input, px, for random weights.
-        seed: of the random weights.
+        seed: seed of the random weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -36,7 +36,7 @@ class LabelledImages:
 
 
 def shuffled(images: LabelledImages, *, seed: int) -> LabelledImages:
-    """Permute the labels, so that images can only be learnt by heart."""
+    """Permute the labels, so that a network can only memorise the images."""
     order = np.random.default_rng(seed).permutation(len(images.labels))
     return replace(images, labels=tuple(images.labels[index] for index in order))
 

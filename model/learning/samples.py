@@ -97,7 +97,7 @@ def prepared(images: LabelledImages, side: int, *, progress: bool = False) -> It
     both in training and in validation), and all copies of an image that has two classes.
 
     Args:
-        side: of the squares, px.
+        side: side of the squares, px.
 
     Raises:
         UnusableLabels: fewer than two classes, or too few images of one.

@@ -38,7 +38,7 @@ class TrainingSettings:
         batch: images per step.
         rate: highest learning rate of the last layer.
         body_rate: learning rate of all other layers, as a share of `rate`.
-        weight_decay: of AdamW.
+        weight_decay: weight decay of AdamW.
         augmentation: strength of random zooms, rotations and colour changes, 0 to 1.
         flip: whether mirrored images keep their class; false if classes are viewpoints.
         validation_share: share of each class's images that are only used for validation.
@@ -47,7 +47,7 @@ class TrainingSettings:
         early_stopping: whether training ends after `patience` epochs without improvement and the
             best epoch is kept; otherwise every epoch runs and the last one is kept.
         patience: epochs without improvement before training ends.
-        seed: of the split, the first weights, the order and the augmentation.
+        seed: seed of the split, the first weights, the order and the augmentation.
     """
 
     epochs: int = 20

@@ -44,11 +44,11 @@ class RecordedReLUs(ReplacedReLUs):
 def class_activation(
     network: Callable[[Tensor], Tensor], image: Tensor, predicted: int, *, stride: int
 ) -> Tensor:
-    """LayerCAM of all ReLU layers of one resolution, summed.
+    """Compute LayerCAM, summed over all ReLU layers of one resolution.
 
     Each activation is weighted by its own gradient where that is positive:
-    M = Σ max(∂y_c / ∂A, 0) · A over the channels, with y_c the logit of the class, which unlike
-    the softmax does not saturate.
+    M = Σ max(∂y_c / ∂A, 0) · A over the channels, where y_c is the logit of the class, which does
+    not saturate like the softmax.
 
     Args:
         network: maps (1, 3, H, W) to logits (1, classes); left unchanged.
@@ -85,7 +85,7 @@ def class_activation(
 
 
 def _octaves(stride: float, wanted: float) -> float:
-    """Binary logarithm of a ratio of strides."""
+    """Return the binary logarithm of a ratio of strides."""
     return float(torch.log2(torch.tensor(stride / wanted)))
 
 

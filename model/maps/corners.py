@@ -20,7 +20,7 @@ def prepare(setup: MapSetup) -> Map:
 
 
 def corner_map(grey: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    """Smaller eigenvalue of the structure tensor: large where the brightness varies both ways.
+    """Compute the smaller eigenvalue of the structure tensor, which is large at corners.
 
     Args:
         grey: (H, W), any unit.

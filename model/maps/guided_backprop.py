@@ -47,7 +47,7 @@ class GuidedReLUs(ReplacedReLUs):
 
 
 def softmax_gradient(logits: Tensor, predicted: int) -> Tensor:
-    """Gradient of the predicted class's softmax probability with respect to the logits.
+    """Compute the gradient of a class's softmax probability with respect to the logits.
 
     p_c (δ_cj - p_j) in float64. 1 - p_c is computed as the sum of the other probabilities:
     subtracting from 1 in float32 loses most digits when the network is sure.
@@ -70,7 +70,7 @@ def softmax_gradient(logits: Tensor, predicted: int) -> Tensor:
 def guided_backprop(
     network: Callable[[Tensor], Tensor], image: Tensor, predicted: int | None = None
 ) -> Tensor:
-    """Guided backpropagation of the softmax probability of one class to the image.
+    """Compute guided backpropagation of the softmax probability of one class to the image.
 
     At every ReLU, R = (f > 0) · (R' > 0) · R', with f its output and R' the gradient from above.
 

@@ -1,4 +1,4 @@
-"""What every map takes and returns.
+"""Input and output of every map.
 
 A map is prepared once for a detector and then computed for many images, so each module of a map
 provides a factory: `MapSetup` → `Map`. `model.maps.table` names the factories.
@@ -19,13 +19,13 @@ from model.settings import DetectorSettings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapSetup:
-    """What a map is prepared from, once for a detector.
+    """Everything that a map is prepared from, once for a detector.
 
     Attributes:
         classifier: as it was loaded.
         network: the classifier's network on the fastest device; (B, 3, S, S) → (B, classes).
         input_size: side S of the square images, px.
-        settings: of the detector; a map reads those that concern it.
+        settings: settings of the detector; a map reads those that concern it.
     """
 
     classifier: Classifier
@@ -36,7 +36,7 @@ class MapSetup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapInput:
-    """What a map is computed from, for each image.
+    """Everything that a map is computed from, for each image.
 
     Attributes:
         pixels: (3, S, S) float32, normalised as in the network's training, on the CPU.

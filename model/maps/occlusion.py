@@ -68,7 +68,7 @@ def _hidden_logits(setup: MapSetup) -> HiddenLogits:
 
 
 def patch_positions(length: int, window: int, stride: int) -> list[int]:
-    """First pixel of every patch along one side.
+    """Return the first pixel of every patch along one side.
 
     0, stride, 2·stride, ... as long as the patch fits. If these leave pixels uncovered, one more
     patch ends at the border.
@@ -139,11 +139,11 @@ class FastestBatch:
                 return size
         return min(self._sizes, key=self._seconds.__getitem__)
 
-    def took(self, images: int, seconds: float) -> None:
+    def record(self, images: int, seconds: float) -> None:
         """Record how long a batch took."""
         self._seconds[images] = seconds / images
 
-    def too_large(self, size: int) -> None:
+    def drop_from(self, size: int) -> None:
         """Drop this size and all larger ones, which do not fit into memory.
 
         Raises:
@@ -192,9 +192,9 @@ def over_patches(
             found.append(function(_hide(image, fill, chunk, window)))
             if image.is_cuda:
                 torch.cuda.synchronize(image.device)
-            batch.took(len(chunk), perf_counter() - begin)
+            batch.record(len(chunk), perf_counter() - begin)
         except torch.OutOfMemoryError:
-            batch.too_large(size)
+            batch.drop_from(size)
         else:
             done += len(chunk)
     return torch.cat(found)
@@ -277,7 +277,7 @@ def spread_over_pixels(
 def map_of_scores(
     clean: Tensor, hidden: Tensor, height: int, width: int, *, window: int, stride: int
 ) -> Tensor:
-    """Average drop of a score while a patch hides each pixel.
+    """Compute the average drop of a score while a patch hides each pixel.
 
     d(b) = max(f(x) - f(h(x, b)), 0) for every patch b; a rise counts as 0.
 
@@ -285,7 +285,7 @@ def map_of_scores(
         clean: score of the image, ().
         hidden: scores (N, rows, columns) with each patch hidden in turn, over the positions of
             `patch_positions`; the maps of the N fills are averaged.
-        height, width: of the image, px.
+        height, width: size of the image, px.
         window: side of the square patch, px.
         stride: step between patches, px.
 

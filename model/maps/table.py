@@ -18,11 +18,11 @@ class MapRow:
     Attributes:
         name: value of the setting `coarse` or `fine` that selects the map; unique within a scale.
         scale: the setting that it belongs to.
-        caption: what people read under a picture of the map.
+        caption: text under a picture of the map.
         factory: "module:function" of its `model.maps.interface.MapFactory`, imported only when a
             detector is built.
-        version: raise it when a change to the map's code changes what is found; only the model
-            versions that use the map then change.
+        version: to be raised when a change to the map's code changes its result; this changes only
+            the model versions that use the map.
     """
 
     name: str
@@ -41,7 +41,7 @@ MAPS: tuple[MapRow, ...] = (
 
 
 def names(scale: Scale) -> tuple[str, ...]:
-    """Names of the maps of a scale, in the order of the table."""
+    """Return the names of the maps of a scale, in the order of the table."""
     return tuple(row.name for row in MAPS if row.scale == scale)
 
 

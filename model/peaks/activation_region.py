@@ -1,4 +1,4 @@
-"""Where the object is, judged by the class evidence alone."""
+"""The region of the object, found from the class evidence alone."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,14 @@ def activation_region(
 
     Args:
         evidence: (h, w), not negative; its cells tile the box evenly.
-        box: of whole pixels.
+        box: a box of whole pixels.
         threshold: smallest evidence of a cell that counts, as a share of the largest.
         margin: added on every side, as a share of that side of the region.
 
     Returns:
         A box of whole pixels inside `box`; `box` itself if there is no evidence at all.
 
-    Source: the box round a thresholded class activation map, Zhou et al., CVPR 2016.
+    Source: the box around a thresholded class activation map, Zhou et al., CVPR 2016.
 
     >>> evidence = np.array([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 9.0, 0.0]])
     >>> activation_region(evidence, Box(0, 0, 400, 200), threshold=0.5, margin=0.1)

@@ -61,7 +61,7 @@ def ranked_peaks(
         values: (H, W), finite.
         radius: in the units of `pixel_width` and `pixel_height`.
         pixel_width, pixel_height: size of the map's pixels, if they are not squares of side 1.
-        seed: of the random order of equal maxima, so that no part of the map is preferred.
+        seed: seed of the random order of equal maxima, so that no part of the map is preferred.
 
     Returns:
         (N, 2): row and column, highest first; any two are farther apart than `radius`.

@@ -1,6 +1,6 @@
 """Baselines for the detector: points without a network, and the usual maps of a network.
 
-They are the implementations of OpenCV, scikit-image and captum.
+The implementations are those of OpenCV, scikit-image and captum.
 """
 
 from collections.abc import Callable, Iterator, Sequence

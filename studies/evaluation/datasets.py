@@ -25,10 +25,10 @@ class Annotated:
     """An image with its annotation.
 
     Attributes:
-        path: of the image file.
+        path: path of the image file.
         name: its path within the data set.
         class_name: class of the object.
-        box: around the object.
+        box: box around the object.
         names: names of the visible landmarks.
         landmarks: (N, 2), x and y of the visible landmarks, px; (0, 0) is the centre of the first
             pixel.

@@ -1,4 +1,4 @@
-"""How much an occlusion map depends on the random colours that hide the image."""
+"""Measure how much an occlusion map depends on the random colours that hide the image."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def spread_over_fills(
 
     Args:
         settings: detector settings with the occlusion map as coarse scale.
-        draws, seed: of the bootstrap over images.
+        draws, seed: draws and seed of the bootstrap over images.
 
     Returns:
         Means over all pairs of fills. "correlation": of two coarse maps, pixel by pixel. "coarse

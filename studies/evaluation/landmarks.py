@@ -48,7 +48,7 @@ def salient_landmarks(
     Args:
         images: each with at least one landmark.
         found, reference: points (N, 2) of each image, the same number in both.
-        draws, seed: of the bootstrap.
+        draws, seed: draws and seed of the bootstrap.
     """
     hits: dict[tuple[str, str], list[tuple[bool, bool]]] = defaultdict(list)
     nearest: dict[tuple[str, str], int] = defaultdict(int)

@@ -48,9 +48,9 @@ def one_to_one_f1(detections: Points, landmarks: Points, radius: float, slots: i
 
 
 def skill(precision: float, chance: float) -> float:
-    """Return (P - P₀) / (1 - P₀): 0 for points spread evenly, 1 if every point is a hit.
+    """Return (P - P₀) / (1 - P₀): 0 for evenly spread points, 1 if every point is a hit.
 
-    If chance is 1, points say nothing and the skill is 0.
+    If chance is 1, the skill is undefined and returned as 0.
     """
     return (precision - chance) / (1 - chance) if chance < 1 else 0.0
 

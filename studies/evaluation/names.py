@@ -49,7 +49,7 @@ def features(
         classifier.network(pixels[None])
     rows = classifier.input_size / stride
     maps = [part[0] for part in recorded.outputs if part.ndim == 4 and part.shape[2] > 1]
-    # A map with one channel a class tells classes apart, not parts.
+    # A map with one channel per class distinguishes classes, not parts.
     maps = [part for part in maps if part.shape[0] != len(classifier.classes)]
     nearest = min(maps, key=lambda part: abs(np.log2(part.shape[1] / rows))).shape[1]
     last = [part for part in maps if part.shape[1] == nearest][-1]
@@ -83,7 +83,7 @@ def cluster_agreement(
     Args:
         found: (N, 2), keypoints of each image, px.
         clusters: number of clusters.
-        seed: of k-means.
+        seed: seed of k-means.
 
     Returns:
         "descriptors", "position", "dense descriptors" → agreement.

@@ -24,7 +24,7 @@ class Changed:
     Attributes:
         matrix: (2, 3), maps a position on the original to one on the copy, px; (0, 0) is the centre
             of the first pixel on both.
-        box: around the object on the copy.
+        box: box around the object on the copy.
     """
 
     picture: NDArray[np.uint8]

@@ -27,13 +27,13 @@ REFERENCE = "Shi-Tomasi"  # against which lift is measured
 
 @dataclass(frozen=True)
 class Options:
-    """How much to compute.
+    """Amount of computation.
 
     Attributes:
         slow_images: number of images for methods with an occlusion map; None for all.
         repeated_images: number of images to measure the repeatability of other methods on.
         fill_images: number of images to compare random fills on.
-        draws, seed: of the bootstrap; the seed also decides random points, weights and clusters.
+        draws, seed: for the bootstrap; the seed also decides random points, weights and clusters.
     """
 
     slow_images: int | None = None

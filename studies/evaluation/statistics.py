@@ -23,7 +23,7 @@ class Interval:
 def bootstrap_means(
     values: NDArray[np.float64], *, draws: int = DRAWS, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Mean of each of many samples drawn with replacement.
+    """Compute the mean of each of many samples drawn with replacement.
 
     Args:
         values: (images,) or (images, K); the same images are drawn for each of the K columns.
@@ -38,7 +38,7 @@ def bootstrap_means(
 
 
 def interval_of(values: NDArray[np.float64], *, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """Mean of the values (images,) with its 95 % percentile bootstrap interval.
+    """Compute the mean of the values (images,) with its 95 % percentile bootstrap interval.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
     """
@@ -53,7 +53,7 @@ def difference(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Interval:
-    """Mean of first - second, image by image, with its interval.
+    """Compute the mean of first - second, image by image, with its interval.
 
     Raises:
         ValueError: the two do not have the same shape.
@@ -70,7 +70,7 @@ def ratio_of_rates(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Interval:
-    """mean(first) / mean(second) of the same images with its interval.
+    """Compute mean(first) / mean(second) of the same images with its interval.
 
     The ratio is infinite or NaN where `second` is 0 for every image; the upper bound is infinite
     where `second` is 0 in enough of the draws.

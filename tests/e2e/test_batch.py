@@ -47,7 +47,7 @@ def backend(environment: dict[str, str], tmp_path: Path):
 
 
 def press_retrieve(project: DemoProject) -> None:
-    """As the button does: Label Studio says that all is well whatever became of it."""
+    """Press the button; Label Studio reports success in any case."""
     threading.Thread(target=project.retrieve_predictions, daemon=True).start()
 
 

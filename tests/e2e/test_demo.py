@@ -59,7 +59,7 @@ def test_a_check_passes_and_fails_with_the_suggestions(folder, weights):
     assert "expected an image" in row
 
 
-def test_it_shows_itself_until_it_is_told_to_end_and_leaves_nothing_running(folder, weights):
+def test_it_runs_until_it_is_stopped_and_leaves_nothing_running(folder, weights):
     log = folder / "demo.log"
     with log.open("wb") as output:
         demo = spawn(command(folder), env=environment(folder, weights), output=output, cwd=ROOT)

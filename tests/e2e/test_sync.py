@@ -1,4 +1,4 @@
-"""Fifty annotations of which no event tells: a pull brings the very figures that events bring."""
+"""Fifty annotations without events: a pull leads to the same figures as events."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ import requests
 from serving import ROOT, Serving, eventually, serving
 
 from backend.commands.demo_project import DemoProject, find_or_create, label_config, uploaded_name
-from backend.commands.label_studio_records import PredictionRecord
+from backend.labelstudio.schemas import Prediction
 from backend.local.label_studio import LocalLabelStudio
 from drawings.drawing import draw
 
@@ -31,7 +31,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def backend(environment: dict[str, str], tmp_path: Path):
-    """One of its own, which pulls when it is told to and at no other time."""
+    """A backend of its own, which pulls only on request."""
     with serving(tmp_path / "backend", {**environment, "SYNC_EVERY": "0"}) as backend:
         assert eventually(backend.health), backend.words()
         yield backend
@@ -47,7 +47,7 @@ def api(studio: LocalLabelStudio, method: str, path: str, **body: Any) -> Any:
 
 def suggested(
     studio: LocalLabelStudio, backend: Serving, images: Path, title: str
-) -> tuple[DemoProject, Mapping[str, PredictionRecord]]:
+) -> tuple[DemoProject, Mapping[str, Prediction]]:
     """A project whose tasks all have their suggestion; name of each image → its prediction."""
     project = find_or_create(studio, title, label_config(CLASSES))
     project.upload(images)
@@ -62,7 +62,7 @@ def suggested(
     return project, {names[task]: found[task][0] for task in sorted(found, key=names.__getitem__)}
 
 
-def annotate(studio: LocalLabelStudio, predictions: Mapping[str, PredictionRecord]) -> None:
+def annotate(studio: LocalLabelStudio, predictions: Mapping[str, Prediction]) -> None:
     """Accept, move, relabel, delete and add, in every task a little otherwise."""
     for place, prediction in enumerate(predictions.values()):
         regions = [dict(region) for region in prediction.result]

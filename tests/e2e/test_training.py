@@ -36,7 +36,7 @@ def project(label_studio: LocalLabelStudio, tmp_path: Path) -> DemoProject:
 
 @pytest.fixture
 def backend(environment: dict[str, str], tmp_path: Path):
-    """One of its own: no other test shall see the new model."""
+    """A backend of its own, so that no other test sees the new model."""
     with serving(tmp_path / "backend", environment) as backend:
         assert eventually(backend.health), backend.words()
         yield backend
@@ -52,7 +52,7 @@ def call(project: DemoProject, method: str, path: str, **body: Any) -> Any:
 
 
 def submit_class(project: DemoProject, task: int, name: str) -> None:
-    """Submit an annotation as an annotator does who has no time for keypoints."""
+    """Submit an annotation that has a class and no keypoints."""
     value = {"choices": [name]}
     region = {"from_name": "class", "to_name": "image", "type": "choices", "value": value}
     body = {"result": [region], "lead_time": 1.5}
@@ -74,7 +74,7 @@ def version(backend: Serving) -> str:
 
 
 def retrieve(project: DemoProject, backend: Serving, model_version: str) -> dict[int, int]:
-    """Choose tasks, press "Retrieve predictions", and wait; how many of a version each has then."""
+    """Press "Retrieve predictions" for some tasks, wait, and count those of a version."""
     chosen = {"selectedItems": {"all": False, "included": list(project.tasks())[:SUGGESTED]}}
     path = f"/api/dm/actions?id=retrieve_tasks_predictions&project={project.id}"
     call(project, "POST", path, json=chosen)

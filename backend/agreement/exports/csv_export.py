@@ -10,7 +10,7 @@ from backend.agreement.exports.content import ExportContent, iso_time
 
 # Spreadsheets recognise UTF-8 by the byte order mark.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A spreadsheet takes text that starts with one of these for a formula.
+# A spreadsheet interprets text that starts with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 

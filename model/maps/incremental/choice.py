@@ -1,9 +1,9 @@
-"""Choose the fastest exact way to the logits with each patch hidden: the package's entry point.
+"""Choose the fastest exact way to compute the logits with each patch hidden.
 
-The incremental way recomputes only what a hidden patch can change. A patch of 16 × 16 px changes a
-small window of every early layer. The clean output of every layer is kept; for groups of patches,
-the difference that they make is passed from layer to layer, window by window, until the window
-covers the layer, and from there on as a whole.
+This is the entry point of the package. The incremental way recomputes only what a hidden patch can
+change. A patch of 16 × 16 px changes a small window of every early layer. The clean output of every
+layer is kept. For groups of patches, the difference that they make is passed from layer to layer,
+window by window until the window covers the layer, and from there on as a whole.
 
     tracing           lists the network's operations: layer_readers reads each layer, simplification
                       merges some, graph has the types
@@ -51,7 +51,7 @@ def fastest(
     GPU, where the whole network may be faster, time both on the first image.
 
     Args:
-        network: in evaluation mode, (B, 3, H, W) to logits (B, classes); left unchanged.
+        network: a network in evaluation mode, (B, 3, H, W) to logits (B, classes); left unchanged.
         dense: runs the whole network for each patch.
         size: height and width of the images, px.
         tops, lefts: first row and first column of the patches, px.

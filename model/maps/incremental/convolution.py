@@ -1,4 +1,4 @@
-"""Convolution of changed windows, which zeros surround and of which only some outputs are used."""
+"""Convolution of changed windows, which are surrounded by zeros and need only some outputs."""
 
 from collections.abc import Sequence
 from math import prod

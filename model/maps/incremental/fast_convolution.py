@@ -126,9 +126,9 @@ class FastConvolution:
         split_into_blocks(windows, split)
         values = scratch.take(points, blocks * channels)
         torch.mm(self.inputs, split.view(self.block**2, -1), out=values)
-        scratch.give_back(split)
+        scratch.release(split)
         products = self._multiply(values.view(points, blocks, channels), scratch)
-        scratch.give_back(values)
+        scratch.release(values)
         results = scratch.take(points, blocks * outputs)
         torch.mm(self.results, products.view(points, -1), out=results)
         side = self.block + KERNEL - 1

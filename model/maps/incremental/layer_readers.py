@@ -1,4 +1,4 @@
-"""How each layer and each function of torch becomes an operation.
+"""Read each layer and function of torch as an operation.
 
 `MODULES` and `CALLS` map a layer's type, or the function or method called, to a reader. A reader
 returns the operation, None where the value passes unchanged, or raises `Unsupported`.
@@ -31,7 +31,7 @@ from model.maps.incremental.graph import (
 
 
 def is_batch_size(node: object) -> bool:
-    """Whether a node is `x.size(0)` or `x.shape[0]`, or an intermediate node of these."""
+    """Return whether a node is `x.size(0)` or `x.shape[0]`, or an intermediate node of these."""
     if not isinstance(node, fx.Node):
         return False
     if node.op == "call_method" and node.target == "size":

@@ -10,7 +10,7 @@ from model.maps.incremental.differences import CleanImage, GroupPass, flat_diffe
 from model.maps.incremental.graph import Unsupported
 from model.maps.incremental.planning import BATCH, Group, Plan, make_plan
 from model.maps.incremental.scratch import Scratch
-from model.maps.incremental.threads import share_out
+from model.maps.incremental.threads import run_in_threads
 from model.maps.incremental.tracing import trace
 
 # Largest difference allowed between the network and its traced steps, as a share of the largest
@@ -115,7 +115,7 @@ class IncrementalLogits:
             for group in plan.groups:
                 work(group, scratch)
         else:
-            share_out(plan.groups, work, lambda: Scratch(hidden))
+            run_in_threads(plan.groups, work, lambda: Scratch(hidden))
         return outputs[-1] + flat_differences(plan, outputs, gathered, self.products)
 
 

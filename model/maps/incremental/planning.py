@@ -38,13 +38,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Plan:
-    """How the patches of an image pass through a network.
+    """A plan for passing the patches of an image through a network.
 
     Attributes:
-        steps: of the network; those whose outputs have a height and a width come first.
+        steps: steps of the network; those whose outputs have a height and a width come first.
         shapes: shape of each step's output, (C, H, W) or (C,).
         sides: height and width of the layers that have them.
-        groups: of patches, those with the most work first.
+        groups: groups of patches, those with the most work first.
         convolutions: number of a step → its convolution, prepared for the windows of the groups.
     """
 

@@ -40,7 +40,7 @@ class Scratch:
         """Return a tensor of zeros of this shape."""
         return self.take(*shape).zero_()
 
-    def give_back(self, tensor: Tensor) -> None:
+    def release(self, tensor: Tensor) -> None:
         """Return a tensor's memory to the pool."""
         self._release(tensor.untyped_storage().data_ptr())
 

@@ -9,11 +9,11 @@ from typing import TypeVar
 import torch
 
 Task = TypeVar("Task")
-Held = TypeVar("Held")
+Resources = TypeVar("Resources")
 
 
 @contextmanager
-def computing_alone() -> Iterator[int]:
+def single_threaded() -> Iterator[int]:
     """Inside the block, torch operations use one thread; yields the number used before."""
     count = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -23,8 +23,10 @@ def computing_alone() -> Iterator[int]:
         torch.set_num_threads(count)
 
 
-def share_out(
-    tasks: Iterable[Task], work: Callable[[Task, Held], None], hold: Callable[[], Held]
+def run_in_threads(
+    tasks: Iterable[Task],
+    work: Callable[[Task, Resources], None],
+    make_resources: Callable[[], Resources],
 ) -> None:
     """Run tasks in order, in as many threads as torch is set to use.
 
@@ -32,8 +34,8 @@ def share_out(
     one that another process has displaced from its core.
 
     Args:
-        work: runs one task with its thread's resources.
-        hold: creates the resources of a thread, such as its memory.
+        work: runs one task with the resources of its thread.
+        make_resources: creates the resources of a thread, such as its memory.
 
     Raises:
         Whatever `work` raises, once the running tasks have ended.
@@ -42,21 +44,21 @@ def share_out(
     for task in tasks:
         waiting.put(task)
 
-    def work_off() -> None:
-        held = hold()
+    def run_tasks() -> None:
+        resources = make_resources()
         with torch.inference_mode():  # applies to this thread alone
             while True:
                 try:
                     task = waiting.get_nowait()
                 except queue.Empty:
                     return
-                work(task, held)
+                work(task, resources)
 
-    with computing_alone() as count:
+    with single_threaded() as count:
         if count == 1:
-            work_off()
+            run_tasks()
             return
         with ThreadPoolExecutor(count) as threads:
-            running = [threads.submit(work_off) for _ in range(count)]
+            running = [threads.submit(run_tasks) for _ in range(count)]
         for one in running:
             one.result()

@@ -24,7 +24,7 @@ def trace(network: nn.Module) -> list[Step]:
     Batch norm is folded into the convolution before it, and dropout is left out.
 
     Args:
-        network: in evaluation mode.
+        network: a network in evaluation mode.
 
     Raises:
         Unsupported: the network contains something that is no `Operation`.

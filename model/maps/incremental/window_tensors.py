@@ -38,7 +38,7 @@ def fit(windows: Tensor, given: Spans, wanted: Spans, scratch: Scratch) -> Tenso
 
 
 def _holds(old: Span, new: Span) -> bool:
-    """Whether every old window contains the new one of the same number, at a fixed offset."""
+    """Return whether each old window contains the new one of its number, at a fixed offset."""
     return (
         old.step == new.step
         and old.first <= new.first

@@ -122,7 +122,7 @@ class Side:
     """One side of the image and of every layer that has a height and a width.
 
     Attributes:
-        steps: of the network, without those whose output has no sides.
+        steps: steps of the network, without those whose output has no sides.
         kernels: kernel of each step.
         lengths: length of each step's output.
         work: multiplications per element of each step's output, in the steps that use it.
