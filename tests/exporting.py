@@ -4,21 +4,27 @@ from pathlib import Path
 
 from pycocotools.coco import COCO
 
-from backend.agreement.export import export
+from backend.agreement.exports.content import ExportOptions
+from backend.agreement.exports.formats import export
 from backend.agreement.figures import measure_agreement
-from backend.agreement.queries import AgreementQueries
 from backend.database.connection import Database
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 
 
-def exported(database: Database, format_: str, what: str | None = None) -> bytes:
-    """Record the waiting events and return an export of everything."""
+def exported(
+    database: Database,
+    format_: str,
+    what: str | None = None,
+    *,
+    filters: Filters = Filters(),  # noqa: B008
+    options: ExportOptions = ExportOptions(),  # noqa: B008
+) -> bytes:
+    """Record the waiting events and return an export, of everything unless filters are given."""
     Recorder(Settings(), database).drain()
-    figures = measure_agreement(database, Filters())
-    queries = AgreementQueries(database)
-    made = export(queries, format_, what, Filters(), figures.as_json)
+    figures = measure_agreement(database, filters)
+    made = export(database, format_, what, filters, figures.as_json, options)
     return b"".join(made.pieces)
 
 

@@ -26,13 +26,22 @@ def test_a_report_is_written_to_its_file(tmp_path, capsys):
     [
         (["--format", "csv"], b"\xef\xbb\xbfproject_uid,task_id"),
         (["--format", "csv", "--what", "statistics"], b"\xef\xbb\xbfdimension,name"),
+        (["--format", "csv", "--excel"], b"\xef\xbb\xbfproject_uid,task_id"),
         (["--format", "coco"], b"{"),
+        (["--format", "coco", "--one-per-image"], b"{"),
     ],
 )
 def test_an_export_is_written_to_its_file(options, beginning, tmp_path):
     file = tmp_path / "export"
     assert main(["export", *options, "--out", str(file)]) == 0
     assert file.read_bytes().startswith(beginning)
+
+
+def test_an_option_that_belongs_to_another_format_is_refused(tmp_path, capsys):
+    file = tmp_path / "export"
+    assert main(["export", "--format", "coco", "--excel", "--out", str(file)]) != 0
+    assert "expected excel with the format csv, got it with coco" in capsys.readouterr().err
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("command", [["report"], ["export", "--format", "csv"]])

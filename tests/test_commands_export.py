@@ -5,7 +5,7 @@ from types import ModuleType
 import click
 import pytest
 
-from backend.agreement.export import FORMATS, Format
+from backend.agreement.exports.formats import FORMATS, Format
 from backend.commands import export
 
 
@@ -34,7 +34,7 @@ def test_every_format_can_be_chosen():
     assert choices(export.export, "what") == ["verdicts", "statistics"]
     said = help_of(export.export)
     assert "coco contains the annotations" in said
-    assert "Content of csv, json and parquet. Default: verdicts." in said
+    assert "Content of csv, json, jsonl and parquet. Default: verdicts." in said
 
 
 def test_a_new_row_of_formats_is_a_new_choice(reloaded: ModuleType):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from verdict_data import annotation, detection, event, moved, predict
+from verdict_data import annotation, detection, event, moved, predict, relabelled
 
-from backend.agreement.export import FORMATS, Format
+from backend.agreement.exports.formats import FORMATS, Format
 from backend.settings import Settings
 from backend.web.app import create_app
 
@@ -103,8 +103,26 @@ def test_exports_are_files(client):
     )
     refused = client.get("/export?format=xml")
     assert refused.status_code == 400
-    assert "csv, json, parquet or coco" in refused.json["error"]
+    assert "csv, json, jsonl, parquet" in refused.json["error"]
     assert client.get("/export").status_code == 400
+
+
+def test_options_of_an_export_are_flags_of_its_address(client, database):
+    regions = predict(database, 2, detection((10, 10)))
+    for number in (2, 3):
+        label = [relabelled(regions[0], "=1+1")]
+        event(database, annotation(2, label, number=number, minutes=number))
+    assert "'=1+1" in client.get("/export?format=csv&excel=1").text
+    assert "'=1+1" not in client.get("/export?format=csv&excel=0").text
+    images = client.get("/export?format=coco&one_per_image=1").json["images"]
+    assert [each["annotation"] for each in images] == [1, 3]
+    assert len(client.get("/export?format=coco").json["images"]) == 3
+    refused = client.get("/export?format=csv&excel=yes")
+    assert (refused.status_code, refused.json["error"]) == (
+        400,
+        "expected 1 or 0 for excel, got 'yes'",
+    )
+    assert client.get("/export?format=coco&excel=1").status_code == 400
 
 
 def test_every_format_can_be_downloaded_from_the_start_page_and_from_the_report(

@@ -10,7 +10,6 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    and_,
     exists,
     func,
     literal,
@@ -25,7 +24,6 @@ from backend.agreement.parameters import AgreementParameters
 from backend.agreement.records import (
     Arrivals,
     ChoiceCount,
-    FinalPoint,
     JudgedAnnotation,
     UnusedCount,
     VerdictRow,
@@ -285,38 +283,6 @@ class AgreementQueries:
         for rows in self._stream(asked):
             yield [VerdictRow._make(row) for row in rows]
 
-    def final_points(self, filters: Filters) -> Iterator[list[FinalPoint]]:
-        """Yield what annotators left, annotation by annotation, some rows at a time."""
-        current = current_states(filters, ("judged",))
-        of_verdict = ("final_x", "final_y", "final_label", "object")
-        named: dict[str, ColumnElement[Any]] = {name: verdicts.c[name] for name in of_verdict}
-        named |= {"image_url": predictions.c.image_url}
-        named |= {name: current.c[name] for name in FinalPoint._fields if name not in named}
-        asked = (
-            select(*(named[name] for name in FinalPoint._fields))
-            .join_from(current, predictions, predictions.c.id == current.c.prediction_id)
-            .outerjoin(
-                verdicts,
-                and_(verdicts.c.state_id == current.c.id, *_final_points_with(filters.label)),
-            )
-            .order_by(current.c.id, verdicts.c.id)
-        )
-        for rows in self._stream(asked):
-            yield [FinalPoint._make(row) for row in rows]
-
-    def most_of_each_label(self, filters: Filters) -> dict[str, int]:
-        """Return for each label how often it occurs at most on one object of one annotation."""
-        each = (
-            select(verdicts.c.final_label, func.count().label("count"))
-            .where(verdicts.c.state_id.in_(_ids(filters)), *_final_points_with(filters.label))
-            .group_by(verdicts.c.state_id, verdicts.c.object, verdicts.c.final_label)
-            .subquery()
-        )
-        asked = select(each.c.final_label, func.max(each.c.count)).group_by(each.c.final_label)
-        with self._database.reading() as connection:
-            rows = connection.execute(asked.order_by(each.c.final_label))
-            return {row[0] or "": row[1] for row in rows}
-
     def _stream(self, asked: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
         """Yield rows in chunks; the database driver holds one chunk at a time."""
         with self._database.reading() as connection:
@@ -326,12 +292,6 @@ class AgreementQueries:
 
 def _ids(filters: Filters) -> Select[Any]:
     return select(current_states(filters, ("judged",)).c.id)
-
-
-def _final_points_with(label: str | None) -> tuple[ColumnElement[bool], ...]:
-    """Conditions for verdicts about points that annotators left."""
-    has_label = true() if label is None else verdicts.c.final_label == label
-    return verdicts.c.kind == "point", verdicts.c.final_x.is_not(None), has_label
 
 
 def _about(label: str | None) -> ColumnElement[bool]:

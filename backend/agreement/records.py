@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,30 +135,3 @@ class VerdictRow(NamedTuple):
     object: int | None
     suggested_hit: bool | None
     final_hit: bool | None
-
-
-class FinalPoint(NamedTuple):
-    """A point that an annotator left, with its annotation; without a point, its fields are None.
-
-    Attributes:
-        id: of the annotation's state.
-        objects: label and box of each rectangle of the annotation.
-        final_x, final_y: px.
-        object: the place of the point's rectangle in `objects`; None for none.
-    """
-
-    id: int
-    project_uid: str
-    task_id: int
-    annotation_id: int
-    annotator: int | None
-    updated_at: datetime
-    class_name: str
-    width: float
-    height: float
-    objects: list[dict[str, Any]]
-    image_url: str
-    final_x: float | None
-    final_y: float | None
-    final_label: str | None
-    object: int | None

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from backend.agreement.export import FORMATS
+from backend.agreement.exports.formats import FORMATS
 from backend.agreement.figures import DEFAULTS, measure_agreement
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.pictures import ReportPictures

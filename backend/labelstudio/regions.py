@@ -48,10 +48,11 @@ def to_prediction(
     keypoints = detection.keypoints
     ids = _region_ids(key, len(keypoints) + 1)
     label = control.label(detection.class_name, default_label)
+    size = (int(detection.width), int(detection.height))
     result = [
         region
         for keypoint, region_id in zip(keypoints, ids[1:], strict=True)
-        for region in _keypoint_regions(keypoint, detection, control, region_id, label)
+        for region in keypoint_regions(keypoint, size, control, region_id, label)
     ]
     choices = control.choices
     choice = choices.choice(detection.class_name) if choices else None
@@ -70,27 +71,31 @@ def to_prediction(
     return {"result": result, "score": score, "model_version": model_version}
 
 
-def _keypoint_regions(
+def keypoint_regions(
     keypoint: Keypoint,
-    detection: Detection,
+    size: tuple[int, int],
     control: KeypointControl,
     region_id: str,
     label: str | None,
 ) -> Iterator[Json]:
-    """Yield one region, or for a `KeyPoint` beside `Labels` two regions with the same id."""
+    """Yield one region, or for a `KeyPoint` beside `Labels` two regions with the same id.
+
+    Args:
+        size: width and height of the upright image, px.
+    """
     region = {
         "id": region_id,
         "from_name": control.from_name,
         "to_name": control.to_name,
         "type": "keypoint" if control.plain else "keypointlabels",
-        "original_width": int(detection.width),
-        "original_height": int(detection.height),
+        "original_width": size[0],
+        "original_height": size[1],
         "image_rotation": 0,
         "score": float(keypoint.score),
     }
     value = {
-        "x": centre_to_edge(float(keypoint.x)) / detection.width * 100,
-        "y": centre_to_edge(float(keypoint.y)) / detection.height * 100,
+        "x": centre_to_edge(float(keypoint.x)) / size[0] * 100,
+        "y": centre_to_edge(float(keypoint.y)) / size[1] * 100,
         "width": DOT,
     }
     if not control.plain:

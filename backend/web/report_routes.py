@@ -1,15 +1,15 @@
 """Routes of the agreement report, its figures as JSON, and the exports."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from flask import Blueprint, Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import BadRequest
 
-from backend.agreement.export import FORMATS, ExportError, export
+from backend.agreement.exports.content import ExportOptions
+from backend.agreement.exports.formats import FORMATS, ExportError, export
 from backend.agreement.figures import measure_agreement
 from backend.agreement.filters import NAMES, FilterError, filters_from
-from backend.agreement.queries import AgreementQueries
 from backend.database.connection import Database
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
@@ -74,22 +74,36 @@ def report() -> Response:
 
 @bp.get("/export")
 def download() -> Response:
-    """Stream an export; `format` is a name in `FORMATS`, `what` one of its kinds."""
-    filters = _filters("format", "what")
+    """Stream an export; `format` is a name in `FORMATS`, `what` one of its kinds.
+
+    The fields of `ExportOptions` are parameters too, with the value 1.
+    """
+    names = [each.name for each in fields(ExportOptions)]
+    filters = _filters("format", "what", *names)
+    options = ExportOptions(**{name: _flag(name) for name in names})
     database = _agreement().database
     try:
         made = export(
-            AgreementQueries(database),
+            database,
             request.args.get("format", ""),
             request.args.get("what"),
             filters,
             lambda: measure_agreement(database, filters).as_json(),
+            options,
         )
     except ExportError as error:
         raise BadRequest(str(error)) from None
     answer = Response(made.pieces, content_type=made.content_type)
     answer.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
     return answer
+
+
+def _flag(name: str) -> bool:
+    """Return whether a parameter is 1 rather than 0 or missing."""
+    value = request.args.get(name, "0")
+    if value not in ("0", "1"):
+        raise BadRequest(f"expected 1 or 0 for {name}, got {value!a}")
+    return value == "1"
 
 
 def _filters(*others: str) -> Filters:

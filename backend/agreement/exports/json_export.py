@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from backend.agreement.export_content import ExportContent, Table
+from backend.agreement.exports.content import ExportContent, Table, json_object
 
 
 def write(content: ExportContent) -> Iterator[bytes]:
@@ -19,8 +19,7 @@ def _array(table: Table) -> Iterator[bytes]:
     start = b"["
     for rows in table.batches:
         if rows:
-            objects = (dict(zip(table.columns, row, strict=True)) for row in rows)
-            lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in objects)
+            lines = ",\n".join(json_object(table, row) for row in rows)
             yield start + b"\n" + lines.encode()
             start = b","
     yield b"[]\n" if start == b"[" else b"\n]\n"

@@ -1,10 +1,11 @@
 """Export as Apache Parquet, compressed with zstd."""
 
-import io
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
-from backend.agreement.export_content import ExportContent
+from backend.agreement.exports.content import ExportContent
+from backend.agreement.exports.sink import Sink
 
 ROWS_PER_GROUP = 20_000  # at least, except in the last group
 
@@ -21,9 +22,10 @@ def write(content: ExportContent) -> Iterator[bytes]:
         int: pyarrow.int64(),
         float: pyarrow.float64(),
         bool: pyarrow.bool_(),
+        datetime: pyarrow.timestamp("us", tz="UTC"),
     }
     schema = pyarrow.schema([(name, types[kind]) for name, kind in table.columns.items()])
-    sink = _Sink()
+    sink = Sink()
     with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
         waiting: list[Any] = []
         for rows in table.batches:
@@ -46,28 +48,3 @@ def _record_batch(rows: Sequence[Sequence[Any]], schema: Any) -> Any:
         [pyarrow.array(each, field.type) for each, field in zip(values, schema, strict=True)],
         schema,
     )
-
-
-class _Sink(io.RawIOBase):
-    """A file to write to whose content can be taken out while it grows."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        piece = bytes(data)
-        self._pieces.append(piece)
-        self._size += len(piece)
-        return len(piece)
-
-    def tell(self) -> int:
-        return self._size
-
-    def take(self) -> bytes:
-        """Return everything written since the last call."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
