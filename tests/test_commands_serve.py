@@ -108,8 +108,12 @@ def test_with_a_redis_of_ones_own_and_a_password_it_starts_none_and_says_how_to_
 def test_a_process_that_ends_before_all_are_ready_ends_the_wait():
     supervisor = Supervisor(refusal=os.EX_CONFIG)
     supervisor.start("web", lambda: spawn([sys.executable, "-c", "raise SystemExit(3)"]))
+    stop = threading.Event()
+    late = threading.Timer(20, stop.set)
+    late.start()
     with pytest.raises(ChildRefused, match="ended before all were ready"):
-        _wait_until_ready(supervisor, Settings(port=1), threading.Event())
+        _wait_until_ready(supervisor, Settings(port=1), stop)
+    late.cancel()
     supervisor.end(grace=0)
 
 

@@ -68,10 +68,10 @@ def test_a_child_that_ran_for_long_is_started_again_without_a_growing_interval(c
     supervisor.start("child", child)
 
     check_until(supervisor, lambda: len(child.processes) == 4)
+    supervisor.end(grace=0)
 
     delays = [record.args[2] for record in caplog.records if record.levelno == logging.WARNING]
     assert delays[:3] == [0.05, 0.05, 0.05]
-    supervisor.end(grace=0)
 
 
 def test_while_a_child_waits_for_its_restart_not_all_are_running(supervisor):

@@ -189,13 +189,13 @@ def test_imagenet_weights_of_googlenet_get_images_on_the_scale_of_their_training
     torch.manual_seed(0)
     network = build_network("googlenet", 1000)
     torch.save(network.state_dict(), tmp_path / "w.pth")
-    image = torch.randn(1, 3, 64, 64)
+    image = 1000 * torch.randn(1, 3, 64, 64)  # with random weights the image hardly counts
     with torch.inference_mode():
         on_another_scale = network(image)
         network.transform_input = True
         expected = network(image)
         found = load_classifier("googlenet", str(tmp_path / "w.pth")).network(image)
-    assert not torch.allclose(expected, on_another_scale)
+    assert (expected - on_another_scale).abs().max() > 1e-3
     torch.testing.assert_close(found, expected)
 
 
