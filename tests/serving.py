@@ -26,6 +26,7 @@ PLAIN_ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
     if name in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "OMP_NUM_THREADS")
+    or name == "COVERAGE_PROCESS_CONFIG"  # set while coverage is measured
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from rq import Queue, Worker
+from serving import PLAIN_ENVIRONMENT
 
 from backend.__main__ import COMMANDS, main
 from backend.suggestions.queue import NAME
@@ -20,7 +21,7 @@ def backend(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     return subprocess.run(
         [sys.executable, "-m", "backend", *arguments],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
+        env=PLAIN_ENVIRONMENT | environment,
         capture_output=True,
         text=True,
         timeout=120,
@@ -159,3 +160,14 @@ def test_the_check_of_a_worker_succeeds_only_if_one_is_alive_here(
 
     assert result.returncode == 0
     assert worker.name in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [({}, "expected REDIS_URL"), ({"REDIS_URL": "redis://127.0.0.1:1"}, "Redis does not answer")],
+    ids=["unknown", "away"],
+)
+def test_a_machine_whose_redis_cannot_be_asked_has_no_living_worker(address, expected):
+    result = backend("worker", "--check", **address)
+    assert result.returncode == 1
+    assert result.stdout.startswith(expected)

@@ -1,6 +1,9 @@
 """The command line: what it prints, what it writes, and how it says what is wrong."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,6 +11,8 @@ import pytest
 from small_weights import save_small_network
 
 from model.__main__ import main
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +88,22 @@ def test_a_mistake_is_reported_in_one_line(options, message, image, capsys):
     assert main(["detect", image, *options]) == 2
     printed = capsys.readouterr().err
     assert message in printed and printed.count("\n") == 1
+
+
+def test_a_picture_that_cannot_be_written_is_said_in_one_line(weights, image, tmp_path, capsys):
+    (tmp_path / "squares-keypoints.png").mkdir()
+    assert main(["detect", image, "--weights", weights, "--out", str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert f"could not write {tmp_path / 'squares-keypoints.png'}" in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_without_a_command_they_are_listed():
+    ended = subprocess.run(
+        [sys.executable, "-m", "model"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 2
+    assert "detect" in ended.stderr and "train" in ended.stderr
 
 
 def test_a_command_that_does_not_exist_is_reported_in_one_line(capsys):

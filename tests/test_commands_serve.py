@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,11 @@ from rq import Worker
 from serving import PLAIN_ENVIRONMENT, ROOT, Serving, descendants, eventually, lives, serving, state
 from small_weights import save_small_network
 
+from backend.commands.serve import _wait_until_ready
 from backend.local import embedded_redis
+from backend.local.processes import spawn
+from backend.local.supervisor import ChildRefused, Supervisor
+from backend.settings import Settings
 from backend.suggestions.queue import NAME
 
 PARTS = ("gunicorn", "backend worker", "redis-server")
@@ -78,6 +83,41 @@ def test_whatever_is_killed_is_started_again(part, running):
     # It accepts work: what happens is stored.
     event = {"action": "TASKS_DELETED", "project": {"id": 7}}
     assert requests.post(f"{running.url}/webhook", json=event, timeout=10).ok
+
+
+def test_with_a_redis_of_ones_own_and_a_password_it_starts_none_and_says_how_to_connect(
+    weights, tmp_path, redis_connection, redis_url
+):
+    environment = {
+        "MODEL_WEIGHTS": str(weights),
+        "REDIS_URL": redis_url,
+        "BASIC_AUTH_USER": "anna",
+        "BASIC_AUTH_PASS": "swordfish",
+    }
+    with serving(tmp_path, environment) as backend:
+        assert eventually(lambda: "Ready: " in backend.words()), backend.words()
+        assert backend.pids("gunicorn")
+        assert not backend.pids("redis-server")
+        assert "http://anna:PASSWORD@" in backend.words()
+        assert "swordfish" not in backend.words()
+
+
+def test_a_process_that_ends_before_all_are_ready_ends_the_wait():
+    supervisor = Supervisor(refusal=os.EX_CONFIG)
+    supervisor.start("web", lambda: spawn([sys.executable, "-c", "raise SystemExit(3)"]))
+    stop = threading.Event()
+    late = threading.Timer(20, stop.set)
+    late.start()
+    with pytest.raises(ChildRefused, match="ended before all were ready"):
+        _wait_until_ready(supervisor, Settings(port=1), stop)
+    late.cancel()
+    supervisor.end(grace=0)
+
+
+def test_a_signal_that_comes_before_all_are_ready_ends_the_wait():
+    stop = threading.Event()
+    stop.set()
+    assert not _wait_until_ready(Supervisor(refusal=os.EX_CONFIG), Settings(), stop)
 
 
 def test_a_port_that_is_taken_is_reported_before_anything_starts(tmp_path, weights):

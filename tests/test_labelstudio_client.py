@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
+from test_labelstudio_images import certificate as certificate
+from test_labelstudio_images import encrypted as encrypted
 
 from backend.labelstudio import client
 from backend.labelstudio.addresses import Location
@@ -169,6 +171,11 @@ def test_reading_ends_where_tasks_are_deleted_meanwhile(server: LoopbackServer, 
     assert len(list(LabelStudio(server.url, LEGACY).tasks(9))) == 100
 
 
+def test_tasks_that_may_not_be_read_are_an_error(server: LoopbackServer):
+    error = refusal(lambda: list(LabelStudio(server.url, "another").tasks(3)))
+    assert error.status == 401
+
+
 def test_every_page_of_projects_is_read():
     def pages(request: Request, _: BaseHTTPRequestHandler) -> Answer:
         number = int(request.path.partition("page=")[2].partition("&")[0])
@@ -207,6 +214,19 @@ def test_what_label_studio_objects_to_is_repeated():
         assert "{'task': ['Invalid pk']}" in str(
             refusal(lambda: client.create_prediction(1, PREDICTION))
         )
+
+
+def test_an_objection_that_is_no_object_is_left_out():
+    with answering(as_json(["busy"], 503)) as client:
+        error = refusal(lambda: client.task(1))
+    assert str(error).endswith("/api/tasks/1/ with 503: Service Unavailable")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_explained(encrypted: LoopbackServer):
+    url = f"https://localhost:{encrypted.port}"
+    error = refusal(lambda: LabelStudio(url, LEGACY).task(1))
+    assert f"expected a certificate of {url} that can be trusted" in str(error)
+    assert "set REQUESTS_CA_BUNDLE" in str(error)
 
 
 def test_a_page_instead_of_json_is_another_server():

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import redis_executable
 from redis import Redis
 
 from backend.local import embedded_redis
@@ -109,7 +110,17 @@ def test_a_folder_too_deep_for_a_socket_is_refused_with_its_path(tmp_path):
         embedded_redis.start(tmp_path / ("deep" * 30))
 
 
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server on the PATH")
+def test_the_redis_of_the_system_serves_where_there_is_one(start, tmp_path, monkeypatch):
+    system = tmp_path / "bin" / "redis-server"
+    system.parent.mkdir()
+    shutil.copy(redis_executable(), system)
+    monkeypatch.setenv("PATH", str(system.parent))
+
+    redis = start()
+
+    assert Path(f"/proc/{redis.process.pid}/exe").resolve() == system
+
+
 def test_a_redis_that_cannot_read_its_folder_is_quoted(start, tmp_path):
     start().stop()
     manifests = list((tmp_path / "redis").rglob("*.manifest"))

@@ -62,6 +62,31 @@ def test_a_child_that_keeps_dying_is_started_at_growing_intervals(supervisor, ca
     assert delays[:3] == [0.05, 0.1, 0.2]
 
 
+def test_a_child_that_ran_for_long_is_started_again_without_a_growing_interval(caplog):
+    supervisor = Supervisor(refusal=REFUSAL, backoff=Backoff(0.05, 2.0, 0.2), steady=0.0)
+    child = Recorded("raise SystemExit(3)")
+    supervisor.start("child", child)
+
+    check_until(supervisor, lambda: len(child.processes) == 4)
+    supervisor.end(grace=0)
+
+    delays = [record.args[2] for record in caplog.records if record.levelno == logging.WARNING]
+    assert delays[:3] == [0.05, 0.05, 0.05]
+
+
+def test_while_a_child_waits_for_its_restart_not_all_are_running(supervisor):
+    children = [Recorded(SLEEPS), Recorded(SLEEPS)]
+    for number, child in enumerate(children):
+        supervisor.start(f"child {number}", child)
+    assert supervisor.all_running()
+
+    children[0].processes[0].kill()
+
+    check_until(supervisor, lambda: not supervisor.all_running())
+    check_until(supervisor, supervisor.all_running)
+    assert len(children[0].processes) == 2
+
+
 def test_a_child_that_refuses_its_settings_is_not_started_again(supervisor):
     child = Recorded(f"raise SystemExit({REFUSAL})")
     supervisor.start("the worker", child)

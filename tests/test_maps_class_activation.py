@@ -54,6 +54,18 @@ def test_layers_of_one_resolution_are_summed():
     torch.testing.assert_close(found, torch.tensor([[3.0, 6.0], [0, 0]]).double() / 4)
 
 
+def test_a_layer_that_does_not_reach_the_logits_adds_nothing():
+    class Auxiliary(nn.Module):
+        def forward(self, x):
+            torch.relu(3 * x)  # as an auxiliary output, which only training reads
+            return torch.relu(x).mean(dim=(2, 3))
+
+    pixels = torch.zeros((3, 2, 2))
+    pixels[0] = torch.tensor([[1.0, 2.0], [-3.0, 0.0]])
+    found = class_activation(Auxiliary(), pixels, 0, stride=1)
+    torch.testing.assert_close(found, torch.tensor([[1.0, 2.0], [0, 0]]).double() / 4)
+
+
 def test_the_mirror_image_has_the_mirrored_map(network, image):
     one = flip_averaged(network, image, 0, stride=16)
     other = flip_averaged(network, image.flip(2), 0, stride=16)

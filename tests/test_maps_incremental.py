@@ -368,7 +368,24 @@ class Functional(nn.Module):
         return self.last(features.view(features.size(0), -1))
 
 
-@pytest.mark.parametrize("network", [Overwriting(), Functional()])
+class Heads(nn.Module):
+    """Two heads on one map, each with a ReLU of its own, added or concatenated."""
+
+    def __init__(self, add: bool) -> None:
+        super().__init__()
+        self.add = add
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        self.heads = nn.ModuleList([nn.Linear(4, 5), nn.Linear(4, 5)])
+
+    def forward(self, images: Tensor) -> Tensor:
+        pooled = self.features(images).mean((2, 3))
+        first, second = (torch.relu(head(pooled)) for head in self.heads)
+        return first + second if self.add else torch.cat([first, second], 1)
+
+
+@pytest.mark.parametrize(
+    "network", [Overwriting(), Functional(), Heads(add=True), Heads(add=False)]
+)
 def test_other_ways_to_write_a_network_are_understood(network: nn.Module):
     assert_exact(network, 21, 21, window=5, stride=3)
 
@@ -402,6 +419,14 @@ PADDING_ALONE = nn.Sequential(
 )
 def test_what_cannot_be_followed_is_named(network: nn.Module, reason: str):
     with pytest.raises(Unsupported, match=reason):
+        occluded(network.eval())
+
+
+def test_layers_of_different_stride_that_are_joined_are_named():
+    """A patch moves twice as far in one branch as in the other."""
+    branches: list[nn.Module] = [nn.Conv2d(3, 4, 1, stride=2, padding=6), nn.Conv2d(3, 4, 7)]
+    network = nn.Sequential(Parallel(branches, add=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(Unsupported, match="layers of different stride"):
         occluded(network.eval())
 
 
@@ -498,6 +523,15 @@ def test_memory_that_runs_out_halves_the_batch_from_then_on():
         _, found = way(image, fills)
     torch.testing.assert_close(found, expected)
     assert max(prod(group.counts) for group in way.plan.groups) <= planning.BATCH // 4
+
+
+def test_memory_that_does_not_suffice_for_a_single_patch_is_an_error():
+    way = occluded(small_network())
+    image, fills = torch.randn(3, 24, 24), torch.randn(1, 3, 24, 24)
+    full = mock.patch.object(logits, "CleanImage", side_effect=torch.OutOfMemoryError("played"))
+    with full as begun, pytest.raises(torch.OutOfMemoryError, match="played"):
+        way(image, fills)
+    assert 2 ** (begun.call_count - 1) == planning.BATCH
 
 
 def test_the_fastest_way_on_the_first_image_is_taken_from_then_on():

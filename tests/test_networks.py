@@ -20,6 +20,7 @@ from model.networks import (
     build_network,
     load_classifier,
     save_classifier,
+    why_not_relu,
 )
 
 CHECKPOINTS = Path(__file__).parents[2] / "shared" / "checkpoints"
@@ -61,6 +62,11 @@ def test_other_networks_are_refused_with_the_reason(arch, reason):
         build_network(arch, 7)
 
 
+def test_a_network_without_any_relu_is_refused_with_the_reason():
+    linear = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten())
+    assert why_not_relu(linear) == "it has no ReLU layer, which guided backpropagation needs"
+
+
 def test_saved_weights_come_back_with_all_that_belongs_to_them(small, tmp_path):
     save_classifier(small, tmp_path / "deep" / "vans.safetensors")
     loaded = load_classifier(weights=str(tmp_path / "deep" / "vans.safetensors"))
@@ -90,11 +96,24 @@ def test_a_failed_save_leaves_the_old_weights_intact(small, tmp_path, monkeypatc
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_weights_are_saved_only_under_a_name_that_can_be_loaded(small, tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \.safetensors, got .*w\.pth"):
+        save_classifier(small, tmp_path / "w.pth")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_pth_file_of_tensors_is_loaded(small, tmp_path):
     torch.save(small.network.state_dict(), tmp_path / "w.pth")
     (tmp_path / "w.json").write_text(json.dumps({"arch": SMALL, "classes": ["a", "b", "c"]}))
     loaded = load_classifier(weights=str(tmp_path / "w.pth"))
     assert loaded.classes == ("a", "b", "c") and loaded.input_size == 128
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(3)], {"epoch": 4}], ids=["list", "number"])
+def test_a_pth_file_that_is_no_state_dict_is_refused_and_it_says_how_to_save_one(content, tmp_path):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"expected a state dict .*network\.state_dict\(\)"):
+        load_classifier("squeezenet1_1", str(tmp_path / "w.pth"))
 
 
 class RunsCode:
@@ -150,6 +169,34 @@ def test_without_a_json_the_classes_of_our_own_network_are_asked_for(small, tmp_
     save_file(small.network.state_dict(), tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match=r"expected .*w\.json to name the classes"):
         load_classifier(SMALL, str(tmp_path / "w.safetensors"))
+
+
+def test_a_mean_without_three_colours_is_refused(small, tmp_path):
+    save_classifier(small, tmp_path / "w.safetensors")
+    facts = json.loads((tmp_path / "w.json").read_text())
+    (tmp_path / "w.json").write_text(json.dumps(facts | {"mean": [0.5]}))
+    with pytest.raises(WeightsError, match=r"three numbers as mean in .*w\.json, got \[0\.5\]"):
+        load_classifier(weights=str(tmp_path / "w.safetensors"))
+
+
+def test_torchvision_has_no_weights_for_our_own_network():
+    with pytest.raises(WeightsError, match="no IMAGENET1K_V1 weights for small: give a weights"):
+        load_classifier(SMALL)
+
+
+def test_imagenet_weights_of_googlenet_get_images_on_the_scale_of_their_training(tmp_path):
+    """The weights of a file without a JSON count as torchvision's own."""
+    torch.manual_seed(0)
+    network = build_network("googlenet", 1000)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    image = 1000 * torch.randn(1, 3, 64, 64)  # with random weights the image hardly counts
+    with torch.inference_mode():
+        on_another_scale = network(image)
+        network.transform_input = True
+        expected = network(image)
+        found = load_classifier("googlenet", str(tmp_path / "w.pth")).network(image)
+    assert (expected - on_another_scale).abs().max() > 1e-3
+    torch.testing.assert_close(found, expected)
 
 
 def test_without_a_network_connection_the_three_ways_out_are_named(tmp_path, monkeypatch):

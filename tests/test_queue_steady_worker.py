@@ -1,11 +1,17 @@
 """Reconnecting to Redis; real outages are in test_workers_detection_worker."""
 
+import logging
+import signal
+from collections.abc import Callable
+
 import pytest
 from redis import Redis
-from rq import Queue
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
 
 from backend.queue import steady_worker
+from backend.queue.interruption import Interrupted, JobFailed, interruptible, reset_interrupt
 from backend.queue.steady_worker import (
     SteadyWorker,
     WorkerRefused,
@@ -75,3 +81,63 @@ def test_a_silent_worker_is_dead_after_half_a_minute_and_maintains_nothing(queue
     assert worker.get_heartbeat_ttl(None) == 30
     assert not worker.should_run_maintenance_tasks
     assert not worker.stop_requested
+
+
+def lost(*_: object) -> None:
+    raise RedisError("connection lost")
+
+
+def test_a_heartbeat_that_does_not_arrive_does_not_end_the_job(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(steady_worker, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr(SteadyWorker, "maintain_heartbeats", lost)
+    job = queue.enqueue("time.sleep", 0.3)
+    SteadyWorker(queue).work(burst=True)
+    assert job.get_status() == "finished"
+    assert "This worker's heartbeat did not reach Redis: connection lost" in caplog.messages
+
+
+def fail_as_expected() -> None:
+    raise JobFailed("the image is gone")
+
+
+def fail_unexpectedly() -> None:
+    raise ZeroDivisionError("a fault of the program")
+
+
+@pytest.mark.parametrize(
+    ("job", "level", "said", "traceback"),
+    [
+        (fail_as_expected, logging.WARNING, "the image is gone", False),
+        (fail_unexpectedly, logging.ERROR, "a fault of the program", True),
+    ],
+)
+def test_only_an_unexpected_failure_is_logged_with_its_traceback(
+    job: Callable[[], None],
+    level: int,
+    said: str,
+    traceback: bool,
+    queue: Queue,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    queued = queue.enqueue(job)
+    SteadyWorker(queue).work(burst=True)
+    assert queued.get_status() == "failed"
+    [record] = [each for each in caplog.records if said in each.getMessage()]
+    assert record.levelno == level
+    assert ("Traceback" in caplog.text) == traceback
+
+
+def test_a_signal_stops_the_work_although_redis_is_away(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(SimpleWorker, "request_stop", lost)
+    worker = SteadyWorker(queue)
+    try:
+        with pytest.raises(Interrupted), interruptible():
+            worker.request_stop(signal.SIGTERM, None)
+    finally:
+        reset_interrupt()
+    assert worker.stop_requested
+    assert "Redis could not be told that this worker stops: connection lost" in caplog.messages

@@ -323,6 +323,18 @@ def test_what_label_studio_has_already_is_noted_as_found(scene: Scene) -> None:
     assert scene.studio.posts == 0
 
 
+def test_what_another_worker_has_noted_as_found_is_not_noted_twice(scene: Scene) -> None:
+    def another_takes_over() -> None:
+        scene.clock.pass_by(delivery.LEASE_SECONDS + 1)
+        scene.deliver()
+
+    scene.studio.store({"result": [{"id": "a"}], "score": 0.5, "model_version": VERSION})
+    scene.studio.interruptions.append(another_takes_over)
+    scene.deliver()
+    assert DeliveryStorage(scene.database).deliveries_by_way() == {"found": 1}
+    assert scene.row().delivery.label_studio_id == scene.studio.stored[0]["id"]  # type: ignore[union-attr]
+
+
 def test_predictions_of_other_versions_do_not_count(scene: Scene) -> None:
     scene.studio.store({"result": [], "score": 0.5, "model_version": "another"})
     scene.deliver()
@@ -353,6 +365,43 @@ def test_a_task_that_is_another_now_gets_nothing(scene: Scene, image: str | None
     assert row.status == "ready"
     assert "kept here and not delivered" in (row.reason or "")
     assert row.check_at is None
+
+
+def answer_with(scene: Scene, status: int) -> None:
+    """Let Label Studio answer a request for a list of tasks with an error."""
+
+    def refuse(*_: object, **__: object) -> Any:
+        raise LabelStudioError("no tasks", retryable=status >= 500, status=status)
+
+    scene.patches.setattr(scene.studio, "get", refuse)
+
+
+def test_a_task_of_a_page_that_does_not_exist_is_deleted(scene: Scene) -> None:
+    answer_with(scene, 404)
+    scene.deliver()
+    assert "in Label Studio it is deleted" in (scene.row().reason or "")
+    assert scene.row().check_at is None
+
+
+def test_a_task_that_cannot_be_looked_at_now_is_looked_at_later(scene: Scene) -> None:
+    answer_with(scene, 503)
+    scene.deliver()
+    assert scene.row().reason == "no tasks"
+    assert scene.row().check_at == scene.clock() + timedelta(seconds=retries.DELIVERY.first)
+
+
+def test_a_prediction_of_a_project_without_a_number_is_kept_here(scene: Scene) -> None:
+    ProjectStorage(scene.database).save_label_config("mine", CONFIG)
+    wanted = answers.wanted_of({**TASK, "id": 2}, CONTROL)
+    assert wanted is not None
+    predictions = PredictionStorage(scene.database)
+    [row] = predictions.request("mine", VERSION, [wanted], retry_failed_before=START)
+    predictions.finish(row.id, DETECTION)
+    scene.service.deliver(row.id)
+    [kept] = predictions.of_task(2)
+    assert "such as 3.1795347724, got mine: the prediction is kept here" in (kept.reason or "")
+    assert kept.check_at is None
+    assert scene.studio.posts == 0
 
 
 def test_a_label_studio_that_is_down_is_asked_again_less_and_less_often(scene: Scene) -> None:
@@ -403,6 +452,20 @@ def test_the_same_failure_is_a_warning_only_once(
             scene.clock.pass_by(700)
     [warning] = caplog.messages
     assert "Task 1 of project 3.1795347724" in warning
+
+
+def test_a_failure_is_a_warning_again_when_it_was_forgotten_among_many_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(delivery, "MOST_REMEMBERED", 1)
+    with caplog.at_level(logging.WARNING):
+        for config in (CONFIG, "<View/>", CONFIG):
+            ProjectStorage(scene.database).save_label_config(UID, config)
+            if config == CONFIG:
+                scene.studio.fault = "down"
+            scene.deliver()
+            scene.clock.pass_by(700)
+    assert [message.endswith("it is down") for message in caplog.messages] == [True, False, True]
 
 
 def test_an_answer_that_nobody_thought_of_is_logged_whole_and_put_off(

@@ -175,6 +175,23 @@ def test_a_job_of_another_path_that_a_worker_takes_during_the_sweep_is_left_to_i
     assert job_of(queue, row.id).func_name == OLD_JOB
 
 
+def test_a_job_of_another_path_that_expires_during_the_sweep_is_replaced(
+    database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [row] = ask(database, 1)
+    enqueue_old(queue, row.id)
+    fetch = queue.fetch_job
+
+    def expired(name: str) -> Job | None:
+        fetch(name).delete()  # type: ignore[union-attr]
+        return fetch(name)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(queue, "fetch_job", expired)
+        assert enqueue_again(queue, SETTINGS, database) == 1
+    assert job_of(queue, row.id).func_name == JOB
+
+
 def test_a_job_that_lost_its_data_does_not_stop_the_sweep(database: Database, queue: Queue) -> None:
     broken, missing = ask(database, 1, 2)
     enqueue(queue, SETTINGS, broken.id, 1)

@@ -1,6 +1,7 @@
 """Replies to repeated requests, when Label Studio has, lost or deleted the first delivery."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,6 +18,7 @@ from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.records import DeliveryLease
+from backend.suggestions.reply import ReplyBuilder
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of
 
@@ -101,6 +103,24 @@ def test_what_there_is_no_time_to_look_for_is_left_to_a_worker(
     assert scene.answer(*tasks) == [[], []]
     DeliveryService(scene.settings, database, LabelStudios(scene.settings)).deliver_due(10)
     assert [len(fake.of_task(number)) for number in (1, 2)] == [1, 1]
+
+
+def test_what_a_worker_has_taken_meanwhile_is_left_to_it(
+    fake: LabelStudioFake, database: Database, queue: Queue
+) -> None:
+    scene = connected(fake, database, queue, predict_wait_batch=0)
+    task = fake.add_task(1, b"")
+    scene.answer(task)
+    scene.finish(1)
+    assert all(scene.answer(task))
+    end_leases(database, scene, 1)
+    row = scene.row(1)  # as the reply reads it, just before the worker comes
+    assert DeliveryStorage(database).acquire(row.id, 60, only_if_due=False)
+    studios, deadline = LabelStudios(scene.settings), time.monotonic() + 60
+    reply = ReplyBuilder(scene.settings, database, studios, scene.project, CONTROL, deadline)
+    assert reply.answer(row) == []
+    assert fake.requests == []
+    assert DeliveryStorage(database).deliveries_by_way() == {"reply": 1}
 
 
 def test_a_label_studio_that_refuses_us_gets_a_whole_batch_again(

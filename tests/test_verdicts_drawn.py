@@ -49,6 +49,13 @@ def test_a_rectangle_is_an_object_and_nothing_else():
     ]
 
 
+def test_a_rectangle_without_a_label_takes_that_of_the_labels_with_its_id():
+    plain = rectangle(type="rectangle", value={"x": 10, "y": 20, "width": 30, "height": 40})
+    labels = {"id": "r", "type": "labels", "to_name": "image", "value": {"labels": ["wheel"]}}
+    drawn = read_regions([plain, labels], SHOWN, "image")
+    assert [each.label for each in drawn.objects] == ["wheel"]
+
+
 def test_labels_name_the_region_with_their_id():
     plain = {**added(50, 50), "type": "keypoint"}
     labels = {"id": plain["id"], "type": "labels", "to_name": "image", "value": {"labels": ["hub"]}}

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -159,6 +160,25 @@ def test_a_changed_class_differs_from_a_removed_one():
     judgement = judge(seen, [point, choice, about_else], made_from_it=True)
     assert judgement.verdicts[0].verdict == "accepted"
     assert judgement.unused == ("a choice about something else",)
+
+
+def test_a_class_that_was_chosen_where_none_was_suggested_is_added():
+    seen = shown((10, 10))
+    point, choice = seen.result
+    without_class = replace(seen, result=[point])
+    [first, _] = judge(without_class, [point, choice], made_from_it=True).verdicts
+    assert (first.kind, first.verdict, first.suggested_label) == ("choice", "added", None)
+    assert first.final_label == choice["value"]["choices"][0]
+
+
+def test_a_point_is_measured_by_its_parent_region_whatever_lies_round_it():
+    seen = shown((50, 50))
+    point, choice = seen.result
+    small = rectangle(40, 40, 20, 20, id="small")
+    large = rectangle(0, 0, 60, 70, id="large")
+    result = [{**point, "parentID": "large"}, choice, small, large]
+    verdict = judge(seen, result, made_from_it=True).verdicts[1]
+    assert (verdict.length, verdict.object) == (70, 1)
 
 
 def test_a_point_is_measured_by_the_smallest_object_round_it():

@@ -171,6 +171,16 @@ def test_a_deletion_retracts_what_it_lists(
     assert [(each.annotation_id, each.task_id) for each in entry.retractions] == ids
 
 
+def test_a_deletion_in_no_known_project_is_counted_and_retracts_nothing(
+    recorder: Recorder,
+) -> None:
+    entry = recorder.entry_of(
+        event_of("ANNOTATIONS_DELETED", annotations=[{"id": 3}], project=None)
+    )
+    assert entry.retractions == ()
+    assert [(each.reason, each.project_uid) for each in entry.unused] == [(NO_PROJECT, None)]
+
+
 def test_a_deletion_with_one_malformed_id_is_counted_and_retracts_nothing(
     recorder: Recorder,
 ) -> None:

@@ -27,6 +27,8 @@ class Project:
     annotations: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     made_at: str = MADE.isoformat()
     hidden_tasks: set[int] = field(default_factory=set)
+    malformed_tasks: list[object] = field(default_factory=list)
+    knows_annotations: bool = True
 
     def add(self, made: dict[str, Any]) -> None:
         self.annotations.setdefault(made["task"], []).append(made)
@@ -48,7 +50,10 @@ def project() -> Iterator[Project]:
                 for task, made in found.annotations.items()
                 if task not in found.hidden_tasks
             ]
+            tasks += found.malformed_tasks
             return as_json({"total": len(tasks), "tasks": tasks[100 * (page - 1) : 100 * page]})
+        if not found.knows_annotations:
+            return as_json({"detail": "database is locked"}, 500)
         number = int(path.strip("/").split("/")[-1])
         known = [each for each in found.all() if each["id"] == number]
         return as_json(known[0]) if known else as_json({"detail": "not found"}, 404)
@@ -131,6 +136,22 @@ def test_a_lost_deletion_is_found_out(project, database):
     assert again.retracted == 0
 
 
+def test_an_annotation_that_cannot_be_asked_for_does_not_count_as_deleted(project, database):
+    regions = predict(database, 1, detection((10, 10)))
+    event(database, annotation(1, regions, **PAST))
+    project.knows_annotations = False
+    [pulled] = sync(project.settings, database)
+    assert pulled.problem is not None and "database is locked" in pulled.problem
+    assert log_of(project, database)["overall"]["points"]["suggested"] == 1
+
+
+def test_annotations_of_several_batches_are_all_recorded(project, database, monkeypatch):
+    monkeypatch.setattr("backend.verdicts.sync.BATCH", 2)
+    work(project, database, range(1, 6))
+    [pulled] = sync(project.settings, database)
+    assert (pulled.annotations, pulled.added) == (5, 5)
+
+
 def test_a_task_that_a_page_missed_loses_no_annotation(project, database):
     regions = predict(database, 1, detection((10, 10)))
     made = annotation(1, regions, **PAST)
@@ -159,6 +180,12 @@ def test_a_project_that_is_gone_keeps_what_its_annotators_did(project, database)
     [pulled] = sync(project.settings, database)
     assert pulled.problem == "the project is no longer in Label Studio"
     assert log_of(project, database)["overall"]["points"]["suggested"] == 1
+
+
+def test_a_project_that_was_deleted_is_said_to_be_gone(project, database):
+    ProjectStorage(database).save_label_config("4.1795347724", "<View/>")
+    [pulled] = sync(project.settings, database)
+    assert pulled.problem == "the project is no longer in Label Studio"
 
 
 def test_a_label_studio_that_is_down_is_reported_and_nothing_changes(project, database):
@@ -207,6 +234,7 @@ def test_malformed_annotations_are_counted_or_skipped_and_spoil_no_other(project
     [made] = work(project, database, range(1, 2))
     project.annotations[1] += ["nothing", {"id": "x"}]
     project.annotations[2] = None
+    project.malformed_tasks += ["nothing", None]
     [pulled] = sync(project.settings, database)
     assert (pulled.annotations, pulled.added, pulled.problem) == (2, 1, None)
     assert load_table(database, Filters()).unused == [UnusedCount("an annotation without an id", 1)]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from conftest import wait_until
-from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
+from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
@@ -14,11 +14,14 @@ from test_suggestions_queue import ask
 from verdict_data import annotation, detection, event, moved, predict
 
 from backend.database.connection import Database
-from backend.labelstudio.projects import LabelStudios
+from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.queue.steady_worker import SteadyWorker
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.queue import job_id
+from backend.training.queue import make_training_queue, training_job_id
+from backend.training.records import TrainingOptions
+from backend.training.storage import TrainingStorage
 from backend.verdicts.storage import EventStorage
 from backend.workers import maintenance
 from backend.workers.maintenance import SWEEP_LOCK, Maintenance, repeated
@@ -48,6 +51,18 @@ def test_a_sweep_queues_what_lost_its_job_unless_another_worker_has_just_swept(
     queue.connection.delete(SWEEP_LOCK)
     upkeep.sweep(worker)
     assert queue.count == 2
+
+
+def test_a_sweep_queues_a_training_that_lost_its_job(
+    database: Database, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    ProjectStorage(database).save_label_config(UID, CONFIG)
+    training, _ = TrainingStorage(database).request(UID, TrainingOptions())
+    caplog.set_level(logging.INFO)
+    maintenance_of(database, queue).sweep(SteadyWorker(queue))
+    trainings = make_training_queue(queue.connection)
+    assert trainings.get_job_ids() == [training_job_id(training)]
+    assert "Queued 1 trainings again whose jobs were lost" in caplog.messages
 
 
 def test_a_long_sweep_is_followed_by_a_long_pause(

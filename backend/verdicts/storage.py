@@ -128,8 +128,10 @@ class VerdictStorage:
             self._database.insert(handled_events)
             .values(event_id=entry.event_id, handled_at=moment)
             .on_conflict_do_nothing()
+            .returning(handled_events.c.event_id)
         )
-        return bool(connection.execute(statement).rowcount)
+        # Not `rowcount`, which is -1 after any INSERT on PostgreSQL.
+        return connection.execute(statement).first() is not None
 
     def _add_state(
         self, connection: Connection, state: State, event_id: int | None, moment: datetime

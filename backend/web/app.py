@@ -10,7 +10,6 @@ from redis.retry import Retry
 from rq import Queue
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthorized
-from werkzeug.sansio.response import Response as BaseResponse
 
 from backend import retries
 from backend.database.connection import Database, StorageError
@@ -119,9 +118,7 @@ def _require_password(app: Flask, settings: Settings) -> None:
             raise Unauthorized("expected user and password of BASIC_AUTH_USER, BASIC_AUTH_PASS")
 
 
-def _answer_http_error(error: HTTPException) -> Response | BaseResponse:
-    if error.response is not None:
-        return error.response
+def _answer_http_error(error: HTTPException) -> Response:
     message = error.description or error.name
     if isinstance(error, RequestEntityTooLarge):
         message = f"expected a body of at most {LARGEST_BODY} bytes: select fewer tasks at a time"

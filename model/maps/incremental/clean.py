@@ -49,7 +49,7 @@ def apply(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
         case graph.Concatenation():
             return torch.cat(list(inputs), dim=1)
         case graph.Sum():
-            return torch.stack(list(inputs)).sum(dim=0) if len(inputs) > 2 else first + inputs[-1]
+            return first + inputs[-1]
         case graph.Flatten():
             return first.flatten(1)
         case graph.Linear(weight, bias):

@@ -143,8 +143,6 @@ def needed(steps: list[Step], output: int) -> list[Step]:
     for number in range(output, -1, -1):
         if number in wanted:
             wanted.update(steps[number].inputs)
-    if 0 not in wanted:
-        raise Unsupported("its output does not depend on the image")
     numbers = {old: new for new, old in enumerate(sorted(wanted))}
     return [
         Step(steps[old].operation, tuple(numbers[source] for source in steps[old].inputs))

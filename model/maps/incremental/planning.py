@@ -9,7 +9,7 @@ import torch
 from model.maps.incremental import graph
 from model.maps.incremental.clean import Margins
 from model.maps.incremental.convolution import WindowConvolution
-from model.maps.incremental.graph import Step, Unsupported
+from model.maps.incremental.graph import Step
 from model.maps.incremental.windows import Kernel, Run, Side, Span, Spans, kernel_of
 
 # Patches that pass through the network as one batch, at most.
@@ -153,8 +153,6 @@ def make_plan(
     """
     steps, shapes = _sided_first(steps, shapes)
     sided = sum(len(shape) == 3 for shape in shapes)
-    if sided == len(steps):
-        raise Unsupported("its output has a height and a width, where logits were expected")
     work = _work(steps[:sided], shapes)
     sides = [
         Side(

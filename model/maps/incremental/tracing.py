@@ -6,11 +6,9 @@ from typing import Any
 from torch import fx, nn
 
 from model.maps.incremental.graph import (
-    Concatenation,
     Image,
     Operation,
     Step,
-    Sum,
     Unsupported,
     needed,
 )
@@ -46,11 +44,10 @@ class _Reader:
         self.places: dict[fx.Node, int] = {}
 
     def read(self) -> list[Step]:
-        for node in self.traced.graph.nodes:
-            if node.op == "output":
-                return self._finish(node.args[0])
+        *nodes, output = self.traced.graph.nodes
+        for node in nodes:
             self._read_node(node)
-        raise Unsupported("it returns nothing")
+        return self._finish(output.args[0])
 
     def _finish(self, output: Any) -> list[Step]:
         if not isinstance(output, fx.Node) or output not in self.places:
@@ -93,8 +90,6 @@ class _Reader:
             operation = reader(*arguments, **node.kwargs)
         except TypeError as error:
             raise Unsupported(f"{name} with arguments {arguments}") from error
-        if len(sources) > 1 and not isinstance(operation, Concatenation | Sum):
-            raise Unsupported(f"{name} of several tensors")
         self._add(node, operation, sources, in_place)
 
     def _sources(self, node: fx.Node) -> tuple[int, ...]:
