@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, fx, nn
 
-from model.settings import TORCHVISION_WEIGHTS, is_file_name, resolve_model, sidecar
+from model.settings import TORCHVISION_WEIGHTS, is_file_name, read_sidecar, resolve_model, sidecar
 from model.small_network import small_network
 
 SMALL = "small"
@@ -213,7 +213,7 @@ def _expect_imagenet_normalisation(network: nn.Module) -> None:
 def _load_file(arch: str, path: Path) -> Classifier:
     """Load a weights file with the JSON beside it, if there is one."""
     state = _read_state(path)
-    facts = _read_sidecar(path)
+    facts = _read_facts(path)
     classes = facts.get("classes") or _imagenet_classes(arch, path)
     network = _build_empty(arch, len(classes))
     _fill(network, state, str(path))
@@ -250,18 +250,12 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _read_sidecar(path: Path) -> dict[str, Any]:
-    """Read the JSON beside a weights file; empty if there is none."""
-    described = sidecar(path)
-    if not described.exists():
-        return {}
+def _read_facts(path: Path) -> dict[str, Any]:
+    """Read the JSON beside a weights file; see `model.settings.read_sidecar`."""
     try:
-        facts = json.loads(described.read_text())
+        return read_sidecar(path)
     except ValueError as error:
-        raise WeightsError(f"{described} is not JSON: {error}") from error
-    if not isinstance(facts, dict):
-        raise WeightsError(f"expected an object in {described}, got {type(facts).__name__}")
-    return facts
+        raise WeightsError(str(error)) from error
 
 
 def _three(

@@ -261,6 +261,24 @@ def sidecar(weights: Path) -> Path:
     return weights.with_suffix(".json")
 
 
+def read_sidecar(weights: Path) -> dict[str, Any]:
+    """Read the JSON beside a weights file; empty if there is none.
+
+    Raises:
+        ValueError: the file is not JSON, or not an object; the message names it.
+    """
+    described = sidecar(weights)
+    if not described.exists():
+        return {}
+    try:
+        facts = json.loads(described.read_text())
+    except ValueError as error:
+        raise ValueError(f"{described} is not JSON: {error}") from error
+    if not isinstance(facts, dict):
+        raise ValueError(f"expected an object in {described}, got {type(facts).__name__}")
+    return facts
+
+
 def is_file_name(weights: str) -> bool:
     """Return whether `weights` names a file, as opposed to torchvision's own weights."""
     return weights != TORCHVISION_WEIGHTS
@@ -274,7 +292,7 @@ def resolve_model(arch: str | None, weights: str | None) -> tuple[str, str]:
 
     Raises:
         FileNotFoundError: `weights` names a file that does not exist.
-        ValueError: the JSON beside the weights names another architecture than `arch`.
+        ValueError: the JSON beside the weights is malformed, or names another architecture.
     """
     weights = weights or TORCHVISION_WEIGHTS
     if not is_file_name(weights):
@@ -285,9 +303,7 @@ def resolve_model(arch: str | None, weights: str | None) -> tuple[str, str]:
             f"expected a weights file at {weights}, found none: "
             f"give the path of a .safetensors or .pth file, or {TORCHVISION_WEIGHTS}"
         )
-    named = None
-    if sidecar(path).exists():
-        named = json.loads(sidecar(path).read_text()).get("arch")
+    named = read_sidecar(path).get("arch")
     if arch and named and arch != named:
         raise ValueError(
             f"{sidecar(path)} says that the weights are of {named}, but {arch} was requested: "

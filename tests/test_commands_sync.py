@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from loopback_server import Answer, Request, as_json, loopback_server
-from verdict_data import MADE, UID, annotation, detection, predict
+from verdict_data import CONFIG, MADE, UID, annotation, detection, predict
 
 from backend.__main__ import main
 from backend.database.connection import Database
@@ -28,7 +28,8 @@ def test_each_project_has_a_line_with_its_counts(
 
     def handle(request: Request, _: object) -> Answer:
         if request.path.startswith("/api/projects/"):
-            return as_json({"id": 3, "created_at": MADE.isoformat()})
+            about = {"id": 3, "created_at": MADE.isoformat(), "title": "Cars"}
+            return as_json(about | {"label_config": CONFIG, "task_number": 1})
         return as_json({"total": 1, "tasks": [{"id": 1, "annotations": [made]}]})
 
     with loopback_server(handle) as server:

@@ -193,3 +193,18 @@ def test_an_architecture_that_is_not_the_weights_own_is_refused(weights):
     weights.with_suffix(".json").write_text(json.dumps({"arch": "small"}))
     with pytest.raises(ValueError, match="weights are of small, but vgg19 was requested"):
         resolve_model("vgg19", str(weights))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{arch: small", "small.json is not JSON"),
+        ('["small"]', "expected an object in .*small.json, got list"),
+    ],
+)
+def test_a_malformed_json_beside_the_weights_is_named(tmp_path: Path, content: str, message: str):
+    weights = tmp_path / "small.safetensors"
+    weights.write_bytes(b"")
+    (tmp_path / "small.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        resolve_model(None, str(weights))

@@ -127,5 +127,5 @@ def test_a_redis_that_cannot_read_its_folder_is_quoted(start, tmp_path):
     for file in manifests or (tmp_path / "redis").glob("*.aof"):
         file.write_text("nonsense\n")
 
-    with pytest.raises(RuntimeError, match=r"(?s)it says: .*redis\.log.*may be deleted"):
+    with pytest.raises(RuntimeError, match=r"(?s)it reports: .*redis\.log.*may be deleted"):
         start()
