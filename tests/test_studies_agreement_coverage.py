@@ -17,19 +17,19 @@ BOUND = [figure for figure in FIGURES if figure.bound and figure.name != "share 
 @pytest.mark.parametrize("figure", BOUND, ids=lambda figure: figure.name)
 def test_every_kind_of_interval_holds_the_truth_about_as_often_as_it_says(figure):
     for images in (10, 50):
-        found = cover(figure, "12", 0.2, images, WORLDS, seed=7)
+        found = cover(figure, "12", 0.2, images, WORLDS, seed=1)
         assert 0.91 <= found.covered <= 0.995
         assert found.given > 0.75
 
 
 def test_an_extreme_share_in_20_images_is_covered_where_the_textbooks_interval_is_not():
-    found = cover(Figure("", constant(0.95), share_of(0.95)), "12", 0.4, 20, 600, seed=7)
+    found = cover(Figure("", constant(0.95), share_of(0.95)), "12", 0.4, 20, 600, seed=1)
     assert found.textbook < 0.89
     assert 0.92 <= found.covered <= 0.98
 
 
 def test_an_interval_that_ignores_images_holds_the_truth_far_less_often():
-    found = cover(Figure("", constant(0.5), share_of(0.5)), "12", 0.4, 50, WORLDS, seed=7)
+    found = cover(Figure("", constant(0.5), share_of(0.5)), "12", 0.4, 50, WORLDS, seed=1)
     assert found.unclustered < 0.7
 
 

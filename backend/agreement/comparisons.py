@@ -165,32 +165,28 @@ def with_ends(plain: Estimate, variance: float, df: float, limits: Limits) -> Es
 
 
 def compare_shares(groups: Sequence[Linearised], limits: Limits = LIMITS) -> GroupTest:
-    """Test whether several groups have the same share, by χ² on effective counts.
+    """Test whether several groups have the same share, by χ² with their common design effect.
 
-    χ² = Σ n_g (p_g - p)² / (p(1 - p)), with n_g = min(N_g, p_g(1 - p_g)/v_g), N_g the points of the
-    group, and p the mean of the p_g with weights n_g. χ² / (groups - 1) is compared with F on the
-    degrees of freedom of all v_g together. Groups that share images are taken for independent,
-    which is cautious where what they have in common is the difficulty of the images.
+    χ² = Σ N_g (p_g - p)² / (d·p(1 - p)), with N_g the points of a group and p the share of all. The
+    design effect d, 1 or more, is the mean of v_g·N_g / (p(1 - p)), with the degrees of freedom of
+    the v_g as weights: one for each group would itself vary too much. χ² / (groups - 1) is compared
+    with F. Groups that share images are taken for independent, which is cautious where what they
+    have in common is the difficulty of the images.
     """
     kept = [group for group in groups if group.images >= limits.fewest_images]
     plain = GroupTest(None, len(kept), sum(group.images for group in kept), CHI_SQUARE)
     if len(kept) < 2:
         return replace(plain, reason=few_groups(limits))
     shares = np.array([group.value for group in kept])
-    counts = np.array([independent_points(group) for group in kept])
-    mean = float(counts @ shares / counts.sum())
+    points = np.array([group.total for group in kept])
+    dfs = np.array([group.df for group in kept])
+    mean = float(points @ shares / points.sum())
     if not 0 < mean < 1:
         return replace(plain, p=1.0)
-    chi_square = float(counts @ (shares - mean) ** 2) / (mean * (1 - mean))
+    of_point = float(dfs @ [group.variance * group.total for group in kept] / dfs.sum())
+    chi_square = float(points @ (shares - mean) ** 2) / max(of_point, mean * (1 - mean))
     df = len(kept) - 1
-    return replace(plain, p=fisher_p(chi_square / df, df, sum(group.df for group in kept)))
-
-
-def independent_points(group: Linearised) -> float:
-    """Return how many independent points have a share's variance; images if it has none."""
-    if group.variance == 0:
-        return float(group.images)
-    return min(group.total, group.value * (1 - group.value) / group.variance)
+    return replace(plain, p=fisher_p(chi_square / df, df, float(dfs.sum())))
 
 
 def compare_means(groups: Sequence[Linearised], limits: Limits = LIMITS) -> GroupTest:
