@@ -141,7 +141,8 @@ class Coverage:
         given: share of worlds that have an interval.
         covered, error: share of these that hold the truth, with its standard error.
         width: nan for a test.
-        textbook, unclustered: share covered by those intervals; nan where there is none.
+        textbook, unclustered: the same for those intervals, in the worlds that have ours; nan where
+            there is none.
     """
 
     figure: str
@@ -331,10 +332,11 @@ def cover(
     random = np.random.default_rng([seed, images, round(100 * correlation), SIZES.index(sizes)])
     truth = figure.truth(correlation)
     drawn = [figure.draw(World(random, images, correlation, sizes)) for _ in range(worlds)]
-    given = [each.estimate for each in drawn if each.estimate and each.estimate.low is not None]
     held = [each.held for each in drawn if each.estimate is None]
-    widths = [(each.high or 0) - (each.low or 0) for each in given]
-    held += [holds((each.low or 0, each.high or 0), truth) for each in given]
+    given = [each for each in drawn if ends_of(each.estimate)]
+    ours = [ends for each in given if (ends := ends_of(each.estimate))]
+    held += [holds(ends, truth) for ends in ours]
+    widths = [high - low for low, high in ours]
     covered = float(np.mean(held)) if held else math.nan
     return Coverage(
         figure.name,
@@ -345,9 +347,16 @@ def cover(
         covered,
         math.sqrt(covered * (1 - covered) / max(1, len(held))),
         float(np.mean(widths)) if widths else math.nan,
-        share_that_holds([each.textbook for each in drawn], truth),
-        share_that_holds([each.unclustered for each in drawn], truth),
+        share_that_holds([each.textbook for each in given], truth),
+        share_that_holds([each.unclustered for each in given], truth),
     )
+
+
+def ends_of(found: Estimate | None) -> Ends | None:
+    """Return the interval of an estimate, None without one."""
+    if found is None or found.low is None or found.high is None:
+        return None
+    return found.low, found.high
 
 
 def holds(ends: Ends, truth: float) -> bool:
