@@ -88,7 +88,7 @@ def test_every_link_to_a_file_leads_to_one(link):
 
 DOCUMENTED = README + "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
 COMMANDS = sorted(
-    set(re.findall(r"python -m (backend|drawings|model|studies) ([a-z]+)", DOCUMENTED))
+    set(re.findall(r"python -m (backend|drawings|model|studies) ([a-z]+(?:-[a-z]+)*)", DOCUMENTED))
 )
 
 
