@@ -87,7 +87,8 @@ def test_every_figure_of_two_tasks_is_what_it_is_by_hand(two_tasks):
     assert overall["displacement_px"]["median"]["value"] == pytest.approx(12.5)
     assert overall["displacement_px"]["p90"]["value"] == pytest.approx(18.5)
     assert overall["oks"]["value"] is None  # no object's size is known
-    assert overall["lead_time"]["value"] == 15
+    assert overall["lead_time"]["median"]["value"] == 15
+    assert overall["lead_time"]["geometric_mean"]["value"] == pytest.approx(200**0.5)
     assert (overall["annotations"], overall["tasks"], overall["annotators"]) == (2, 2, 2)
     assert overall["choices"] == {
         "suggested": 2,
@@ -318,24 +319,24 @@ def test_two_model_versions_are_compared_on_the_same_tasks(database, recorder):
     [pair] = figures(recorder)["model_versions"]
     assert (pair["first"], pair["second"], pair["tasks"]) == ("new", "small-abc", 6)
     assert (pair["first_f1"]["value"], pair["second_f1"]["value"]) == (0.5, 1.0)
-    assert (pair["difference"]["low"], pair["difference"]["high"]) == (0.5, 0.5)
+    assert (pair["difference"]["value"], pair["difference"]["images"]) == (0.5, 6)
 
 
 def test_suggestions_that_were_withheld_count_in_no_figure_but_the_comparison(database, recorder):
-    for task in range(1, 7):
+    for task in range(1, 11):
         shown = predict(database, task, detection((10, 10), (30, 30)))
         event(database, annotation(task, shown))
         predict(database, task + 100, detection((10, 10), (30, 30)), deliver=False)
         alone = [added(11, 10.5, region_id="a"), added(70, 70, region_id="b")]
         event(database, annotation(task + 100, alone, parent=None))
-    HoldoutStorage(recorder.database).withhold(UID, range(101, 107), now())
+    HoldoutStorage(recorder.database).withhold(UID, range(101, 111), now())
     found = figures(recorder)
-    assert counts(found) == [12, 12, 0, 0, 0, 0, 0]
+    assert counts(found) == [20, 20, 0, 0, 0, 0, 0]
     anchoring = found["anchoring"]
-    assert anchoring["withheld"]["annotations"] == 6
+    assert anchoring["withheld"]["annotations"] == 10
     assert anchoring["withheld"]["precision"]["value"] == 0.5
     assert anchoring["difference"]["value"] == 0.5
-    assert (anchoring["difference"]["low"], anchoring["difference"]["high"]) == (0.5, 0.5)
+    assert (anchoring["difference"]["n"], anchoring["difference"]["images"]) == (10, 20)
 
 
 def test_salient_landmarks_are_ranked_with_their_lift_over_chance(database, recorder):

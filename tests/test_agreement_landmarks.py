@@ -6,7 +6,6 @@ import pytest
 from agreement_table import Made, added, columns_of, kept
 
 from backend.agreement.columns import VerdictColumns
-from backend.agreement.intervals import Clusters
 from backend.agreement.landmarks import LandmarkFigures, landmarks
 from backend.agreement.parameters import AgreementParameters
 
@@ -16,7 +15,7 @@ PARAMETERS = AgreementParameters()
 def found_in(
     columns: VerdictColumns, parameters: AgreementParameters = PARAMETERS
 ) -> list[LandmarkFigures]:
-    return landmarks(columns, Clusters.of(columns.images, parameters))
+    return landmarks(columns, parameters)
 
 
 def test_lift_is_the_share_found_over_that_of_as_many_random_points():

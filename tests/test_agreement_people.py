@@ -3,7 +3,6 @@
 import pytest
 from agreement_table import Made, added, deleted, kept, table_of
 
-from backend.agreement.intervals import NOTHING
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import nominal_alpha, people
 
@@ -67,5 +66,6 @@ def test_tasks_of_one_annotator_or_withheld_ones_are_not_compared():
     nobody = [Made(3, [kept((10, 10))], annotator=None) for _ in range(2)]
     found = people(table_of(alone, *withheld, *nobody), PARAMETERS)
     assert (found.tasks, found.tasks_compared) == (0, 0)
-    assert found.human_human.f1 == found.detector_human.f1 == NOTHING
+    assert found.human_human.f1 == found.detector_human.f1
+    assert found.human_human.f1.reason == "no image contributes"
     assert found.human_human.label_alpha is None

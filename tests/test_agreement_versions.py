@@ -16,7 +16,7 @@ def test_versions_are_paired_on_tasks_that_both_predicted():
     [pair] = model_versions(table_of(*made, detections=detections), PARAMETERS)
     assert (pair.first, pair.second, pair.tasks) == ("a", "b", 5)
     assert (pair.first_f1.value, pair.second_f1.value) == (0.5, 1.0)
-    assert (pair.difference.value, pair.difference.low, pair.difference.high) == (0.5, 0.5, 0.5)
+    assert (pair.difference.value, pair.difference.reason) == (0.5, "the images do not differ")
     assert pair.difference.n == 5
 
 

@@ -13,7 +13,6 @@ from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.as_json import to_json
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
-from backend.agreement.intervals import Clusters
 from backend.agreement.landmarks import LandmarkFigures, landmarks
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
@@ -95,21 +94,20 @@ def agreement_report(
         parameters: those that the table was loaded with.
     """
     shown = table.shown
-    clusters = Clusters.of(shown.images, parameters)
-    totals = AnnotationTotals(shown, clusters)
+    totals = AnnotationTotals(shown, parameters)
     overall = totals.overall()
     return AgreementReport(
         made_at=made_at,
         filters=table.filters,
         parameters=parameters,
         overall=OverallFigures(overall, _count_choices(table), table.skipped),
-        by=group_tables(shown, totals, clusters),
+        by=group_tables(shown, totals, parameters),
         labels=confusion(shown, parameters),
         reliability=reliability(shown, parameters),
         people=people(table, parameters),
         model_versions=model_versions(table, parameters),
-        anchoring=anchoring(shown, overall, clusters, table.withheld),
-        landmarks=landmarks(shown, clusters),
+        anchoring=anchoring(shown, table.withheld, parameters),
+        landmarks=landmarks(shown, parameters),
         worst_tasks=worst_tasks(shown, parameters),
         not_used=table.unused,
         events=table.arrivals,

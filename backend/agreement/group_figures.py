@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from backend.agreement.as_json import fields_as_json, to_json
-from backend.agreement.intervals import Estimate
+from backend.agreement.clustered import Estimate, geometric_mean, median_time
+from backend.agreement.columns import Floats, Integers
+from backend.agreement.limits import Limits
 
 T = TypeVar("T")
 
@@ -53,10 +55,27 @@ class ByLongerSide(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Displacement:
-    """Quantiles of how far points were moved, px."""
+    """How far points were moved, px; points left in place do not count."""
 
+    mean: Estimate
     median: Estimate
     p90: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class LeadTime:
+    """How long annotations took, s; times of 0 and of open tabs are left out and counted."""
+
+    median: Estimate
+    geometric_mean: Estimate
+
+    @classmethod
+    def of(cls, seconds: Floats, image: Integers, limits: Limits) -> "LeadTime":
+        """Compute both from the lead times of annotations and the images that these are of."""
+        return cls(
+            median=median_time(seconds, image, limits),
+            geometric_mean=geometric_mean(seconds, image, limits),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +107,13 @@ class AnnotationFigures:
     Attributes:
         agreement: of their points.
         annotations, tasks, annotators: their numbers.
-        lead_time: mean, s.
     """
 
     agreement: PointFigures
     annotations: int
     tasks: int
     annotators: int
-    lead_time: Estimate
+    lead_time: LeadTime
 
     def as_json(self) -> dict[str, Any]:
         """Return all figures side by side."""

@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 
 from backend.agreement.as_json import fields_as_json
+from backend.agreement.cells import ImageCells
+from backend.agreement.clustered import Estimate, Scale, quantile, ratio, share
 from backend.agreement.columns import CODES, Flags, Floats, Integers, VerdictColumns
 from backend.agreement.group_figures import (
     Acceptance,
     AnnotationFigures,
     ByLongerSide,
     Displacement,
+    LeadTime,
     NamedGroup,
     PckAt,
     PointCounts,
     PointFigures,
 )
-from backend.agreement.intervals import Clusters, Estimate
+from backend.agreement.parameters import AgreementParameters
 from backend.agreement.tallies import (
     Contribution,
     Tallies,
@@ -31,29 +34,53 @@ from backend.verdicts.judging import ADDED, VERDICTS
 
 
 @dataclass(frozen=True)
+class Moves:
+    """How far points were moved.
+
+    Attributes:
+        distance: px, of each point that was moved.
+        cell: of each, ascending.
+    """
+
+    distance: Floats
+    cell: Integers
+
+    @classmethod
+    def of(cls, distance: Floats, cell: Integers) -> "Moves":
+        """Sort moves by their cell."""
+        order = np.argsort(cell, kind="stable")
+        return cls(distance[order], cell[order])
+
+    def within(self, cells: slice) -> tuple[Floats, Integers]:
+        """Return the distances in some cells, and the place of each one's cell among them."""
+        first, last = np.searchsorted(self.cell, (cells.start, cells.stop)).tolist()
+        return self.distance[first:last], self.cell[first:last] - cells.start
+
+
+@dataclass(frozen=True)
 class GroupSums:
     """What the figures of some groups of verdicts are computed from.
 
     Attributes:
-        sums: (groups, clusters) each.
+        cells: the images of each group.
+        sums: (cells,) each.
         verdicts: (groups, kinds of verdict).
-        images: (groups,): number of images of each group.
-        moves: distance (px), image and group of every point that was moved.
+        moves: of every point that was moved.
     """
 
-    clusters: Clusters
+    parameters: AgreementParameters
+    cells: ImageCells
     sums: Tallies[Floats]
     verdicts: Integers
-    images: Integers
-    moves: tuple[Floats, Integers, Integers]
+    moves: Moves
 
     def agreement(self, group: int) -> PointFigures:
         """Compute every figure of one group."""
-        sums = self.sums.map(lambda each: each[group])
-        hits, points = sums.suggested_hit + sums.final_hit, sums.suggested + sums.final
+        cells = self.cells.of_group(group)
+        sums = self.sums.map(lambda each: each[cells])
         return PointFigures(
             points=self._counts(group),
-            images=int(self.images[group]),
+            images=cells.stop - cells.start,
             acceptance=Acceptance(
                 untouched=self._share(sums.accepted, sums.suggested),
                 within_share=self._share(sums.near_by_share, sums.suggested),
@@ -61,17 +88,19 @@ class GroupSums:
             ),
             precision=self._share(sums.suggested_hit, sums.suggested),
             recall=self._share(sums.final_hit, sums.final),
-            f1=self._ratio(hits, points, group),
+            f1=self._ratio(
+                sums.suggested_hit + sums.final_hit, sums.suggested + sums.final, "share"
+            ),
             pck=ByLongerSide(
                 image=self._pck(sums.image_within, sums.final),
                 object=self._pck(sums.object_within, sums.final_with_object),
             ),
             normalised_error=ByLongerSide(
-                image=self._ratio(sums.image_error, sums.paired, group),
-                object=self._ratio(sums.object_error, sums.paired_with_object, group),
+                image=self._ratio(sums.image_error, sums.paired, "positive"),
+                object=self._ratio(sums.object_error, sums.paired_with_object, "positive"),
             ),
-            displacement_px=self._displacement(group),
-            oks=self._ratio(sums.similarity, sums.objects, group),
+            displacement_px=self._displacement(sums, cells),
+            oks=self._ratio(sums.similarity, sums.objects, "share"),
         )
 
     def _counts(self, group: int) -> PointCounts:
@@ -82,39 +111,40 @@ class GroupSums:
         )
 
     def _pck(self, within: Sequence[Floats], points: Floats) -> tuple[PckAt, ...]:
-        alphas = self.clusters.parameters.alphas
         return tuple(
             PckAt(alpha, self._share(each, points))
-            for alpha, each in zip(alphas, within, strict=True)
+            for alpha, each in zip(self.parameters.alphas, within, strict=True)
         )
 
     def _share(self, successes: Floats, trials: Floats) -> Estimate:
-        return self.clusters.share(successes.sum(), trials.sum())
+        return share(successes, trials, self.parameters.limits)
 
-    def _ratio(self, numerator: Floats, denominator: Floats, group: int) -> Estimate:
-        images = int(self.images[group])
-        return self.clusters.ratio(numerator, denominator, images, denominator.sum())
+    def _ratio(self, numerators: Floats, denominators: Floats, scale: Scale) -> Estimate:
+        return ratio(numerators, denominators, scale=scale, limits=self.parameters.limits)
 
-    def _displacement(self, group: int) -> Displacement:
-        distance, image, of_group = self.moves
-        rows = of_group == group
-        median, p90 = self.clusters.quantiles(distance[rows], image[rows], (0.5, 0.9))
-        return Displacement(median, p90)
+    def _displacement(self, sums: Tallies[Floats], cells: slice) -> Displacement:
+        distance, image = self.moves.within(cells)
+        limits = self.parameters.limits
+        return Displacement(
+            mean=self._ratio(sums.distance, sums.moved, "positive"),
+            median=quantile(distance, image, 0.5, limits),
+            p90=quantile(distance, image, 0.9, limits),
+        )
 
 
 class AnnotationTotals:
     """Sums over the verdicts of each annotation, which the sums of groups are added up from."""
 
-    def __init__(self, columns: VerdictColumns, clusters: Clusters) -> None:
+    def __init__(self, columns: VerdictColumns, parameters: AgreementParameters) -> None:
         self._columns = columns
-        self._clusters = clusters
+        self._parameters = parameters
         annotations = len(columns.annotations)
 
         def by_annotation(each: Contribution) -> Floats:
             total = np.bincount(columns.annotation[each.rows], each.values, annotations)
             return total.astype(np.float64)
 
-        self._sums = contributions(columns, clusters.parameters).map(by_annotation)
+        self._sums = contributions(columns, parameters).map(by_annotation)
         self._verdicts = count_verdicts(columns, columns.annotation, annotations)
         rows = is_moved(columns)
         self._moves = columns.displacement[rows], columns.annotation[rows]
@@ -148,16 +178,17 @@ class AnnotationTotals:
 
     def _grouped(self, group: Integers, groups: int) -> list[AnnotationFigures]:
         """Compute the figures of each group; `group` is that of each annotation."""
-        image = self._columns.image
+        cells = ImageCells.of(group, self._columns.image, groups)
+        cell = cells.find(group, self._columns.image)
         distance, owner = self._moves
         verdicts = np.zeros((groups, len(VERDICTS)), np.int64)
         np.add.at(verdicts, group, self._verdicts)
         found = GroupSums(
-            self._clusters,
-            self._sums.map(lambda each: self._clusters.sums(image, group, groups, each)),
+            self._parameters,
+            cells,
+            self._sums.map(lambda each: cells.sums(cell, each)),
             verdicts,
-            _count_images(group, image, groups),
-            (distance, image[owner], group[owner]),
+            Moves.of(distance, cell[owner]),
         )
         return [
             self._with_counts(found.agreement(number), group == number) for number in range(groups)
@@ -170,15 +201,10 @@ class AnnotationTotals:
             annotations=int(chosen.sum()),
             tasks=len(np.unique(self._task[chosen])),
             annotators=len(np.unique(self._annotator[chosen])),
-            lead_time=self._clusters.mean(self._lead_time[timed], self._columns.image[timed]),
+            lead_time=LeadTime.of(
+                self._lead_time[timed], self._columns.image[timed], self._parameters.limits
+            ),
         )
-
-
-def _count_images(group: Integers, image: Integers, groups: int) -> Integers:
-    """Count the different images of each group."""
-    images = int(image.max(initial=0)) + 1
-    seen = np.unique(group * images + image)
-    return np.bincount(seen // images, minlength=groups)
 
 
 def _numbered(values: Sequence[Hashable]) -> Integers:
@@ -187,7 +213,9 @@ def _numbered(values: Sequence[Hashable]) -> Integers:
     return np.array([known.setdefault(value, len(known)) for value in values], np.int64)
 
 
-def by_label(columns: VerdictColumns, clusters: Clusters) -> list[NamedGroup[PointFigures]]:
+def by_label(
+    columns: VerdictColumns, parameters: AgreementParameters
+) -> list[NamedGroup[PointFigures]]:
     """Compute the figures of each label.
 
     A label's suggestions are those that bore it, its final points those that bear it.
@@ -198,23 +226,27 @@ def by_label(columns: VerdictColumns, clusters: Clusters) -> list[NamedGroup[Poi
     image = columns.image[columns.annotation]
     suggested = np.where(columns.suggested, columns.suggested_label, 0)
     final = np.where(columns.final, columns.final_label, 0)
-
-    def of_each_label(each: Contribution) -> Floats:
-        label = suggested if each.side == "suggested" else final
-        return clusters.sums(image[each.rows], label[each.rows], labels, each.values)
-
     group = np.concatenate([suggested[columns.suggested], final[columns.final]])
     seen = np.concatenate([image[columns.suggested], image[columns.final]])
+    cells = ImageCells.of(group, seen, labels)
+
+    # Rows that count on neither side have a cell as well, which no contribution asks for.
+    of_suggested, of_final = cells.find(suggested, image), cells.find(final, image)
+
+    def of_each_label(each: Contribution) -> Floats:
+        cell = of_suggested if each.side == "suggested" else of_final
+        return cells.sums(cell[each.rows], each.values)
+
     moved = is_moved(columns)
     found = GroupSums(
-        clusters,
-        contributions(columns, clusters.parameters, final).map(of_each_label),
+        parameters,
+        cells,
+        contributions(columns, parameters, final).map(of_each_label),
         count_verdicts(columns, np.where(columns.suggested, suggested, final), labels),
-        _count_images(group, seen, labels),
-        (columns.displacement[moved], image[moved], final[moved]),
+        Moves.of(columns.displacement[moved], of_final[moved]),
     )
     sizes = np.bincount(group, minlength=labels)
-    largest = np.argsort(-sizes, kind="stable")[: clusters.parameters.most_groups].tolist()
+    largest = np.argsort(-sizes, kind="stable")[: parameters.most_groups].tolist()
     chosen = [label for label in largest if sizes[label]]
     order = sorted(chosen, key=lambda label: columns.labels[label])
     return [NamedGroup(columns.labels[label], found.agreement(label)) for label in order]
@@ -240,13 +272,13 @@ class GroupTables:
 
 
 def group_tables(
-    columns: VerdictColumns, totals: AnnotationTotals, clusters: Clusters
+    columns: VerdictColumns, totals: AnnotationTotals, parameters: AgreementParameters
 ) -> GroupTables:
     """Compute the figures of every group of every kind."""
-    most, annotations = clusters.parameters.most_groups, columns.annotations
+    most, annotations = parameters.most_groups, columns.annotations
     annotators = ["unknown" if a.annotator is None else str(a.annotator) for a in annotations]
     return GroupTables(
-        label=by_label(columns, clusters),
+        label=by_label(columns, parameters),
         class_name=totals.by_name([each.class_name for each in annotations], most),
         annotator=totals.by_name(annotators, most),
         project=totals.by_name([each.project_uid for each in annotations], most),

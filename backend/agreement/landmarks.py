@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from backend.agreement.as_json import fields_as_json
+from backend.agreement.cells import ImageCells
+from backend.agreement.clustered import Estimate, ratio, share
 from backend.agreement.columns import Flags, Floats, Integers, VerdictColumns
-from backend.agreement.intervals import Clusters, Estimate
+from backend.agreement.parameters import AgreementParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class _Units:
     expected: Floats
 
 
-def landmarks(columns: VerdictColumns, clusters: Clusters) -> list[LandmarkFigures]:
+def landmarks(columns: VerdictColumns, parameters: AgreementParameters) -> list[LandmarkFigures]:
     """Compute for each class and label how often an annotated label is among the suggestions.
 
     `lift` divides by how often that would be with as many points spread evenly over the object, or
@@ -56,29 +58,28 @@ def landmarks(columns: VerdictColumns, clusters: Clusters) -> list[LandmarkFigur
     """
     if not columns.final.any():
         return []
-    units = _units(columns, clusters.parameters.near)
+    units = _units(columns, parameters.near)
     labels = len(columns.labels)
     names = sorted({each.class_name for each in columns.annotations})
     class_of = np.array([names.index(each.class_name) for each in columns.annotations])
     group, groups = class_of[units.annotation] * labels + units.label, len(names) * labels
     image = columns.image[units.annotation]
-    found = clusters.sums(image, group, groups, units.found.astype(np.float64))
-    expected = clusters.sums(image, group, groups, units.expected)
-    annotated = np.bincount(group, minlength=groups)
-    most = clusters.parameters.most_landmarks
-    rows = [
-        LandmarkFigures(
-            class_name=names[each // labels],
-            label=columns.labels[each % labels],
-            annotated=int(annotated[each]),
-            found=clusters.share(found[each].sum(), annotated[each]),
-            lift=clusters.ratio(
-                found[each], expected[each], len(np.unique(image[group == each])), annotated[each]
-            ),
-        )
-        for each in np.argsort(-annotated, kind="stable")[:most].tolist()
-        if annotated[each]
-    ]
+    cells = ImageCells.of(group, image, groups)
+    cell = cells.find(group, image)
+    found, expected = (
+        cells.sums(cell, each) for each in (units.found.astype(np.float64), units.expected)
+    )
+    annotated, once = np.bincount(group, minlength=groups), cells.sums(cell, None)
+    rows = []
+    for each in np.argsort(-annotated, kind="stable")[: parameters.most_landmarks].tolist():
+        of, count = cells.of_group(each), int(annotated[each])
+        if count:
+            of_units = share(found[of], once[of], parameters.limits)
+            lift = ratio(
+                found[of], expected[of], scale="positive", n=count, limits=parameters.limits
+            )
+            name, label = names[each // labels], columns.labels[each % labels]
+            rows.append(LandmarkFigures(name, label, count, of_units, lift))
     return sorted(rows, key=lambda one: (one.class_name, -(one.found.value or 0.0), one.label))
 
 

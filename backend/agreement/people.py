@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from backend.agreement.intervals import Clusters, Estimate
+from backend.agreement.clustered import Estimate, ratio
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.points import final_points, paired_f1, suggested_points
 from backend.agreement.records import JudgedAnnotation
@@ -94,8 +94,9 @@ def _images(table: VerdictTable) -> list[int]:
 def _mean_over_images(
     values: Sequence[float], image: Sequence[int], parameters: AgreementParameters
 ) -> Estimate:
-    clusters = Clusters.of(max(image, default=-1) + 1, parameters)
-    return clusters.mean(np.array(values, np.float64), np.array(image, np.int64))
+    images = np.array(image, np.int64)
+    sums = np.bincount(images, np.array(values, np.float64))
+    return ratio(sums, np.bincount(images), scale="share", limits=parameters.limits)
 
 
 def _label_alphas(

@@ -1,11 +1,13 @@
 """The plots of the report, as SVG whose text stays text, so that the page is small and readable."""
 
 import io
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from backend.agreement.clustered import Estimate
 from backend.agreement.figures import AgreementReport
 from backend.agreement.group_figures import (
     AnnotationFigures,
@@ -14,7 +16,6 @@ from backend.agreement.group_figures import (
     PckAt,
     PointFigures,
 )
-from backend.agreement.intervals import Estimate
 from backend.agreement.landmarks import LandmarkFigures
 from backend.agreement.scores import ConfusionCell, ReliabilityBin
 
@@ -62,7 +63,7 @@ def plots(report: AgreementReport) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     overall = report.overall.figures.agreement
-    if overall.points.suggested:
+    if any(row.share.value is not None for row in overall.pck.image):
         found["pck"] = _svg(_draw_pck, overall.pck, SMALL)
     if len(report.by.time) > 1:
         found["time"] = _svg(_draw_over_time, report.by.time, SMALL)
@@ -145,7 +146,8 @@ def _draw_line(
     axes: Any, x: Sequence[float], shares: Sequence[Estimate], *, colour: str, label: str
 ) -> None:
     """Draw shares as a line in a band of their intervals."""
-    low, high = [each.low for each in shares], [each.high for each in shares]
+    low = [math.nan if each.low is None else each.low for each in shares]
+    high = [math.nan if each.high is None else each.high for each in shares]
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.plot(x, [each.value for each in shares], "o-", color=colour, label=label)
 
@@ -172,9 +174,8 @@ def _bar_lengths(estimates: Sequence[Estimate]) -> tuple[list[float], list[float
     below, above = [], []
     for each in estimates:
         value = each.value or 0.0
-        # Rounding puts some ends beside the figure itself; Matplotlib refuses negative lengths.
-        below.append(0.0 if each.low is None else max(0.0, value - each.low))
-        above.append(0.0 if each.high is None else max(0.0, each.high - value))
+        below.append(0.0 if each.low is None else value - each.low)
+        above.append(0.0 if each.high is None else each.high - value)
     return below, above
 
 

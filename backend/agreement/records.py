@@ -42,6 +42,11 @@ class JudgedAnnotation:
         return self.project_uid, self.task_id
 
     @property
+    def stratum(self) -> tuple[str, str]:
+        """Project and model version, within which shown and withheld tasks are comparable."""
+        return self.project_uid, self.model_version
+
+    @property
     def longer_side(self) -> float:
         """Longer side of the image, px."""
         return max(self.width, self.height)

@@ -115,9 +115,13 @@ def format_number(estimate: Mapping[str, Any], digits: int = 2) -> str:
 
 
 def format_interval(estimate: Mapping[str, Any], scale: float = 100, digits: int = 1) -> str:
-    """Return the interval of a figure: of a share in percent, of others with `scale` 1."""
+    """Return the interval of a figure, or why there is none.
+
+    Args:
+        scale: 100 for a share, which is given in percent; 1 for others.
+    """
     if estimate["low"] is None:
-        return "" if estimate["value"] is None else "too few images"
+        return str(estimate["reason"] or "")
     low, high = (scale * estimate[end] for end in ("low", "high"))
     return f"{low:,.{digits}f} to {high:,.{digits}f}"
 

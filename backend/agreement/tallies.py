@@ -47,6 +47,7 @@ class Tallies(Generic[T]):
         paired_with_object: those of them that belong to an object of known size.
         image_error, object_error: displacement over the longer side of image, of object.
         image_within, object_within: paired points displaced by at most each α.
+        moved, distance: points that were moved, and how far, px.
         similarity: object keypoint similarity of objects.
         objects: objects with at least one final point.
     """
@@ -65,6 +66,8 @@ class Tallies(Generic[T]):
     object_error: T
     image_within: tuple[T, ...]
     object_within: tuple[T, ...]
+    moved: T
+    distance: T
     similarity: T
     objects: T
 
@@ -85,6 +88,8 @@ class Tallies(Generic[T]):
             object_error=function(self.object_error),
             image_within=tuple(function(each) for each in self.image_within),
             object_within=tuple(function(each) for each in self.object_within),
+            moved=function(self.moved),
+            distance=function(self.distance),
             similarity=function(self.similarity),
             objects=function(self.objects),
         )
@@ -105,6 +110,7 @@ def contributions(
     paired = np.isin(columns.verdict, PAIRED) & columns.final
     with_object = np.isfinite(columns.length)
     paired_with_object = paired & with_object
+    moved = is_moved(columns)
     first, similarity = _similarities(columns, parameters.sigma, part)
     return Tallies(
         suggested=Contribution("suggested", columns.suggested),
@@ -125,6 +131,8 @@ def contributions(
         object_within=tuple(
             Contribution("final", paired & (object_ <= alpha)) for alpha in parameters.alphas
         ),
+        moved=Contribution("final", moved),
+        distance=Contribution("final", moved, columns.displacement[moved]),
         similarity=Contribution("final", first, similarity),
         objects=Contribution("final", first),
     )

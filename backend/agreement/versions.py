@@ -1,12 +1,13 @@
 """Model versions compared with one another on the same tasks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
-from backend.agreement.intervals import Clusters, Estimate
+from backend.agreement.clustered import Estimate, ratio
+from backend.agreement.comparisons import difference_paired
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.points import Points, final_points, paired_f1
 from backend.agreement.table import VerdictTable
@@ -76,12 +77,14 @@ def _compare(
     both = sorted(scores[first].keys() & scores[second].keys())
     of_first = np.array([scores[first][task] for task in both])
     of_second = np.array([scores[second][task] for task in both])
-    tasks, clusters = np.arange(len(both)), Clusters.of(len(both), parameters)
+    ones, limits = np.ones(len(both)), parameters.limits
     return VersionPair(
         first=first,
         second=second,
         tasks=len(both),
-        first_f1=clusters.mean(of_first, tasks),
-        second_f1=clusters.mean(of_second, tasks),
-        difference=clusters.mean(of_second - of_first, tasks),
+        first_f1=ratio(of_first, ones, scale="share", limits=limits),
+        second_f1=ratio(of_second, ones, scale="share", limits=limits),
+        difference=replace(
+            difference_paired((of_second, ones), (of_first, ones), limits), n=len(both)
+        ),
     )
