@@ -5,7 +5,7 @@ import json
 from backend.agreement.as_json import to_json
 from backend.agreement.clustered import WILSON, Estimate
 from backend.agreement.group_figures import ByLongerSide, NamedGroup, PckAt, PointCounts
-from backend.agreement.landmarks import LandmarkFigures
+from backend.agreement.landmarks import LandmarkFigures, LandmarkSide
 from backend.agreement.scores import ConfusionCell
 
 NOTHING = Estimate(None, None, None, 0, 0, WILSON, reason="no image contributes")
@@ -33,5 +33,6 @@ def test_some_figures_stand_side_by_side_with_their_name():
         "accepted": 2,
     }
     assert list(to_json(PckAt(0.05, NOTHING))) == ["alpha", *to_json(NOTHING)]
-    landmark = to_json(LandmarkFigures("wren", "beak", 3, NOTHING, NOTHING))
-    assert list(landmark) == ["class", "label", "annotated", "found", "lift"]
+    side = LandmarkSide(3, NOTHING, NOTHING)
+    landmark = to_json(LandmarkFigures("wren", "beak", side, side))
+    assert list(landmark) == ["class", "label", "annotated", "found", "lift", "withheld"]

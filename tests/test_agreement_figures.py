@@ -348,6 +348,7 @@ def test_salient_landmarks_are_ranked_with_their_lift_over_chance(database, reco
     assert (nose["class"], nose["label"], nose["annotated"]) == ("car", "nose", 6)
     assert (nose["found"]["value"], tail["found"]["value"]) == (1.0, 0.0)
     chance = math.pi * 5**2 / 100**2  # one point, anywhere on 100 × 100 px, within 5 px
+    assert nose["withheld"]["annotated"] == 0
     assert nose["lift"]["value"] == pytest.approx(1 / chance)
 
 

@@ -45,7 +45,7 @@ def test_shares_of_all_and_of_none_are_drawn(tasks, hit):
     """Rounding must not put an end of the interval beyond the share: no bar is that short."""
     report = report_of(*[Made(task, [kept((10, 10), hit=hit)]) for task in range(tasks)])
     [landmark] = report.landmarks
-    found = landmark.found
+    found = landmark.shown.found
     assert found.value == float(hit)
     if tasks < 20:
         assert found.reason == f"near 0 or 1: {tasks} of at least 20 images"

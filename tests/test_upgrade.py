@@ -62,6 +62,7 @@ CHANGED = {
     r"\.method": "other intervals have other parameters",
     r"\.low|\.high": "intervals take the image as the cluster; they were too narrow",
     r"\.lead_time": "one open tab moved the mean: median and geometric mean took its place",
+    r"\.landmarks\[\d+\]\.lift": "discs are cut at the border; any of k points",
     r"\.anchoring\.(shown|difference)": "compared within project and model version",
 }
 

@@ -107,7 +107,7 @@ def agreement_report(
         people=people(table, parameters),
         model_versions=model_versions(table, parameters),
         anchoring=anchoring(shown, table.withheld, parameters),
-        landmarks=landmarks(shown, parameters),
+        landmarks=landmarks(shown, table.withheld, parameters),
         worst_tasks=worst_tasks(shown, parameters),
         not_used=table.unused,
         events=table.arrivals,

@@ -19,7 +19,7 @@ from backend.agreement.group_figures import (
 from backend.agreement.landmarks import LandmarkFigures
 from backend.agreement.scores import ConfusionCell, ReliabilityBin
 
-BLUE, GREEN, RED, GREY, INK = "#2f6fb3", "#2e8b57", "#c8453c", "#9aa3ad", "#22303c"
+BLUE, GREEN, GREY, INK, ORANGE = "#2f6fb3", "#2e8b57", "#9aa3ad", "#22303c", "#d98b2b"
 # From "as suggested" to "removed"; distinguishable for the colour-blind.
 VERDICT_COLOURS = {
     "accepted": "#2e8b57",
@@ -196,16 +196,35 @@ def _draw_verdicts(figure: Any, groups: Sequence[NamedGroup[PointFigures]]) -> N
 def _draw_landmarks(figure: Any, rows: Sequence[LandmarkFigures]) -> None:
     axes = figure.subplots()
     places = list(range(len(rows)))[::-1]
-    found = [row.found for row in rows]
-    bars, errors = [each.value for each in found], _bar_lengths(found)
+    found = [row.shown.found for row in rows]
+    bars, errors = [each.value or 0.0 for each in found], _bar_lengths(found)
+    withheld = [(place, row.withheld.found) for place, row in zip(places, rows, strict=True)]
+    known = [(place, each) for place, each in withheld if each.value is not None]
     axes.barh(places, bars, xerr=errors, color=BLUE, ecolor=INK, capsize=2, height=0.65)
+    if known:
+        axes.errorbar(
+            [each.value for _, each in known],
+            [place for place, _ in known],
+            xerr=_bar_lengths([each for _, each in known]),
+            fmt="D",
+            color=ORANGE,
+            markersize=5,
+            capsize=2,
+            label="withheld",
+        )
     for place, row in zip(places, rows, strict=True):
-        text = f"× {row.lift.value:.1f} chance" if row.lift.value is not None else ""
+        text = _times_chance(row.shown.lift, row.withheld.lift)
         axes.text(1.02, place, text, va="center", fontsize=9, transform=axes.get_yaxis_transform())
-    axes.set_yticks(places, [f"{short(row.label)} ({row.annotated})" for row in rows])
+    axes.set_yticks(places, [f"{short(row.label)} ({row.shown.annotated})" for row in rows])
     axes.set(xlim=(0, 1), xlabel="annotated there and among the suggestions")
     axes.grid(visible=False, axis="y")
     _percent(axes.xaxis)
+
+
+def _times_chance(shown: Estimate, withheld: Estimate) -> str:
+    """Return the lift over shown suggestions, then in brackets that over withheld ones."""
+    text = "" if shown.value is None else f"× {shown.value:.1f} chance"
+    return text if withheld.value is None else f"{text} (withheld × {withheld.value:.1f})".strip()
 
 
 def _draw_confusion(figure: Any, cells: Sequence[ConfusionCell]) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from backend.agreement.columns import VerdictColumns, unpack_columns
+from backend.agreement.columns import Edges, VerdictColumns, unpack_columns
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.records import (
     Arrivals,
@@ -36,6 +36,7 @@ from backend.agreement.table import VerdictTable
 from backend.database.connection import CHUNK, Database
 from backend.suggestions.tables import kept_maps, predictions
 from backend.verdicts.judging import Verdict
+from backend.verdicts.packing import has_positions, pack
 from backend.verdicts.queries import current_states, of_project
 from backend.verdicts.records import Filters
 from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
@@ -78,18 +79,38 @@ def load_table(
 def _columns(connection: Connection, filters: Filters) -> VerdictColumns:
     """Read the annotations that count and were compared, with the verdicts about their points."""
     current = current_states(filters, ("judged",))
-    packed = (current.c.points, current.c.labels)
+    task_box = predictions.c.detection["box"].label("task_box")
+    more = (current.c.points, current.c.labels, current.c.objects, task_box)
     asked = (
-        _annotations_from(current, *packed)
-        .order_by(current.c.id)
-        .execution_options(yield_per=STREAM)
+        _annotations_from(current, *more).order_by(current.c.id).execution_options(yield_per=STREAM)
     )
-    annotations, points = [], []
+    annotations: list[JudgedAnnotation] = []
+    points: list[tuple[bytes, Sequence[str]]] = []
+    boxes: list[list[Edges]] = []
     for row in connection.execute(asked):
         annotations.append(_annotation(row))
         points.append((row.points, row.labels))
-    columns = unpack_columns(annotations, points)
+        boxes.append([_edges(each) for each in (row.task_box, *(row.objects or ()))])
+    _add_positions(connection, annotations, points)
+    columns = unpack_columns(annotations, points, boxes)
     return columns if filters.label is None else columns.counting(filters.label)
+
+
+def _add_positions(
+    connection: Connection,
+    annotations: Sequence[JudgedAnnotation],
+    points: list[tuple[bytes, Sequence[str]]],
+) -> None:
+    """Pack anew what was packed before positions were kept."""
+    places = [place for place, (packed, _) in enumerate(points) if not has_positions(packed)]
+    found = _verdicts(connection, [annotations[place].id for place in places])
+    for place in places:
+        points[place] = pack(found[annotations[place].id])
+
+
+def _edges(box: Mapping[str, Any]) -> Edges:
+    left, top = box["left"], box["top"]
+    return left, top, left + box["width"], top + box["height"]
 
 
 def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:
