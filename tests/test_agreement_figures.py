@@ -109,7 +109,10 @@ def test_groups_are_those_of_annotations_and_labels(two_tasks):
     assert [each["name"] for each in by["project"]] == [UID]
     labels = {each["name"]: each for each in by["label"]}
     assert labels["car"]["points"]["suggested"] == 5
-    assert labels["nose"]["recall"]["value"] == 1.0  # the suggestion lay there, as a car
+    nose = labels["nose"]  # a suggestion lay there, as a car
+    assert nose["found_at_place"]["value"] == 1.0
+    for name in ("precision", "recall", "f1"):
+        assert (nose[name]["value"], nose[name]["reason"]) == (None, "never suggested")
     assert labels["tail"]["points"] == dict.fromkeys(labels["tail"]["points"], 0) | {"added": 1}
 
 

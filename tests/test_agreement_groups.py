@@ -70,9 +70,11 @@ def test_a_relabelled_suggestion_counts_for_both_labels():
     columns = columns_of(Made(1, [kept((10, 10), final_label="tail"), deleted((50, 50))]))
     beak, tail = by_label(columns, totals_of(columns)[1])
     assert (beak.name, tail.name) == ("beak", "tail")
-    assert (beak.figures.points.suggested, beak.figures.precision.value) == (2, 1 / 2)
+    assert (beak.figures.points.suggested, beak.figures.precision.value) == (2, 0)
     assert beak.figures.recall.value is tail.figures.precision.value is None
-    assert (tail.figures.points.suggested, tail.figures.recall.value) == (0, 1.0)
+    assert tail.figures.points.suggested == 0
+    assert tail.figures.recall.reason == tail.figures.f1.reason == "never suggested"
+    assert tail.figures.found_at_place.value == 1.0
 
 
 def test_groups_of_every_kind_have_their_names():

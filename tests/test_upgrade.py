@@ -63,6 +63,7 @@ CHANGED = {
     r"\.low|\.high": "intervals take the image as the cluster; they were too narrow",
     r"\.lead_time": "one open tab moved the mean: median and geometric mean took its place",
     r"\.landmarks\[\d+\]\.lift": "discs are cut at the border; any of k points",
+    r"\.by\.label\[\d+\]\.(precision|recall|f1)": "equal labels only are paired",
     r"\.anchoring\.(shown|difference)": "compared within project and model version",
 }
 

@@ -41,7 +41,9 @@ class VerdictColumns:
         box: (verdicts, 4): left, top, right and bottom edge of the object, px from the image's top
             left corner; NaN where it is unknown.
         suggested, final: whether the row counts as a suggestion, as a final point.
-        suggested_hit, final_hit: whether that point has a partner near it.
+        suggested_hit, final_hit: whether that point has a partner near it, of any label until
+            labels are matched.
+        found: whether any suggestion lies near the final point.
     """
 
     annotations: Sequence[JudgedAnnotation]
@@ -66,6 +68,7 @@ class VerdictColumns:
     final: Flags
     suggested_hit: Flags
     final_hit: Flags
+    found: Flags
 
     @property
     def images(self) -> int:
@@ -117,6 +120,7 @@ class VerdictColumns:
             final=final,
             suggested_hit=self.suggested_hit & suggested,
             final_hit=self.final_hit & final,
+            found=self.found & final,
         )
         return found._of_rows(suggested | final)
 
@@ -142,6 +146,7 @@ class VerdictColumns:
             final=self.final[rows],
             suggested_hit=self.suggested_hit[rows],
             final_hit=self.final_hit[rows],
+            found=self.found[rows],
         )
 
 
@@ -188,6 +193,7 @@ def unpack_columns(
         final=final,
         suggested_hit=(points["suggested_hit"] == 1) & suggested,
         final_hit=(points["final_hit"] == 1) & final,
+        found=(points["final_hit"] == 1) & final,
     )
 
 

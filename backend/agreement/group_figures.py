@@ -84,7 +84,9 @@ class PointFigures:
 
     Attributes:
         images: number of images.
-        precision, recall, f1: of suggestions against final points, by place alone.
+        precision, recall, f1: of suggestions against final points: by place alone, and in the
+            figures of a label by place and label. None of them where nothing was suggested.
+        found_at_place: share of final points with a suggestion of any label near them.
         oks: object keypoint similarity.
     """
 
@@ -94,6 +96,7 @@ class PointFigures:
     precision: Estimate
     recall: Estimate
     f1: Estimate
+    found_at_place: Estimate
     pck: ByLongerSide[tuple[PckAt, ...]]
     normalised_error: ByLongerSide[Estimate]
     displacement_px: Displacement

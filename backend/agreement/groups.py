@@ -1,7 +1,7 @@
 """Figures of agreement by label, class, annotator, project, model version and time."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.agreement.as_json import fields_as_json
 from backend.agreement.cells import ImageCells
-from backend.agreement.clustered import Estimate, Scale, quantile, ratio, share
+from backend.agreement.clustered import WILSON, Estimate, Scale, quantile, ratio, share
 from backend.agreement.columns import CODES, Flags, Floats, Integers, VerdictColumns
 from backend.agreement.group_figures import (
     Acceptance,
@@ -22,6 +22,7 @@ from backend.agreement.group_figures import (
     PointCounts,
     PointFigures,
 )
+from backend.agreement.label_matching import label_hits
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.tallies import (
     Contribution,
@@ -31,6 +32,8 @@ from backend.agreement.tallies import (
     is_moved,
 )
 from backend.verdicts.judging import ADDED, VERDICTS
+
+NEVER_SUGGESTED = "never suggested"
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,8 @@ class GroupSums:
                 within_share=self._share(sums.near_by_share, sums.suggested),
                 within_px=self._share(sums.near_by_px, sums.suggested),
             ),
-            precision=self._share(sums.suggested_hit, sums.suggested),
-            recall=self._share(sums.final_hit, sums.final),
-            f1=self._ratio(
-                sums.suggested_hit + sums.final_hit, sums.suggested + sums.final, "share"
-            ),
+            **self._matched(sums),
+            found_at_place=self._share(sums.found, sums.final),
             pck=ByLongerSide(
                 image=self._pck(sums.image_within, sums.final),
                 object=self._pck(sums.object_within, sums.final_with_object),
@@ -102,6 +102,18 @@ class GroupSums:
             displacement_px=self._displacement(sums, cells),
             oks=self._ratio(sums.similarity, sums.objects, "share"),
         )
+
+    def _matched(self, sums: Tallies[Floats]) -> dict[str, Estimate]:
+        """Compute precision, recall and F1; where nothing was suggested there is none of them."""
+        if not sums.suggested.any():
+            nothing = Estimate(None, None, None, 0, 0, WILSON, reason=NEVER_SUGGESTED)
+            return {"precision": nothing, "recall": nothing, "f1": nothing}
+        hits, points = sums.suggested_hit + sums.final_hit, sums.suggested + sums.final
+        return {
+            "precision": self._share(sums.suggested_hit, sums.suggested),
+            "recall": self._share(sums.final_hit, sums.final),
+            "f1": self._ratio(hits, points, "share"),
+        }
 
     def _counts(self, group: int) -> PointCounts:
         counts = self.verdicts[group]
@@ -218,11 +230,14 @@ def by_label(
 ) -> list[NamedGroup[PointFigures]]:
     """Compute the figures of each label.
 
-    A label's suggestions are those that bore it, its final points those that bear it.
+    A label's suggestions are those that bore it, its final points those that bear it; a partner
+    bears the same label.
     """
     labels = len(columns.labels)
     if labels == 0:
         return []
+    suggested_hit, final_hit = label_hits(columns, parameters.near)
+    columns = replace(columns, suggested_hit=suggested_hit, final_hit=final_hit)
     image = columns.image[columns.annotation]
     suggested = np.where(columns.suggested, columns.suggested_label, 0)
     final = np.where(columns.final, columns.final_label, 0)

@@ -128,7 +128,7 @@ def _units(columns: VerdictColumns, near: float) -> _Units:
     return _Units(
         annotation=annotation[first],
         label=label[first],
-        found=np.bincount(unit, columns.final_hit[rows], minlength=len(first)) > 0,
+        found=np.bincount(unit, columns.found[rows], minlength=len(first)) > 0,
         expected=-np.expm1(missed),
     )
 

@@ -1,7 +1,7 @@
 """SQL of the agreement report: which verdicts count, for its figures, exports and pictures."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from backend.agreement.columns import Edges, VerdictColumns, unpack_columns
+from backend.agreement.label_matching import label_hits
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.records import (
     Arrivals,
@@ -54,7 +55,7 @@ def load_table(
 ) -> VerdictTable:
     """Load all that the figures need, in one transaction."""
     with database.reading() as connection:
-        columns = _columns(connection, filters)
+        columns = _columns(connection, filters, parameters.near)
         shown = [each for each in columns.annotations if each.shown]
         shared = tasks_of_several_annotators(shown)
         compared = draw(shared, parameters.most_tasks, parameters.seed)
@@ -76,8 +77,12 @@ def load_table(
         )
 
 
-def _columns(connection: Connection, filters: Filters) -> VerdictColumns:
-    """Read the annotations that count and were compared, with the verdicts about their points."""
+def _columns(connection: Connection, filters: Filters, near: float) -> VerdictColumns:
+    """Read the annotations that count and were compared, with the verdicts about their points.
+
+    Args:
+        near: share of the longer side within which points of the filter's label are paired.
+    """
     current = current_states(filters, ("judged",))
     task_box = predictions.c.detection["box"].label("task_box")
     more = (current.c.points, current.c.labels, current.c.objects, task_box)
@@ -93,7 +98,11 @@ def _columns(connection: Connection, filters: Filters) -> VerdictColumns:
         boxes.append([_edges(each) for each in (row.task_box, *(row.objects or ()))])
     _add_positions(connection, annotations, points)
     columns = unpack_columns(annotations, points, boxes)
-    return columns if filters.label is None else columns.counting(filters.label)
+    if filters.label is None:
+        return columns
+    suggested_hit, final_hit = label_hits(columns, near)
+    matched = replace(columns, suggested_hit=suggested_hit, final_hit=final_hit)
+    return matched.counting(filters.label)
 
 
 def _add_positions(

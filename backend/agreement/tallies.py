@@ -42,6 +42,7 @@ class Tallies(Generic[T]):
         suggested_hit: those with a final point near them.
         final: final points.
         final_hit: those with a suggestion near them.
+        found: those with a suggestion of any label near them.
         final_with_object: those that belong to an object of known size.
         paired: final points that began as a suggestion.
         paired_with_object: those of them that belong to an object of known size.
@@ -59,6 +60,7 @@ class Tallies(Generic[T]):
     suggested_hit: T
     final: T
     final_hit: T
+    found: T
     final_with_object: T
     paired: T
     paired_with_object: T
@@ -81,6 +83,7 @@ class Tallies(Generic[T]):
             suggested_hit=function(self.suggested_hit),
             final=function(self.final),
             final_hit=function(self.final_hit),
+            found=function(self.found),
             final_with_object=function(self.final_with_object),
             paired=function(self.paired),
             paired_with_object=function(self.paired_with_object),
@@ -120,6 +123,7 @@ def contributions(
         suggested_hit=Contribution("suggested", columns.suggested_hit),
         final=Contribution("final", columns.final),
         final_hit=Contribution("final", columns.final_hit),
+        found=Contribution("final", columns.found),
         final_with_object=Contribution("final", columns.final & with_object),
         paired=Contribution("final", paired),
         paired_with_object=Contribution("final", paired_with_object),
