@@ -57,7 +57,8 @@ def load_table(
     with database.reading() as connection:
         columns = _columns(connection, filters, parameters.near)
         shown = [each for each in columns.annotations if each.shown]
-        shared = tasks_of_several_annotators(shown)
+        withheld = [each for each in columns.annotations if not each.shown]
+        shared = tasks_of_several_annotators(withheld)
         compared = draw(shared, parameters.most_tasks, parameters.seed)
         tasks = _tasks_of_several_versions(connection, columns.annotations, parameters)
         to_compare = set(tasks)
@@ -71,6 +72,7 @@ def load_table(
             unused=_unused(connection, filters),
             arrivals=_arrivals(connection, filters),
             tasks_of_several_annotators=len(shared),
+            tasks_shown_to_several=len(tasks_of_several_annotators(shown)),
             compared_tasks=compared,
             detections=_detections(connection, tasks),
             verdicts=_verdicts(connection, sorted(wanted)),
@@ -193,7 +195,10 @@ def _arrivals(connection: Connection, filters: Filters) -> Arrivals:
 def _tasks_of_several_versions(
     connection: Connection, annotations: Sequence[JudgedAnnotation], parameters: AgreementParameters
 ) -> list[tuple[str, int]]:
-    """Draw (project, task) of annotated tasks that several model versions have predicted."""
+    """Draw (project, task) of annotated tasks that several model versions have predicted.
+
+    As many withheld tasks are drawn as others, because only they compare versions fairly.
+    """
     task = (predictions.c.project_uid, predictions.c.task_id)
     asked = (
         select(*task)
@@ -202,10 +207,16 @@ def _tasks_of_several_versions(
         .having(func.count(predictions.c.model_version.distinct()) > 1)
         .order_by(*task)
     )
-    annotated = {each.task for each in annotations}
+    withheld = {each.task for each in annotations if not each.shown}
+    others = {each.task for each in annotations} - withheld
     found = [(row.project_uid, row.task_id) for row in connection.execute(asked)]
-    several = [each for each in found if each in annotated]
-    return draw(several, parameters.most_tasks, parameters.seed)
+    return [
+        each
+        for tasks in (withheld, others)
+        for each in draw(
+            [each for each in found if each in tasks], parameters.most_tasks, parameters.seed
+        )
+    ]
 
 
 def _detections(connection: Connection, tasks: Sequence[tuple[str, int]]) -> list[VersionDetection]:

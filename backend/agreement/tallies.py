@@ -109,6 +109,7 @@ def contributions(
     """
     image = columns.displacement / columns.image_length
     object_ = columns.displacement / columns.length
+    relative = columns.displacement / columns.longer_side
     unmoved = np.isin(columns.verdict, (CODES[ACCEPTED], CODES[MOVED])) & columns.suggested
     paired = np.isin(columns.verdict, PAIRED) & columns.final
     with_object = np.isfinite(columns.length)
@@ -118,7 +119,7 @@ def contributions(
     return Tallies(
         suggested=Contribution("suggested", columns.suggested),
         accepted=Contribution("suggested", unmoved & (columns.verdict == CODES[ACCEPTED])),
-        near_by_share=Contribution("suggested", unmoved & (image <= parameters.tau)),
+        near_by_share=Contribution("suggested", unmoved & (relative <= parameters.tau)),
         near_by_px=Contribution("suggested", unmoved & (columns.displacement <= parameters.tau_px)),
         suggested_hit=Contribution("suggested", columns.suggested_hit),
         final=Contribution("final", columns.final),
