@@ -129,7 +129,8 @@ def detection(task: int, version: str, *points: tuple[float, float]) -> VersionD
 def table_of(*made: Made, detections: Sequence[VersionDetection] = ()) -> VerdictTable:
     """The table of some annotations; every task of several annotators is compared."""
     columns = columns_of(*made)
-    shared = tasks_of_several_annotators(each for each in columns.annotations if each.shown)
+    shared = tasks_of_several_annotators(each for each in columns.annotations if not each.shown)
+    columns_of_shown = [each for each in columns.annotations if each.shown]
     return VerdictTable(
         filters=Filters(),
         columns=columns,
@@ -142,6 +143,7 @@ def table_of(*made: Made, detections: Sequence[VersionDetection] = ()) -> Verdic
         unused=(),
         arrivals=Arrivals(len(made), 0, 0),
         tasks_of_several_annotators=len(shared),
+        tasks_shown_to_several=len(tasks_of_several_annotators(columns_of_shown)),
         compared_tasks=shared,
         detections=detections,
         verdicts={place: each.verdicts for place, each in enumerate(made, start=1)},

@@ -300,17 +300,27 @@ def test_pck_and_error_by_the_object_count_only_points_whose_object_is_known(dat
 
 
 def test_people_are_compared_with_one_another_and_with_the_detector(database, recorder):
-    regions = predict(database, 1, detection((10, 10), (30, 30), (50, 50)))
-    first = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 20)]
-    second = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 21)]
-    event(database, annotation(1, first, number=1, annotator=1))
-    event(database, annotation(1, second, number=2, annotator=2))
+    predict(database, 1, detection((10, 10), (30, 30), (50, 50)), deliver=False)
+    HoldoutStorage(recorder.database).withhold(UID, [1], now())
+    for annotator, last in ((1, 70), (2, 71)):
+        drawn = [added(11, 11, region_id="a"), added(31, 31, "nose", region_id="b")]
+        drawn.append(added(last, 70, region_id="c"))
+        event(database, annotation(1, drawn, number=annotator, annotator=annotator, parent=None))
     people = figures(recorder)["people"]
     assert people["tasks"] == people["tasks_compared"] == 1
     assert people["human_human"]["f1"]["value"] == 1.0
     assert people["human_human"]["label_alpha"] == 1.0
     assert people["detector_human"]["f1"]["value"] == pytest.approx(2 / 3)
     assert people["detector_human"]["label_alpha"] < 1
+
+
+def test_people_who_both_saw_the_suggestions_are_not_compared(database, recorder):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
+    for annotator in (1, 2):
+        event(database, annotation(1, regions, number=annotator, annotator=annotator))
+    people = figures(recorder)["people"]
+    assert (people["tasks"], people["tasks_shown"]) == (0, 1)
+    assert people["reason"] == "both saw the suggestions: no ceiling"
 
 
 def test_two_model_versions_are_compared_on_the_same_tasks(database, recorder):
@@ -320,9 +330,11 @@ def test_two_model_versions_are_compared_on_the_same_tasks(database, recorder):
         regions = predict(database, task, detection((10, 10), (30, 30)), label_studio_id=task)
         event(database, annotation(task, regions, parent=task))
     [pair] = figures(recorder)["model_versions"]
-    assert (pair["first"], pair["second"], pair["tasks"]) == ("new", "small-abc", 6)
-    assert (pair["first_f1"]["value"], pair["second_f1"]["value"]) == (0.5, 1.0)
-    assert (pair["difference"]["value"], pair["difference"]["images"]) == (0.5, 6)
+    assert (pair["first"], pair["second"]) == ("new", "small-abc")
+    seen = pair["saw_second"]
+    assert (seen["tasks"], pair["neither"]["tasks"]) == (6, 0)
+    assert (seen["first_f1"]["value"], seen["second_f1"]["value"]) == (0.5, 1.0)
+    assert (seen["difference"]["value"], seen["difference"]["images"]) == (0.5, 6)
 
 
 def test_suggestions_that_were_withheld_count_in_no_figure_but_the_comparison(database, recorder):
@@ -370,6 +382,26 @@ def test_the_tasks_that_agree_least_come_first(two_tasks):
     found = figures(two_tasks)["worst_tasks"]
     # 4 of 5 points of the first task have a partner, 2 of 5 of the second.
     assert [(each["task"], each["f1"]) for each in found] == [(2, 2 / 5), (1, 4 / 5)]
+
+
+def test_the_radius_is_the_same_in_every_figure(database, recorder):
+    """30 px off is far on an object of 100 px, however large the image is."""
+    box = {"x": 0, "y": 0, "width": 10, "height": 10}
+    drawn = {"id": "r", "to_name": "image", "from_name": "r", "type": "rectangle", "value": box}
+    for task in range(1, 3):
+        found = detection((50, 50), width=1000, height=1000)
+        predict(database, task, found, deliver=False)
+        predict(database, task, found, version="new", deliver=False)
+        final = [added(8.05, 5.05, side=1000), drawn]
+        for one in (1, 2):
+            made = annotation(task, final, number=10 * task + one, annotator=one, parent=None)
+            event(database, made)
+    HoldoutStorage(recorder.database).withhold(UID, [1, 2], now())
+    report = figures(recorder)
+    assert report["anchoring"]["withheld"]["f1"]["value"] == 0.0
+    assert report["people"]["detector_human"]["f1"]["value"] == 0.0
+    assert report["model_versions"][0]["neither"]["first_f1"]["value"] == 0.0
+    assert report["landmarks"][0]["withheld"]["found"]["value"] == 0.0
 
 
 def test_a_box_of_the_task_is_what_its_points_are_measured_by(database, recorder):
