@@ -27,9 +27,10 @@ def test_figures_within_figures_sequences_and_mappings_are_plain_as_well():
 
 
 def test_some_figures_stand_side_by_side_with_their_name():
-    assert to_json(NamedGroup("wren", PointCounts(3, {"accepted": 2}))) == {
+    assert to_json(NamedGroup("wren", PointCounts(3, 4, {"accepted": 2}))) == {
         "name": "wren",
         "suggested": 3,
+        "judged": 4,
         "accepted": 2,
     }
     assert list(to_json(PckAt(0.05, NOTHING))) == ["alpha", *to_json(NOTHING)]

@@ -162,3 +162,16 @@ def test_a_group_is_computed_from_its_own_images_alone():
     for group in totals_of(columns)[0].by_name(names, 5):
         alone = columns_of(*[each for each in made if str(each.annotator) == group.name])
         assert totals_of(alone)[0].overall() == group.figures
+
+
+def test_suggestions_are_counted_once_however_many_annotators_judged_them():
+    points = [kept((10, 10)), kept((20, 20), by=3), deleted((30, 30))]
+    made = [Made(task, points, annotator=n) for task in range(5) for n in (1, 2)]
+    columns = columns_of(*made, Made(9, [*points, added((5, 5))]))
+    found = totals_of(columns)[0].overall().agreement.points
+    assert (found.suggested, found.judged) == (18, 33)
+    assert found.by_verdict["accepted"] == 11
+    annotators = totals_of(columns)[0].by_name([str(e.annotator) for e in columns.annotations], 9)
+    assert [each.figures.agreement.points.suggested for each in annotators] == [18, 15]
+    [beak] = by_label(columns, AgreementParameters())
+    assert (beak.figures.points.suggested, beak.figures.points.judged) == (18, 33)

@@ -76,6 +76,16 @@ class VerdictColumns:
         return int(self.image.max()) + 1 if len(self.image) else 0
 
     @property
+    def suggestion(self) -> Integers:
+        """The suggestion of each verdict, numbered so that all judgements of one share a number.
+
+        Verdicts about no suggestion have numbers too, which mean nothing.
+        """
+        predictions = [each.prediction_id for each in self.annotations]
+        code = np.unique(predictions, return_inverse=True)[1].astype(np.int64)
+        return code[self.annotation] * (int(self.number.max(initial=0)) + 2) + self.number + 1
+
+    @property
     def longer_side(self) -> Floats:
         """Longer side of the object of each verdict where it is known, else of the image, px."""
         return np.where(np.isfinite(self.length), self.length, self.image_length)

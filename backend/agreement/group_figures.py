@@ -14,14 +14,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PointCounts:
-    """Number of suggested points, and of points by verdict (see `judging.VERDICTS`)."""
+    """Numbers of points.
+
+    Attributes:
+        suggested: suggestions, each counted once however many annotators judged it.
+        judged: judgements of them.
+        by_verdict: points by verdict (see `judging.VERDICTS`); those of suggestions are judgements.
+    """
 
     suggested: int
+    judged: int
     by_verdict: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
         """Return all counts side by side."""
-        return {"suggested": self.suggested, **self.by_verdict}
+        return {"suggested": self.suggested, "judged": self.judged, **self.by_verdict}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from backend.agreement.tallies import (
     Contribution,
     Tallies,
     contributions,
+    count_suggestions,
     count_verdicts,
     is_moved,
 )
@@ -68,6 +69,7 @@ class GroupSums:
         cells: the images of each group.
         sums: (cells,) each.
         verdicts: (groups, kinds of verdict).
+        suggestions: (groups,).
         moves: of every point that was moved.
     """
 
@@ -75,6 +77,7 @@ class GroupSums:
     cells: ImageCells
     sums: Tallies[Floats]
     verdicts: Integers
+    suggestions: Integers
     moves: Moves
 
     def agreement(self, group: int) -> PointFigures:
@@ -118,7 +121,8 @@ class GroupSums:
     def _counts(self, group: int) -> PointCounts:
         counts = self.verdicts[group]
         return PointCounts(
-            suggested=int(counts.sum() - counts[CODES[ADDED]]),
+            suggested=int(self.suggestions[group]),
+            judged=int(counts.sum() - counts[CODES[ADDED]]),
             by_verdict=dict(zip(VERDICTS, counts.tolist(), strict=True)),
         )
 
@@ -158,6 +162,8 @@ class AnnotationTotals:
 
         self._sums = contributions(columns, parameters).map(by_annotation)
         self._verdicts = count_verdicts(columns, columns.annotation, annotations)
+        self._suggestion = columns.suggestion[columns.suggested]
+        self._judged = columns.annotation[columns.suggested]
         rows = is_moved(columns)
         self._moves = columns.displacement[rows], columns.annotation[rows]
         seconds = [each.lead_time for each in columns.annotations]
@@ -200,6 +206,7 @@ class AnnotationTotals:
             cells,
             self._sums.map(lambda each: cells.sums(cell, each)),
             verdicts,
+            count_suggestions(self._suggestion, group[self._judged], groups),
             Moves.of(distance, cell[owner]),
         )
         return [
@@ -258,6 +265,9 @@ def by_label(
         cells,
         contributions(columns, parameters, final).map(of_each_label),
         count_verdicts(columns, np.where(columns.suggested, suggested, final), labels),
+        count_suggestions(
+            columns.suggestion[columns.suggested], suggested[columns.suggested], labels
+        ),
         Moves.of(columns.displacement[moved], of_final[moved]),
     )
     sizes = np.bincount(group, minlength=labels)

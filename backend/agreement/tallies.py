@@ -187,6 +187,19 @@ def count_verdicts(columns: VerdictColumns, group: Integers, groups: int) -> Int
     return np.asarray(total.reshape(groups, len(VERDICTS)), np.int64)
 
 
+def count_suggestions(suggestion: Integers, group: Integers, groups: int) -> Integers:
+    """Count the different suggestions of each group, given those of each judgement.
+
+    Returns:
+        (groups,).
+    """
+    repeated = np.bincount(suggestion)[suggestion] > 1  # the others need no comparison
+    many = int(suggestion.max(initial=0)) + 1
+    pairs = np.unique(group[repeated] * many + suggestion[repeated])
+    found = np.bincount(group[~repeated], minlength=groups)
+    return np.asarray(found + np.bincount(pairs // many, minlength=groups), np.int64)
+
+
 def is_moved(columns: VerdictColumns) -> Flags:
     """Return whether each verdict is about a point that was moved."""
     moved = np.isin(columns.verdict, (CODES[MOVED], CODES[MOVED_AND_RELABELLED]))
