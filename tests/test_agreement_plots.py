@@ -63,6 +63,22 @@ def test_a_figure_without_an_interval_has_no_error_bar():
     assert _bar_lengths([Estimate(0.5, None, None, 3, 1, WILSON)]) == ([0.0], [0.0])
 
 
+def test_the_score_is_not_set_against_a_diagonal():
+    """It orders suggestions, and is no probability."""
+    points = [kept((10, 10), score=n / 50) for n in range(50)]
+    reliability = plots(report_of(Made(1, points)))["reliability"]
+    assert "score = share accepted" not in reliability
+    assert reliability.count("stroke-dasharray") == 0
+
+
+def test_the_names_of_many_weeks_do_not_overlap():
+    made = [
+        Made(task, [kept((10, 10))], updated_at=MOMENT + timedelta(days=7 * task))
+        for task in range(13)
+    ]
+    assert plots(report_of(*made))["time"].count("-W") <= 4
+
+
 def test_long_names_are_cut_and_empty_ones_are_said_to_be_so():
     assert short("a  name\nof lines") == "a name of lines"
     assert len(short("x" * 99)) == LONGEST_NAME

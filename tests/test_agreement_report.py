@@ -262,6 +262,34 @@ def estimates(value: object) -> Iterator[dict]:
             yield from estimates(each)
 
 
+def test_numbers_that_round_to_0_have_no_sign():
+    assert report_module.format_share({"value": -0.0001}) == "0.0 %"
+    assert report_module.format_number({"value": 1234.5}, 1) == "1,234.5"
+    assert report_module.format_interval({"low": -0.0002, "high": 0.1}) == "0.0 to 10.0"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_sticks_out_of_the_page_or_its_tables(browser_page, tmp_path, width, monkeypatch):
+    """Tables may scroll on a phone, and not on a screen."""
+    table = random_table(random.Random(3))
+    monkeypatch.setattr(report_module, "measure_agreement", lambda *_: reported(table))
+    monkeypatch.setattr(report_module, "ReportPictures", NoPictures)
+    monkeypatch.setattr(report_module, "AgreementQueries", NoPictures)
+    path = tmp_path / "report.html"
+    path.write_text(render(Settings(), None, Filters()))
+    browser_page.set_viewport_size({"width": width, "height": 900})
+    browser_page.goto(path.as_uri())
+    assert browser_page.evaluate("document.documentElement.scrollWidth") <= width
+    for tab in browser_page.get_by_role("tab").all() if width == 1280 else []:
+        tab.click()
+        cut = browser_page.evaluate(
+            "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+            ".length"
+        )
+        assert cut == 0
+    browser_page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_an_image_that_cannot_be_had_leaves_its_points_and_a_reason(database):
     settings = Settings(label_studio_url="http://127.0.0.1:1")
     regions = predict(database, 1, detection((10, 10)))

@@ -51,6 +51,7 @@ SMALL = (4.6, 3.0)  # width and height of a plot in half a column, inches
 WIDE = 9.4
 LONGEST_NAME = 28
 MOST_BARS = 16
+MOST_TICKS = 4  # names of periods along a plot of half a column
 MOST_CELLS = 12
 MOST_CLASSES = 6
 
@@ -135,10 +136,10 @@ def _draw_over_time(figure: Any, groups: Sequence[NamedGroup[AnnotationFigures]]
         places = [place for place, each in enumerate(shares) if each.value is not None]
         known = [shares[place] for place in places]
         _draw_line(axes, places, known, colour=colour, label=label)
-    step = max(1, len(groups) // 5)
+    step = math.ceil(len(groups) / MOST_TICKS)
     axes.set_xticks(range(0, len(groups), step), [each.name for each in groups[::step]])
     axes.set(ylabel="accepted", ylim=(0, 1))
-    axes.legend(frameon=False, loc="lower left")
+    figure.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=9)
     _percent(axes.yaxis)
 
 
@@ -155,7 +156,6 @@ def _draw_line(
 def _draw_reliability(figure: Any, bins: Sequence[ReliabilityBin]) -> None:
     axes = figure.subplots()
     accepted = [each.accepted for each in bins]
-    axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="score = share accepted")
     axes.errorbar(
         [each.score for each in bins],
         [each.value for each in accepted],
@@ -164,8 +164,8 @@ def _draw_reliability(figure: Any, bins: Sequence[ReliabilityBin]) -> None:
         color=BLUE,
         capsize=3,
     )
+    # No diagonal: the score orders suggestions, and is not the chance that one is accepted.
     axes.set(xlabel="score", ylabel="left untouched", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(frameon=False, loc="upper left")
     _percent(axes.yaxis)
 
 

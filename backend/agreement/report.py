@@ -105,13 +105,13 @@ def _chosen(filters: Filters) -> dict[str, str]:
 def format_share(estimate: Mapping[str, Any]) -> str:
     """Return a share in percent."""
     value = estimate["value"]
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "–" if value is None else f"{_rounded(100 * value, 1)} %"
 
 
 def format_number(estimate: Mapping[str, Any], digits: int = 2) -> str:
     """Return any other figure."""
     value = estimate["value"]
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return "–" if value is None else _rounded(value, digits)
 
 
 def format_interval(estimate: Mapping[str, Any], scale: float = 100, digits: int = 1) -> str:
@@ -123,7 +123,12 @@ def format_interval(estimate: Mapping[str, Any], scale: float = 100, digits: int
     if estimate["low"] is None:
         return str(estimate["reason"] or "")
     low, high = (scale * estimate[end] for end in ("low", "high"))
-    return f"{low:,.{digits}f} to {high:,.{digits}f}"
+    return f"{_rounded(low, digits)} to {_rounded(high, digits)}"
+
+
+def _rounded(value: float, digits: int) -> str:
+    """Return a number with its thousands separated, and without a minus before 0."""
+    return f"{round(value, digits) + 0.0:,.{digits}f}"
 
 
 def format_count(count: int) -> str:
