@@ -18,6 +18,7 @@ from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.queries import load_table
 from backend.agreement.records import Arrivals, UnusedCount
+from backend.agreement.rubber_stamping import RubberStamping, rubber_stamping
 from backend.agreement.scores import ConfusionCell, ReliabilityBin, confusion, reliability
 from backend.agreement.table import VerdictTable
 from backend.agreement.versions import VersionPair, model_versions
@@ -45,6 +46,7 @@ class AgreementReport:
     by: GroupTables
     labels: Sequence[ConfusionCell]
     reliability: Sequence[ReliabilityBin]
+    rubber_stamping: RubberStamping
     people: People
     model_versions: Sequence[VersionPair]
     anchoring: Anchoring
@@ -67,6 +69,7 @@ class AgreementReport:
             "by": to_json(self.by),
             "labels": to_json(self.labels),
             "reliability": to_json(self.reliability),
+            "rubber_stamping": to_json(self.rubber_stamping),
             "people": to_json(self.people),
             "model_versions": to_json(self.model_versions),
             "anchoring": to_json(self.anchoring),
@@ -104,6 +107,7 @@ def agreement_report(
         by=group_tables(shown, totals, parameters),
         labels=confusion(shown, parameters),
         reliability=reliability(shown, parameters),
+        rubber_stamping=rubber_stamping(shown, parameters),
         people=people(table, parameters),
         model_versions=model_versions(table, parameters),
         anchoring=anchoring(shown, table.withheld, parameters),

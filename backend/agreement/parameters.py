@@ -44,6 +44,12 @@ class AgreementParameters:
     fewest_withheld: int = _parameter(
         LIMITS.fewest_withheld, "Withheld images that a comparison with shown suggestions needs."
     )
+    hasty_seconds: float = _parameter(
+        1.0, "An unchanged annotation of less time a point (s) counts as hasty."
+    )
+    fewest_annotations_flagged: int = _parameter(
+        20, "Annotations from which on an annotator may be flagged for haste."
+    )
     seed: int = _parameter(20190501, "Seed of all random draws: any number, the same each time.")
     untouched: float = _parameter(
         UNTOUCHED, "A point moved by at most this share of the longer side counts as accepted."
@@ -103,6 +109,8 @@ class AgreementParameters:
             "fewest_images_extreme": self.fewest_images_extreme,
             "longest_seconds": self.longest_seconds,
             "fewest_withheld": self.fewest_withheld,
+            "hasty_seconds": self.hasty_seconds,
+            "fewest_annotations_flagged": self.fewest_annotations_flagged,
             "seed": self.seed,
             "untouched": self.untouched,
             "tau": self.tau,
