@@ -12,6 +12,7 @@ from typing import Any
 from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.as_json import to_json
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
+from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
 from backend.agreement.landmarks import LandmarkFigures, landmarks
 from backend.agreement.parameters import AgreementParameters
@@ -46,6 +47,7 @@ class AgreementReport:
     by: GroupTables
     labels: Sequence[ConfusionCell]
     reliability: Sequence[ReliabilityBin]
+    differences: GroupTests
     rubber_stamping: RubberStamping
     people: People
     model_versions: Sequence[VersionPair]
@@ -69,6 +71,7 @@ class AgreementReport:
             "by": to_json(self.by),
             "labels": to_json(self.labels),
             "reliability": to_json(self.reliability),
+            "differences": to_json(self.differences),
             "rubber_stamping": to_json(self.rubber_stamping),
             "people": to_json(self.people),
             "model_versions": to_json(self.model_versions),
@@ -107,6 +110,7 @@ def agreement_report(
         by=group_tables(shown, totals, parameters),
         labels=confusion(shown, parameters),
         reliability=reliability(shown, parameters),
+        differences=group_tests(shown, parameters),
         rubber_stamping=rubber_stamping(shown, parameters),
         people=people(table, parameters),
         model_versions=model_versions(table, parameters),

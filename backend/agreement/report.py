@@ -86,6 +86,7 @@ def _environment() -> Environment:
         "format_count": format_count,
         "format_interval": format_interval,
         "format_number": format_number,
+        "format_p": format_p,
         "format_parameter": format_parameter,
         "format_share": format_share,
         "words": words,
@@ -129,6 +130,11 @@ def format_interval(estimate: Mapping[str, Any], scale: float = 100, digits: int
 def _rounded(value: float, digits: int) -> str:
     """Return a number with its thousands separated, and without a minus before 0."""
     return f"{round(value, digits) + 0.0:,.{digits}f}"
+
+
+def format_p(p: float) -> str:
+    """Return a p-value after its sign: "= 0.031" or "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def format_count(count: int) -> str:
