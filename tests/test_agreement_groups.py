@@ -97,8 +97,8 @@ def test_groups_of_every_kind_have_their_names():
     ("days", "names"),
     [
         (31, ["2026-11-22", "2026-12-23"]),
-        (365, ["2026-W47", "2027-W47"]),
-        (366, ["2026-11", "2027-11"]),
+        (336, ["2026-W47", "2027-W42"]),
+        (337, ["2026-11", "2027-10"]),
     ],
 )
 def test_periods_are_days_weeks_or_months_so_that_they_are_not_too_many(days, names):
@@ -175,3 +175,15 @@ def test_suggestions_are_counted_once_however_many_annotators_judged_them():
     assert [each.figures.agreement.points.suggested for each in annotators] == [18, 15]
     [beak] = by_label(columns, AgreementParameters())
     assert (beak.figures.points.suggested, beak.figures.points.judged) == (18, 33)
+
+
+def test_weeks_are_never_too_many_to_be_listed_and_other_groups_left_out_are_counted():
+    for days in range(0, 1200, 7):
+        moments = [MOMENT + timedelta(days=day) for day in range(0, days + 1)]
+        assert len(set(period_names(moments))) <= AgreementParameters().most_groups
+    made = [Made(n, [kept((10, 10), str(n % 9))], annotator=n % 5) for n in range(45)]
+    columns = columns_of(*made)
+    found = group_tables(columns, *totals_of(columns, AgreementParameters(most_groups=3)))
+    assert (len(found.annotator), found.left_out["annotator"]) == (3, 2)
+    assert (len(found.label), found.left_out["label"]) == (3, 6)
+    assert found.left_out["time"] == found.left_out["project"] == 0

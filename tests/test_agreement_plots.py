@@ -8,7 +8,7 @@ from agreement_table import MOMENT, Made, added, deleted, kept, table_of
 from backend.agreement.clustered import WILSON, Estimate
 from backend.agreement.figures import AgreementReport, agreement_report
 from backend.agreement.parameters import AgreementParameters
-from backend.agreement.plots import LONGEST_NAME, _bar_lengths, plots, short
+from backend.agreement.plots import LONGEST_NAME, _bar_lengths, largest, plots, short
 
 
 def report_of(*made: Made) -> AgreementReport:
@@ -77,6 +77,16 @@ def test_the_names_of_many_weeks_do_not_overlap():
         for task in range(13)
     ]
     assert plots(report_of(*made))["time"].count("-W") <= 4
+
+
+def test_the_largest_labels_are_drawn_not_the_first_of_the_alphabet():
+    points = [kept((10, 10), f"label {n:02}") for n in range(20) for _ in range(1 + n)]
+    report = report_of(Made(1, points))
+    assert [each.name for each in largest(report.by.label)] == [
+        f"label {n:02}" for n in range(4, 20)
+    ]
+    assert "label 19" in plots(report)["labels"]
+    assert "label 03" not in plots(report)["labels"]
 
 
 def test_long_names_are_cut_and_empty_ones_are_said_to_be_so():

@@ -262,6 +262,20 @@ def estimates(value: object) -> Iterator[dict]:
             yield from estimates(each)
 
 
+def test_what_a_label_filter_does_not_reach_and_what_is_not_listed_is_said(database):
+    regions = predict(database, 1, detection(*[(2 * n, 50) for n in range(1, 19)]))
+    event(
+        database, annotation(1, [relabelled(each, f"l{n}") for n, each in enumerate(regions[:18])])
+    )
+    Recorder(Settings(), database).drain()
+    page = render(Settings(), database, Filters(label="l3"))
+    assert "The filter by label reaches the figures of points." in page
+    page = render(Settings(), database, Filters(), parameters=AgreementParameters(most_groups=17))
+    assert "The filter by label" not in page
+    assert "(the 17 largest; 2 more are not listed)" in page
+    assert "by suggested label; the 16 largest of 19" in page
+
+
 def test_numbers_that_round_to_0_have_no_sign():
     assert report_module.format_share({"value": -0.0001}) == "0.0 %"
     assert report_module.format_number({"value": 1234.5}, 1) == "1,234.5"

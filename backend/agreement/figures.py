@@ -69,6 +69,7 @@ class AgreementReport:
             "method": self.parameters.as_method(),
             "overall": to_json(self.overall),
             "by": to_json(self.by),
+            "groups_left_out": dict(self.by.left_out),
             "labels": to_json(self.labels),
             "reliability": to_json(self.reliability),
             "differences": to_json(self.differences),

@@ -1,6 +1,6 @@
 """Figures of agreement by label, class, annotator, project, model version and time."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -35,6 +35,7 @@ from backend.agreement.tallies import (
 from backend.verdicts.judging import ADDED, VERDICTS
 
 NEVER_SUGGESTED = "never suggested"
+MOST_WEEKS = 48  # a longer time is divided into months, so that no week has to be left out
 
 
 @dataclass(frozen=True)
@@ -279,7 +280,11 @@ def by_label(
 
 @dataclass(frozen=True, slots=True)
 class GroupTables:
-    """The largest groups of each kind, in the order of their names."""
+    """The largest groups of each kind, in the order of their names.
+
+    Attributes:
+        left_out: kind → number of groups that are not listed.
+    """
 
     label: Sequence[NamedGroup[PointFigures]]
     class_name: Sequence[NamedGroup[AnnotationFigures]]
@@ -287,12 +292,14 @@ class GroupTables:
     project: Sequence[NamedGroup[AnnotationFigures]]
     model_version: Sequence[NamedGroup[AnnotationFigures]]
     time: Sequence[NamedGroup[AnnotationFigures]]
+    left_out: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
         """Return each kind of groups under its name."""
         return {
             "class" if name == "class_name" else name: groups
             for name, groups in fields_as_json(self).items()
+            if name != "left_out"
         }
 
 
@@ -301,14 +308,27 @@ def group_tables(
 ) -> GroupTables:
     """Compute the figures of every group of every kind."""
     most, annotations = parameters.most_groups, columns.annotations
-    annotators = ["unknown" if a.annotator is None else str(a.annotator) for a in annotations]
+    names = {
+        "class": [each.class_name for each in annotations],
+        "annotator": [
+            "unknown" if each.annotator is None else str(each.annotator) for each in annotations
+        ],
+        "project": [each.project_uid for each in annotations],
+        "model_version": [each.model_version for each in annotations],
+        "time": period_names([each.updated_at for each in annotations]),
+    }
+    sizes = {kind: len(set(of_kind)) for kind, of_kind in names.items()}
+    sizes["label"] = len(
+        {*columns.suggested_label[columns.suggested], *columns.final_label[columns.final]}
+    )
     return GroupTables(
         label=by_label(columns, parameters),
-        class_name=totals.by_name([each.class_name for each in annotations], most),
-        annotator=totals.by_name(annotators, most),
-        project=totals.by_name([each.project_uid for each in annotations], most),
-        model_version=totals.by_name([each.model_version for each in annotations], most),
-        time=totals.by_name(period_names([each.updated_at for each in annotations]), most),
+        class_name=totals.by_name(names["class"], most),
+        annotator=totals.by_name(names["annotator"], most),
+        project=totals.by_name(names["project"], most),
+        model_version=totals.by_name(names["model_version"], most),
+        time=totals.by_name(names["time"], most),
+        left_out={kind: max(0, size - most) for kind, size in sizes.items()},
     )
 
 
@@ -319,4 +339,5 @@ def period_names(moments: Sequence[datetime]) -> list[str]:
     days = (max(moments) - min(moments)).days
     if days <= 31:
         return [f"{moment:%Y-%m-%d}" for moment in moments]
-    return [f"{moment:%G-W%V}" if days <= 365 else f"{moment:%Y-%m}" for moment in moments]
+    weeks = days <= MOST_WEEKS * 7
+    return [f"{moment:%G-W%V}" if weeks else f"{moment:%Y-%m}" for moment in moments]

@@ -71,7 +71,7 @@ def plots(report: AgreementReport) -> dict[str, str]:
     if len(report.reliability) > 1:
         found["reliability"] = _svg(_draw_reliability, report.reliability, SMALL)
     if report.by.label:
-        labels = report.by.label[:MOST_BARS]
+        labels = largest(report.by.label)
         found["labels"] = _svg(_draw_verdicts, labels, (WIDE, 1.1 + 0.3 * len(labels)))
     final = {cell.final for cell in report.labels}
     if len(final - {None}) > 1:
@@ -191,6 +191,13 @@ def _draw_verdicts(figure: Any, groups: Sequence[NamedGroup[PointFigures]]) -> N
     axes.set(xlabel="points")
     axes.grid(visible=False, axis="y")
     figure.legend(frameon=False, loc="outside upper left", ncols=6, fontsize=9)
+
+
+def largest(groups: Sequence[NamedGroup[PointFigures]]) -> list[NamedGroup[PointFigures]]:
+    """Return the groups with the most points, as many as there is room for, in their order."""
+    sizes = [sum(each.figures.points.by_verdict.values()) for each in groups]
+    order = sorted(range(len(groups)), key=lambda place: -sizes[place])
+    return [groups[place] for place in sorted(order[:MOST_BARS])]
 
 
 def _draw_landmarks(figure: Any, rows: Sequence[LandmarkFigures]) -> None:

@@ -14,7 +14,7 @@ from backend.agreement.export import FORMATS
 from backend.agreement.figures import DEFAULTS, measure_agreement
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.pictures import ReportPictures
-from backend.agreement.plots import VERDICT_COLOURS, plots
+from backend.agreement.plots import MOST_BARS, VERDICT_COLOURS, plots
 from backend.agreement.queries import AgreementQueries
 from backend.agreement.verdict_svg import MARK_COLOURS
 from backend.database.connection import Database
@@ -67,6 +67,7 @@ def render(
             chosen=chosen,
             exports=urlencode(chosen),
             formats=FORMATS,
+            most_bars=MOST_BARS,
             parameters=parameters.described(),
             served=served,
             nonce=nonce,
