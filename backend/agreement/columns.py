@@ -1,6 +1,6 @@
 """Verdicts about points as columns of numbers, so that a million of them are little work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -219,3 +219,9 @@ def _boxes(
     known = np.isfinite(points["length"])
     found[known] = table[start[owner[known]] + points["object"][known] + 1]
     return found
+
+
+def edges_of(box: Mapping[str, float]) -> Edges:
+    """Return the edges of a box that is stored by its left top corner and its size."""
+    left, top = box["left"], box["top"]
+    return left, top, left + box["width"], top + box["height"]

@@ -4,6 +4,8 @@ The hits in the verdict log go by place alone. What they say of one label would 
 around its points, so the figures of labels pair equal labels only.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from backend.agreement.columns import Flags, Integers, VerdictColumns
@@ -39,6 +41,13 @@ def label_hits(columns: VerdictColumns, near: float) -> tuple[Flags, Flags]:
         if not suggested_hit[one[place]] and not final_hit[other[place]]:
             suggested_hit[one[place]] = final_hit[other[place]] = True
     return suggested_hit, final_hit
+
+
+def about_label(columns: VerdictColumns, label: str, near: float) -> VerdictColumns:
+    """Return the verdicts about one label, whose hits are those with points of that label."""
+    suggested_hit, final_hit = label_hits(columns, near)
+    matched = replace(columns, suggested_hit=suggested_hit, final_hit=final_hit)
+    return matched.counting(label)
 
 
 def _pairs(

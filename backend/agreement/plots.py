@@ -216,6 +216,7 @@ def _draw_landmarks(figure: Any, rows: Sequence[LandmarkFigures]) -> None:
             fmt="D",
             color=ORANGE,
             markersize=5,
+            clip_on=False,
             capsize=2,
             label="withheld",
         )

@@ -1,10 +1,9 @@
 """SQL of the agreement report: which verdicts count, for its figures, exports and pictures."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
-import numpy as np
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -20,8 +19,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from backend.agreement.columns import Edges, VerdictColumns, unpack_columns
-from backend.agreement.label_matching import label_hits
+from backend.agreement.columns import Edges, VerdictColumns, edges_of, unpack_columns
+from backend.agreement.label_matching import about_label
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.records import (
     Arrivals,
@@ -32,7 +31,7 @@ from backend.agreement.records import (
     VerdictRow,
     VersionDetection,
 )
-from backend.agreement.sampling import draw, tasks_of_several_annotators
+from backend.agreement.sampling import draw, draw_tasks, tasks_of_several_annotators
 from backend.agreement.table import VerdictTable
 from backend.database.connection import CHUNK, Database
 from backend.suggestions.tables import kept_maps, predictions
@@ -80,11 +79,7 @@ def load_table(
 
 
 def _columns(connection: Connection, filters: Filters, near: float) -> VerdictColumns:
-    """Read the annotations that count and were compared, with the verdicts about their points.
-
-    Args:
-        near: share of the longer side within which points of the filter's label are paired.
-    """
+    """Read the annotations that count and were compared, with the verdicts about their points."""
     current = current_states(filters, ("judged",))
     task_box = predictions.c.detection["box"].label("task_box")
     more = (current.c.points, current.c.labels, current.c.objects, task_box)
@@ -97,14 +92,10 @@ def _columns(connection: Connection, filters: Filters, near: float) -> VerdictCo
     for row in connection.execute(asked):
         annotations.append(_annotation(row))
         points.append((row.points, row.labels))
-        boxes.append([_edges(each) for each in (row.task_box, *(row.objects or ()))])
+        boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
     _add_positions(connection, annotations, points)
     columns = unpack_columns(annotations, points, boxes)
-    if filters.label is None:
-        return columns
-    suggested_hit, final_hit = label_hits(columns, near)
-    matched = replace(columns, suggested_hit=suggested_hit, final_hit=final_hit)
-    return matched.counting(filters.label)
+    return columns if filters.label is None else about_label(columns, filters.label, near)
 
 
 def _add_positions(
@@ -117,11 +108,6 @@ def _add_positions(
     found = _verdicts(connection, [annotations[place].id for place in places])
     for place in places:
         points[place] = pack(found[annotations[place].id])
-
-
-def _edges(box: Mapping[str, Any]) -> Edges:
-    left, top = box["left"], box["top"]
-    return left, top, left + box["width"], top + box["height"]
 
 
 def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:
@@ -195,10 +181,7 @@ def _arrivals(connection: Connection, filters: Filters) -> Arrivals:
 def _tasks_of_several_versions(
     connection: Connection, annotations: Sequence[JudgedAnnotation], parameters: AgreementParameters
 ) -> list[tuple[str, int]]:
-    """Draw (project, task) of annotated tasks that several model versions have predicted.
-
-    As many withheld tasks are drawn as others, because only they compare versions fairly.
-    """
+    """Draw (project, task) of annotated tasks that several model versions have predicted."""
     task = (predictions.c.project_uid, predictions.c.task_id)
     asked = (
         select(*task)
@@ -207,16 +190,8 @@ def _tasks_of_several_versions(
         .having(func.count(predictions.c.model_version.distinct()) > 1)
         .order_by(*task)
     )
-    withheld = {each.task for each in annotations if not each.shown}
-    others = {each.task for each in annotations} - withheld
     found = [(row.project_uid, row.task_id) for row in connection.execute(asked)]
-    return [
-        each
-        for tasks in (withheld, others)
-        for each in draw(
-            [each for each in found if each in tasks], parameters.most_tasks, parameters.seed
-        )
-    ]
+    return draw_tasks(found, annotations, parameters.most_tasks, parameters.seed)
 
 
 def _detections(connection: Connection, tasks: Sequence[tuple[str, int]]) -> list[VersionDetection]:
@@ -234,16 +209,8 @@ def _detections(connection: Connection, tasks: Sequence[tuple[str, int]]) -> lis
                 )
                 .order_by(predictions.c.id)
             )
-            found += [_detection(project_uid, *row) for row in connection.execute(asked)]
+            found += [VersionDetection.of(project_uid, *row) for row in connection.execute(asked)]
     return found
-
-
-def _detection(
-    project_uid: str, task_id: int, model_version: str, detection: Mapping[str, Any]
-) -> VersionDetection:
-    points = np.array([(each["x"], each["y"]) for each in detection["keypoints"]], np.float64)
-    longer = max(detection["width"], detection["height"])
-    return VersionDetection(project_uid, task_id, model_version, points.reshape(-1, 2), longer)
 
 
 def _verdicts(connection: Connection, state_ids: Sequence[int]) -> dict[int, list[Verdict]]:
