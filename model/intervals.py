@@ -37,32 +37,6 @@ def times_drawn(count: int, draws: int, seed: int) -> Floats:
     return times
 
 
-def random_clusters(images: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Assign images to at most `most` random clusters whose sizes differ by one at most.
-
-    Returns:
-        (images,): the cluster of each image, from 0.
-    """
-    order = np.random.default_rng(seed).permutation(images)
-    return (order % min(images, most) if images else order).astype(np.int64)
-
-
-def drawn_ratios(times: Floats, numerator: Floats, denominator: Floats) -> Floats:
-    """Compute the ratio of two sums in each draw.
-
-    Draws whose denominator is 0 are left out.
-
-    Args:
-        times: (draws, count), of `times_drawn`.
-        numerator, denominator: (count,), the parts of each image or cluster; the latter at least 0.
-
-    Returns:
-        (kept draws,).
-    """
-    top, bottom = times @ numerator, times @ denominator
-    return np.asarray(top[bottom > 0] / bottom[bottom > 0])
-
-
 def percentile_interval(drawn: Floats, ends: tuple[float, float]) -> tuple[float, float]:
     """Return the two quantiles of the drawn figures that bound the interval.
 

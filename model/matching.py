@@ -6,7 +6,7 @@ from scipy.optimize import linear_sum_assignment
 
 
 def match_points(
-    first: NDArray[np.float64], second: NDArray[np.float64], radius: float
+    first: NDArray[np.float64], second: NDArray[np.float64], radius: float | NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Pair points that lie within a radius of each other, as many as possible.
 
@@ -15,7 +15,8 @@ def match_points(
     Args:
         first: (N, 2), x and y.
         second: (M, 2), in the same unit.
-        radius: largest distance within a pair; infinity for no limit.
+        radius: largest distance within a pair; infinity for no limit. One for all pairs, or one for
+            each, (N, M).
 
     Returns:
         (P, 2): indices into `first` and `second`, sorted by the index into `first`.
@@ -28,7 +29,7 @@ def match_points(
     """
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise ValueError("expected points with finite coordinates, got NaN or infinity")
-    if not radius >= 0:
+    if not np.all(np.asarray(radius) >= 0):
         raise ValueError(f"expected a radius of at least 0, got {radius}")
     if len(first) == 0 or len(second) == 0:
         return np.empty((0, 2), np.int64)

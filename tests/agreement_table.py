@@ -1,7 +1,7 @@
 """Tables of verdicts made by hand, for tests of figures without a database."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -118,7 +118,15 @@ def annotations_of(made: Sequence[Made]) -> list[JudgedAnnotation]:
 
 def columns_of(*made: Made) -> VerdictColumns:
     """The columns of some annotations."""
-    return unpack_columns(annotations_of(made), [pack(each.verdicts) for each in made])
+    return unpack_columns(annotations_of(made), [pack(_numbered(each)) for each in made])
+
+
+def _numbered(made: Made) -> list[Verdict]:
+    """The verdicts of an annotation, whose suggestions are numbered in their order."""
+    return [
+        each if each.number is None else replace(each, number=place)
+        for place, each in enumerate(made.verdicts)
+    ]
 
 
 def detection(task: int, version: str, *points: tuple[float, float]) -> VersionDetection:
@@ -129,7 +137,8 @@ def detection(task: int, version: str, *points: tuple[float, float]) -> VersionD
 def table_of(*made: Made, detections: Sequence[VersionDetection] = ()) -> VerdictTable:
     """The table of some annotations; every task of several annotators is compared."""
     columns = columns_of(*made)
-    shared = tasks_of_several_annotators(each for each in columns.annotations if each.shown)
+    shared = tasks_of_several_annotators(each for each in columns.annotations if not each.shown)
+    columns_of_shown = [each for each in columns.annotations if each.shown]
     return VerdictTable(
         filters=Filters(),
         columns=columns,
@@ -142,6 +151,7 @@ def table_of(*made: Made, detections: Sequence[VersionDetection] = ()) -> Verdic
         unused=(),
         arrivals=Arrivals(len(made), 0, 0),
         tasks_of_several_annotators=len(shared),
+        tasks_shown_to_several=len(tasks_of_several_annotators(columns_of_shown)),
         compared_tasks=shared,
         detections=detections,
         verdicts={place: each.verdicts for place, each in enumerate(made, start=1)},

@@ -87,7 +87,8 @@ def test_every_figure_of_two_tasks_is_what_it_is_by_hand(two_tasks):
     assert overall["displacement_px"]["median"]["value"] == pytest.approx(12.5)
     assert overall["displacement_px"]["p90"]["value"] == pytest.approx(18.5)
     assert overall["oks"]["value"] is None  # no object's size is known
-    assert overall["lead_time"]["value"] == 15
+    assert overall["lead_time"]["median"]["value"] == 15
+    assert overall["lead_time"]["geometric_mean"]["value"] == pytest.approx(200**0.5)
     assert (overall["annotations"], overall["tasks"], overall["annotators"]) == (2, 2, 2)
     assert overall["choices"] == {
         "suggested": 2,
@@ -108,7 +109,10 @@ def test_groups_are_those_of_annotations_and_labels(two_tasks):
     assert [each["name"] for each in by["project"]] == [UID]
     labels = {each["name"]: each for each in by["label"]}
     assert labels["car"]["points"]["suggested"] == 5
-    assert labels["nose"]["recall"]["value"] == 1.0  # the suggestion lay there, as a car
+    nose = labels["nose"]  # a suggestion lay there, as a car
+    assert nose["found_at_place"]["value"] == 1.0
+    for name in ("precision", "recall", "f1"):
+        assert (nose[name]["value"], nose[name]["reason"]) == (None, "never suggested")
     assert labels["tail"]["points"] == dict.fromkeys(labels["tail"]["points"], 0) | {"added": 1}
 
 
@@ -296,17 +300,27 @@ def test_pck_and_error_by_the_object_count_only_points_whose_object_is_known(dat
 
 
 def test_people_are_compared_with_one_another_and_with_the_detector(database, recorder):
-    regions = predict(database, 1, detection((10, 10), (30, 30), (50, 50)))
-    first = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 20)]
-    second = [regions[0], relabelled(regions[1], "nose"), moved(regions[2], 21)]
-    event(database, annotation(1, first, number=1, annotator=1))
-    event(database, annotation(1, second, number=2, annotator=2))
+    predict(database, 1, detection((10, 10), (30, 30), (50, 50)), deliver=False)
+    HoldoutStorage(recorder.database).withhold(UID, [1], now())
+    for annotator, last in ((1, 70), (2, 71)):
+        drawn = [added(11, 11, region_id="a"), added(31, 31, "nose", region_id="b")]
+        drawn.append(added(last, 70, region_id="c"))
+        event(database, annotation(1, drawn, number=annotator, annotator=annotator, parent=None))
     people = figures(recorder)["people"]
     assert people["tasks"] == people["tasks_compared"] == 1
     assert people["human_human"]["f1"]["value"] == 1.0
     assert people["human_human"]["label_alpha"] == 1.0
     assert people["detector_human"]["f1"]["value"] == pytest.approx(2 / 3)
     assert people["detector_human"]["label_alpha"] < 1
+
+
+def test_people_who_both_saw_the_suggestions_are_not_compared(database, recorder):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
+    for annotator in (1, 2):
+        event(database, annotation(1, regions, number=annotator, annotator=annotator))
+    people = figures(recorder)["people"]
+    assert (people["tasks"], people["tasks_shown"]) == (0, 1)
+    assert people["reason"] == "both saw the suggestions: no ceiling"
 
 
 def test_two_model_versions_are_compared_on_the_same_tasks(database, recorder):
@@ -316,26 +330,28 @@ def test_two_model_versions_are_compared_on_the_same_tasks(database, recorder):
         regions = predict(database, task, detection((10, 10), (30, 30)), label_studio_id=task)
         event(database, annotation(task, regions, parent=task))
     [pair] = figures(recorder)["model_versions"]
-    assert (pair["first"], pair["second"], pair["tasks"]) == ("new", "small-abc", 6)
-    assert (pair["first_f1"]["value"], pair["second_f1"]["value"]) == (0.5, 1.0)
-    assert (pair["difference"]["low"], pair["difference"]["high"]) == (0.5, 0.5)
+    assert (pair["first"], pair["second"]) == ("new", "small-abc")
+    seen = pair["saw_second"]
+    assert (seen["tasks"], pair["neither"]["tasks"]) == (6, 0)
+    assert (seen["first_f1"]["value"], seen["second_f1"]["value"]) == (0.5, 1.0)
+    assert (seen["difference"]["value"], seen["difference"]["images"]) == (0.5, 6)
 
 
 def test_suggestions_that_were_withheld_count_in_no_figure_but_the_comparison(database, recorder):
-    for task in range(1, 7):
+    for task in range(1, 11):
         shown = predict(database, task, detection((10, 10), (30, 30)))
         event(database, annotation(task, shown))
         predict(database, task + 100, detection((10, 10), (30, 30)), deliver=False)
         alone = [added(11, 10.5, region_id="a"), added(70, 70, region_id="b")]
         event(database, annotation(task + 100, alone, parent=None))
-    HoldoutStorage(recorder.database).withhold(UID, range(101, 107), now())
+    HoldoutStorage(recorder.database).withhold(UID, range(101, 111), now())
     found = figures(recorder)
-    assert counts(found) == [12, 12, 0, 0, 0, 0, 0]
+    assert counts(found) == [20, 20, 0, 0, 0, 0, 0]
     anchoring = found["anchoring"]
-    assert anchoring["withheld"]["annotations"] == 6
+    assert anchoring["withheld"]["annotations"] == 10
     assert anchoring["withheld"]["precision"]["value"] == 0.5
     assert anchoring["difference"]["value"] == 0.5
-    assert (anchoring["difference"]["low"], anchoring["difference"]["high"]) == (0.5, 0.5)
+    assert (anchoring["difference"]["n"], anchoring["difference"]["images"]) == (10, 20)
 
 
 def test_salient_landmarks_are_ranked_with_their_lift_over_chance(database, recorder):
@@ -347,6 +363,7 @@ def test_salient_landmarks_are_ranked_with_their_lift_over_chance(database, reco
     assert (nose["class"], nose["label"], nose["annotated"]) == ("car", "nose", 6)
     assert (nose["found"]["value"], tail["found"]["value"]) == (1.0, 0.0)
     chance = math.pi * 5**2 / 100**2  # one point, anywhere on 100 × 100 px, within 5 px
+    assert nose["withheld"]["annotated"] == 0
     assert nose["lift"]["value"] == pytest.approx(1 / chance)
 
 
@@ -365,6 +382,26 @@ def test_the_tasks_that_agree_least_come_first(two_tasks):
     found = figures(two_tasks)["worst_tasks"]
     # 4 of 5 points of the first task have a partner, 2 of 5 of the second.
     assert [(each["task"], each["f1"]) for each in found] == [(2, 2 / 5), (1, 4 / 5)]
+
+
+def test_the_radius_is_the_same_in_every_figure(database, recorder):
+    """30 px off is far on an object of 100 px, however large the image is."""
+    box = {"x": 0, "y": 0, "width": 10, "height": 10}
+    drawn = {"id": "r", "to_name": "image", "from_name": "r", "type": "rectangle", "value": box}
+    for task in range(1, 3):
+        found = detection((50, 50), width=1000, height=1000)
+        predict(database, task, found, deliver=False)
+        predict(database, task, found, version="new", deliver=False)
+        final = [added(8.05, 5.05, side=1000), drawn]
+        for one in (1, 2):
+            made = annotation(task, final, number=10 * task + one, annotator=one, parent=None)
+            event(database, made)
+    HoldoutStorage(recorder.database).withhold(UID, [1, 2], now())
+    report = figures(recorder)
+    assert report["anchoring"]["withheld"]["f1"]["value"] == 0.0
+    assert report["people"]["detector_human"]["f1"]["value"] == 0.0
+    assert report["model_versions"][0]["neither"]["first_f1"]["value"] == 0.0
+    assert report["landmarks"][0]["withheld"]["found"]["value"] == 0.0
 
 
 def test_a_box_of_the_task_is_what_its_points_are_measured_by(database, recorder):
@@ -409,7 +446,8 @@ def test_neither_order_nor_repetition_of_events_changes_a_figure(story, draw):
 
     straight = figures_of(lambda events: events)
     points = straight["overall"]["points"]
-    assert points["suggested"] == sum(points.values()) - points["suggested"] - points["added"]
+    judged = sum(points.values()) - points["suggested"] - points["judged"] - points["added"]
+    assert points["suggested"] <= points["judged"] == judged
 
     def shuffled(events):
         # A deletion counts from the moment that it is heard of, so these stay at their end.

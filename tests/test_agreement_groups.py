@@ -2,17 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from agreement_table import MOMENT, Made, added, columns_of, deleted, kept
 
 from backend.agreement.groups import AnnotationTotals, by_label, group_tables, period_names
-from backend.agreement.intervals import NOTHING, Clusters
 from backend.agreement.parameters import AgreementParameters
 
 
 def totals_of(columns, parameters=None):
-    clusters = Clusters.of(columns.images, parameters or AgreementParameters())
-    return AnnotationTotals(columns, clusters), clusters
+    parameters = parameters or AgreementParameters()
+    return AnnotationTotals(columns, parameters), parameters
 
 
 def test_acceptance_depends_on_the_thresholds_in_the_parameters():
@@ -46,6 +46,7 @@ def test_displacements_are_those_of_moved_points_alone():
     moved = totals_of(columns)[0].overall().agreement.displacement_px
     assert (moved.median.value, moved.median.n) == (2.0, 3)
     assert moved.p90.value == pytest.approx(5.2)
+    assert moved.mean.value == pytest.approx(3.0)
 
 
 def test_annotations_tasks_and_annotators_are_counted_apart():
@@ -54,7 +55,8 @@ def test_annotations_tasks_and_annotators_are_counted_apart():
     )
     found = totals_of(columns)[0].overall()
     assert (found.annotations, found.tasks, found.annotators) == (3, 2, 2)
-    assert (found.lead_time.value, found.lead_time.n) == (15.0, 2)
+    assert (found.lead_time.median.value, found.lead_time.median.n) == (15.0, 2)
+    assert found.lead_time.geometric_mean.value == pytest.approx(200**0.5)
 
 
 def test_only_the_largest_groups_are_listed_in_the_order_of_their_names():
@@ -68,9 +70,11 @@ def test_a_relabelled_suggestion_counts_for_both_labels():
     columns = columns_of(Made(1, [kept((10, 10), final_label="tail"), deleted((50, 50))]))
     beak, tail = by_label(columns, totals_of(columns)[1])
     assert (beak.name, tail.name) == ("beak", "tail")
-    assert (beak.figures.points.suggested, beak.figures.precision.value) == (2, 1 / 2)
-    assert (beak.figures.recall, tail.figures.precision) == (NOTHING, NOTHING)
-    assert (tail.figures.points.suggested, tail.figures.recall.value) == (0, 1.0)
+    assert (beak.figures.points.suggested, beak.figures.precision.value) == (2, 0)
+    assert beak.figures.recall.value is tail.figures.precision.value is None
+    assert tail.figures.points.suggested == 0
+    assert tail.figures.recall.reason == tail.figures.f1.reason == "never suggested"
+    assert tail.figures.found_at_place.value == 1.0
 
 
 def test_groups_of_every_kind_have_their_names():
@@ -78,8 +82,7 @@ def test_groups_of_every_kind_have_their_names():
         Made(1, [kept((10, 10))], class_name="wren"),
         Made(2, class_name="crow", annotator=None, project="4.1", model_version="b"),
     )
-    totals, clusters = totals_of(columns)
-    found = group_tables(columns, totals, clusters).as_json()
+    found = group_tables(columns, *totals_of(columns)).as_json()
     assert {kind: [each["name"] for each in groups] for kind, groups in found.items()} == {
         "label": ["beak"],
         "class": ["crow", "wren"],
@@ -94,8 +97,8 @@ def test_groups_of_every_kind_have_their_names():
     ("days", "names"),
     [
         (31, ["2026-11-22", "2026-12-23"]),
-        (365, ["2026-W47", "2027-W47"]),
-        (366, ["2026-11", "2027-11"]),
+        (336, ["2026-W47", "2027-W42"]),
+        (337, ["2026-11", "2027-10"]),
     ],
 )
 def test_periods_are_days_weeks_or_months_so_that_they_are_not_too_many(days, names):
@@ -105,3 +108,82 @@ def test_periods_are_days_weeks_or_months_so_that_they_are_not_too_many(days, na
 def test_no_moment_has_no_period():
     assert period_names([]) == []
     assert period_names([datetime(2026, 1, 1, tzinfo=UTC)]) == ["2026-01-01"]
+
+
+def test_one_open_tab_does_not_move_the_times():
+    """Nine annotations of 10 s, one of four hours, and one that Label Studio gives 0 s."""
+    seconds = [10.0] * 9 + [4 * 3600.0, 0.0]
+    columns = columns_of(*[Made(task, lead_time=each) for task, each in enumerate(seconds)])
+    found = totals_of(columns)[0].overall().lead_time
+    for each in (found.median, found.geometric_mean):
+        assert each.value == pytest.approx(10)
+        assert (each.n, each.left_out) == (9, 2)
+    longer = totals_of(columns, AgreementParameters(longest_seconds=20_000))[0].overall()
+    assert longer.lead_time.geometric_mean.left_out == 1
+
+
+def test_points_of_one_image_are_not_independent():
+    """Half of the images are all accepted, the others all deleted."""
+    points = [kept((10 * n, 10)) for n in range(1, 10)], [deleted((10 * n, 10)) for n in range(9)]
+    columns = columns_of(*[Made(task, points[task % 2]) for task in range(20)])
+    found = totals_of(columns)[0].overall().agreement.acceptance.untouched
+    assert (found.value, found.n, found.images) == (0.5, 180, 20)
+    assert found.deff == pytest.approx(9, rel=0.1)
+    assert found.icc == pytest.approx(1)
+    assert (found.low, found.high) == pytest.approx((0.2841, 0.7159), abs=0.005)
+
+
+def test_a_share_of_one_image_has_no_interval():
+    columns = columns_of(Made(1, [kept((10, 10)), deleted((20, 20))]), Made(2))
+    found = totals_of(columns)[0].overall().agreement.acceptance.untouched
+    assert (found.value, found.low, found.high, found.images) == (0.5, None, None, 1)
+    assert found.reason == "1 of at least 2 images"
+
+
+def test_the_median_of_very_many_moves_lies_inside_its_interval():
+    random = np.random.default_rng(1)
+    made = [
+        Made(task, [kept((1, 1), by=float(by)) for by in random.gamma(2, 3.3, 6)])
+        for task in range(3000)
+    ]
+    found = totals_of(columns_of(*made))[0].overall().agreement.displacement_px.median
+    assert found.n == 18_000
+    assert found.low < found.value < found.high
+    assert found.high - found.low == pytest.approx(0.18, abs=0.05)
+
+
+def test_a_group_is_computed_from_its_own_images_alone():
+    made = [
+        Made(task, [kept((10, 10)), deleted((20, 20))] * (task % 3), annotator=task % 2)
+        for task in range(24)
+    ]
+    columns = columns_of(*made)
+    names = [str(each.annotator) for each in columns.annotations]
+    for group in totals_of(columns)[0].by_name(names, 5):
+        alone = columns_of(*[each for each in made if str(each.annotator) == group.name])
+        assert totals_of(alone)[0].overall() == group.figures
+
+
+def test_suggestions_are_counted_once_however_many_annotators_judged_them():
+    points = [kept((10, 10)), kept((20, 20), by=3), deleted((30, 30))]
+    made = [Made(task, points, annotator=n) for task in range(5) for n in (1, 2)]
+    columns = columns_of(*made, Made(9, [*points, added((5, 5))]))
+    found = totals_of(columns)[0].overall().agreement.points
+    assert (found.suggested, found.judged) == (18, 33)
+    assert found.by_verdict["accepted"] == 11
+    annotators = totals_of(columns)[0].by_name([str(e.annotator) for e in columns.annotations], 9)
+    assert [each.figures.agreement.points.suggested for each in annotators] == [18, 15]
+    [beak] = by_label(columns, AgreementParameters())
+    assert (beak.figures.points.suggested, beak.figures.points.judged) == (18, 33)
+
+
+def test_weeks_are_never_too_many_to_be_listed_and_other_groups_left_out_are_counted():
+    for days in range(0, 1200, 7):
+        moments = [MOMENT + timedelta(days=day) for day in range(0, days + 1)]
+        assert len(set(period_names(moments))) <= AgreementParameters().most_groups
+    made = [Made(n, [kept((10, 10), str(n % 9))], annotator=n % 5) for n in range(45)]
+    columns = columns_of(*made)
+    found = group_tables(columns, *totals_of(columns, AgreementParameters(most_groups=3)))
+    assert (len(found.annotator), found.left_out["annotator"]) == (3, 2)
+    assert (len(found.label), found.left_out["label"]) == (3, 6)
+    assert found.left_out["time"] == found.left_out["project"] == 0

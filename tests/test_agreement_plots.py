@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from agreement_table import MOMENT, Made, added, deleted, kept, table_of
 
+from backend.agreement.clustered import WILSON, Estimate
 from backend.agreement.figures import AgreementReport, agreement_report
-from backend.agreement.intervals import Estimate
 from backend.agreement.parameters import AgreementParameters
-from backend.agreement.plots import LONGEST_NAME, _bar_lengths, plots, short
+from backend.agreement.plots import LONGEST_NAME, _bar_lengths, largest, plots, short
 
 
 def report_of(*made: Made) -> AgreementReport:
@@ -39,20 +39,54 @@ def test_there_is_a_plot_for_everything_that_there_are_figures_for():
     assert "α × longer side of the object" in found["pck"]
 
 
-@pytest.mark.parametrize(("points", "hit"), [(7, True), (5, False)])
-def test_shares_of_all_and_of_none_are_drawn(points, hit):
-    """Rounding puts the end of Wilson's interval of 7 of 7, and of 0 of 5, beyond the share."""
-    report = report_of(*[Made(task, [kept((10, 10), hit=hit)]) for task in range(points)])
+@pytest.mark.parametrize("tasks", [7, 8, 13, 15, 17, 19, 20, 33])
+@pytest.mark.parametrize("hit", [True, False])
+def test_shares_of_all_and_of_none_are_drawn(tasks, hit):
+    """Rounding must not put an end of the interval beyond the share: no bar is that short."""
+    report = report_of(*[Made(task, [kept((10, 10), hit=hit)]) for task in range(tasks)])
     [landmark] = report.landmarks
-    found = landmark.found
-    assert (found.value, found.high < 1 if hit else found.low > 0) == (float(hit), True)
+    found = landmark.shown.found
+    assert found.value == float(hit)
+    if tasks < 20:
+        assert found.reason == f"near 0 or 1: {tasks} of at least 20 images"
+    else:
+        assert (found.high == 1) if hit else (found.low == 0)
     assert "landmarks wren" in plots(report)
-    below, above = _bar_lengths([found])
-    assert (above if hit else below) == [0.0]
+    assert min(_bar_lengths([found])[0] + _bar_lengths([found])[1]) == 0.0
+
+
+def test_without_final_points_there_is_no_plot_of_how_close_suggestions_are():
+    assert "pck" not in plots(report_of(Made(1, [deleted((10, 10))])))
 
 
 def test_a_figure_without_an_interval_has_no_error_bar():
-    assert _bar_lengths([Estimate(0.5, None, None, 3)]) == ([0.0], [0.0])
+    assert _bar_lengths([Estimate(0.5, None, None, 3, 1, WILSON)]) == ([0.0], [0.0])
+
+
+def test_the_score_is_not_set_against_a_diagonal():
+    """It orders suggestions, and is no probability."""
+    points = [kept((10, 10), score=n / 50) for n in range(50)]
+    reliability = plots(report_of(Made(1, points)))["reliability"]
+    assert "score = share accepted" not in reliability
+    assert reliability.count("stroke-dasharray") == 0
+
+
+def test_the_names_of_many_weeks_do_not_overlap():
+    made = [
+        Made(task, [kept((10, 10))], updated_at=MOMENT + timedelta(days=7 * task))
+        for task in range(13)
+    ]
+    assert plots(report_of(*made))["time"].count("-W") <= 4
+
+
+def test_the_largest_labels_are_drawn_not_the_first_of_the_alphabet():
+    points = [kept((10, 10), f"label {n:02}") for n in range(20) for _ in range(1 + n)]
+    report = report_of(Made(1, points))
+    assert [each.name for each in largest(report.by.label)] == [
+        f"label {n:02}" for n in range(4, 20)
+    ]
+    assert "label 19" in plots(report)["labels"]
+    assert "label 03" not in plots(report)["labels"]
 
 
 def test_long_names_are_cut_and_empty_ones_are_marked():

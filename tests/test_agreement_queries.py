@@ -9,8 +9,9 @@ from verdict_data import UID, added, annotation, detection, event, moved, predic
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.queries import AgreementQueries, load_table
 from backend.agreement.records import UnusedCount
-from backend.database.connection import Database
+from backend.database.connection import Database, now
 from backend.settings import Settings
+from backend.suggestions.holdout import HoldoutStorage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 
@@ -68,8 +69,7 @@ def test_the_table_holds_what_counts_with_typed_records(recorded):
 
 def test_points_are_loaded_for_tasks_whose_points_are_paired_again(recorded):
     table = load_table(recorded, Filters())
-    assert table.tasks_of_several_annotators == 3
-    assert [[each.annotator for each in task] for task in table.compared_tasks] == [[1, 2]] * 3
+    assert (table.tasks_shown_to_several, table.tasks_of_several_annotators) == (3, 0)
     # Task 4 has two versions as well, but no annotation that counts.
     assert [(each.task_id, each.model_version) for each in table.detections] == [
         (task, version) for task in (1, 2, 3) for version in ("small-abc", "b")
@@ -81,9 +81,22 @@ def test_points_are_loaded_for_tasks_whose_points_are_paired_again(recorded):
 
 
 def test_the_parameters_limit_how_many_tasks_are_compared_again(recorded):
+    for task in (5, 6):
+        predict(recorded, task, detection((10, 10)), deliver=False)
+        predict(recorded, task, detection((50, 50)), version="b", deliver=False)
+        for person in (1, 2):
+            made = annotation(task, [added(9, 9)], number=10 * task + person, annotator=person)
+            event(recorded, made | {"parent_prediction": None})
+    HoldoutStorage(recorded).withhold(UID, [5, 6], now())
+    Recorder(Settings(), recorded).drain()
+    table = load_table(recorded, Filters())
+    assert (table.tasks_shown_to_several, table.tasks_of_several_annotators) == (3, 2)
+    assert [[each.annotator for each in task] for task in table.compared_tasks] == [[1, 2]] * 2
     table = load_table(recorded, Filters(), AgreementParameters(most_tasks=1))
-    assert (table.tasks_of_several_annotators, len(table.compared_tasks)) == (3, 1)
-    assert len({each.task_id for each in table.detections}) == 1
+    assert (table.tasks_of_several_annotators, len(table.compared_tasks)) == (2, 1)
+    # One whose suggestions were withheld and one where they were shown.
+    tasks = {each.task_id for each in table.detections}
+    assert (len(tasks), len(tasks & {5, 6})) == (2, 1)
 
 
 def test_a_few_statements_load_it_however_much_there_is(recorded):

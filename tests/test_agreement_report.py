@@ -1,17 +1,26 @@
 import base64
 import io
+import random
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
+from agreement_table import MOMENT, Made, deleted, kept, table_of
+from agreement_table import added as drawn
+from agreement_table import detection as found_on
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from verdict_data import VERSION, added, annotation, detection, event, moved, predict, relabelled
 
+from backend.agreement import report as report_module
+from backend.agreement.figures import AgreementReport, agreement_report
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.report import render
+from backend.agreement.table import VerdictTable
 from backend.database.connection import Database
 from backend.settings import Settings
 from backend.suggestions.maps import MapStorage, keep_first_maps
@@ -172,6 +181,127 @@ def test_a_report_of_nothing_says_so(database, browser_page, tmp_path):
     path.write_text(render(Settings(), database, Filters()))
     browser_page.goto(path.as_uri())
     assert browser_page.get_by_text("No annotation that started from suggestions yet").count()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_small_project_has_a_page(seed, monkeypatch):
+    """Shares of all and of none, labels that occur once, and hardly any images."""
+    table = random_table(random.Random(seed))
+    monkeypatch.setattr(report_module, "measure_agreement", lambda *_: reported(table))
+    monkeypatch.setattr(report_module, "ReportPictures", NoPictures)
+    monkeypatch.setattr(report_module, "AgreementQueries", NoPictures)
+    page = render(Settings(), None, Filters())
+    assert page.rstrip().endswith("</html>")
+    assert not re.search(r"\b(nan|inf|None)\b", re.sub(r"(?s)<(style|script).*?</\1>", "", page))
+    for estimate in estimates(reported(table).as_json()):
+        if estimate["low"] is None:
+            assert estimate["high"] is None and estimate["reason"]
+        else:
+            assert estimate["low"] <= estimate["value"] <= estimate["high"]
+            assert estimate["reason"] is None
+
+
+class NoPictures:
+    """Pictures of nothing, as the tables of these tests are in no database."""
+
+    def __init__(self, *_: object) -> None:
+        self.worst_tasks = self.stages = self.predictions_with_maps = lambda *_: []
+
+
+def reported(table: VerdictTable) -> AgreementReport:
+    return agreement_report(table, AgreementParameters(), made_at=MOMENT)
+
+
+def random_table(draw: random.Random) -> VerdictTable:
+    """Up to 25 tasks with any verdicts, with and without suggestions, objects and times."""
+    rates = [draw.choice((0, 0, 1, 4)) for _ in range(4)] + [draw.choice((0, 1))]
+    rates[draw.randrange(5)] += 1
+    labels, versions = ["beak", "tail", "wing"][: draw.randint(1, 3)], ["a", "b"]
+    made, detections = [], []
+    for task in range(draw.randint(0, 25)):
+        for annotator in range(1, draw.choice((1, 1, 3)) + 1):
+            points = [random_verdict(draw, n, rates, labels) for n in range(draw.randint(0, 6))]
+            made.append(
+                Made(
+                    task,
+                    points,
+                    annotator=draw.choice((annotator, annotator, None)),
+                    shown=draw.random() < 0.7,
+                    class_name=draw.choice(("wren", "crow")),
+                    lead_time=draw.choice((None, 0.0, 5.0, draw.uniform(1, 4000))),
+                    model_version=draw.choice(versions),
+                    updated_at=MOMENT + timedelta(days=draw.randint(0, 60)),
+                )
+            )
+        found = [(draw.uniform(0, 99), draw.uniform(0, 99)) for _ in range(draw.randint(0, 3))]
+        detections += [found_on(task, each, *found) for each in versions if draw.random() < 0.7]
+    return table_of(*made, detections=detections)
+
+
+def random_verdict(draw: random.Random, number: int, rates: list[int], labels: list[str]):
+    at = draw.uniform(0, 99), draw.uniform(0, 99)
+    label, other, hit = draw.choice(labels), draw.choice(labels), draw.random() < 0.7
+    size = draw.choice(({}, {"length": 40.0, "area": 800.0, "object": 0}))
+    [kind] = draw.choices(range(5), rates)
+    if kind == 0:
+        return kept(at, label, number=number, hit=True, score=draw.random(), **size)
+    if kind in (1, 2):
+        name, far = (other if kind == 2 else None), draw.uniform(0.1, 30)
+        return kept(at, label, by=far, number=number, hit=hit, final_label=name, **size)
+    if kind == 3:
+        return deleted(at, label, number=number)
+    return drawn(at, label, hit=hit)
+
+
+def estimates(value: object) -> Iterator[dict]:
+    """Every estimate in a report's JSON."""
+    if isinstance(value, dict) and {"low", "reason"} <= value.keys():
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from estimates(each)
+
+
+def test_what_a_label_filter_does_not_reach_and_what_is_not_listed_is_said(database):
+    regions = predict(database, 1, detection(*[(2 * n, 50) for n in range(1, 19)]))
+    event(
+        database, annotation(1, [relabelled(each, f"l{n}") for n, each in enumerate(regions[:18])])
+    )
+    Recorder(Settings(), database).drain()
+    page = render(Settings(), database, Filters(label="l3"))
+    assert "The filter by label reaches the figures of points." in page
+    page = render(Settings(), database, Filters(), parameters=AgreementParameters(most_groups=17))
+    assert "The filter by label" not in page
+    assert "(the 17 largest; 2 more are not listed)" in page
+    assert "by suggested label; the 16 largest of 19" in page
+
+
+def test_numbers_that_round_to_0_have_no_sign():
+    assert report_module.format_share({"value": -0.0001}) == "0.0 %"
+    assert report_module.format_number({"value": 1234.5}, 1) == "1,234.5"
+    assert report_module.format_interval({"low": -0.0002, "high": 0.1}) == "0.0 to 10.0"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_sticks_out_of_the_page_or_its_tables(browser_page, tmp_path, width, monkeypatch):
+    """Tables may scroll on a phone, and not on a screen."""
+    table = random_table(random.Random(3))
+    monkeypatch.setattr(report_module, "measure_agreement", lambda *_: reported(table))
+    monkeypatch.setattr(report_module, "ReportPictures", NoPictures)
+    monkeypatch.setattr(report_module, "AgreementQueries", NoPictures)
+    path = tmp_path / "report.html"
+    path.write_text(render(Settings(), None, Filters()))
+    browser_page.set_viewport_size({"width": width, "height": 900})
+    browser_page.goto(path.as_uri())
+    assert browser_page.evaluate("document.documentElement.scrollWidth") <= width
+    for tab in browser_page.get_by_role("tab").all() if width == 1280 else []:
+        tab.click()
+        cut = browser_page.evaluate(
+            "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+            ".length"
+        )
+        assert cut == 0
+    browser_page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_an_image_that_cannot_be_had_leaves_its_points_and_a_reason(database):

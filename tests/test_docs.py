@@ -126,7 +126,7 @@ def test_the_guide_for_contributors_has_a_row_for_every_package_of_the_backend()
 
 DOCUMENTED = README + "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
 COMMANDS = sorted(
-    set(re.findall(r"python -m (backend|drawings|model|studies) ([a-z]+)", DOCUMENTED))
+    set(re.findall(r"python -m (backend|drawings|model|studies) ([a-z]+(?:-[a-z]+)*)", DOCUMENTED))
 )
 
 

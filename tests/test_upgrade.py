@@ -6,6 +6,8 @@
 import base64
 import gzip
 import json
+import math
+import re
 import sqlite3
 import subprocess
 import sys
@@ -54,21 +56,42 @@ def load_redis(connection: Redis) -> None:
             connection.sadd(key, *value)
 
 
+# Part of a figure's path → why it is not what it was in the first version.
+CHANGED = {
+    r"\.method": "other intervals have other parameters",
+    r"\.low|\.high": "intervals take the image as the cluster; they were too narrow",
+    r"\.lead_time": "one open tab moved the mean: median and geometric mean took its place",
+    r"\.landmarks\[\d+\]\.lift": "discs are cut at the border; any of k points",
+    r"\.by\.label\[\d+\]\.(precision|recall|f1)": "equal labels only are paired",
+    r"\.within_share": "2 % of the object where it is known, as the radius",
+    r"\.points\.suggested": "a suggestion counts once; its judgements are `judged`",
+    r"\.people\.": "people who saw the same suggestions agree because of them",
+    r"\.model_versions\[\d+\]": "only tasks whose annotators saw neither version compare them",
+    r"\.anchoring\.(shown|difference)": "compared within project and model version",
+}
+
+
 def differences(before: Any, after: Any, path: str = "") -> list[str]:
-    """Where two JSON values differ."""
+    """Where counts and values differ, but for those in `CHANGED`; more figures may be there now."""
+    if any(re.search(f"({part})", path) for part in CHANGED):
+        return []
     if isinstance(before, dict) and isinstance(after, dict):
-        if before.keys() != after.keys():
-            return [f"{path}: keys {list(before)} became {list(after)}"]
+        if missing := before.keys() - after.keys():
+            return [f"{path}: {sorted(missing)} are no longer there"]
         return [
             one for key in before for one in differences(before[key], after[key], f"{path}.{key}")
         ]
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         pairs = enumerate(zip(before, after, strict=True))
         return [one for place, (a, b) in pairs for one in differences(a, b, f"{path}[{place}]")]
+    if isinstance(before, float) and after is not None and math.isclose(before, after):
+        return []
     return [] if before == after else [f"{path}: {before!r} became {after!r}"]
 
 
-def test_every_figure_of_the_first_version_is_the_same_today(tmp_path: Path, queue: Queue) -> None:
+def test_every_count_and_value_of_the_first_version_is_the_same_but_for_those_changed_on_purpose(
+    tmp_path: Path, queue: Queue
+) -> None:
     database = load_database(tmp_path / "backend.sqlite3", "small-0")
     database.migrate()
     weights = tmp_path / "small.safetensors"

@@ -1,14 +1,27 @@
-"""Whether suggestions pull annotators: agreement where they were shown, and where withheld."""
+"""Whether suggestions pull annotators: agreement where they were shown, and where withheld.
 
+Projects and model versions differ, and suggestions are withheld only from some moment on. So both
+groups are compared within strata, each a project and a model version, from the first withheld task
+on; the differences are averaged with the withheld images as weights.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
-from backend.agreement.columns import Floats, VerdictColumns
-from backend.agreement.group_figures import AnnotationFigures
+from backend.agreement.clustered import Estimate, geometric_seconds, log_times
+from backend.agreement.columns import Flags, Floats, VerdictColumns
+from backend.agreement.comparisons import Stratum, difference_stratified
+from backend.agreement.group_figures import AnnotationFigures, LeadTime
 from backend.agreement.groups import AnnotationTotals
-from backend.agreement.intervals import NOTHING, Clusters, Estimate
-from model.intervals import drawn_ratios, percentile_interval
+from backend.agreement.limits import Limits
+from backend.agreement.linearised import Linearised, linearise
+from backend.agreement.parameters import AgreementParameters
+
+StratumName = tuple[str, str]  # project and model version
+Part = Callable[[VerdictColumns, Flags], Linearised | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +32,6 @@ class AnchoringSide:
         annotations: their number.
         precision, recall, f1: of suggestions against final points, by place alone.
         normalised_error: mean displacement over the longer side of the image.
-        lead_time: mean, s.
     """
 
     annotations: int
@@ -27,7 +39,7 @@ class AnchoringSide:
     recall: Estimate
     f1: Estimate
     normalised_error: Estimate
-    lead_time: Estimate
+    lead_time: LeadTime
 
     @classmethod
     def of(cls, figures: AnnotationFigures) -> "AnchoringSide":
@@ -47,61 +59,77 @@ class Anchoring:
     """Agreement where suggestions were shown, and where they were withheld.
 
     Attributes:
-        difference: F1 where they were shown less F1 where they were withheld.
+        shown: those of the strata with withheld tasks, from the first of these on.
+        withheld: all of them.
+        difference: F1 where they were shown less F1 where they were withheld, within strata.
+        seconds: geometric mean of the lead time, the same way.
+        strata: number of projects and model versions with withheld tasks.
     """
 
     shown: AnchoringSide
     withheld: AnchoringSide
     difference: Estimate
+    seconds: Estimate
+    strata: int
 
 
 def anchoring(
-    shown: VerdictColumns,
-    shown_figures: AnnotationFigures,
-    shown_clusters: Clusters,
-    withheld: VerdictColumns,
+    shown: VerdictColumns, withheld: VerdictColumns, parameters: AgreementParameters
 ) -> Anchoring:
-    """Compare annotations made with and without suggestions.
-
-    Args:
-        shown_figures, shown_clusters: figures of `shown`, and the clusters that they rest on.
-    """
-    parameters = shown_clusters.parameters
-    # A different seed, because the two groups are independent samples.
-    clusters = Clusters.of(withheld.images, parameters, seed=parameters.seed + 1)
-    sides = (
-        AnchoringSide.of(shown_figures),
-        AnchoringSide.of(AnnotationTotals(withheld, clusters).overall()),
+    """Compare annotations made with and without suggestions, within strata."""
+    since = _first_withheld(withheld)
+    compared = shown.of_annotations(
+        np.array(
+            [
+                each.stratum in since and each.updated_at >= since[each.stratum]
+                for each in shown.annotations
+            ],
+            bool,
+        )
     )
-    drawn = _drawn_f1(shown, shown_clusters), _drawn_f1(withheld, clusters)
-    return Anchoring(*sides, _difference(*sides, *drawn, clusters.ends))
 
+    def difference(part: Part) -> Estimate:
+        strata = [
+            Stratum(part(compared, _of(compared, name)), part(withheld, _of(withheld, name)))
+            for name in since
+        ]
+        return difference_stratified(strata, parameters.limits)
 
-def _drawn_f1(columns: VerdictColumns, clusters: Clusters) -> Floats | None:
-    """Compute F1 in each bootstrap draw; None with too few images."""
-    if columns.images < clusters.parameters.fewest_images:
-        return None
-    image, zero = columns.image[columns.annotation], np.zeros(len(columns.annotation), np.int64)
-    hits = columns.suggested_hit.astype(float) + columns.final_hit.astype(float)
-    points = columns.suggested.astype(float) + columns.final.astype(float)
-    return drawn_ratios(
-        clusters.times,
-        clusters.sums(image, zero, 1, hits)[0],
-        clusters.sums(image, zero, 1, points)[0],
+    return Anchoring(
+        shown=AnchoringSide.of(AnnotationTotals(compared, parameters).overall()),
+        withheld=AnchoringSide.of(AnnotationTotals(withheld, parameters).overall()),
+        difference=difference(_f1),
+        seconds=difference(_seconds(parameters.limits)),
+        strata=len(since),
     )
 
 
-def _difference(
-    shown: AnchoringSide,
-    withheld: AnchoringSide,
-    drawn_shown: Floats | None,
-    drawn_withheld: Floats | None,
-    ends: tuple[float, float],
-) -> Estimate:
-    if shown.f1.value is None or withheld.f1.value is None:
-        return NOTHING
-    low = high = None
-    if drawn_shown is not None and drawn_withheld is not None:
-        count = min(len(drawn_shown), len(drawn_withheld))
-        low, high = percentile_interval(drawn_shown[:count] - drawn_withheld[:count], ends)
-    return Estimate(shown.f1.value - withheld.f1.value, low, high, withheld.annotations)
+def _first_withheld(withheld: VerdictColumns) -> Mapping[StratumName, datetime]:
+    """Return when the first withheld task of each stratum was annotated."""
+    found: dict[StratumName, datetime] = {}
+    for each in withheld.annotations:
+        found[each.stratum] = min(each.updated_at, found.get(each.stratum, each.updated_at))
+    return found
+
+
+def _of(columns: VerdictColumns, name: StratumName) -> Flags:
+    return np.array([each.stratum == name for each in columns.annotations], bool)
+
+
+def _f1(columns: VerdictColumns, chosen: Flags) -> Linearised | None:
+    rows = chosen[columns.annotation]
+    image = columns.image[columns.annotation[rows]]
+    hits = columns.suggested_hit[rows].astype(float) + columns.final_hit[rows]
+    points = columns.suggested[rows].astype(float) + columns.final[rows]
+    return linearise(np.bincount(image, hits), np.bincount(image, points))
+
+
+def _seconds(limits: Limits) -> Part:
+    """Return the geometric mean of lead times as a part of a stratum."""
+
+    def geometric(columns: VerdictColumns, chosen: Flags) -> Linearised | None:
+        seconds: Floats = np.array([each.lead_time for each in columns.annotations], np.float64)
+        found = log_times(seconds[chosen], columns.image[chosen], limits)
+        return None if found is None else geometric_seconds(found)
+
+    return geometric

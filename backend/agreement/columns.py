@@ -1,7 +1,8 @@
 """Verdicts about points as columns of numbers, which makes a million of them quick to process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ Flags = NDArray[np.bool_]
 
 # Verdict → its code in the column `verdict`.
 CODES = {name: code for code, name in enumerate(VERDICTS)}
+Edges = tuple[float, float, float, float]  # left, top, right, bottom
 ABSENT = -2  # stands for a label that occurs in no column
 
 
@@ -34,8 +36,14 @@ class VerdictColumns:
         score: score of the suggestion; NaN where there is none.
         displacement, length, area: px, px, px²; NaN where there is none or it is unknown.
         object: index of one of the annotation's rectangles; -1 for none.
+        number: of the suggestion within its prediction; -1 for none.
+        suggested_x, suggested_y, final_x, final_y: px; NaN if there is no such point.
+        box: (verdicts, 4): left, top, right and bottom edge of the object, px from the image's top
+            left corner; NaN if it is unknown.
         suggested, final: whether the row counts as a suggestion, as a final point.
-        suggested_hit, final_hit: whether that point has a partner near it.
+        suggested_hit, final_hit: whether that point has a partner near it, of any label until
+            labels are matched.
+        found: whether any suggestion lies near the final point.
     """
 
     annotations: Sequence[JudgedAnnotation]
@@ -50,15 +58,37 @@ class VerdictColumns:
     length: Floats
     area: Floats
     object: Integers
+    number: Integers
+    suggested_x: Floats
+    suggested_y: Floats
+    final_x: Floats
+    final_y: Floats
+    box: Floats
     suggested: Flags
     final: Flags
     suggested_hit: Flags
     final_hit: Flags
+    found: Flags
 
     @property
     def images(self) -> int:
         """Number of images."""
         return int(self.image.max()) + 1 if len(self.image) else 0
+
+    @property
+    def suggestion(self) -> Integers:
+        """The suggestion of each verdict, numbered so that all judgements of one share a number.
+
+        Verdicts about no suggestion have numbers too, which mean nothing.
+        """
+        predictions = [each.prediction_id for each in self.annotations]
+        code = np.unique(predictions, return_inverse=True)[1].astype(np.int64)
+        return code[self.annotation] * (int(self.number.max(initial=0)) + 2) + self.number + 1
+
+    @property
+    def longer_side(self) -> Floats:
+        """Longer side of the object of each verdict where it is known, else of the image, px."""
+        return np.where(np.isfinite(self.length), self.length, self.image_length)
 
     @property
     def image_length(self) -> Floats:
@@ -100,6 +130,7 @@ class VerdictColumns:
             final=final,
             suggested_hit=self.suggested_hit & suggested,
             final_hit=self.final_hit & final,
+            found=self.found & final,
         )
         return found._of_rows(suggested | final)
 
@@ -115,20 +146,31 @@ class VerdictColumns:
             length=self.length[rows],
             area=self.area[rows],
             object=self.object[rows],
+            number=self.number[rows],
+            suggested_x=self.suggested_x[rows],
+            suggested_y=self.suggested_y[rows],
+            final_x=self.final_x[rows],
+            final_y=self.final_y[rows],
+            box=self.box[rows],
             suggested=self.suggested[rows],
             final=self.final[rows],
             suggested_hit=self.suggested_hit[rows],
             final_hit=self.final_hit[rows],
+            found=self.found[rows],
         )
 
 
 def unpack_columns(
-    annotations: Sequence[JudgedAnnotation], packed: Sequence[tuple[bytes, Sequence[str]]]
+    annotations: Sequence[JudgedAnnotation],
+    packed: Sequence[tuple[bytes, Sequence[str]]],
+    boxes: Sequence[Sequence[Edges]] | None = None,
 ) -> VerdictColumns:
     """Unpack the verdicts of each annotation.
 
     Args:
         packed: verdicts and labels of each annotation, as `packing.pack` returns them.
+        boxes: of each annotation, the box that its task came with and then those of its rectangles;
+            None where they are unknown.
     """
     points, owner, labels = unpack(packed)
     verdict = points["verdict"].astype(np.int64)
@@ -151,8 +193,35 @@ def unpack_columns(
         length=points["length"],
         area=points["area"],
         object=points["object"].astype(np.int64),
+        number=points["number"].astype(np.int64),
+        suggested_x=points["suggested_x"],
+        suggested_y=points["suggested_y"],
+        final_x=points["final_x"],
+        final_y=points["final_y"],
+        box=_boxes(points, owner, boxes),
         suggested=suggested,
         final=final,
         suggested_hit=(points["suggested_hit"] == 1) & suggested,
         final_hit=(points["final_hit"] == 1) & final,
+        found=(points["final_hit"] == 1) & final,
     )
+
+
+def _boxes(
+    points: NDArray[Any], owner: Integers, boxes: Sequence[Sequence[Edges]] | None
+) -> Floats:
+    """Return the box of the object of each verdict; NaN where no object is known."""
+    found = np.full((len(points), 4), np.nan)
+    if boxes is None:
+        return found
+    table = np.array([each for of_one in boxes for each in of_one], np.float64).reshape(-1, 4)
+    start = np.cumsum([0, *(len(of_one) for of_one in boxes)])[:-1]
+    known = np.isfinite(points["length"])
+    found[known] = table[start[owner[known]] + points["object"][known] + 1]
+    return found
+
+
+def edges_of(box: Mapping[str, float]) -> Edges:
+    """Return the edges of a box that is stored by its left top corner and its size."""
+    left, top = box["left"], box["top"]
+    return left, top, left + box["width"], top + box["height"]

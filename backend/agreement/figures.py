@@ -12,13 +12,14 @@ from typing import Any
 from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.as_json import to_json
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
+from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
-from backend.agreement.intervals import Clusters
 from backend.agreement.landmarks import LandmarkFigures, landmarks
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.queries import load_table
 from backend.agreement.records import Arrivals, UnusedCount
+from backend.agreement.rubber_stamping import RubberStamping, rubber_stamping
 from backend.agreement.scores import ConfusionCell, ReliabilityBin, confusion, reliability
 from backend.agreement.table import VerdictTable
 from backend.agreement.versions import VersionPair, model_versions
@@ -46,6 +47,8 @@ class AgreementReport:
     by: GroupTables
     labels: Sequence[ConfusionCell]
     reliability: Sequence[ReliabilityBin]
+    differences: GroupTests
+    rubber_stamping: RubberStamping
     people: People
     model_versions: Sequence[VersionPair]
     anchoring: Anchoring
@@ -66,8 +69,11 @@ class AgreementReport:
             "method": self.parameters.as_method(),
             "overall": to_json(self.overall),
             "by": to_json(self.by),
+            "groups_left_out": dict(self.by.left_out),
             "labels": to_json(self.labels),
             "reliability": to_json(self.reliability),
+            "differences": to_json(self.differences),
+            "rubber_stamping": to_json(self.rubber_stamping),
             "people": to_json(self.people),
             "model_versions": to_json(self.model_versions),
             "anchoring": to_json(self.anchoring),
@@ -95,21 +101,22 @@ def agreement_report(
         parameters: those that the table was loaded with.
     """
     shown = table.shown
-    clusters = Clusters.of(shown.images, parameters)
-    totals = AnnotationTotals(shown, clusters)
+    totals = AnnotationTotals(shown, parameters)
     overall = totals.overall()
     return AgreementReport(
         made_at=made_at,
         filters=table.filters,
         parameters=parameters,
         overall=OverallFigures(overall, _count_choices(table), table.skipped),
-        by=group_tables(shown, totals, clusters),
+        by=group_tables(shown, totals, parameters),
         labels=confusion(shown, parameters),
         reliability=reliability(shown, parameters),
+        differences=group_tests(shown, parameters),
+        rubber_stamping=rubber_stamping(shown, parameters),
         people=people(table, parameters),
         model_versions=model_versions(table, parameters),
-        anchoring=anchoring(shown, overall, clusters, table.withheld),
-        landmarks=landmarks(shown, clusters),
+        anchoring=anchoring(shown, table.withheld, parameters),
+        landmarks=landmarks(shown, table.withheld, parameters),
         worst_tasks=worst_tasks(shown, parameters),
         not_used=table.unused,
         events=table.arrivals,

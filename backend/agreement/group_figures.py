@@ -5,21 +5,30 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from backend.agreement.as_json import fields_as_json, to_json
-from backend.agreement.intervals import Estimate
+from backend.agreement.clustered import Estimate, geometric_mean, median_time
+from backend.agreement.columns import Floats, Integers
+from backend.agreement.limits import Limits
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class PointCounts:
-    """Number of suggested points, and of points by verdict (see `judging.VERDICTS`)."""
+    """Numbers of points.
+
+    Attributes:
+        suggested: suggestions, each counted once however many annotators judged it.
+        judged: judgements of them.
+        by_verdict: points by verdict (see `judging.VERDICTS`); those of suggestions are judgements.
+    """
 
     suggested: int
+    judged: int
     by_verdict: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
         """Return all counts as one flat object."""
-        return {"suggested": self.suggested, **self.by_verdict}
+        return {"suggested": self.suggested, "judged": self.judged, **self.by_verdict}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,27 @@ class ByLongerSide(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Displacement:
-    """Quantiles of how far points were moved, px."""
+    """How far points were moved, px; points left in place do not count."""
 
+    mean: Estimate
     median: Estimate
     p90: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class LeadTime:
+    """How long annotations took, s; times of 0 and of open tabs are left out and counted."""
+
+    median: Estimate
+    geometric_mean: Estimate
+
+    @classmethod
+    def of(cls, seconds: Floats, image: Integers, limits: Limits) -> "LeadTime":
+        """Compute both from the lead times of annotations and the images that these are of."""
+        return cls(
+            median=median_time(seconds, image, limits),
+            geometric_mean=geometric_mean(seconds, image, limits),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +91,9 @@ class PointFigures:
 
     Attributes:
         images: number of images.
-        precision, recall, f1: of suggestions against final points, by place alone.
+        precision, recall, f1: of suggestions against final points: by place alone, and in the
+            figures of a label by place and label. None of them where nothing was suggested.
+        found_at_place: share of final points with a suggestion of any label near them.
         oks: object keypoint similarity.
     """
 
@@ -75,6 +103,7 @@ class PointFigures:
     precision: Estimate
     recall: Estimate
     f1: Estimate
+    found_at_place: Estimate
     pck: ByLongerSide[tuple[PckAt, ...]]
     normalised_error: ByLongerSide[Estimate]
     displacement_px: Displacement
@@ -88,14 +117,13 @@ class AnnotationFigures:
     Attributes:
         agreement: agreement of their points.
         annotations, tasks, annotators: their numbers.
-        lead_time: mean, s.
     """
 
     agreement: PointFigures
     annotations: int
     tasks: int
     annotators: int
-    lead_time: Estimate
+    lead_time: LeadTime
 
     def as_json(self) -> dict[str, Any]:
         """Return all figures as one flat object."""

@@ -1,33 +1,65 @@
 """Figures of agreement by label, class, annotator, project, model version and time."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from backend.agreement.as_json import fields_as_json
+from backend.agreement.cells import ImageCells
+from backend.agreement.clustered import WILSON, Estimate, Scale, quantile, ratio, share
 from backend.agreement.columns import CODES, Flags, Floats, Integers, VerdictColumns
 from backend.agreement.group_figures import (
     Acceptance,
     AnnotationFigures,
     ByLongerSide,
     Displacement,
+    LeadTime,
     NamedGroup,
     PckAt,
     PointCounts,
     PointFigures,
 )
-from backend.agreement.intervals import Clusters, Estimate
+from backend.agreement.label_matching import label_hits
+from backend.agreement.parameters import AgreementParameters
 from backend.agreement.tallies import (
     Contribution,
     Tallies,
     contributions,
+    count_suggestions,
     count_verdicts,
     is_moved,
 )
 from backend.verdicts.judging import ADDED, VERDICTS
+
+NEVER_SUGGESTED = "never suggested"
+MOST_WEEKS = 48  # a longer time is divided into months, so that no week has to be left out
+
+
+@dataclass(frozen=True)
+class Moves:
+    """How far points were moved.
+
+    Attributes:
+        distance: px, of each point that was moved.
+        cell: of each, ascending.
+    """
+
+    distance: Floats
+    cell: Integers
+
+    @classmethod
+    def of(cls, distance: Floats, cell: Integers) -> "Moves":
+        """Sort moves by their cell."""
+        order = np.argsort(cell, kind="stable")
+        return cls(distance[order], cell[order])
+
+    def within(self, cells: slice) -> tuple[Floats, Integers]:
+        """Return the distances in some cells, and the place of each one's cell among them."""
+        first, last = np.searchsorted(self.cell, (cells.start, cells.stop)).tolist()
+        return self.distance[first:last], self.cell[first:last] - cells.start
 
 
 @dataclass(frozen=True)
@@ -35,87 +67,104 @@ class GroupSums:
     """The sums from which the figures of several groups of verdicts are computed.
 
     Attributes:
-        sums: (groups, clusters) each.
+        cells: the images of each group.
+        sums: (cells,) each.
         verdicts: (groups, kinds of verdict).
-        images: (groups,): number of images of each group.
-        moves: distance (px), image and group of every point that was moved.
+        suggestions: (groups,).
+        moves: of every point that was moved.
     """
 
-    clusters: Clusters
+    parameters: AgreementParameters
+    cells: ImageCells
     sums: Tallies[Floats]
     verdicts: Integers
-    images: Integers
-    moves: tuple[Floats, Integers, Integers]
+    suggestions: Integers
+    moves: Moves
 
     def agreement(self, group: int) -> PointFigures:
         """Compute every figure of one group."""
-        sums = self.sums.map(lambda each: each[group])
-        hits, points = sums.suggested_hit + sums.final_hit, sums.suggested + sums.final
+        cells = self.cells.of_group(group)
+        sums = self.sums.map(lambda each: each[cells])
         return PointFigures(
             points=self._counts(group),
-            images=int(self.images[group]),
+            images=cells.stop - cells.start,
             acceptance=Acceptance(
                 untouched=self._share(sums.accepted, sums.suggested),
                 within_share=self._share(sums.near_by_share, sums.suggested),
                 within_px=self._share(sums.near_by_px, sums.suggested),
             ),
-            precision=self._share(sums.suggested_hit, sums.suggested),
-            recall=self._share(sums.final_hit, sums.final),
-            f1=self._ratio(hits, points, group),
+            **self._matched(sums),
+            found_at_place=self._share(sums.found, sums.final),
             pck=ByLongerSide(
                 image=self._pck(sums.image_within, sums.final),
                 object=self._pck(sums.object_within, sums.final_with_object),
             ),
             normalised_error=ByLongerSide(
-                image=self._ratio(sums.image_error, sums.paired, group),
-                object=self._ratio(sums.object_error, sums.paired_with_object, group),
+                image=self._ratio(sums.image_error, sums.paired, "positive"),
+                object=self._ratio(sums.object_error, sums.paired_with_object, "positive"),
             ),
-            displacement_px=self._displacement(group),
-            oks=self._ratio(sums.similarity, sums.objects, group),
+            displacement_px=self._displacement(sums, cells),
+            oks=self._ratio(sums.similarity, sums.objects, "share"),
         )
+
+    def _matched(self, sums: Tallies[Floats]) -> dict[str, Estimate]:
+        """Compute precision, recall and F1; where nothing was suggested there is none of them."""
+        if not sums.suggested.any():
+            nothing = Estimate(None, None, None, 0, 0, WILSON, reason=NEVER_SUGGESTED)
+            return {"precision": nothing, "recall": nothing, "f1": nothing}
+        hits, points = sums.suggested_hit + sums.final_hit, sums.suggested + sums.final
+        return {
+            "precision": self._share(sums.suggested_hit, sums.suggested),
+            "recall": self._share(sums.final_hit, sums.final),
+            "f1": self._ratio(hits, points, "share"),
+        }
 
     def _counts(self, group: int) -> PointCounts:
         counts = self.verdicts[group]
         return PointCounts(
-            suggested=int(counts.sum() - counts[CODES[ADDED]]),
+            suggested=int(self.suggestions[group]),
+            judged=int(counts.sum() - counts[CODES[ADDED]]),
             by_verdict=dict(zip(VERDICTS, counts.tolist(), strict=True)),
         )
 
     def _pck(self, within: Sequence[Floats], points: Floats) -> tuple[PckAt, ...]:
-        alphas = self.clusters.parameters.alphas
         return tuple(
             PckAt(alpha, self._share(each, points))
-            for alpha, each in zip(alphas, within, strict=True)
+            for alpha, each in zip(self.parameters.alphas, within, strict=True)
         )
 
     def _share(self, successes: Floats, trials: Floats) -> Estimate:
-        return self.clusters.share(successes.sum(), trials.sum())
+        return share(successes, trials, self.parameters.limits)
 
-    def _ratio(self, numerator: Floats, denominator: Floats, group: int) -> Estimate:
-        images = int(self.images[group])
-        return self.clusters.ratio(numerator, denominator, images, denominator.sum())
+    def _ratio(self, numerators: Floats, denominators: Floats, scale: Scale) -> Estimate:
+        return ratio(numerators, denominators, scale=scale, limits=self.parameters.limits)
 
-    def _displacement(self, group: int) -> Displacement:
-        distance, image, of_group = self.moves
-        rows = of_group == group
-        median, p90 = self.clusters.quantiles(distance[rows], image[rows], (0.5, 0.9))
-        return Displacement(median, p90)
+    def _displacement(self, sums: Tallies[Floats], cells: slice) -> Displacement:
+        distance, image = self.moves.within(cells)
+        limits = self.parameters.limits
+        return Displacement(
+            mean=self._ratio(sums.distance, sums.moved, "positive"),
+            median=quantile(distance, image, 0.5, limits),
+            p90=quantile(distance, image, 0.9, limits),
+        )
 
 
 class AnnotationTotals:
     """Sums over the verdicts of each annotation; the sums of a group add them up."""
 
-    def __init__(self, columns: VerdictColumns, clusters: Clusters) -> None:
+    def __init__(self, columns: VerdictColumns, parameters: AgreementParameters) -> None:
         self._columns = columns
-        self._clusters = clusters
+        self._parameters = parameters
         annotations = len(columns.annotations)
 
         def by_annotation(each: Contribution) -> Floats:
             total = np.bincount(columns.annotation[each.rows], each.values, annotations)
             return total.astype(np.float64)
 
-        self._sums = contributions(columns, clusters.parameters).map(by_annotation)
+        self._sums = contributions(columns, parameters).map(by_annotation)
         self._verdicts = count_verdicts(columns, columns.annotation, annotations)
+        self._suggestion = columns.suggestion[columns.suggested]
+        self._judged = columns.annotation[columns.suggested]
         rows = is_moved(columns)
         self._moves = columns.displacement[rows], columns.annotation[rows]
         seconds = [each.lead_time for each in columns.annotations]
@@ -148,16 +197,18 @@ class AnnotationTotals:
 
     def _grouped(self, group: Integers, groups: int) -> list[AnnotationFigures]:
         """Compute the figures of each group; `group` is that of each annotation."""
-        image = self._columns.image
+        cells = ImageCells.of(group, self._columns.image, groups)
+        cell = cells.find(group, self._columns.image)
         distance, owner = self._moves
         verdicts = np.zeros((groups, len(VERDICTS)), np.int64)
         np.add.at(verdicts, group, self._verdicts)
         found = GroupSums(
-            self._clusters,
-            self._sums.map(lambda each: self._clusters.sums(image, group, groups, each)),
+            self._parameters,
+            cells,
+            self._sums.map(lambda each: cells.sums(cell, each)),
             verdicts,
-            _count_images(group, image, groups),
-            (distance, image[owner], group[owner]),
+            count_suggestions(self._suggestion, group[self._judged], groups),
+            Moves.of(distance, cell[owner]),
         )
         return [
             self._with_counts(found.agreement(number), group == number) for number in range(groups)
@@ -170,15 +221,10 @@ class AnnotationTotals:
             annotations=int(chosen.sum()),
             tasks=len(np.unique(self._task[chosen])),
             annotators=len(np.unique(self._annotator[chosen])),
-            lead_time=self._clusters.mean(self._lead_time[timed], self._columns.image[timed]),
+            lead_time=LeadTime.of(
+                self._lead_time[timed], self._columns.image[timed], self._parameters.limits
+            ),
         )
-
-
-def _count_images(group: Integers, image: Integers, groups: int) -> Integers:
-    """Count the different images of each group."""
-    images = int(image.max(initial=0)) + 1
-    seen = np.unique(group * images + image)
-    return np.bincount(seen // images, minlength=groups)
 
 
 def _numbered(values: Sequence[Hashable]) -> Integers:
@@ -187,35 +233,46 @@ def _numbered(values: Sequence[Hashable]) -> Integers:
     return np.array([known.setdefault(value, len(known)) for value in values], np.int64)
 
 
-def by_label(columns: VerdictColumns, clusters: Clusters) -> list[NamedGroup[PointFigures]]:
+def by_label(
+    columns: VerdictColumns, parameters: AgreementParameters
+) -> list[NamedGroup[PointFigures]]:
     """Compute the figures of each label.
 
     A label's suggestions are the points suggested with it; its final points are those that
-    annotators left with it.
+    annotators left with it. Points are matched with points of the same label only.
     """
     labels = len(columns.labels)
     if labels == 0:
         return []
+    suggested_hit, final_hit = label_hits(columns, parameters.near)
+    columns = replace(columns, suggested_hit=suggested_hit, final_hit=final_hit)
     image = columns.image[columns.annotation]
     suggested = np.where(columns.suggested, columns.suggested_label, 0)
     final = np.where(columns.final, columns.final_label, 0)
-
-    def of_each_label(each: Contribution) -> Floats:
-        label = suggested if each.side == "suggested" else final
-        return clusters.sums(image[each.rows], label[each.rows], labels, each.values)
-
     group = np.concatenate([suggested[columns.suggested], final[columns.final]])
     seen = np.concatenate([image[columns.suggested], image[columns.final]])
+    cells = ImageCells.of(group, seen, labels)
+
+    # Rows that count on neither side have a cell as well, which no contribution asks for.
+    of_suggested, of_final = cells.find(suggested, image), cells.find(final, image)
+
+    def of_each_label(each: Contribution) -> Floats:
+        cell = of_suggested if each.side == "suggested" else of_final
+        return cells.sums(cell[each.rows], each.values)
+
     moved = is_moved(columns)
     found = GroupSums(
-        clusters,
-        contributions(columns, clusters.parameters, final).map(of_each_label),
+        parameters,
+        cells,
+        contributions(columns, parameters, final).map(of_each_label),
         count_verdicts(columns, np.where(columns.suggested, suggested, final), labels),
-        _count_images(group, seen, labels),
-        (columns.displacement[moved], image[moved], final[moved]),
+        count_suggestions(
+            columns.suggestion[columns.suggested], suggested[columns.suggested], labels
+        ),
+        Moves.of(columns.displacement[moved], of_final[moved]),
     )
     sizes = np.bincount(group, minlength=labels)
-    largest = np.argsort(-sizes, kind="stable")[: clusters.parameters.most_groups].tolist()
+    largest = np.argsort(-sizes, kind="stable")[: parameters.most_groups].tolist()
     chosen = [label for label in largest if sizes[label]]
     order = sorted(chosen, key=lambda label: columns.labels[label])
     return [NamedGroup(columns.labels[label], found.agreement(label)) for label in order]
@@ -223,7 +280,11 @@ def by_label(columns: VerdictColumns, clusters: Clusters) -> list[NamedGroup[Poi
 
 @dataclass(frozen=True, slots=True)
 class GroupTables:
-    """The largest groups of each kind, in the order of their names."""
+    """The largest groups of each kind, in the order of their names.
+
+    Attributes:
+        left_out: kind → number of groups that are not listed.
+    """
 
     label: Sequence[NamedGroup[PointFigures]]
     class_name: Sequence[NamedGroup[AnnotationFigures]]
@@ -231,28 +292,43 @@ class GroupTables:
     project: Sequence[NamedGroup[AnnotationFigures]]
     model_version: Sequence[NamedGroup[AnnotationFigures]]
     time: Sequence[NamedGroup[AnnotationFigures]]
+    left_out: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
         """Return each kind of groups under its name."""
         return {
             "class" if name == "class_name" else name: groups
             for name, groups in fields_as_json(self).items()
+            if name != "left_out"
         }
 
 
 def group_tables(
-    columns: VerdictColumns, totals: AnnotationTotals, clusters: Clusters
+    columns: VerdictColumns, totals: AnnotationTotals, parameters: AgreementParameters
 ) -> GroupTables:
     """Compute the figures of every group of every kind."""
-    most, annotations = clusters.parameters.most_groups, columns.annotations
-    annotators = ["unknown" if a.annotator is None else str(a.annotator) for a in annotations]
+    most, annotations = parameters.most_groups, columns.annotations
+    names = {
+        "class": [each.class_name for each in annotations],
+        "annotator": [
+            "unknown" if each.annotator is None else str(each.annotator) for each in annotations
+        ],
+        "project": [each.project_uid for each in annotations],
+        "model_version": [each.model_version for each in annotations],
+        "time": period_names([each.updated_at for each in annotations]),
+    }
+    sizes = {kind: len(set(of_kind)) for kind, of_kind in names.items()}
+    sizes["label"] = len(
+        {*columns.suggested_label[columns.suggested], *columns.final_label[columns.final]}
+    )
     return GroupTables(
-        label=by_label(columns, clusters),
-        class_name=totals.by_name([each.class_name for each in annotations], most),
-        annotator=totals.by_name(annotators, most),
-        project=totals.by_name([each.project_uid for each in annotations], most),
-        model_version=totals.by_name([each.model_version for each in annotations], most),
-        time=totals.by_name(period_names([each.updated_at for each in annotations]), most),
+        label=by_label(columns, parameters),
+        class_name=totals.by_name(names["class"], most),
+        annotator=totals.by_name(names["annotator"], most),
+        project=totals.by_name(names["project"], most),
+        model_version=totals.by_name(names["model_version"], most),
+        time=totals.by_name(names["time"], most),
+        left_out={kind: max(0, size - most) for kind, size in sizes.items()},
     )
 
 
@@ -263,4 +339,5 @@ def period_names(moments: Sequence[datetime]) -> list[str]:
     days = (max(moments) - min(moments)).days
     if days <= 31:
         return [f"{moment:%Y-%m-%d}" for moment in moments]
-    return [f"{moment:%G-W%V}" if days <= 365 else f"{moment:%Y-%m}" for moment in moments]
+    weeks = days <= MOST_WEEKS * 7
+    return [f"{moment:%G-W%V}" if weeks else f"{moment:%Y-%m}" for moment in moments]

@@ -6,13 +6,19 @@ from typing import Any
 import numpy as np
 
 from backend.agreement.as_json import fields_as_json
+from backend.agreement.cells import ImageCells
+from backend.agreement.chance import share_within
+from backend.agreement.clustered import Estimate, ratio, share
 from backend.agreement.columns import Flags, Floats, Integers, VerdictColumns
-from backend.agreement.intervals import Clusters, Estimate
+from backend.agreement.parameters import AgreementParameters
+from model.keypoint import centre_to_edge
+
+Landmark = tuple[str, str]  # class and label
 
 
 @dataclass(frozen=True, slots=True)
-class LandmarkFigures:
-    """A label on objects of one class.
+class LandmarkSide:
+    """How often suggestions find a landmark, in annotations with or without suggestions.
 
     Attributes:
         annotated: number of annotations with at least one final point of that label.
@@ -20,16 +26,28 @@ class LandmarkFigures:
         lift: `found` divided by the share expected from as many points spread evenly.
     """
 
-    class_name: str
-    label: str
     annotated: int
     found: Estimate
     lift: Estimate
 
+
+@dataclass(frozen=True, slots=True)
+class LandmarkFigures:
+    """A label on objects of one class, where suggestions were shown, and where withheld."""
+
+    class_name: str
+    label: str
+    shown: LandmarkSide
+    withheld: LandmarkSide
+
     def as_json(self) -> dict[str, Any]:
-        """Return the figures with the class under "class"."""
-        found = fields_as_json(self)
-        return {"class": found.pop("class_name"), **found}
+        """Return the figures of shown suggestions side by side, the others under "withheld"."""
+        return {
+            "class": self.class_name,
+            "label": self.label,
+            **fields_as_json(self.shown),
+            "withheld": fields_as_json(self.withheld),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,38 +66,56 @@ class _Units:
     expected: Floats
 
 
-def landmarks(columns: VerdictColumns, clusters: Clusters) -> list[LandmarkFigures]:
+def landmarks(
+    shown: VerdictColumns, withheld: VerdictColumns, parameters: AgreementParameters
+) -> list[LandmarkFigures]:
     """Compute for each class and label how often an annotated label is among the suggestions.
 
     `lift` divides this by the frequency expected from as many points spread evenly over the object,
     or over the image where no object is known.
     """
+    nothing = LandmarkSide(
+        0, share([], [], parameters.limits), ratio([], [], scale="positive", n=0)
+    )
+    sides = [_of_side(columns, parameters) for columns in (shown, withheld)]
+    rows = [
+        LandmarkFigures(*name, *(side.get(name, nothing) for side in sides))
+        for name in sides[0] | sides[1]
+    ]
+    rows.sort(key=lambda row: -(row.shown.annotated + row.withheld.annotated))
+    return sorted(
+        rows[: parameters.most_landmarks],
+        key=lambda row: (row.class_name, -(row.shown.found.value or 0.0), row.label),
+    )
+
+
+def _of_side(
+    columns: VerdictColumns, parameters: AgreementParameters
+) -> dict[Landmark, LandmarkSide]:
+    """Compute the figures of the landmarks that are annotated most."""
     if not columns.final.any():
-        return []
-    units = _units(columns, clusters.parameters.near)
+        return {}
+    units = _units(columns, parameters.near)
     labels = len(columns.labels)
     names = sorted({each.class_name for each in columns.annotations})
     class_of = np.array([names.index(each.class_name) for each in columns.annotations])
     group, groups = class_of[units.annotation] * labels + units.label, len(names) * labels
     image = columns.image[units.annotation]
-    found = clusters.sums(image, group, groups, units.found.astype(np.float64))
-    expected = clusters.sums(image, group, groups, units.expected)
+    cells = ImageCells.of(group, image, groups)
+    cell = cells.find(group, image)
+    found = cells.sums(cell, units.found.astype(np.float64))
+    expected, once = cells.sums(cell, units.expected), cells.sums(cell, None)
     annotated = np.bincount(group, minlength=groups)
-    most = clusters.parameters.most_landmarks
-    rows = [
-        LandmarkFigures(
-            class_name=names[each // labels],
-            label=columns.labels[each % labels],
-            annotated=int(annotated[each]),
-            found=clusters.share(found[each].sum(), annotated[each]),
-            lift=clusters.ratio(
-                found[each], expected[each], len(np.unique(image[group == each])), annotated[each]
-            ),
-        )
-        for each in np.argsort(-annotated, kind="stable")[:most].tolist()
-        if annotated[each]
-    ]
-    return sorted(rows, key=lambda one: (one.class_name, -(one.found.value or 0.0), one.label))
+    sides = {}
+    for each in np.argsort(-annotated, kind="stable")[: parameters.most_landmarks].tolist():
+        of, count, limits = cells.of_group(each), int(annotated[each]), parameters.limits
+        if count:
+            sides[names[each // labels], columns.labels[each % labels]] = LandmarkSide(
+                annotated=count,
+                found=share(found[of], once[of], limits),
+                lift=ratio(found[of], expected[of], scale="positive", n=count, limits=limits),
+            )
+    return sides
 
 
 def _units(columns: VerdictColumns, near: float) -> _Units:
@@ -88,23 +124,40 @@ def _units(columns: VerdictColumns, near: float) -> _Units:
     _, first, unit = np.unique(
         annotation * len(columns.labels) + label, return_index=True, return_inverse=True
     )
+    missed = np.bincount(unit, _log_missed(columns, rows, near), minlength=len(first))
     return _Units(
         annotation=annotation[first],
         label=label[first],
-        found=np.bincount(unit, columns.final_hit[rows], minlength=len(first)) > 0,
-        expected=np.bincount(unit, _chance(columns, near)[rows]) / np.bincount(unit),
+        found=np.bincount(unit, columns.found[rows], minlength=len(first)) > 0,
+        expected=-np.expm1(missed),
     )
 
 
-def _chance(columns: VerdictColumns, near: float) -> Floats:
-    """Return for each verdict the chance that a random point lies near it.
+def _log_missed(columns: VerdictColumns, rows: Integers, near: float) -> Floats:
+    """Return the logarithm of the chance that no random point lies near each final point.
 
-    As many points are drawn as were suggested, evenly over the object, else over the image.
+    As many points are drawn as were suggested on the same object, evenly over it; over the image
+    where no object is known.
+
+    Args:
+        rows: places of the final points.
     """
-    annotations = columns.annotations
-    suggestions = np.bincount(columns.annotation[columns.suggested], minlength=len(annotations))
-    area = np.array([each.width * each.height for each in annotations], np.float64)
-    length = np.where(np.isfinite(columns.length), columns.length, columns.image_length)
-    around = np.where(np.isfinite(columns.area), columns.area, area[columns.annotation])
-    one = np.minimum(1.0, np.pi * (near * length) ** 2 / around)
-    return np.asarray(1 - (1 - one) ** suggestions[columns.annotation])
+    near_one = np.minimum(_chance(columns, rows, near), 1 - 1e-12)
+    objects = int(columns.object.max(initial=-1)) + 2
+    key = columns.annotation * objects + columns.object + 1
+    suggestions = np.bincount(key[columns.suggested], minlength=int(key.max(initial=0)) + 1)
+    return np.asarray(suggestions[key[rows]] * np.log1p(-near_one))
+
+
+def _chance(columns: VerdictColumns, rows: Integers, near: float) -> Floats:
+    """Return the chance that one random point lies near each final point."""
+    size = np.array([(0, 0, each.width, each.height) for each in columns.annotations], np.float64)
+    area, radius = columns.area[rows], near * columns.longer_side[rows]
+    known = np.isfinite(columns.box[rows, 0])
+    image = size[columns.annotation[rows]]
+    edges = np.where(known[:, None], columns.box[rows], image)
+    x, y = centre_to_edge(columns.final_x[rows]), centre_to_edge(columns.final_y[rows])
+    cut = share_within(x, y, radius, edges)
+    # Of an object whose place is not known, the area alone counts.
+    whole = np.minimum(1.0, np.pi * radius**2 / area)
+    return np.where(np.isfinite(area) & ~known, whole, cut)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from backend.agreement.limits import LIMITS, Limits
 from backend.verdicts.judging import GATE, NEAR, SIGMA, UNTOUCHED
 
 
@@ -23,21 +24,38 @@ def _parameter(default: Any, documentation: str) -> Any:
 class AgreementParameters:
     """The thresholds and limits of one report; `described` gives each with its documentation."""
 
-    level: float = _parameter(0.95, "Coverage of every interval.")
-    draws: int = _parameter(1000, "Bootstrap draws behind every interval that is not Wilson's.")
+    level: float = _parameter(LIMITS.level, "Coverage of every interval.")
+    fewest_images_share: int = _parameter(
+        LIMITS.fewest_images_share, "Images that the interval of a share needs."
+    )
+    fewest_images: int = _parameter(
+        LIMITS.fewest_images, "Images that the interval of any other figure needs."
+    )
+    extreme_share: float = _parameter(
+        LIMITS.extreme_share, "A share this close to 0 or 1 counts as extreme."
+    )
+    fewest_images_extreme: int = _parameter(
+        LIMITS.fewest_images_extreme, "Images that the interval of an extreme share needs."
+    )
+    longest_seconds: float = _parameter(
+        LIMITS.longest_seconds,
+        "A longer lead time (s) is an open tab, not work: it is left out and counted, as is 0.",
+    )
+    fewest_withheld: int = _parameter(
+        LIMITS.fewest_withheld, "Withheld images that a comparison with shown suggestions needs."
+    )
+    hasty_seconds: float = _parameter(
+        1.0, "An unchanged annotation of less time a point (s) counts as hasty."
+    )
+    fewest_annotations_flagged: int = _parameter(
+        20, "Annotations from which on an annotator may be flagged for haste."
+    )
     seed: int = _parameter(20190501, "Seed of all random draws: any number, the same each time.")
-    most_clusters: int = _parameter(
-        400, "More images than this are drawn in as many random groups, to save time."
-    )
-    fewest_images: int = _parameter(5, "With fewer images, a bootstrap interval is not given.")
-    most_bins: int = _parameter(
-        128, "An interval of a quantile ends at one of at most this many of the values."
-    )
     untouched: float = _parameter(
         UNTOUCHED, "A point moved by at most this share of the longer side counts as accepted."
     )
     tau: float = _parameter(
-        0.02, "Share of the image's longer side up to which a moved point counts as near."
+        0.02, "Share of the longer side up to which a moved point counts as near."
     )
     tau_px: float = _parameter(5.0, "Distance in px up to which a moved point counts as near.")
     near: float = _parameter(
@@ -70,6 +88,11 @@ class AgreementParameters:
         10, "Largest number of tasks listed as those with the least agreement."
     )
 
+    @property
+    def limits(self) -> Limits:
+        """What intervals need."""
+        return Limits(**{each.name: getattr(self, each.name) for each in fields(Limits)})
+
     def described(self) -> tuple[Described, ...]:
         """Return every parameter with its value and documentation, in the order of declaration."""
         return tuple(
@@ -80,12 +103,17 @@ class AgreementParameters:
     def as_method(self) -> dict[str, Any]:
         """Return the entry `method` of the JSON, which allows others to recompute the figures."""
         return {
+            "cluster": "image (project, task)",
             "level": self.level,
-            "shares": "Wilson",
-            "others": "percentile bootstrap over images",
-            "draws": self.draws,
-            "seed": self.seed,
+            "fewest_images_share": self.fewest_images_share,
             "fewest_images": self.fewest_images,
+            "extreme_share": self.extreme_share,
+            "fewest_images_extreme": self.fewest_images_extreme,
+            "longest_seconds": self.longest_seconds,
+            "fewest_withheld": self.fewest_withheld,
+            "hasty_seconds": self.hasty_seconds,
+            "fewest_annotations_flagged": self.fewest_annotations_flagged,
+            "seed": self.seed,
             "untouched": self.untouched,
             "tau": self.tau,
             "tau_px": self.tau_px,

@@ -1,19 +1,24 @@
-"""Annotators compared with one another, and with the detector on the same tasks."""
+"""Annotators compared with one another, and with the detector on the same tasks.
 
-from collections.abc import Iterable, Mapping, Sequence
+Two annotators who both started from the same suggestions agree because of them. So only tasks whose
+suggestions were withheld tell how far people agree, which is a ceiling for the detector.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from backend.agreement.intervals import Clusters, Estimate
+from backend.agreement.clustered import Estimate, ratio
+from backend.agreement.columns import Floats, Integers
 from backend.agreement.parameters import AgreementParameters
-from backend.agreement.points import final_points, paired_f1, suggested_points
-from backend.agreement.records import JudgedAnnotation
+from backend.agreement.points import Points, final_points, pair, suggested_points
 from backend.agreement.table import VerdictTable
-from backend.verdicts.judging import Verdict
 
 LabelCounts = Mapping[str, int]
+SAW_SUGGESTIONS = "both saw the suggestions: no ceiling"
+ONE_ANNOTATOR = "no task has several annotators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,100 +27,144 @@ class PeerAgreement:
 
     Attributes:
         f1: of their points, paired one to one; mean over tasks.
-        label_alpha: Krippendorff's α of labels; None where it is not defined.
+        distance_px: mean distance of paired points.
+        normalised_error: that distance over the longer side of the object, else of the image.
+        label_alpha: Krippendorff's α of the labels of paired points; None where it is not defined.
     """
 
     f1: Estimate
+    distance_px: Estimate
+    normalised_error: Estimate
     label_alpha: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Agreement on tasks that several people annotated.
+    """Agreement on withheld tasks that several people annotated.
 
     Attributes:
         tasks: number of these tasks.
         tasks_compared: number of tasks that were drawn for the comparison.
+        tasks_shown: number of tasks whose several annotators saw the suggestions; not compared.
+        reason: why there is no comparison; None if there is one.
     """
 
     tasks: int
     tasks_compared: int
+    tasks_shown: int
     human_human: PeerAgreement
     detector_human: PeerAgreement
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """Two sets of points of one task, paired.
+
+    Attributes:
+        task: place among the compared tasks.
+        pairs: (P, 2): indices into both.
+    """
+
+    task: int
+    first: Points
+    second: Points
+    pairs: Integers
+
+    @property
+    def f1(self) -> float:
+        """F1 of the two sets; 1 where both are empty."""
+        points = len(self.first.position) + len(self.second.position)
+        return 2 * len(self.pairs) / points if points else 1.0
+
+    @property
+    def labels(self) -> Iterator[LabelCounts]:
+        """The labels that both gave to the points of each pair."""
+        for one, other in self.pairs.tolist():
+            yield _counted((self.first.label[one], self.second.label[other]))
 
 
 def people(table: VerdictTable, parameters: AgreementParameters) -> People:
-    """Compare annotators with one another, and with the detector on the same tasks.
+    """Compare annotators with one another, and with the detector on the same withheld tasks.
 
-    Points are paired again within `near`, regardless of their ids. Labels are compared over the
-    suggestions that an annotator kept.
+    Points are paired again within `near`, regardless of their ids and labels.
     """
-    compared = table.compared_tasks
-    among = [_f1_among(task, table.verdicts, parameters.near) for task in compared]
-    with_detector = [_f1_with_detector(task, table.verdicts, parameters.near) for task in compared]
+    among: list[_Match] = []
+    with_detector: list[_Match] = []
+    for place, task in enumerate(table.compared_tasks):
+        length = task[0].longer_side
+        verdicts = [table.verdicts.get(each.id, ()) for each in task]
+        final = [final_points(each, length) for each in verdicts]
+        suggested = [suggested_points(each, length) for each in verdicts]
+        among += [_match(place, *both, parameters.near) for both in combinations(final, 2)]
+        with_detector += [
+            _match(place, *both, parameters.near) for both in zip(suggested, final, strict=True)
+        ]
     image = _images(table)
-    human, detector = _label_alphas(compared, table.verdicts)
+    reason = SAW_SUGGESTIONS if table.tasks_shown_to_several else ONE_ANNOTATOR
     return People(
         tasks=table.tasks_of_several_annotators,
-        tasks_compared=len(compared),
-        human_human=PeerAgreement(_mean_over_images(among, image, parameters), human),
-        detector_human=PeerAgreement(_mean_over_images(with_detector, image, parameters), detector),
+        tasks_compared=len(table.compared_tasks),
+        tasks_shown=table.tasks_shown_to_several,
+        human_human=_agreement(among, image, parameters),
+        detector_human=_agreement(with_detector, image, parameters),
+        reason=None if table.compared_tasks else reason,
     )
 
 
-def _f1_among(
-    task: Sequence[JudgedAnnotation], verdicts: Mapping[int, Sequence[Verdict]], near: float
-) -> float:
-    """Average the F1 of every two annotators of a task."""
-    radius = near * task[0].longer_side
-    final = [final_points(verdicts.get(each.id, ())) for each in task]
-    return float(np.mean([paired_f1(a, b, radius) for a, b in combinations(final, 2)]))
+def _match(task: int, first: Points, second: Points, near: float) -> _Match:
+    return _Match(task, first, second, pair(first, second, near))
 
 
-def _f1_with_detector(
-    task: Sequence[JudgedAnnotation], verdicts: Mapping[int, Sequence[Verdict]], near: float
-) -> float:
-    """Average the F1 of the suggestions with each annotator of a task."""
-    radius = near * task[0].longer_side
-    found = [verdicts.get(each.id, ()) for each in task]
-    pairs = [(suggested_points(each), final_points(each)) for each in found]
-    return float(np.mean([paired_f1(a, b, radius) for a, b in pairs]))
+def _agreement(
+    matches: Sequence[_Match], image: Integers, parameters: AgreementParameters
+) -> PeerAgreement:
+    """Average over the pairs of sets of each task, then over tasks; distances over pairs."""
+    tasks = np.array([each.task for each in matches], np.int64)
+    compared = np.bincount(tasks, minlength=len(image))
+    f1 = np.bincount(tasks, [each.f1 for each in matches], minlength=len(image))
+    pairs = np.repeat(image[tasks], [len(each.pairs) for each in matches])
+    distance = _joined([_distances(each) for each in matches])
+    length = _joined([_lengths(each) for each in matches])
+    limits, ones = parameters.limits, np.bincount(image)
+
+    def mean(values: Floats) -> Estimate:
+        sums = np.bincount(pairs, values)
+        return ratio(sums, np.bincount(pairs), scale="positive", limits=limits)
+
+    return PeerAgreement(
+        f1=ratio(
+            np.bincount(image, f1 / np.maximum(compared, 1)), ones, scale="share", limits=limits
+        ),
+        distance_px=mean(distance),
+        normalised_error=mean(distance / length),
+        label_alpha=nominal_alpha([unit for each in matches for unit in each.labels]),
+    )
 
 
-def _images(table: VerdictTable) -> list[int]:
-    """Return the image of each compared task, as the shown annotations number them."""
-    shown = table.shown
+def _joined(parts: Sequence[Floats]) -> Floats:
+    return np.concatenate([np.empty(0), *parts])
+
+
+def _distances(match: _Match) -> Floats:
+    one, other = match.pairs.T
+    apart = match.first.position[one] - match.second.position[other]
+    return np.asarray(np.hypot(apart[:, 0], apart[:, 1]))
+
+
+def _lengths(match: _Match) -> Floats:
+    one, other = match.pairs.T
+    return np.asarray(np.minimum(match.first.length[one], match.second.length[other]))
+
+
+def _images(table: VerdictTable) -> Integers:
+    """Return the image of each compared task, as the withheld annotations number them."""
+    withheld = table.withheld
     image = {
-        each.id: int(number) for each, number in zip(shown.annotations, shown.image, strict=True)
+        each.id: int(number)
+        for each, number in zip(withheld.annotations, withheld.image, strict=True)
     }
-    return [image[task[0].id] for task in table.compared_tasks]
-
-
-def _mean_over_images(
-    values: Sequence[float], image: Sequence[int], parameters: AgreementParameters
-) -> Estimate:
-    clusters = Clusters.of(max(image, default=-1) + 1, parameters)
-    return clusters.mean(np.array(values, np.float64), np.array(image, np.int64))
-
-
-def _label_alphas(
-    tasks: Iterable[Sequence[JudgedAnnotation]], verdicts: Mapping[int, Sequence[Verdict]]
-) -> tuple[float | None, float | None]:
-    """Compute α of the final labels among people, and between each person and the detector."""
-    among: list[LabelCounts] = []
-    with_detector: list[LabelCounts] = []
-    for task in tasks:
-        kept: dict[tuple[int, int], list[Verdict]] = {}
-        for annotation in task:
-            for each in verdicts.get(annotation.id, ()):
-                if each.number is not None and each.final_label is not None:
-                    kept.setdefault((annotation.prediction_id, each.number), []).append(each)
-        for of_suggestion in kept.values():
-            among.append(_counted(each.final_label for each in of_suggestion))
-            with_detector += [
-                _counted((each.suggested_label, each.final_label)) for each in of_suggestion
-            ]
-    return nominal_alpha(among), nominal_alpha(with_detector)
+    return np.array([image[task[0].id] for task in table.compared_tasks], np.int64)
 
 
 def _counted(labels: Iterable[str | None]) -> LabelCounts:

@@ -1,11 +1,13 @@
 """The plots of the report, as SVG whose text stays text, so that the page is small and readable."""
 
 import io
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from backend.agreement.clustered import Estimate
 from backend.agreement.figures import AgreementReport
 from backend.agreement.group_figures import (
     AnnotationFigures,
@@ -14,11 +16,10 @@ from backend.agreement.group_figures import (
     PckAt,
     PointFigures,
 )
-from backend.agreement.intervals import Estimate
 from backend.agreement.landmarks import LandmarkFigures
 from backend.agreement.scores import ConfusionCell, ReliabilityBin
 
-BLUE, GREEN, RED, GREY, INK = "#2f6fb3", "#2e8b57", "#c8453c", "#9aa3ad", "#22303c"
+BLUE, GREEN, GREY, INK, ORANGE = "#2f6fb3", "#2e8b57", "#9aa3ad", "#22303c", "#d98b2b"
 # From "as suggested" to "removed"; distinguishable for the colour-blind.
 VERDICT_COLOURS = {
     "accepted": "#2e8b57",
@@ -50,6 +51,7 @@ SMALL = (4.6, 3.0)  # width and height of a plot in half a column, inches
 WIDE = 9.4
 LONGEST_NAME = 28
 MOST_BARS = 16
+MOST_TICKS = 4  # names of periods along a plot of half a column
 MOST_CELLS = 12
 MOST_CLASSES = 6
 
@@ -62,14 +64,14 @@ def plots(report: AgreementReport) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     overall = report.overall.figures.agreement
-    if overall.points.suggested:
+    if any(row.share.value is not None for row in overall.pck.image):
         found["pck"] = _svg(_draw_pck, overall.pck, SMALL)
     if len(report.by.time) > 1:
         found["time"] = _svg(_draw_over_time, report.by.time, SMALL)
     if len(report.reliability) > 1:
         found["reliability"] = _svg(_draw_reliability, report.reliability, SMALL)
     if report.by.label:
-        labels = report.by.label[:MOST_BARS]
+        labels = largest(report.by.label)
         found["labels"] = _svg(_draw_verdicts, labels, (WIDE, 1.1 + 0.3 * len(labels)))
     final = {cell.final for cell in report.labels}
     if len(final - {None}) > 1:
@@ -134,10 +136,10 @@ def _draw_over_time(figure: Any, groups: Sequence[NamedGroup[AnnotationFigures]]
         places = [place for place, each in enumerate(shares) if each.value is not None]
         known = [shares[place] for place in places]
         _draw_line(axes, places, known, colour=colour, label=label)
-    step = max(1, len(groups) // 5)
+    step = math.ceil(len(groups) / MOST_TICKS)
     axes.set_xticks(range(0, len(groups), step), [each.name for each in groups[::step]])
     axes.set(ylabel="accepted", ylim=(0, 1))
-    axes.legend(frameon=False, loc="lower left")
+    figure.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=9)
     _percent(axes.yaxis)
 
 
@@ -145,7 +147,8 @@ def _draw_line(
     axes: Any, x: Sequence[float], shares: Sequence[Estimate], *, colour: str, label: str
 ) -> None:
     """Draw shares as a line in a band of their intervals."""
-    low, high = [each.low for each in shares], [each.high for each in shares]
+    low = [math.nan if each.low is None else each.low for each in shares]
+    high = [math.nan if each.high is None else each.high for each in shares]
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.plot(x, [each.value for each in shares], "o-", color=colour, label=label)
 
@@ -153,7 +156,6 @@ def _draw_line(
 def _draw_reliability(figure: Any, bins: Sequence[ReliabilityBin]) -> None:
     axes = figure.subplots()
     accepted = [each.accepted for each in bins]
-    axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="score = share accepted")
     axes.errorbar(
         [each.score for each in bins],
         [each.value for each in accepted],
@@ -162,8 +164,8 @@ def _draw_reliability(figure: Any, bins: Sequence[ReliabilityBin]) -> None:
         color=BLUE,
         capsize=3,
     )
+    # No diagonal: the score orders suggestions, and is not the chance that one is accepted.
     axes.set(xlabel="score", ylabel="left untouched", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(frameon=False, loc="upper left")
     _percent(axes.yaxis)
 
 
@@ -172,9 +174,8 @@ def _bar_lengths(estimates: Sequence[Estimate]) -> tuple[list[float], list[float
     below, above = [], []
     for each in estimates:
         value = each.value or 0.0
-        # Rounding puts some ends beside the figure itself; Matplotlib refuses negative lengths.
-        below.append(0.0 if each.low is None else max(0.0, value - each.low))
-        above.append(0.0 if each.high is None else max(0.0, each.high - value))
+        below.append(0.0 if each.low is None else value - each.low)
+        above.append(0.0 if each.high is None else each.high - value)
     return below, above
 
 
@@ -192,19 +193,46 @@ def _draw_verdicts(figure: Any, groups: Sequence[NamedGroup[PointFigures]]) -> N
     figure.legend(frameon=False, loc="outside upper left", ncols=6, fontsize=9)
 
 
+def largest(groups: Sequence[NamedGroup[PointFigures]]) -> list[NamedGroup[PointFigures]]:
+    """Return the groups with the most points, as many as there is room for, in their order."""
+    sizes = [sum(each.figures.points.by_verdict.values()) for each in groups]
+    order = sorted(range(len(groups)), key=lambda place: -sizes[place])
+    return [groups[place] for place in sorted(order[:MOST_BARS])]
+
+
 def _draw_landmarks(figure: Any, rows: Sequence[LandmarkFigures]) -> None:
     axes = figure.subplots()
     places = list(range(len(rows)))[::-1]
-    found = [row.found for row in rows]
-    bars, errors = [each.value for each in found], _bar_lengths(found)
+    found = [row.shown.found for row in rows]
+    bars, errors = [each.value or 0.0 for each in found], _bar_lengths(found)
+    withheld = [(place, row.withheld.found) for place, row in zip(places, rows, strict=True)]
+    known = [(place, each) for place, each in withheld if each.value is not None]
     axes.barh(places, bars, xerr=errors, color=BLUE, ecolor=INK, capsize=2, height=0.65)
+    if known:
+        axes.errorbar(
+            [each.value for _, each in known],
+            [place for place, _ in known],
+            xerr=_bar_lengths([each for _, each in known]),
+            fmt="D",
+            color=ORANGE,
+            markersize=5,
+            clip_on=False,
+            capsize=2,
+            label="withheld",
+        )
     for place, row in zip(places, rows, strict=True):
-        text = f"× {row.lift.value:.1f} chance" if row.lift.value is not None else ""
+        text = _times_chance(row.shown.lift, row.withheld.lift)
         axes.text(1.02, place, text, va="center", fontsize=9, transform=axes.get_yaxis_transform())
-    axes.set_yticks(places, [f"{short(row.label)} ({row.annotated})" for row in rows])
+    axes.set_yticks(places, [f"{short(row.label)} ({row.shown.annotated})" for row in rows])
     axes.set(xlim=(0, 1), xlabel="annotated there and among the suggestions")
     axes.grid(visible=False, axis="y")
     _percent(axes.xaxis)
+
+
+def _times_chance(shown: Estimate, withheld: Estimate) -> str:
+    """Return the lift over shown suggestions, then in brackets that over withheld ones."""
+    text = "" if shown.value is None else f"× {shown.value:.1f} chance"
+    return text if withheld.value is None else f"{text} (withheld × {withheld.value:.1f})".strip()
 
 
 def _draw_confusion(figure: Any, cells: Sequence[ConfusionCell]) -> None:

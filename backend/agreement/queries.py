@@ -1,10 +1,9 @@
 """SQL of the agreement report: which verdicts count, for its figures, exports and pictures."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -19,7 +18,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from backend.agreement.columns import VerdictColumns, unpack_columns
+from backend.agreement.columns import Edges, VerdictColumns, edges_of, unpack_columns
+from backend.agreement.label_matching import about_label
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.records import (
     Arrivals,
@@ -29,11 +29,12 @@ from backend.agreement.records import (
     VerdictRow,
     VersionDetection,
 )
-from backend.agreement.sampling import draw, tasks_of_several_annotators
+from backend.agreement.sampling import draw, draw_tasks, tasks_of_several_annotators
 from backend.agreement.table import VerdictTable
 from backend.database.connection import CHUNK, Database
 from backend.suggestions.tables import kept_maps, predictions
 from backend.verdicts.judging import Verdict
+from backend.verdicts.packing import has_positions, pack
 from backend.verdicts.queries import current_states, of_project
 from backend.verdicts.records import Filters
 from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
@@ -51,9 +52,10 @@ def load_table(
 ) -> VerdictTable:
     """Load everything that the figures need, in one transaction."""
     with database.reading() as connection:
-        columns = _columns(connection, filters)
+        columns = _columns(connection, filters, parameters.near)
         shown = [each for each in columns.annotations if each.shown]
-        shared = tasks_of_several_annotators(shown)
+        withheld = [each for each in columns.annotations if not each.shown]
+        shared = tasks_of_several_annotators(withheld)
         compared = draw(shared, parameters.most_tasks, parameters.seed)
         tasks = _tasks_of_several_versions(connection, columns.annotations, parameters)
         to_compare = set(tasks)
@@ -67,27 +69,43 @@ def load_table(
             unused=_unused(connection, filters),
             arrivals=_arrivals(connection, filters),
             tasks_of_several_annotators=len(shared),
+            tasks_shown_to_several=len(tasks_of_several_annotators(shown)),
             compared_tasks=compared,
             detections=_detections(connection, tasks),
             verdicts=_verdicts(connection, sorted(wanted)),
         )
 
 
-def _columns(connection: Connection, filters: Filters) -> VerdictColumns:
+def _columns(connection: Connection, filters: Filters, near: float) -> VerdictColumns:
     """Read the annotations that count and were compared, with the verdicts about their points."""
     current = current_states(filters, ("judged",))
-    packed = (current.c.points, current.c.labels)
+    task_box = predictions.c.detection["box"].label("task_box")
+    more = (current.c.points, current.c.labels, current.c.objects, task_box)
     asked = (
-        _annotations_from(current, *packed)
-        .order_by(current.c.id)
-        .execution_options(yield_per=STREAM)
+        _annotations_from(current, *more).order_by(current.c.id).execution_options(yield_per=STREAM)
     )
-    annotations, points = [], []
+    annotations: list[JudgedAnnotation] = []
+    points: list[tuple[bytes, Sequence[str]]] = []
+    boxes: list[list[Edges]] = []
     for row in connection.execute(asked):
         annotations.append(_annotation(row))
         points.append((row.points, row.labels))
-    columns = unpack_columns(annotations, points)
-    return columns if filters.label is None else columns.counting(filters.label)
+        boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
+    _add_positions(connection, annotations, points)
+    columns = unpack_columns(annotations, points, boxes)
+    return columns if filters.label is None else about_label(columns, filters.label, near)
+
+
+def _add_positions(
+    connection: Connection,
+    annotations: Sequence[JudgedAnnotation],
+    points: list[tuple[bytes, Sequence[str]]],
+) -> None:
+    """Pack anew what was packed before positions were kept."""
+    places = [place for place, (packed, _) in enumerate(points) if not has_positions(packed)]
+    found = _verdicts(connection, [annotations[place].id for place in places])
+    for place in places:
+        points[place] = pack(found[annotations[place].id])
 
 
 def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:
@@ -170,10 +188,8 @@ def _tasks_of_several_versions(
         .having(func.count(predictions.c.model_version.distinct()) > 1)
         .order_by(*task)
     )
-    annotated = {each.task for each in annotations}
     found = [(row.project_uid, row.task_id) for row in connection.execute(asked)]
-    several = [each for each in found if each in annotated]
-    return draw(several, parameters.most_tasks, parameters.seed)
+    return draw_tasks(found, annotations, parameters.most_tasks, parameters.seed)
 
 
 def _detections(connection: Connection, tasks: Sequence[tuple[str, int]]) -> list[VersionDetection]:
@@ -191,16 +207,8 @@ def _detections(connection: Connection, tasks: Sequence[tuple[str, int]]) -> lis
                 )
                 .order_by(predictions.c.id)
             )
-            found += [_detection(project_uid, *row) for row in connection.execute(asked)]
+            found += [VersionDetection.of(project_uid, *row) for row in connection.execute(asked)]
     return found
-
-
-def _detection(
-    project_uid: str, task_id: int, model_version: str, detection: Mapping[str, Any]
-) -> VersionDetection:
-    points = np.array([(each["x"], each["y"]) for each in detection["keypoints"]], np.float64)
-    longer = max(detection["width"], detection["height"])
-    return VersionDetection(project_uid, task_id, model_version, points.reshape(-1, 2), longer)
 
 
 def _verdicts(connection: Connection, state_ids: Sequence[int]) -> dict[int, list[Verdict]]:

@@ -1,8 +1,9 @@
 """Typed records of what the database says about annotations and suggestions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,11 @@ class JudgedAnnotation:
         return self.project_uid, self.task_id
 
     @property
+    def stratum(self) -> tuple[str, str]:
+        """Project and model version, within which shown and withheld tasks are comparable."""
+        return self.project_uid, self.model_version
+
+    @property
     def longer_side(self) -> float:
         """Longer side of the image, px."""
         return max(self.width, self.height)
@@ -61,6 +67,15 @@ class VersionDetection:
     model_version: str
     points: NDArray[np.float64]
     longer_side: float
+
+    @classmethod
+    def of(
+        cls, project_uid: str, task_id: int, model_version: str, detection: Mapping[str, Any]
+    ) -> "VersionDetection":
+        """Read a stored detection."""
+        points = np.array([(each["x"], each["y"]) for each in detection["keypoints"]], np.float64)
+        longer = max(detection["width"], detection["height"])
+        return cls(project_uid, task_id, model_version, points.reshape(-1, 2), longer)
 
     @property
     def task(self) -> tuple[str, int]:

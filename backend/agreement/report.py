@@ -14,7 +14,7 @@ from backend.agreement.exports.formats import FORMATS
 from backend.agreement.figures import DEFAULTS, measure_agreement
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.pictures import ReportPictures
-from backend.agreement.plots import VERDICT_COLOURS, plots
+from backend.agreement.plots import MOST_BARS, VERDICT_COLOURS, plots
 from backend.agreement.queries import AgreementQueries
 from backend.agreement.verdict_svg import MARK_COLOURS
 from backend.database.connection import Database
@@ -67,6 +67,7 @@ def render(
             chosen=chosen,
             exports=urlencode(chosen),
             formats=FORMATS,
+            most_bars=MOST_BARS,
             parameters=parameters.described(),
             served=served,
             nonce=nonce,
@@ -86,6 +87,7 @@ def _environment() -> Environment:
         "format_count": format_count,
         "format_interval": format_interval,
         "format_number": format_number,
+        "format_p": format_p,
         "format_parameter": format_parameter,
         "format_share": format_share,
         "words": words,
@@ -105,21 +107,35 @@ def _chosen(filters: Filters) -> dict[str, str]:
 def format_share(estimate: Mapping[str, Any]) -> str:
     """Return a share in percent."""
     value = estimate["value"]
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "–" if value is None else f"{_rounded(100 * value, 1)} %"
 
 
 def format_number(estimate: Mapping[str, Any], digits: int = 2) -> str:
     """Return any other figure."""
     value = estimate["value"]
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return "–" if value is None else _rounded(value, digits)
 
 
 def format_interval(estimate: Mapping[str, Any], scale: float = 100, digits: int = 1) -> str:
-    """Return the interval of a figure: of a share in percent, of others with `scale` 1."""
+    """Return the interval of a figure, or why there is none.
+
+    Args:
+        scale: 100 for a share, which is given in percent; 1 for others.
+    """
     if estimate["low"] is None:
-        return "" if estimate["value"] is None else "too few images"
+        return str(estimate["reason"] or "")
     low, high = (scale * estimate[end] for end in ("low", "high"))
-    return f"{low:,.{digits}f} to {high:,.{digits}f}"
+    return f"{_rounded(low, digits)} to {_rounded(high, digits)}"
+
+
+def _rounded(value: float, digits: int) -> str:
+    """Return a number with its thousands separated, and without a minus before 0."""
+    return f"{round(value, digits) + 0.0:,.{digits}f}"
+
+
+def format_p(p: float) -> str:
+    """Return a p-value after its sign: "= 0.031" or "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def format_count(count: int) -> str:

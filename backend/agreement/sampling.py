@@ -8,6 +8,7 @@ import numpy as np
 from backend.agreement.records import JudgedAnnotation
 
 T = TypeVar("T")
+Task = tuple[str, int]  # project and task id
 
 
 def tasks_of_several_annotators(
@@ -31,3 +32,20 @@ def draw(items: Sequence[T], most: int, seed: int) -> list[T]:
         return list(items)
     drawn = np.random.default_rng(seed).choice(len(items), most, replace=False)
     return [items[place] for place in np.sort(drawn).tolist()]
+
+
+def draw_tasks(
+    tasks: Sequence[Task], annotations: Iterable[JudgedAnnotation], most: int, seed: int
+) -> list[Task]:
+    """Draw annotated tasks: so many whose suggestions were withheld, and so many others.
+
+    The withheld ones are drawn apart because only they compare model versions fairly.
+    """
+    shown: dict[Task, bool] = {}
+    for each in annotations:
+        shown[each.task] = shown.get(each.task, True) and each.shown
+    return [
+        each
+        for kind in (False, True)
+        for each in draw([task for task in tasks if shown.get(task) is kind], most, seed)
+    ]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.agreement.clustered import Estimate, share
 from backend.agreement.columns import CODES, VerdictColumns
-from backend.agreement.intervals import Estimate, wilson_share
 from backend.agreement.parameters import AgreementParameters
 from backend.verdicts.judging import ACCEPTED
 
@@ -60,6 +60,7 @@ def reliability(
     """Compute how often suggestions were left untouched, by score, in bins of about equal size."""
     rows = columns.suggested & np.isfinite(columns.score)
     score, accepted = columns.score[rows], columns.verdict[rows] == CODES[ACCEPTED]
+    image = columns.image[columns.annotation[rows]]
     if len(score) == 0:
         return []
     most = min(parameters.score_bins, max(2, len(score) // parameters.fewest_in_a_bin))
@@ -72,7 +73,11 @@ def reliability(
             score=float(score[inside].mean()),
             low_score=float(score[inside].min()),
             high_score=float(score[inside].max()),
-            accepted=wilson_share(int(accepted[inside].sum()), int(inside.sum()), parameters.level),
+            accepted=share(
+                np.bincount(image[inside], accepted[inside]),
+                np.bincount(image[inside]),
+                parameters.limits,
+            ),
         )
         for inside in members
         if inside.any()

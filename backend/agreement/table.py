@@ -32,8 +32,10 @@ class VerdictTable:
         skipped: number of annotations that were skipped.
         unused: reasons why something was not used, the most frequent first.
         arrivals: how annotations reached the backend.
-        tasks_of_several_annotators: number of tasks that two or more people annotated after they
-            saw the suggestions.
+        tasks_of_several_annotators: number of tasks whose suggestions were withheld and that two
+            or more people annotated.
+        tasks_shown_to_several: number of tasks that two or more people annotated after they saw
+            the suggestions.
         compared_tasks: the drawn ones among them, each with one annotation of each annotator.
         detections: detections of all model versions, for tasks drawn among the annotated ones that
             several versions predicted; by project, then in the order of the requests.
@@ -48,6 +50,7 @@ class VerdictTable:
     unused: Sequence[UnusedCount]
     arrivals: Arrivals
     tasks_of_several_annotators: int
+    tasks_shown_to_several: int
     compared_tasks: Sequence[tuple[JudgedAnnotation, ...]]
     detections: Sequence[VersionDetection]
     verdicts: Mapping[int, Sequence[Verdict]]

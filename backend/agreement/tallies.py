@@ -42,11 +42,13 @@ class Tallies(Generic[T]):
         suggested_hit: suggestions with a final point near them.
         final: final points.
         final_hit: final points with a suggestion near them.
+        found: final points with a suggestion of any label near them.
         final_with_object: final points on an object of known size.
         paired: final points that began as a suggestion.
         paired_with_object: paired points on an object of known size.
         image_error, object_error: displacement over the longer side of image, of object.
         image_within, object_within: paired points displaced by at most each α.
+        moved, distance: points that were moved, and how far, px.
         similarity: object keypoint similarity of objects.
         objects: objects with at least one final point.
     """
@@ -58,6 +60,7 @@ class Tallies(Generic[T]):
     suggested_hit: T
     final: T
     final_hit: T
+    found: T
     final_with_object: T
     paired: T
     paired_with_object: T
@@ -65,6 +68,8 @@ class Tallies(Generic[T]):
     object_error: T
     image_within: tuple[T, ...]
     object_within: tuple[T, ...]
+    moved: T
+    distance: T
     similarity: T
     objects: T
 
@@ -78,6 +83,7 @@ class Tallies(Generic[T]):
             suggested_hit=function(self.suggested_hit),
             final=function(self.final),
             final_hit=function(self.final_hit),
+            found=function(self.found),
             final_with_object=function(self.final_with_object),
             paired=function(self.paired),
             paired_with_object=function(self.paired_with_object),
@@ -85,6 +91,8 @@ class Tallies(Generic[T]):
             object_error=function(self.object_error),
             image_within=tuple(function(each) for each in self.image_within),
             object_within=tuple(function(each) for each in self.object_within),
+            moved=function(self.moved),
+            distance=function(self.distance),
             similarity=function(self.similarity),
             objects=function(self.objects),
         )
@@ -101,19 +109,22 @@ def contributions(
     """
     image = columns.displacement / columns.image_length
     object_ = columns.displacement / columns.length
+    relative = columns.displacement / columns.longer_side
     unmoved = np.isin(columns.verdict, (CODES[ACCEPTED], CODES[MOVED])) & columns.suggested
     paired = np.isin(columns.verdict, PAIRED) & columns.final
     with_object = np.isfinite(columns.length)
     paired_with_object = paired & with_object
+    moved = is_moved(columns)
     first, similarity = _similarities(columns, parameters.sigma, part)
     return Tallies(
         suggested=Contribution("suggested", columns.suggested),
         accepted=Contribution("suggested", unmoved & (columns.verdict == CODES[ACCEPTED])),
-        near_by_share=Contribution("suggested", unmoved & (image <= parameters.tau)),
+        near_by_share=Contribution("suggested", unmoved & (relative <= parameters.tau)),
         near_by_px=Contribution("suggested", unmoved & (columns.displacement <= parameters.tau_px)),
         suggested_hit=Contribution("suggested", columns.suggested_hit),
         final=Contribution("final", columns.final),
         final_hit=Contribution("final", columns.final_hit),
+        found=Contribution("final", columns.found),
         final_with_object=Contribution("final", columns.final & with_object),
         paired=Contribution("final", paired),
         paired_with_object=Contribution("final", paired_with_object),
@@ -125,6 +136,8 @@ def contributions(
         object_within=tuple(
             Contribution("final", paired & (object_ <= alpha)) for alpha in parameters.alphas
         ),
+        moved=Contribution("final", moved),
+        distance=Contribution("final", moved, columns.displacement[moved]),
         similarity=Contribution("final", first, similarity),
         objects=Contribution("final", first),
     )
@@ -172,6 +185,19 @@ def count_verdicts(columns: VerdictColumns, group: Integers, groups: int) -> Int
     place = group[counted] * len(VERDICTS) + columns.verdict[counted]
     total = np.bincount(place, minlength=groups * len(VERDICTS))
     return np.asarray(total.reshape(groups, len(VERDICTS)), np.int64)
+
+
+def count_suggestions(suggestion: Integers, group: Integers, groups: int) -> Integers:
+    """Count the different suggestions of each group, given those of each judgement.
+
+    Returns:
+        (groups,).
+    """
+    repeated = np.bincount(suggestion)[suggestion] > 1  # the others need no comparison
+    many = int(suggestion.max(initial=0)) + 1
+    pairs = np.unique(group[repeated] * many + suggestion[repeated])
+    found = np.bincount(group[~repeated], minlength=groups)
+    return np.asarray(found + np.bincount(pairs // many, minlength=groups), np.int64)
 
 
 def is_moved(columns: VerdictColumns) -> Flags:

@@ -1,22 +1,28 @@
-"""Model versions compared with one another on the same tasks."""
+"""Model versions compared with one another on the same tasks.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+An annotator who started from the suggestions of one version leaves points near them, so only
+annotations of withheld tasks, whose annotators saw neither, say which version is better.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
-from backend.agreement.intervals import Clusters, Estimate
+from backend.agreement.clustered import Estimate, ratio
+from backend.agreement.comparisons import difference_paired
 from backend.agreement.parameters import AgreementParameters
-from backend.agreement.points import Points, final_points, paired_f1
+from backend.agreement.points import Points, detected_points, final_points, paired_f1
 from backend.agreement.table import VerdictTable
 
 Task = tuple[str, int]  # project and task id
+Seen = str | None  # the model version whose suggestions the annotator saw; None where withheld
 
 
 @dataclass(frozen=True, slots=True)
-class VersionPair:
-    """Two model versions on the tasks that both predicted.
+class VersionComparison:
+    """Two model versions on tasks that both predicted.
 
     Attributes:
         tasks: number of these tasks.
@@ -24,64 +30,86 @@ class VersionPair:
         difference: second minus first, paired by task.
     """
 
-    first: str
-    second: str
     tasks: int
     first_f1: Estimate
     second_f1: Estimate
     difference: Estimate
 
 
+@dataclass(frozen=True, slots=True)
+class VersionPair:
+    """Two model versions, by what the annotators of the tasks saw.
+
+    Attributes:
+        neither: the comparison that favours no version: the suggestions were withheld.
+        saw_first, saw_second: comparisons that favour the version that was the starting point.
+    """
+
+    first: str
+    second: str
+    neither: VersionComparison
+    saw_first: VersionComparison
+    saw_second: VersionComparison
+
+
 def model_versions(table: VerdictTable, parameters: AgreementParameters) -> list[VersionPair]:
     """Compare every pair of model versions on the tasks that both predicted.
 
-    The points of each version are paired again with the final points, also where the annotator
-    never saw them. The version that the annotator saw has the advantage of being the start.
+    The points of each version are paired again with the final points.
     """
     scores = _scores(table, parameters.near)
+    versions = sorted({version for version, _ in scores})
+
+    def compare(first: str, second: str, seen: Seen) -> VersionComparison:
+        of_first, of_second = (scores.get((version, seen), {}) for version in (first, second))
+        return _compare(of_first, of_second, parameters)
+
     return [
-        _compare(first, second, scores, parameters)
-        for first, second in combinations(sorted(scores), 2)
+        VersionPair(
+            first=first,
+            second=second,
+            neither=compare(first, second, None),
+            saw_first=compare(first, second, first),
+            saw_second=compare(first, second, second),
+        )
+        for first, second in combinations(versions, 2)
     ]
 
 
-def _scores(table: VerdictTable, near: float) -> Mapping[str, Mapping[Task, float]]:
-    """Compute the F1 of each model version on each task, averaged over annotators."""
-    final = _final_points_of_tasks(table)
-    scores: dict[str, dict[Task, float]] = {}
+def _scores(table: VerdictTable, near: float) -> Mapping[tuple[str, Seen], Mapping[Task, float]]:
+    """Compute the F1 of each version on each task, averaged over annotators who saw the same."""
+    final: dict[Task, dict[Seen, list[Points]]] = {}
+    for task, seen, points in _final_points(table):
+        final.setdefault(task, {}).setdefault(seen, []).append(points)
+    scores: dict[tuple[str, Seen], dict[Task, float]] = {}
     for each in table.detections:
-        radius = near * each.longer_side
-        f1 = [paired_f1(each.points, points, radius) for points in final[each.task]]
-        scores.setdefault(each.model_version, {})[each.task] = float(np.mean(f1))
+        detected = detected_points(each.points)
+        for seen, annotated in final[each.task].items():
+            f1 = float(np.mean([paired_f1(detected, points, near) for points in annotated]))
+            scores.setdefault((each.model_version, seen), {})[each.task] = f1
     return scores
 
 
-def _final_points_of_tasks(table: VerdictTable) -> Mapping[Task, Sequence[Points]]:
-    """Return the final points of each annotation of the tasks that have detections."""
+def _final_points(table: VerdictTable) -> Iterator[tuple[Task, Seen, Points]]:
+    """Yield the final points of each annotation of the tasks that have detections."""
     tasks = {each.task for each in table.detections}
-    found: dict[Task, list[Points]] = {}
     for each in table.columns.annotations:
         if each.task in tasks:
-            points = final_points(table.verdicts.get(each.id, ()))
-            found.setdefault(each.task, []).append(points)
-    return found
+            points = final_points(table.verdicts.get(each.id, ()), each.longer_side)
+            yield each.task, each.model_version if each.shown else None, points
 
 
 def _compare(
-    first: str,
-    second: str,
-    scores: Mapping[str, Mapping[Task, float]],
-    parameters: AgreementParameters,
-) -> VersionPair:
-    both = sorted(scores[first].keys() & scores[second].keys())
-    of_first = np.array([scores[first][task] for task in both])
-    of_second = np.array([scores[second][task] for task in both])
-    tasks, clusters = np.arange(len(both)), Clusters.of(len(both), parameters)
-    return VersionPair(
-        first=first,
-        second=second,
+    first: Mapping[Task, float], second: Mapping[Task, float], parameters: AgreementParameters
+) -> VersionComparison:
+    both = sorted(first.keys() & second.keys())
+    of_first = np.array([first[task] for task in both], np.float64)
+    of_second = np.array([second[task] for task in both], np.float64)
+    ones, limits = np.ones(len(both)), parameters.limits
+    difference = difference_paired((of_second, ones), (of_first, ones), limits)
+    return VersionComparison(
         tasks=len(both),
-        first_f1=clusters.mean(of_first, tasks),
-        second_f1=clusters.mean(of_second, tasks),
-        difference=clusters.mean(of_second - of_first, tasks),
+        first_f1=ratio(of_first, ones, scale="share", limits=limits),
+        second_f1=ratio(of_second, ones, scale="share", limits=limits),
+        difference=replace(difference, n=len(both)),
     )

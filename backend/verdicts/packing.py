@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from backend.verdicts.judging import VERDICTS, Verdict
 
-# Labels are indices into the annotation's own list; -1 stands for no label, object or flag.
-POINT = np.dtype(
+# Labels are indices into the annotation's own list; -1 stands for no label, object or flag. Values
+# packed before positions were kept have these fields alone.
+WITHOUT_POSITIONS = np.dtype(
     [
         ("verdict", "<i1"),
         ("suggested_label", "<i2"),
@@ -27,6 +28,16 @@ POINT = np.dtype(
         ("final_hit", "<i1"),
     ]
 )
+POSITIONS = ("suggested_x", "suggested_y", "final_x", "final_y")
+POINT = np.dtype(
+    [
+        *((name, WITHOUT_POSITIONS[name]) for name in WITHOUT_POSITIONS.names or ()),
+        ("number", "<i4"),
+        *((name, "<f8") for name in POSITIONS),
+    ]
+)
+# Begins a value with positions; no value without them begins so, as its first byte is a verdict.
+MARK = b"\xff"
 # The same with labels as indices into the labels of all annotations.
 WIDE = np.dtype(
     [
@@ -57,10 +68,17 @@ def pack(verdicts: Iterable[Verdict]) -> tuple[bytes, list[str]]:
                 -1 if each.object is None else each.object,
                 -1 if each.suggested_hit is None else each.suggested_hit,
                 -1 if each.final_hit is None else each.final_hit,
+                -1 if each.number is None else each.number,
+                *(_or_nan(getattr(each, name)) for name in POSITIONS),
             )
         )
     names = [label for label in labels if label is not None]
-    return np.array(rows, POINT).tobytes(), names
+    return (MARK if rows else b"") + np.array(rows, POINT).tobytes(), names
+
+
+def has_positions(packed: bytes) -> bool:
+    """Return whether a value of `pack` keeps the positions of its points; an empty one does."""
+    return not packed or packed.startswith(MARK)
 
 
 def unpack(
@@ -69,13 +87,13 @@ def unpack(
     """Unpack the values of many annotations at once.
 
     Args:
-        packed: for each annotation, what `pack` returned.
+        packed: for each annotation, what `pack` returned; all with positions.
 
     Returns:
         The points, as `WIDE`; for each point the index of its annotation in `packed`; and all
         labels, into which the points' labels are indices.
     """
-    points = np.frombuffer(b"".join(each for each, _ in packed), POINT).astype(WIDE)
+    points = np.frombuffer(b"".join(each[1:] for each, _ in packed), POINT).astype(WIDE)
     sizes = np.array([len(each) // POINT.itemsize for each, _ in packed], np.int64)
     owner = np.repeat(np.arange(len(packed)), sizes)
     names: dict[str, int] = {}

@@ -1,0 +1,112 @@
+"""Annotators who submit suggestions unchanged faster than anybody can look at them.
+
+A flag is a reason to look, no verdict on a person: nobody is left out of any figure. The headline
+is given with everybody, and beside it without those who are flagged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.agreement.clustered import Estimate, share
+from backend.agreement.columns import CODES, Flags, VerdictColumns
+from backend.agreement.groups import AnnotationTotals
+from backend.agreement.parameters import AgreementParameters
+from backend.verdicts.judging import ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorHaste:
+    """How often an annotator submitted all suggestions unchanged, and faster than one can look.
+
+    Attributes:
+        hasty: share of the annotations of known time.
+        others: that share of everybody else; None where there is nobody else.
+        flagged: whether the interval of `hasty` lies above `others`.
+    """
+
+    annotator: str
+    hasty: Estimate
+    others: float | None
+    flagged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The headline figures of some annotations."""
+
+    acceptance: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class RubberStamping:
+    """Every annotator's haste, and the headline with and without those who are flagged.
+
+    Attributes:
+        annotators: the hastiest first.
+        without: None where nobody is flagged.
+    """
+
+    annotators: Sequence[AnnotatorHaste]
+    everybody: Headline
+    without: Headline | None
+
+
+def rubber_stamping(columns: VerdictColumns, parameters: AgreementParameters) -> RubberStamping:
+    """Find annotators whose share of hasty annotations lies above that of the others."""
+    hasty, known = _hasty(columns, parameters)
+    annotators = np.array(
+        ["" if each.annotator is None else str(each.annotator) for each in columns.annotations], str
+    )
+    found = [
+        _of_annotator(name, annotators == name, columns, hasty, known, parameters)
+        for name in np.unique(annotators).tolist()
+        if name
+    ]
+    found.sort(key=lambda each: (-(each.hasty.value or 0.0), each.annotator))
+    flagged = [each.annotator for each in found if each.flagged]
+    kept = columns.of_annotations(~np.isin(annotators, flagged)) if flagged else None
+    return RubberStamping(
+        annotators=found[: parameters.most_groups],
+        everybody=_headline(columns, parameters),
+        without=None if kept is None else _headline(kept, parameters),
+    )
+
+
+def _hasty(columns: VerdictColumns, parameters: AgreementParameters) -> tuple[Flags, Flags]:
+    """Return which annotations are hasty, and which could be: of known time, with a suggestion."""
+    annotations = len(columns.annotations)
+    points = np.bincount(columns.annotation, minlength=annotations)
+    accepted = columns.annotation[columns.verdict == CODES[ACCEPTED]]
+    unchanged = np.bincount(accepted, minlength=annotations) == points
+    suggested = np.bincount(columns.annotation[columns.suggested], minlength=annotations)
+    seconds = np.array([each.lead_time for each in columns.annotations], np.float64)
+    known = (suggested > 0) & (seconds > 0) & (seconds <= parameters.longest_seconds)
+    return known & unchanged & (seconds < parameters.hasty_seconds * points), known
+
+
+def _of_annotator(
+    name: str,
+    own: Flags,
+    columns: VerdictColumns,
+    hasty: Flags,
+    known: Flags,
+    parameters: AgreementParameters,
+) -> AnnotatorHaste:
+    image, others = columns.image[own & known], known & ~own
+    found = share(np.bincount(image, hasty[own & known]), np.bincount(image), parameters.limits)
+    of_others = float(hasty[others].mean()) if others.any() else None
+    flagged = (
+        found.n >= parameters.fewest_annotations_flagged
+        and found.low is not None
+        and of_others is not None
+        and found.low > of_others
+    )
+    return AnnotatorHaste(name, found, of_others, flagged)
+
+
+def _headline(columns: VerdictColumns, parameters: AgreementParameters) -> Headline:
+    figures = AnnotationTotals(columns, parameters).overall().agreement
+    return Headline(figures.acceptance.untouched, figures.f1)
