@@ -64,10 +64,11 @@ def test_every_section_of_the_report_has_rows(figures):
         "reliability",
         "events",
     }
-    assert found["overall", "", "points.suggested"][3] == 32
+    assert found["overall", "", "points.suggested"][3] == 16
+    assert found["overall", "", "points.judged"][3] == 32
     first, second = sorted(["small-abc", "b"])
-    assert ("model_versions", f"{first} / {second}", "difference") in found
-    assert ("people", "", "human_human.f1") in found
+    assert ("model_versions", f"{first} / {second}", "neither.difference") in found
+    assert found["people", "", "reason"][7] == "both saw the suggestions: no ceiling"
 
 
 def test_rows_have_different_names(figures):

@@ -218,13 +218,13 @@ def test_what_label_studio_objects_to_is_repeated():
 
 def test_an_objection_that_is_no_object_is_left_out():
     with answering(as_json(["busy"], 503)) as client:
-        error = refusal(lambda: client.task(1))
+        error = refusal(lambda: client.get(TASK))
     assert str(error).endswith("/api/tasks/1/ with 503: Service Unavailable")
 
 
 def test_a_certificate_that_nobody_vouches_for_is_explained(encrypted: LoopbackServer):
     url = f"https://localhost:{encrypted.port}"
-    error = refusal(lambda: LabelStudio(url, LEGACY).task(1))
+    error = refusal(lambda: LabelStudio(url, LEGACY).get(TASK))
     assert f"expected a certificate of {url} that can be trusted" in str(error)
     assert "set REQUESTS_CA_BUNDLE" in str(error)
 

@@ -120,7 +120,10 @@ def test_only_an_unexpected_failure_is_logged_with_its_traceback(
     traceback: bool,
     queue: Queue,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # RQ keeps its messages to itself once a worker has run without any handler at the root.
+    monkeypatch.setattr(logging.getLogger("rq.worker"), "propagate", True)
     queued = queue.enqueue(job)
     SteadyWorker(queue).work(burst=True)
     assert queued.get_status() == "failed"
@@ -140,4 +143,4 @@ def test_a_signal_stops_the_work_although_redis_is_away(
     finally:
         reset_interrupt()
     assert worker.stop_requested
-    assert "Redis could not be told that this worker stops: connection lost" in caplog.messages
+    assert "Cannot report to Redis that this worker is stopping: connection lost" in caplog.messages

@@ -367,24 +367,11 @@ def test_a_task_that_is_another_now_gets_nothing(scene: Scene, image: str | None
     assert row.check_at is None
 
 
-def answer_with(scene: Scene, status: int) -> None:
-    """Let Label Studio answer a request for a list of tasks with an error."""
-
-    def refuse(*_: object, **__: object) -> Any:
-        raise LabelStudioError("no tasks", retryable=status >= 500, status=status)
-
-    scene.patches.setattr(scene.studio, "get", refuse)
-
-
-def test_a_task_of_a_page_that_does_not_exist_is_deleted(scene: Scene) -> None:
-    answer_with(scene, 404)
-    scene.deliver()
-    assert "in Label Studio it is deleted" in (scene.row().reason or "")
-    assert scene.row().check_at is None
-
-
 def test_a_task_that_cannot_be_looked_at_now_is_looked_at_later(scene: Scene) -> None:
-    answer_with(scene, 503)
+    def refuse(*_: object) -> None:
+        raise LabelStudioError("no tasks", retryable=True, status=503)
+
+    scene.patches.setattr(scene.studio, "task", refuse)
     scene.deliver()
     assert scene.row().reason == "no tasks"
     assert scene.row().check_at == scene.clock() + timedelta(seconds=retries.DELIVERY.first)
