@@ -20,12 +20,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model.settings import (
-    DEFAULT,
-    DetectorSettings,
-    model_version,
-    resolve_model,
-)
+from model.settings import DEFAULT, DetectorSettings, model_version
+from model.weights_files import resolve_model
 
 DETECTOR_PREFIX = "detector_"
 DATABASE_FILE = "backend.sqlite3"
@@ -85,8 +81,8 @@ class Settings(DetectorVariables):
         label_studio_url, label_studio_api_key: address of Label Studio and a token for it (legacy
             or personal); None for those that /setup sends.
         basic_auth_user, basic_auth_pass: credentials that callers must send; set both or neither.
-        model_arch, model_weights: see `model.settings.resolve_model`; of the model that is active
-            until one is trained.
+        model_arch, model_weights: of the model that is active until one is trained; see
+            `model.weights_files.resolve_model`.
         models_dir: folder of trained models and unfinished trainings, which workers and trainers
             share; None for one in `data_dir`.
         workers, threads: number of gunicorn's processes, and of the threads of each.

@@ -6,7 +6,7 @@ from drawings.labelled import SETTINGS, labelled_drawings
 from model.commands.training_options import TrainingArguments, train_and_save, training_options
 from model.learning.training import TrainingSettings
 from model.networks import SMALL
-from model.settings import TORCHVISION_WEIGHTS
+from model.weights_files import TORCHVISION_WEIGHTS
 
 
 @click.command()

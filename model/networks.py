@@ -13,8 +13,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, fx, nn
 
-from model.settings import TORCHVISION_WEIGHTS, is_file_name, read_sidecar, resolve_model, sidecar
 from model.small_network import small_network
+from model.weights_files import (
+    TORCHVISION_WEIGHTS,
+    is_file_name,
+    read_sidecar,
+    resolve_model,
+    sidecar,
+)
 
 SMALL = "small"
 
@@ -251,7 +257,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _read_facts(path: Path) -> dict[str, Any]:
-    """Read the JSON beside a weights file; see `model.settings.read_sidecar`."""
+    """Read the JSON beside a weights file; see `model.weights_files.read_sidecar`."""
     try:
         return read_sidecar(path)
     except ValueError as error:

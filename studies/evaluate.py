@@ -12,7 +12,8 @@ import click
 
 from model.commands.classifier_options import classifier_options
 from model.networks import Classifier, load_classifier
-from model.settings import PRESETS, DetectorSettings, sidecar
+from model.settings import PRESETS, DetectorSettings
+from model.weights_files import sidecar
 from studies.data_options import AT_LEAST_ONE, data_options
 from studies.requirements import development_requirements
 

@@ -1,22 +1,12 @@
 """Settings are checked, and the version changes whenever the result may change."""
 
-import json
 import re
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 
 from model.maps import table
-from model.settings import (
-    DEFAULT,
-    POSTER,
-    DetectorSettings,
-    choices,
-    model_version,
-    resolve_model,
-    version_name,
-)
+from model.settings import DEFAULT, POSTER, DetectorSettings, choices, model_version, version_name
 
 # Another valid value for every setting.
 OTHERS = {
@@ -176,36 +166,3 @@ def test_a_setting_out_of_range_is_refused_by_name(wrong, rule):
 def test_all_settings_out_of_range_are_named_together():
     with pytest.raises(ValueError, match=r"fills.*nms_radius"):
         DetectorSettings(fills=0, nms_radius=2)
-
-
-def test_what_is_left_out_is_filled_in(weights):
-    assert resolve_model(None, None) == ("squeezenet1_1", "IMAGENET1K_V1")
-    assert resolve_model("vgg19", None) == ("vgg19", "IMAGENET1K_V1")
-    weights.with_suffix(".json").write_text(json.dumps({"arch": "small"}))
-    assert resolve_model(None, str(weights)) == ("small", str(weights))
-
-
-def test_weights_that_are_not_there_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.pth, found none"):
-        resolve_model("vgg19", str(tmp_path / "none.pth"))
-
-
-def test_an_architecture_that_is_not_the_weights_own_is_refused(weights):
-    weights.with_suffix(".json").write_text(json.dumps({"arch": "small"}))
-    with pytest.raises(ValueError, match="weights are of small, but vgg19 was requested"):
-        resolve_model("vgg19", str(weights))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{arch: small", "small.json is not JSON"),
-        ('["small"]', "expected an object in .*small.json, got list"),
-    ],
-)
-def test_a_malformed_json_beside_the_weights_is_named(tmp_path: Path, content: str, message: str):
-    weights = tmp_path / "small.safetensors"
-    weights.write_bytes(b"")
-    (tmp_path / "small.json").write_text(content)
-    with pytest.raises(ValueError, match=message):
-        resolve_model(None, str(weights))

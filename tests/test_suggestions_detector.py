@@ -22,7 +22,7 @@ from backend.suggestions.wanted import wanted_of
 from backend.training.records import TrainingOptions
 from backend.training.registry import Model, ModelRegistry
 from backend.training.storage import TrainingStorage
-from model.settings import weights_fingerprint
+from model.weights_files import weights_fingerprint
 
 
 class Scene:

@@ -23,7 +23,8 @@ from backend.training.records import Training
 from backend.training.registry import Model, ModelRegistry
 from backend.training.storage import TrainingStorage
 from model.networks import load_classifier
-from model.settings import version_name, weights_fingerprint
+from model.settings import version_name
+from model.weights_files import weights_fingerprint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

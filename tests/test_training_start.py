@@ -4,7 +4,7 @@ from backend.training.records import TrainingOptions
 from backend.training.registry import Model
 from backend.training.start import Start, choose_settings, choose_start, may_flip
 from model.learning.training import FROM_NOTHING, TrainingSettings
-from model.settings import TORCHVISION_WEIGHTS
+from model.weights_files import TORCHVISION_WEIGHTS
 
 ACTIVE = Model("resnet18-0123456789", "resnet18", "/models/active.safetensors")
 

@@ -25,7 +25,7 @@ from backend.settings import Settings, load_settings
 from backend.suggestions.queue import NAME
 from backend.training.queue import TRAINING_QUEUE
 from backend.training.registry import active_model
-from model.settings import is_file_name
+from model.weights_files import is_file_name
 
 TIMEOUT_SECONDS = 5.0
 

@@ -31,7 +31,7 @@ from model.learning.labelled_images import LabelledImages
 from model.learning.training import Epoch, Trained, TrainingSettings, train
 from model.learning.validation import validation_accuracy
 from model.networks import WeightsError, load_classifier, save_classifier
-from model.settings import weights_fingerprint
+from model.weights_files import weights_fingerprint
 
 logger = logging.getLogger("backend.training.process")  # not __main__, which this module runs as
 

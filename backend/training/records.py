@@ -105,7 +105,7 @@ class NewModel:
 
     Attributes:
         file: name of its weights file in MODELS_DIR.
-        fingerprint: result of `model.settings.weights_fingerprint`.
+        fingerprint: result of `model.weights_files.weights_fingerprint`.
         accuracy: share of the validation images that it classifies correctly.
         previous_version, previous_accuracy: version of the previously active model, and its
             accuracy on the same images; None if that model does not know these classes.

@@ -8,7 +8,7 @@ from backend.training.records import TrainingOptions
 from backend.training.registry import Model
 from model.learning.training import FROM_NOTHING, TrainingSettings
 from model.networks import SMALL
-from model.settings import TORCHVISION_WEIGHTS
+from model.weights_files import TORCHVISION_WEIGHTS
 
 NOTHING = "nothing"
 # A small data set is learnt in small batches, so that an epoch has several steps: with 60 drawings

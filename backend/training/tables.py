@@ -54,7 +54,7 @@ models = Table(
     Column("project_uid", ForeignKey("projects.uid"), nullable=False),
     Column("control", Text, nullable=False),
     Column("arch", String(100), nullable=False),
-    # Name of the weights file in MODELS_DIR, and its `model.settings.weights_fingerprint`.
+    # Name of the weights file in MODELS_DIR, and its `model.weights_files.weights_fingerprint`.
     Column("file", Text, nullable=False),
     Column("fingerprint", String(200), nullable=False),
     Column("classes", JSON, nullable=False),

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from model.settings import DEFAULT_ARCH, TORCHVISION_WEIGHTS
+from model.weights_files import DEFAULT_ARCH, TORCHVISION_WEIGHTS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

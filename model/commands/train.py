@@ -9,7 +9,7 @@ from model.learning import labelled_images
 from model.learning.labelled_images import LabelledImages
 from model.learning.training import FROM_NOTHING, TrainingSettings
 from model.networks import SMALL
-from model.settings import TORCHVISION_WEIGHTS
+from model.weights_files import TORCHVISION_WEIGHTS
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 

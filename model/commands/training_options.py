@@ -15,7 +15,7 @@ import click
 from model.learning.labelled_images import LabelledImages, shuffled
 from model.learning.training import Trained, TrainingSettings, train
 from model.networks import save_classifier
-from model.settings import TORCHVISION_WEIGHTS
+from model.weights_files import TORCHVISION_WEIGHTS
 
 FROM_SCRATCH = "nothing"
 

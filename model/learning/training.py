@@ -26,7 +26,7 @@ from model.learning.labelled_images import LabelledImages, LeftOut
 from model.learning.optimisation import build_optimiser, set_rate
 from model.learning.samples import Samples, prepared
 from model.networks import INPUT_SIZES, SMALL, Classifier, load_classifier
-from model.settings import weights_fingerprint
+from model.weights_files import weights_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
