@@ -33,11 +33,12 @@ def test_every_format_can_be_chosen():
     assert choices(export.export, "format_") == list(FORMATS)
     assert choices(export.export, "what") == ["verdicts", "statistics"]
     said = help_of(export.export)
-    assert "coco contains the annotations" in said
+    assert "Tables: csv, json, jsonl and parquet." in said
+    assert "Annotations: coco, label-studio, yolo and deeplabcut." in said
     assert "Content of csv, json, jsonl and parquet. Default: verdicts." in said
 
 
 def test_a_new_row_of_formats_is_a_new_choice(reloaded: ModuleType):
     assert choices(reloaded.export, "format_") == [*FORMATS]
     assert "text" in FORMATS
-    assert "text contains the annotations" in help_of(reloaded.export)
+    assert "Annotations: coco, label-studio, yolo, deeplabcut and text." in help_of(reloaded.export)

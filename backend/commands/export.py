@@ -17,11 +17,9 @@ from backend.settings import Settings, load_settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 
-# Formats with a choice of contents, and a phrase about each of the others.
+# Formats of tables have a choice of contents; the others hold the annotations.
 WITH_CHOICE = [name for name, each in FORMATS.items() if len(each.kinds) > 1]
-WITHOUT_CHOICE = [
-    f"{name} contains the {each.kinds[0]}" for name, each in FORMATS.items() if len(each.kinds) == 1
-]
+WITHOUT_CHOICE = [name for name in FORMATS if name not in WITH_CHOICE]
 CHOICES = list(dict.fromkeys(kind for name in WITH_CHOICE for kind in FORMATS[name].kinds))
 
 
@@ -36,7 +34,7 @@ def _listed(names: Sequence[str]) -> str:
     "format_",
     type=click.Choice(list(FORMATS)),
     required=True,
-    help="; ".join(["File format", *WITHOUT_CHOICE]) + ".",
+    help=f"Tables: {_listed(WITH_CHOICE)}. Annotations: {_listed(WITHOUT_CHOICE)}.",
 )
 @click.option(
     "--what",
