@@ -71,6 +71,31 @@ def test_a_choice_about_a_point_is_not_the_class():
     assert drawn.unused == ["a choice about a single point"]
 
 
+def test_each_further_label_of_labels_beside_a_point_is_counted():
+    plain = {**added(50, 50), "type": "keypoint"}
+    value = {"labels": ["hub", "rim", "tyre"]}
+    labels = {"id": plain["id"], "type": "labels", "to_name": "image", "value": value}
+    drawn = read_regions([plain, labels], SHOWN, "image")
+    assert [point.label for point in drawn.points] == ["hub"]
+    assert drawn.unused == ["a further label of a point"] * 2
+
+
+@pytest.mark.parametrize("to_name", [None, "image"])
+def test_a_relation_is_listed_as_one(to_name: str | None):
+    relation = {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"}
+    drawn = read_regions([added(5, 5), relation], SHOWN, to_name)
+    assert (len(drawn.points), drawn.unused) == (1, ["a relation between regions"])
+
+
+def test_a_region_without_the_name_of_its_image_says_so():
+    nameless = {name: value for name, value in added(5, 5).items() if name != "to_name"}
+    drawn = read_regions([added(5, 5), nameless, {"type": "brushlabels"}], SHOWN, "image")
+    assert len(drawn.points) == 1
+    assert drawn.unused == ["a region that does not name its image"] * 2
+    with pytest.raises(Unusable, match="no point names its image"):
+        read_regions([nameless], SHOWN, "image")
+
+
 def test_points_on_another_image_alone_are_unusable():
     with pytest.raises(Unusable, match="configuration was changed"):
         read_regions([added(5, 5)], SHOWN, "picture")

@@ -10,7 +10,7 @@ from verdict_data import CONFIG, added, detection, moved, relabelled
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.regions import to_prediction
 from backend.verdicts.drawn import Shown, Unusable
-from backend.verdicts.judging import VERDICTS, Judgement, judge
+from backend.verdicts.judging import UNKNOWN_CHOICE, VERDICTS, Judgement, judge
 from model.keypoint import Box
 
 
@@ -166,9 +166,82 @@ def test_a_class_that_was_chosen_where_none_was_suggested_is_added():
     seen = shown((10, 10))
     point, choice = seen.result
     without_class = replace(seen, result=[point])
-    [first, _] = judge(without_class, [point, choice], made_from_it=True).verdicts
+    judgement = judge(without_class, [point, choice], made_from_it=True, class_control="class")
+    [first, _] = judgement.verdicts
     assert (first.kind, first.verdict, first.suggested_label) == ("choice", "added", None)
     assert first.final_label == choice["value"]["choices"][0]
+
+
+def chosen(control: str, choice: str, region_id: str = "c", **place: float) -> dict[str, Any]:
+    region = {"id": region_id, "from_name": control, "to_name": "image", "type": "choices"}
+    return {**region, "value": {**place, "choices": [choice]}}
+
+
+@pytest.mark.parametrize(
+    ("choice", "control", "reason"),
+    [
+        (chosen("quality", "good"), "class", "a choice about something else"),
+        (chosen("class", "bus", "box"), "class", "a choice about a single region"),
+        (chosen("class", "bus", x=1, y=2), "class", "a choice about a single region"),
+        (chosen("class", "bus"), None, UNKNOWN_CHOICE),
+    ],
+    ids=["another control", "on a rectangle", "with a position", "unknown configuration"],
+)
+def test_only_the_control_of_the_class_without_a_region_adds_a_class(choice, control, reason):
+    seen = shown((10, 10))
+    point, _ = seen.result
+    without_class = replace(seen, result=[point])
+    result = [point, rectangle(1, 1, 30, 30), choice]
+    judgement = judge(without_class, result, made_from_it=True, class_control=control)
+    assert [each.kind for each in judgement.verdicts] == ["point"]
+    assert reason in judgement.unused
+
+
+def test_a_choice_on_a_rectangle_does_not_answer_the_suggested_class():
+    seen = shown((10, 10))
+    point, choice = seen.result
+    result = [point, rectangle(1, 1, 30, 30), chosen("class", "bus", "box")]
+    assert judge(seen, result, made_from_it=True).verdicts[0].verdict == "deleted"
+    assert judge(seen, [*result, choice], made_from_it=True).verdicts[0].verdict == "accepted"
+
+
+def test_a_second_choice_of_the_class_is_counted_as_unused():
+    seen = shown((10, 10))
+    result = [*seen.result, chosen("class", "bus")]
+    judgement = judge(seen, result, made_from_it=True, class_control="quality")
+    assert judgement.verdicts[0].verdict == "accepted"
+    assert judgement.unused == ("a further choice of the class",)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["class", "quality"]), st.sampled_from(["", "c", "box"])),
+        max_size=6,
+    ),
+    st.booleans(),
+)
+def test_every_choice_is_a_verdict_or_is_unused(choices, suggests_class):
+    seen = shown((10, 10))
+    seen = seen if suggests_class else replace(seen, result=seen.result[:1])
+    box = rectangle(1, 1, 30, 30)
+    result = [seen.result[0], box, *[chosen(name, "bus", of) for name, of in choices]]
+    judgement = judge(seen, result, made_from_it=True, class_control="class")
+    verdicts = [each for each in judgement.verdicts if each.kind == "choice"]
+    final = [each for each in verdicts if each.final_label is not None]
+    answers = sum(name == "class" and of != "box" for name, of in choices)
+    assert len(final) == min(answers, 1)
+    assert len(verdicts) == max(len(final), suggests_class)
+    assert len(judgement.unused) - 1 + len(final) == len(choices)  # 1 for the rectangle
+
+
+def test_a_point_with_two_labels_keeps_the_first_and_counts_the_other():
+    seen = shown((10, 10))
+    point, choice = seen.result
+    both = {**point, "value": {**point["value"], "keypointlabels": ["car", "nose"]}}
+    judgement = judge(seen, [both, choice], made_from_it=True)
+    assert points(judgement) == ["accepted"]
+    assert judgement.verdicts[1].final_label == "car"
+    assert judgement.unused == ("a further label of a point",)
 
 
 def test_a_point_is_measured_by_its_parent_region_whatever_lies_round_it():

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_labelstudio_shapes import json_values
-from verdict_data import PROJECT, UID, added, annotation, detection, event, moved, predict
+from verdict_data import CONFIG, PROJECT, UID, added, annotation, detection, event, moved, predict
 
 from backend.agreement.queries import AgreementQueries
 from backend.database.connection import Database, now
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
+from backend.verdicts.judging import UNKNOWN_CHOICE
 from backend.verdicts.recording import (
     COUNTS,
     NO_ANNOTATION,
@@ -187,6 +189,30 @@ def test_a_deletion_with_one_malformed_id_is_counted_and_retracts_nothing(
     entry = recorder.entry_of(event_of("ANNOTATIONS_DELETED", annotations=[{"id": 3}, {"id": "4"}]))
     assert entry.retractions == ()
     assert [each.reason for each in entry.unused] == [NO_ID]
+
+
+@pytest.mark.parametrize(
+    ("config", "control", "verdicts", "reasons"),
+    [
+        (CONFIG, "class", ["added"], []),
+        (CONFIG, "quality", [], ["a choice about something else"]),
+        ("<View>", "class", [], [UNKNOWN_CHOICE]),
+    ],
+    ids=["the class", "something else", "unreadable configuration"],
+)
+def test_the_configuration_says_which_choice_is_the_class_where_none_was_suggested(
+    recorder: Recorder, config: str, control: str, verdicts: list[str], reasons: list[str]
+) -> None:
+    # The configuration has no choice for this class, so that none is suggested.
+    sent = predict(recorder.database, 1, detection((10, 10), class_name="boat"))
+    ProjectStorage(recorder.database).save_label_config(UID, config)
+    choice = {"id": "c", "from_name": control, "to_name": "image", "type": "choices"}
+    raw = annotation(1, [*sent, {**choice, "value": {"choices": ["bus"]}}])
+    state = recorder.state_of(UID, raw, "sync")
+    assert isinstance(state, State)
+    assert state.outcome == "judged"
+    assert [each.verdict for each in state.verdicts if each.kind == "choice"] == verdicts
+    assert list(state.unused) == reasons
 
 
 HOSTILE: list[Any] = [

@@ -11,6 +11,8 @@ from backend.labelstudio.regions import RECTANGLES, Region, RegionError, to_box,
 from model.keypoint import Box, edge_to_centre
 
 POINTS = ("keypointlabels", "keypoint")
+# Types of results that draw nothing: with the id of a region, they are about that region.
+DRAWS_NOTHING = ("choices", "textarea", "rating", "taxonomy", "number", "datetime", "relation")
 MARGIN = 1e-6  # px; rounding may put a point this far beyond the image's border
 
 
@@ -82,6 +84,7 @@ class Drawn:
 
     Attributes:
         unreadable: ids of points that cannot be used.
+        choices: choices without a region, of any control.
         unused: for each region that says nothing about the suggestions, the reason.
     """
 
@@ -108,7 +111,7 @@ def read_regions(result: Sequence[object], shown: Shown, to_name: object) -> Dra
         to_name: name of the image; None for any.
 
     Raises:
-        Unusable: every point is on another image.
+        Unusable: every point is on another image or names none.
     """
     regions = [region for region in result if isinstance(region, Mapping)]
     _require_image(regions, to_name)
@@ -117,13 +120,21 @@ def read_regions(result: Sequence[object], shown: Shown, to_name: object) -> Dra
     labels = {_id(region): region for region in regions if region.get("type") == "labels"}
     plain = {_id(region) for region in regions if region.get("type") == "keypoint"}
     of_points = {_id(region) for region in regions if region.get("type") in POINTS} - {None}
+    drawn_ids = {_id(region) for region in regions if region.get("type") not in DRAWS_NOTHING}
+    drawn_ids -= {None}
     for region, kind in zip(regions, kinds, strict=True):
-        if to_name is not None and region.get("to_name") != to_name:
+        if kind == "relation":
+            drawn.unused.append("a relation between regions")
+        elif to_name is not None and region.get("to_name") is None:
+            drawn.unused.append("a region that does not name its image")
+        elif to_name is not None and region.get("to_name") != to_name:
             drawn.unused.append("a region on another image")
         elif kind in POINTS:
             _read_point(region, labels.get(_id(region)), shown, drawn)
         elif kind == "choices" and _id(region) in of_points:
             drawn.unused.append("a choice about a single point")
+        elif kind == "choices" and (_id(region) in drawn_ids or _has_place(region)):
+            drawn.unused.append("a choice about a single region")
         elif kind == "choices":
             drawn.choices.append(region)
         elif kind in RECTANGLES:
@@ -135,8 +146,16 @@ def read_regions(result: Sequence[object], shown: Shown, to_name: object) -> Dra
     return drawn
 
 
+def _has_place(choice: Region) -> bool:
+    """Return whether a choice repeats the position of a region, as choices about a region do."""
+    value = choice.get("value")
+    return isinstance(value, Mapping) and any(name in value for name in ("x", "points", "rle"))
+
+
 def _require_image(regions: Sequence[Region], to_name: object) -> None:
     names = [region.get("to_name") for region in regions if region.get("type") in POINTS]
+    if to_name is not None and names and not any(names):
+        raise Unusable("no point names its image (to_name)")
     if to_name is not None and names and to_name not in names:
         raise Unusable(
             "every point is on another image than the suggestions: the configuration was changed "
@@ -160,9 +179,12 @@ def _read_point(region: Region, labels: Region | None, shown: Shown, drawn: Draw
         if region_id is not None:
             drawn.unreadable.add(region_id)
         return
-    label = _storable(keypoint.label)
+    label, named = _storable(keypoint.label), _named(region.get("value"), str(region.get("type")))
     if labels is not None and region.get("type") == "keypoint":
+        named = _named(labels.get("value"), "labels")
         label = _first(labels.get("value"), "labels") or label
+    # A verdict has one final label: the first.
+    drawn.unused += ["a further label of a point"] * (len(named) - 1)
     score = keypoint.score if region.get("score") is not None else None
     by_hand, parent = region.get("origin") == "manual", text_of(region.get("parentID"))
     drawn.points.append(Point(region_id, keypoint.x, keypoint.y, label, score, by_hand, parent))
@@ -199,8 +221,14 @@ def _storable(text: str) -> str:
 
 
 def _first(value: object, name: str) -> str:
+    named = _named(value, name)
+    return _storable(str(named[0])) if named else ""
+
+
+def _named(value: object, name: str) -> list[object]:
+    """Return the list of that name in a region's value; empty if there is none."""
     named = value.get(name) if isinstance(value, Mapping) else None
-    return _storable(str(named[0])) if isinstance(named, list) and named else ""
+    return named if isinstance(named, list) else []
 
 
 def _short(value: object) -> str:

@@ -34,6 +34,7 @@ RELABELLED = "relabelled"
 MOVED_AND_RELABELLED = "moved_and_relabelled"
 DELETED = "deleted"
 ADDED = "added"
+UNKNOWN_CHOICE = "a choice of which the configuration does not say that it is the class"
 VERDICTS = (ACCEPTED, MOVED, RELABELLED, MOVED_AND_RELABELLED, DELETED, ADDED)
 
 
@@ -88,22 +89,30 @@ class Judgement:
     unused: tuple[str, ...]
 
 
-def judge(shown: Shown, result: Sequence[object], *, made_from_it: bool) -> Judgement:
+def judge(
+    shown: Shown,
+    result: Sequence[object],
+    *,
+    made_from_it: bool,
+    class_control: str | None = None,
+) -> Judgement:
     """Compare an annotation with the suggestions.
 
     Args:
         result: regions of the annotation, raw JSON.
         made_from_it: whether Label Studio says that the annotation began as this prediction.
+        class_control: name of the control that receives the class, if the project's configuration
+            is known. The control of a suggested class takes precedence.
 
     Raises:
-        Unusable: every point is on another image than the suggestions.
+        Unusable: every point is on another image than the suggestions, or names none.
     """
     suggested, suggested_choice = read_suggestions(shown)
     to_name = next((region.get("to_name") for region in shown.result), None)
     drawn = read_regions(result, shown, to_name)
     verdicts = [
         _choice_verdict(suggested_choice, choice)
-        for choice in _class_choices(suggested_choice, drawn)
+        for choice in _class_choices(suggested_choice, drawn, class_control)
     ]
     verdicts += _point_verdicts(_pairs(suggested, drawn, shown, made_from_it), drawn.objects, shown)
     return Judgement(tuple(verdicts), tuple(drawn.objects), tuple(drawn.unused))
@@ -212,13 +221,25 @@ def _box_of(place: int | None, objects: Sequence[Object], shown: Shown) -> Box |
 # The class
 
 
-def _class_choices(suggested: Region | None, drawn: Drawn) -> list[Region | None]:
-    """Return the answer to the suggested class, or every choice if none was suggested."""
-    if suggested is None:
-        return list(drawn.choices)
-    same = [each for each in drawn.choices if each.get("from_name") == suggested.get("from_name")]
-    drawn.unused += ["a choice about something else"] * (len(drawn.choices) - len(same[:1]))
-    return [same[0] if same else None]
+def _class_choices(
+    suggested: Region | None, drawn: Drawn, class_control: str | None
+) -> list[Region | None]:
+    """Return the final choice of the class, None where the suggested one was removed.
+
+    Empty if no class was suggested and none was chosen. Every other choice becomes unused.
+    """
+    control = class_control if suggested is None else suggested.get("from_name")
+    same: list[Region] = []
+    for choice in drawn.choices:
+        if control is None and suggested is None:
+            drawn.unused.append(UNKNOWN_CHOICE)
+        elif choice.get("from_name") != control:
+            drawn.unused.append("a choice about something else")
+        elif same:
+            drawn.unused.append("a further choice of the class")
+        else:
+            same.append(choice)
+    return [*same] if same or suggested is None else [None]
 
 
 def _choice_verdict(suggested: Region | None, final: Region | None) -> Verdict:

@@ -128,7 +128,12 @@ class Recorder:
             return state
         try:
             shown = self._shown(state, chosen)
-            judgement = judge(shown, result, made_from_it=parent is not None)
+            judgement = judge(
+                shown,
+                result,
+                made_from_it=parent is not None,
+                class_control=self._class_control(state.project_uid, result),
+            )
         except (Unusable, LabelConfigError) as error:
             return replace(state, reason=str(error))
         return replace(
@@ -138,6 +143,20 @@ class Recorder:
             verdicts=judgement.verdicts,
             unused=[*judgement.unused, *[SECOND] * _others(candidates, chosen)],
         )
+
+    def _class_control(self, project_uid: str, result: Sequence[object]) -> str | None:
+        """Return the name of the control that receives the class, None if it is unknown.
+
+        Only results with a choice need it.
+        """
+        if not any(isinstance(each, Mapping) and each.get("type") == "choices" for each in result):
+            return None
+        project = self._projects.project(project_uid)
+        try:
+            choices = keypoint_control((project and project.label_config) or "").choices
+        except LabelConfigError:  # each choice is then listed as unused, with this reason
+            return None
+        return choices.from_name if choices else None
 
     def _shown(self, state: State, chosen: Candidate) -> Shown:
         sent = chosen.sent
