@@ -114,7 +114,7 @@ def agreement_report(
         filters=table.filters,
         parameters=parameters,
         work_saved=work_saved(shown, parameters),
-        enough=enough(overall.acceptance.untouched, parameters),
+        enough=enough(overall.agreement.acceptance.untouched, parameters),
         overall=OverallFigures(overall, _count_choices(table), table.skipped),
         by=group_tables(shown, totals, parameters),
         labels=confusion(shown, parameters),

@@ -164,7 +164,7 @@ def _by_code(values: dict[str, int] | dict[str, float]) -> Floats:
 def _sums(columns: VerdictColumns, rows: Flags, values: Floats) -> Floats:
     """Return the sum of the rows' values in each image."""
     image = columns.image[columns.annotation[rows]]
-    return np.bincount(image, values[rows], minlength=columns.images)
+    return np.asarray(np.bincount(image, values[rows], columns.images), np.float64)
 
 
 def _compare(
