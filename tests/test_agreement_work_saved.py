@@ -52,6 +52,21 @@ def test_an_image_where_all_was_deleted_counts_against_suggestions():
     assert found.actions.saved.value == pytest.approx(1.0)
 
 
+def test_images_without_a_final_point_do_not_give_the_share_saved_an_interval():
+    found = measured(*(Made(task, [deleted(AT)] + [added(AT)] * (task < 4)) for task in range(9)))
+    assert found.share_of_actions_saved.value == pytest.approx(1 - 17 / 8)
+    assert found.share_of_actions_saved.reason == "4 of at least 5 images with a final point"
+
+
+def test_a_label_filter_counts_each_verdict_under_its_final_label():
+    columns = columns_of(Made(1, [kept((10, 10), "beak", final_label="tail"), deleted((30, 10))]))
+    beak, tail = (
+        work_saved(columns.counting(label), AgreementParameters()).actions.saved.value
+        for label in ("beak", "tail")
+    )
+    assert (beak, tail) == (-1, 1)
+
+
 def test_work_is_averaged_over_the_annotators_of_an_image():
     found = measured(Made(1, [added(AT)], annotator=1), Made(1, [added(AT)] * 3, annotator=2))
     assert found.actions.with_suggestions.value == 4

@@ -202,7 +202,7 @@ def _share_saved(done: Floats, drawn: Floats, parameters: AgreementParameters) -
     limits = parameters.limits
     few = too_few(int(np.count_nonzero(bottom)), limits.fewest_images)
     if few:
-        return replace(plain, reason=few)
+        return replace(plain, reason=f"{few} with a final point")
     variance, df = spread(influences(top, bottom))
     if variance == 0:
         return replace(plain, reason=NO_SPREAD)
