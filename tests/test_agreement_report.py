@@ -312,3 +312,24 @@ def test_an_image_that_cannot_be_had_leaves_its_points_and_a_reason(database):
     page = render(settings, database, Filters())
     assert "The image cannot be fetched: " in page
     assert "<circle" in page
+
+
+def test_the_first_card_says_what_suggestions_save_and_a_line_how_many_images_are_needed(
+    browser_page, tmp_path, monkeypatch
+):
+    wrong, right = [deleted((10, 10))] * 3, [kept((10, 10), by=5), drawn((30, 30))]
+    table = table_of(*(Made(task, wrong + right * (task % 2)) for task in range(8)))
+    monkeypatch.setattr(report_module, "measure_agreement", lambda *_: reported(table))
+    monkeypatch.setattr(report_module, "ReportPictures", NoPictures)
+    monkeypatch.setattr(report_module, "AgreementQueries", NoPictures)
+    path = tmp_path / "report.html"
+    path.write_text(render(Settings(), None, Filters()))
+    browser_page.goto(path.as_uri())
+    card = browser_page.locator(".card").first.inner_text()
+    # Images in turn take 3 actions against 0 and 6 against 4.
+    assert "Suggestions cost your team 2.5 actions an image" in card
+    assert "-125.0 %" in card
+    assert "4.5 actions an image with suggestions, 2.0 from nothing" in card
+    line = browser_page.locator("#enough").inner_text()
+    assert "an interval of ± 5 points" in line
+    assert line.endswith("cannot be told: all suggestions were judged alike.")

@@ -122,10 +122,10 @@ def test_only_an_unexpected_failure_is_logged_with_its_traceback(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # RQ keeps its messages to itself once a worker has run without any handler at the root.
+    # RQ's logger keeps what an earlier worker in the process set: its level, and not to propagate.
     monkeypatch.setattr(logging.getLogger("rq.worker"), "propagate", True)
     queued = queue.enqueue(job)
-    SteadyWorker(queue).work(burst=True)
+    SteadyWorker(queue).work(burst=True, logging_level="INFO")
     assert queued.get_status() == "failed"
     [record] = [each for each in caplog.records if said in each.getMessage()]
     assert record.levelno == level

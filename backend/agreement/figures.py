@@ -11,6 +11,7 @@ from typing import Any
 
 from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.as_json import to_json
+from backend.agreement.enough import Enough, enough
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
@@ -23,6 +24,7 @@ from backend.agreement.rubber_stamping import RubberStamping, rubber_stamping
 from backend.agreement.scores import ConfusionCell, ReliabilityBin, confusion, reliability
 from backend.agreement.table import VerdictTable
 from backend.agreement.versions import VersionPair, model_versions
+from backend.agreement.work_saved import WorkSaved, work_saved
 from backend.agreement.worst_tasks import WorstTask, worst_tasks
 from backend.database.connection import Database
 from backend.verdicts.records import Filters
@@ -43,6 +45,8 @@ class AgreementReport:
     made_at: datetime
     filters: Filters
     parameters: AgreementParameters
+    work_saved: WorkSaved
+    enough: Enough
     overall: OverallFigures
     by: GroupTables
     labels: Sequence[ConfusionCell]
@@ -67,6 +71,8 @@ class AgreementReport:
             "made_at": self.made_at.isoformat(timespec="seconds"),
             "filters": filters,
             "method": self.parameters.as_method(),
+            "work_saved": to_json(self.work_saved),
+            "enough": to_json(self.enough),
             "overall": to_json(self.overall),
             "by": to_json(self.by),
             "groups_left_out": dict(self.by.left_out),
@@ -107,6 +113,8 @@ def agreement_report(
         made_at=made_at,
         filters=table.filters,
         parameters=parameters,
+        work_saved=work_saved(shown, parameters),
+        enough=enough(overall.agreement.acceptance.untouched, parameters),
         overall=OverallFigures(overall, _count_choices(table), table.skipped),
         by=group_tables(shown, totals, parameters),
         labels=confusion(shown, parameters),

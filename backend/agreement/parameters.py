@@ -50,6 +50,16 @@ class AgreementParameters:
     fewest_annotations_flagged: int = _parameter(
         20, "Annotations from which on an annotator may be flagged for haste."
     )
+    look_seconds: float = _parameter(0.5, "Estimated time (s) to look at a suggestion.")
+    move_seconds: float = _parameter(1.5, "Estimated time (s) to move a point.")
+    delete_seconds: float = _parameter(1.5, "Estimated time (s) to delete a point.")
+    name_seconds: float = _parameter(1.5, "Estimated time (s) to choose another label.")
+    add_seconds: float = _parameter(
+        3.3, "Estimated time (s) to draw a point, with the choice of its label."
+    )
+    wanted_half_width: float = _parameter(
+        0.05, "Half width of the interval of the acceptance that the images should give."
+    )
     seed: int = _parameter(20190501, "Seed of all random draws: any number, the same each time.")
     untouched: float = _parameter(
         UNTOUCHED, "A point moved by at most this share of the longer side counts as accepted."
@@ -113,6 +123,12 @@ class AgreementParameters:
             "fewest_withheld": self.fewest_withheld,
             "hasty_seconds": self.hasty_seconds,
             "fewest_annotations_flagged": self.fewest_annotations_flagged,
+            "look_seconds": self.look_seconds,
+            "move_seconds": self.move_seconds,
+            "delete_seconds": self.delete_seconds,
+            "name_seconds": self.name_seconds,
+            "add_seconds": self.add_seconds,
+            "wanted_half_width": self.wanted_half_width,
             "seed": self.seed,
             "untouched": self.untouched,
             "tau": self.tau,

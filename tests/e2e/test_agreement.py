@@ -66,6 +66,7 @@ def test_agreement_tells_exactly_what_an_annotator_did(
     assert eventually(lambda: counted(backend, project)["suggested"] == KEYPOINTS)
     assert counted(backend, project) == {
         "suggested": KEYPOINTS,
+        "judged": KEYPOINTS,
         "accepted": KEYPOINTS - 3,
         "moved": 1,
         "relabelled": 1,
@@ -76,7 +77,7 @@ def test_agreement_tells_exactly_what_an_annotator_did(
 
     page.goto(f"{backend.url}/")
     page.get_by_role("link", name="Report: how far annotators and detector agree").click()
-    assert page.get_by_text(f"What annotators did with {KEYPOINTS} suggested points").count() == 1
+    assert page.get_by_text(f"What annotators did with {KEYPOINTS} suggestions").count() == 1
     assert page.locator(".tasks article svg image").count() == 1
     page.screenshot(path=tmp_path / "report.png", full_page=True)
 
