@@ -34,7 +34,7 @@ RELABELLED = "relabelled"
 MOVED_AND_RELABELLED = "moved_and_relabelled"
 DELETED = "deleted"
 ADDED = "added"
-UNKNOWN_CHOICE = "a choice of which the configuration does not say that it is the class"
+UNKNOWN_CHOICE = "a choice although the configuration has no control for the class"
 VERDICTS = (ACCEPTED, MOVED, RELABELLED, MOVED_AND_RELABELLED, DELETED, ADDED)
 
 
