@@ -20,6 +20,7 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from loopback_server import LoopbackServer, loopback_server
 from rq import Queue
 from rq.serializers import JSONSerializer
 
@@ -269,3 +270,10 @@ def version(client: FlaskClient) -> str:
     """The version of the active model, as the web application names it."""
     found: str = client.get("/health").json["model_version"]  # type: ignore[index]
     return found
+
+
+@pytest.fixture
+def server(studio: Any) -> Iterator[LoopbackServer]:
+    """Serve the test module's own `studio`, whose `handle` plays Label Studio, on the loopback."""
+    with loopback_server(studio.handle) as served:
+        yield served

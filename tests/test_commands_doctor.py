@@ -98,12 +98,6 @@ def studio() -> Studio:
 
 
 @pytest.fixture
-def server(studio: Studio) -> Iterator[LoopbackServer]:
-    with loopback_server(studio.handle) as served:
-        yield served
-
-
-@pytest.fixture
 def settings(server: LoopbackServer, redis_url: str, tmp_path: Path) -> Settings:
     return Settings(
         label_studio_url=server.url,

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
+from loopback_server import Answer, LoopbackServer, Request, as_json
 from rq import Queue
 
 from backend.commands.prelabel import prelabel_project
@@ -82,12 +82,6 @@ class Studio:
 @pytest.fixture
 def studio() -> Studio:
     return Studio()
-
-
-@pytest.fixture
-def server(studio: Studio) -> Iterator[LoopbackServer]:
-    with loopback_server(studio.handle) as served:
-        yield served
 
 
 @pytest.fixture

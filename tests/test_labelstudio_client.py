@@ -70,12 +70,6 @@ def studio() -> Studio:
     return Studio()
 
 
-@pytest.fixture
-def server(studio: Studio) -> Iterator[LoopbackServer]:
-    with loopback_server(studio.handle) as served:
-        yield served
-
-
 @contextmanager
 def answering(answer: Answer) -> Iterator[LabelStudio]:
     with loopback_server(lambda request, handler: answer) as served:
