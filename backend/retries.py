@@ -61,6 +61,9 @@ WORKER_REDIS = Backoff(first=0.5, factor=2.0, longest=10.0)
 WEB_REDIS = Backoff(first=0.05)
 WEB_REDIS_RETRIES = 1
 
+# The switch of an SQLite database to write-ahead, while another process makes the same switch.
+SQLITE_JOURNAL = Backoff(first=0.01)
+
 # A child process of `serve` that died; pauses start over after it has run steadily for this long.
 CHILD_PROCESS = Backoff(first=0.5, factor=2.0, longest=30.0)
 CHILD_STEADY_SECONDS = 60.0

@@ -1,4 +1,5 @@
 import importlib
+import sqlite3
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from conftest import at_once
 from prediction_rows import UID
 from serving import ROOT
 from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
+from backend.database import connection as connection_module
 from backend.database.connection import Database, StorageError, now
 from backend.database.schema import metadata
 from backend.labelstudio.projects import ProjectStorage, projects
@@ -45,6 +48,32 @@ def test_many_processes_may_migrate_at_once(database_url: str) -> None:
     assert PredictionStorage(storages[0]).predictions_by_status() == {}
     for each in storages:
         each.close()
+
+
+def test_many_processes_may_open_a_new_database_at_once(tmp_path: Path) -> None:
+    for number in range(40):  # without a retry one in 25 fails
+        databases = [Database(f"sqlite:///{tmp_path}/{number}.sqlite3") for _ in range(8)]
+
+        def open_one(index: int, databases: list[Database] = databases) -> None:
+            with databases[index].reading() as connection:
+                assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+
+        at_once(8, open_one)
+        for each in databases:
+            each.close()
+
+
+def test_a_database_that_stays_locked_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "LOCK_WAIT", 0.05)
+    holder = sqlite3.connect(tmp_path / "locked.sqlite3", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    database = Database(f"sqlite:///{tmp_path}/locked.sqlite3")
+    with pytest.raises(OperationalError, match="locked"), database.reading():
+        pass
+    holder.close()
+    database.close()
 
 
 def test_a_database_of_a_newer_version_is_refused(any_database: Database) -> None:

@@ -1,6 +1,7 @@
 """SQLite or PostgreSQL: connections, transactions and migrations."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
+
+from backend.retries import SQLITE_JOURNAL
 
 WRITES = "writes"  # execution option of a transaction that writes
 # One connection for every thread of a web process.
@@ -131,8 +134,27 @@ def _sqlite_engine(place: URL) -> Engine:
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # so that `_begin_sqlite` begins transactions, not the driver
-    for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
+    connection.execute("PRAGMA foreign_keys = ON").close()
+    _write_ahead(connection)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Set the journal to write-ahead, waiting while another process does the same.
+
+    SQLite fails here at once, whatever the busy timeout: waiting with a lock held could deadlock.
+
+    Raises:
+        sqlite3.OperationalError: the database stayed locked for `LOCK_WAIT`, or cannot be written.
+    """
+    deadline = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(SQLITE_JOURNAL.first)
 
 
 def _begin_sqlite(connection: Connection) -> None:
