@@ -34,7 +34,6 @@ from backend.agreement.table import VerdictTable
 from backend.database.connection import CHUNK, Database
 from backend.suggestions.tables import kept_maps, predictions
 from backend.verdicts.judging import Verdict
-from backend.verdicts.packing import has_positions, pack
 from backend.verdicts.queries import current_states, of_project
 from backend.verdicts.records import Filters
 from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
@@ -91,21 +90,8 @@ def _columns(connection: Connection, filters: Filters, near: float) -> VerdictCo
         annotations.append(_annotation(row))
         points.append((row.points, row.labels))
         boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
-    _add_positions(connection, annotations, points)
     columns = unpack_columns(annotations, points, boxes)
     return columns if filters.label is None else about_label(columns, filters.label, near)
-
-
-def _add_positions(
-    connection: Connection,
-    annotations: Sequence[JudgedAnnotation],
-    points: list[tuple[bytes, Sequence[str]]],
-) -> None:
-    """Pack anew what was packed before positions were kept."""
-    places = [place for place, (packed, _) in enumerate(points) if not has_positions(packed)]
-    found = _verdicts(connection, [annotations[place].id for place in places])
-    for place in places:
-        points[place] = pack(found[annotations[place].id])
 
 
 def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from backend.verdicts.judging import VERDICTS, Verdict
 
-# Labels are indices into the annotation's own list; -1 stands for no label, object or flag. Values
-# packed before positions were kept have these fields alone.
-WITHOUT_POSITIONS = np.dtype(
+POSITIONS = ("suggested_x", "suggested_y", "final_x", "final_y")
+# Labels are indices into the annotation's own list; -1 stands for no label, object, flag or number.
+POINT = np.dtype(
     [
         ("verdict", "<i1"),
         ("suggested_label", "<i2"),
@@ -26,17 +26,11 @@ WITHOUT_POSITIONS = np.dtype(
         ("object", "<i4"),
         ("suggested_hit", "<i1"),
         ("final_hit", "<i1"),
-    ]
-)
-POSITIONS = ("suggested_x", "suggested_y", "final_x", "final_y")
-POINT = np.dtype(
-    [
-        *((name, WITHOUT_POSITIONS[name]) for name in WITHOUT_POSITIONS.names or ()),
         ("number", "<i4"),
         *((name, "<f8") for name in POSITIONS),
     ]
 )
-# Begins a value with positions; no value without them begins so, as its first byte is a verdict.
+# Begins a value that is not empty. Before positions were kept, values began with a verdict instead.
 MARK = b"\xff"
 # The same with labels as indices into the labels of all annotations.
 WIDE = np.dtype(
@@ -76,18 +70,13 @@ def pack(verdicts: Iterable[Verdict]) -> tuple[bytes, list[str]]:
     return (MARK if rows else b"") + np.array(rows, POINT).tobytes(), names
 
 
-def has_positions(packed: bytes) -> bool:
-    """Return whether a value of `pack` keeps the positions of its points; an empty one does."""
-    return not packed or packed.startswith(MARK)
-
-
 def unpack(
     packed: Sequence[tuple[bytes, Sequence[str]]],
 ) -> tuple[NDArray[Any], NDArray[np.int64], list[str]]:
     """Unpack the values of many annotations at once.
 
     Args:
-        packed: for each annotation, what `pack` returned; all with positions.
+        packed: for each annotation, what `pack` returned.
 
     Returns:
         The points, as `WIDE`; for each point the index of its annotation in `packed`; and all

@@ -1,7 +1,8 @@
 """SQL conditions that decide which states of the log count, for this package and the report.
 
-The newest state of an annotation counts, unless the annotation was deleted. So neither the order
-of events nor repeated events make a difference.
+The newest state of an annotation counts, unless the annotation was deleted; of two that were saved
+at the same time the one recorded last. So neither the order of events nor repeated events make a
+difference, unless Label Studio gives different contents the same time.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ def current_states(filters: Filters, outcomes: Sequence[Outcome]) -> Subquery:
         newer.c.project_uid == states.c.project_uid,
         newer.c.annotation_id == states.c.annotation_id,
         newer.c.made_at == states.c.made_at,
-        tuple_(newer.c.updated_at, newer.c.digest) > tuple_(states.c.updated_at, states.c.digest),
+        tuple_(newer.c.updated_at, newer.c.id) > tuple_(states.c.updated_at, states.c.id),
         not_retracted(newer),
     )
     conditions = [states.c.outcome.in_(outcomes), ~superseded, not_retracted(states)]
