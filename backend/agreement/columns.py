@@ -25,6 +25,10 @@ ABSENT = -2  # stands for a label that occurs in no column
 class VerdictColumns:
     """Annotations, and the verdicts about their points.
 
+    An annotation whose first submission is another state than the newest occurs twice in
+    `annotations`, once with each. Figures of acceptance rest on `first_submissions`, those of
+    quality on `newest_states`.
+
     The first three attributes describe annotations and labels; every other one is a column with a
     row for each verdict.
 
@@ -95,6 +99,39 @@ class VerdictColumns:
         """Longer side of the image of each verdict, px."""
         longer = np.array([each.longer_side for each in self.annotations], np.float64)
         return np.asarray(longer[self.annotation], np.float64)
+
+    @property
+    def is_newest(self) -> Flags:
+        """Whether each of `annotations` is the newest state of its annotation."""
+        return np.array([each.is_newest for each in self.annotations], bool)
+
+    @property
+    def is_first(self) -> Flags:
+        """Whether each of `annotations` is the first submission of its annotation."""
+        return np.array([each.is_first for each in self.annotations], bool)
+
+    @property
+    def newest_states(self) -> "VerdictColumns":
+        """The same rows, of which those of other than newest states count as no point."""
+        return self._counting_states(self.is_newest)
+
+    @property
+    def first_submissions(self) -> "VerdictColumns":
+        """The same rows, of which those of other than first submissions count as no point."""
+        return self._counting_states(self.is_first)
+
+    def _counting_states(self, chosen: Flags) -> "VerdictColumns":
+        if chosen.all():
+            return self
+        rows = chosen[self.annotation]
+        return replace(
+            self,
+            suggested=self.suggested & rows,
+            final=self.final & rows,
+            suggested_hit=self.suggested_hit & rows,
+            final_hit=self.final_hit & rows,
+            found=self.found & rows,
+        )
 
     def of_annotations(self, chosen: Flags) -> "VerdictColumns":
         """Select annotations with their verdicts, and renumber the images.

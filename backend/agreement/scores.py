@@ -42,10 +42,12 @@ class ReliabilityBin:
 
 def confusion(columns: VerdictColumns, parameters: AgreementParameters) -> list[ConfusionCell]:
     """Count the pairs of suggested and final labels, the most frequent first."""
+    columns = columns.newest_states
     width = len(columns.labels) + 1
     suggested = np.where(columns.suggested, columns.suggested_label, -1) + 1
     final = np.where(columns.final, columns.final_label, -1) + 1
     counts = np.bincount(suggested * width + final, minlength=width * width)
+    counts[0] = 0  # rows that do not count
     names = [None, *columns.labels]
     cells = sorted(np.flatnonzero(counts).tolist(), key=lambda cell: (-counts[cell], cell))
     return [
@@ -58,6 +60,7 @@ def reliability(
     columns: VerdictColumns, parameters: AgreementParameters
 ) -> Sequence[ReliabilityBin]:
     """Compute how often suggestions were left untouched, by score, in bins of about equal size."""
+    columns = columns.first_submissions
     rows = columns.suggested & np.isfinite(columns.score)
     score, accepted = columns.score[rows], columns.verdict[rows] == CODES[ACCEPTED]
     image = columns.image[columns.annotation[rows]]

@@ -33,6 +33,11 @@ class Candidate:
     label_studio_id: int | None
 
 
+# Compared annotations: begun as the suggestions; made while these were kept back; made without them
+# although they were there.
+Group = Literal["shown", "withheld", "from scratch"]
+
+
 class AnnotationKey(NamedTuple):
     """What identifies an annotation: Label Studio on SQLite uses the ids of deleted ones again."""
 
