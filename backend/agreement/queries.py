@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -91,33 +92,29 @@ def _columns(connection: Connection, filters: Filters, near: float) -> VerdictCo
     read = _StateReader(connection)
     read.newest(filters)
     read.first_submissions()
-    columns = unpack_columns(read.annotations, read.points, read.boxes)
+    columns = read.columns()
     return columns if filters.label is None else about_label(columns, filters.label, near)
 
 
 class _StateReader:
-    """Reads the states that count, one after the other.
-
-    Attributes:
-        annotations, points, boxes: see `unpack_columns`.
-    """
+    """Reads the states that count, one after the other."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.annotations: list[JudgedAnnotation] = []
-        self.points: list[tuple[bytes, Sequence[str]]] = []
-        self.boxes: list[list[Edges]] = []
+        self._annotations: list[JudgedAnnotation] = []
+        self._points: list[tuple[bytes, Sequence[str]]] = []
+        self._boxes: list[list[Edges]] = []
 
     def newest(self, filters: Filters) -> None:
         """Read the newest state of each annotation that passes the filters."""
         for annotation in self._read(current_states(filters, ("judged",))):
-            self.annotations.append(annotation)
+            self._annotations.append(annotation)
 
     def first_submissions(self) -> None:
         """Read the first state of each of these annotations, where that is another one."""
         later = {
             each.first_id: each
-            for each in self.annotations
+            for each in self._annotations
             if each.first_id is not None and not each.is_first
         }
         ids = sorted(later)
@@ -125,7 +122,7 @@ class _StateReader:
             chosen = select(states).where(states.c.id.in_(ids[start : start + CHUNK])).subquery()
             for annotation in self._read(chosen):
                 newest = later[annotation.id]
-                self.annotations.append(
+                self._annotations.append(
                     replace(
                         annotation,
                         newest_id=newest.id,
@@ -133,13 +130,29 @@ class _StateReader:
                     )
                 )
 
+    def columns(self) -> VerdictColumns:
+        """Return what was read, by annotation.
+
+        The order of recording would change the last digits of sums over images.
+        """
+        order = sorted(range(len(self._annotations)), key=self._place)
+        return unpack_columns(
+            [self._annotations[place] for place in order],
+            [self._points[place] for place in order],
+            [self._boxes[place] for place in order],
+        )
+
+    def _place(self, place: int) -> tuple[str, int, int, datetime, int]:
+        each = self._annotations[place]
+        return each.project_uid, each.task_id, each.annotation_id, each.updated_at, each.id
+
     def _read(self, chosen: FromClause) -> Iterator[JudgedAnnotation]:
         task_box = predictions.c.detection["box"].label("task_box")
         more = (chosen.c.points, chosen.c.labels, chosen.c.objects, task_box)
         asked = _annotations_from(chosen, *more).order_by(chosen.c.id)
         for row in self._connection.execute(asked.execution_options(yield_per=STREAM)):
-            self.points.append((row.points, row.labels))
-            self.boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
+            self._points.append((row.points, row.labels))
+            self._boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
             yield _annotation(row)
 
 

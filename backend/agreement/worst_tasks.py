@@ -18,7 +18,7 @@ class WorstTask:
         project: uid of the project.
         task: id of the task.
         f1: F1 of suggestions against final points, over all its annotations.
-        states: ids of the newest states of its annotations, in the order of recording.
+        states: ids of the newest states of its annotations, in their order.
         verdicts: number of points by verdict, in first submissions.
     """
 
