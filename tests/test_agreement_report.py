@@ -333,3 +333,28 @@ def test_the_first_card_says_what_suggestions_save_and_a_line_how_many_images_ar
     line = browser_page.locator("#enough").inner_text()
     assert "an interval of ± 5 points" in line
     assert line.endswith("cannot be told: all suggestions were judged alike.")
+
+
+def test_the_page_counts_annotations_that_its_figures_are_not_about(
+    browser_page, tmp_path, monkeypatch
+):
+    table = table_of(
+        Made(1, [deleted((10, 10))], first=[kept((10, 10))], edited=True),
+        Made(2, [deleted((10, 10))], first_known=False, edited=True),
+        Made(3, [kept((10, 10))]),
+        Made(4, [drawn((10, 10))], from_scratch=True),
+        Made(5, [drawn((10, 10))], shown=False),
+    )
+    monkeypatch.setattr(report_module, "measure_agreement", lambda *_: reported(table))
+    monkeypatch.setattr(report_module, "ReportPictures", NoPictures)
+    monkeypatch.setattr(report_module, "AgreementQueries", NoPictures)
+    path = tmp_path / "report.html"
+    path.write_text(render(Settings(), None, Filters()))
+    browser_page.goto(path.as_uri())
+    line = browser_page.locator("#groups").inner_text()
+    assert "the 3 annotations that began as the suggestions. 1 more were drawn from scratch" in line
+    assert "1 while these were withheld, and 0 were never compared" in line
+    assert "2 were edited by others" in line
+    assert "1 are known only as others saved them" in line
+    heading = browser_page.locator("th", has_text="edited by others").first
+    assert heading.count() == 1
