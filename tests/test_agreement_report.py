@@ -351,7 +351,7 @@ def test_the_page_counts_annotations_that_its_figures_are_not_about(
     path = tmp_path / "report.html"
     path.write_text(render(Settings(), None, Filters()))
     browser_page.goto(path.as_uri())
-    line = browser_page.locator("#groups").inner_text()
+    line = browser_page.locator("#about").inner_text()
     assert "the 3 annotations that began as the suggestions. 1 more were drawn from scratch" in line
     assert "1 while these were withheld, and 0 were never compared" in line
     assert "2 were edited by others" in line
