@@ -51,7 +51,8 @@ class World:
         y = self.random.uniform(0, height - 1, POINTS - ADDED).tolist()
         scores = np.sort(self.random.random(POINTS - ADDED))[::-1].tolist()
         points = tuple(
-            Keypoint(*at, score=score, label="") for *at, score in zip(x, y, scores, strict=True)
+            Keypoint(across, down, score, label="")
+            for across, down, score in zip(x, y, scores, strict=True)
         )
         found = Detection(
             CLASSES[task_id % len(CLASSES)], 0.9, points, width, height, Box(0, 0, width, height)

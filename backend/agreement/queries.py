@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -32,6 +33,7 @@ from backend.agreement.records import (
 from backend.agreement.sampling import draw, draw_tasks, tasks_of_several_annotators
 from backend.agreement.table import VerdictTable
 from backend.database.connection import CHUNK, Database
+from backend.labelstudio.projects import projects
 from backend.suggestions.tables import kept_maps, predictions
 from backend.verdicts.judging import Verdict
 from backend.verdicts.packing import has_positions, pack
@@ -225,11 +227,41 @@ def _verdicts(connection: Connection, state_ids: Sequence[int]) -> dict[int, lis
     return found
 
 
+class LogVersion(NamedTuple):
+    """What tells whether anything that the report shows was added since.
+
+    Numbers of rows, not greatest ids: of two transactions at a time, the one with the smaller ids
+    may end later.
+    """
+
+    states: int
+    retractions: int
+    unused: int
+    arrivals: int
+    detections: int
+    maps: int
+    projects_changed_at: datetime | None
+
+
 class AgreementQueries:
-    """Queries for the exports and for the pictures of the report."""
+    """Queries for the exports, the pictures of the report, and its cache."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def version(self) -> LogVersion:
+        """Return the version of everything that figures and page depend on."""
+        asked = select(
+            select(func.count()).select_from(states).scalar_subquery(),
+            select(func.count()).select_from(retractions).scalar_subquery(),
+            select(func.count()).select_from(unused).scalar_subquery(),
+            select(func.count()).select_from(arrivals).scalar_subquery(),
+            select(func.count()).where(predictions.c.status == "ready").scalar_subquery(),
+            select(func.count()).select_from(kept_maps).scalar_subquery(),
+            select(func.max(projects.c.changed_at)).scalar_subquery(),
+        )
+        with self._database.reading() as connection:
+            return LogVersion(*connection.execute(asked).one())
 
     def verdicts_of(self, state_ids: Sequence[int]) -> dict[int, list[Verdict]]:
         """Return the verdicts about points of some states, by the id of the state."""
