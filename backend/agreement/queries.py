@@ -36,7 +36,7 @@ from backend.database.connection import CHUNK, Database
 from backend.labelstudio.projects import projects
 from backend.suggestions.tables import kept_maps, predictions
 from backend.verdicts.judging import Verdict
-from backend.verdicts.packing import has_positions, pack
+from backend.verdicts.packing import PackedPoints, has_positions, pack
 from backend.verdicts.queries import current_states, of_project
 from backend.verdicts.records import Filters
 from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
@@ -87,27 +87,17 @@ def _columns(connection: Connection, filters: Filters, near: float) -> VerdictCo
         _annotations_from(current, *more).order_by(current.c.id).execution_options(yield_per=STREAM)
     )
     annotations: list[JudgedAnnotation] = []
-    points: list[tuple[bytes, Sequence[str]]] = []
+    points = PackedPoints()
     boxes: list[list[Edges]] = []
     for row in connection.execute(asked):
         annotations.append(_annotation(row))
-        points.append((row.points, row.labels))
+        if has_positions(row.points):
+            points.append(row.points, row.labels)
+        else:  # packed before positions were kept
+            points.append(*pack(_verdicts(connection, [row.id])[row.id]))
         boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
-    _add_positions(connection, annotations, points)
-    columns = unpack_columns(annotations, points, boxes)
+    columns = unpack_columns(annotations, points, boxes, shown_first=True)
     return columns if filters.label is None else about_label(columns, filters.label, near)
-
-
-def _add_positions(
-    connection: Connection,
-    annotations: Sequence[JudgedAnnotation],
-    points: list[tuple[bytes, Sequence[str]]],
-) -> None:
-    """Pack anew what was packed before positions were kept."""
-    places = [place for place, (packed, _) in enumerate(points) if not has_positions(packed)]
-    found = _verdicts(connection, [annotations[place].id for place in places])
-    for place in places:
-        points[place] = pack(found[annotations[place].id])
 
 
 def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:
