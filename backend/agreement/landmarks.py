@@ -153,9 +153,10 @@ def _chance(columns: VerdictColumns, rows: Integers, near: float) -> Floats:
     """Return the chance that one random point lies near each final point."""
     size = np.array([(0, 0, each.width, each.height) for each in columns.annotations], np.float64)
     area, radius = columns.area[rows], near * columns.longer_side[rows]
-    known = np.isfinite(columns.box[rows, 0])
+    boxes = columns.boxes(rows)
+    known = np.isfinite(boxes[:, 0])
     image = size[columns.annotation[rows]]
-    edges = np.where(known[:, None], columns.box[rows], image)
+    edges = np.where(known[:, None], boxes, image)
     x, y = centre_to_edge(columns.final_x[rows]), centre_to_edge(columns.final_y[rows])
     cut = share_within(x, y, radius, edges)
     # Of an object whose place is not known, the area alone counts.

@@ -62,6 +62,11 @@ class ReportPictures:
         self._maps = MapStorage(database)
         self._images = TaskImages(settings, database)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every image that was needed so far could be fetched."""
+        return self._images.missing == 0
+
     def worst_tasks(self, tasks: Sequence[WorstTask]) -> list[TaskPicture]:
         """Draw the tasks that agree least, each by its first annotation."""
         state_ids = [task.states[0] for task in tasks]

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -32,9 +33,10 @@ from backend.agreement.records import (
 from backend.agreement.sampling import draw, draw_tasks, tasks_of_several_annotators
 from backend.agreement.table import VerdictTable
 from backend.database.connection import CHUNK, Database
+from backend.labelstudio.projects import projects
 from backend.suggestions.tables import kept_maps, predictions
 from backend.verdicts.judging import Verdict
-from backend.verdicts.packing import has_positions, pack
+from backend.verdicts.packing import PackedPoints, has_positions, pack
 from backend.verdicts.queries import current_states, of_project
 from backend.verdicts.records import Filters
 from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
@@ -85,27 +87,17 @@ def _columns(connection: Connection, filters: Filters, near: float) -> VerdictCo
         _annotations_from(current, *more).order_by(current.c.id).execution_options(yield_per=STREAM)
     )
     annotations: list[JudgedAnnotation] = []
-    points: list[tuple[bytes, Sequence[str]]] = []
+    points = PackedPoints()
     boxes: list[list[Edges]] = []
     for row in connection.execute(asked):
         annotations.append(_annotation(row))
-        points.append((row.points, row.labels))
+        if has_positions(row.points):
+            points.append(row.points, row.labels)
+        else:  # packed before positions were kept
+            points.append(*pack(_verdicts(connection, [row.id])[row.id]))
         boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
-    _add_positions(connection, annotations, points)
-    columns = unpack_columns(annotations, points, boxes)
+    columns = unpack_columns(annotations, points, boxes, shown_first=True)
     return columns if filters.label is None else about_label(columns, filters.label, near)
-
-
-def _add_positions(
-    connection: Connection,
-    annotations: Sequence[JudgedAnnotation],
-    points: list[tuple[bytes, Sequence[str]]],
-) -> None:
-    """Pack anew what was packed before positions were kept."""
-    places = [place for place, (packed, _) in enumerate(points) if not has_positions(packed)]
-    found = _verdicts(connection, [annotations[place].id for place in places])
-    for place in places:
-        points[place] = pack(found[annotations[place].id])
 
 
 def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:
@@ -225,11 +217,41 @@ def _verdicts(connection: Connection, state_ids: Sequence[int]) -> dict[int, lis
     return found
 
 
+class LogVersion(NamedTuple):
+    """What tells whether anything that the report shows was added since.
+
+    Numbers of rows, not greatest ids: of two transactions at a time, the one with the smaller ids
+    may end later.
+    """
+
+    states: int
+    retractions: int
+    unused: int
+    arrivals: int
+    detections: int
+    maps: int
+    projects_changed_at: datetime | None
+
+
 class AgreementQueries:
-    """Queries for the exports and for the pictures of the report."""
+    """Queries for the exports, the pictures of the report, and its cache."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def version(self) -> LogVersion:
+        """Return the version of everything that figures and page depend on."""
+        asked = select(
+            select(func.count()).select_from(states).scalar_subquery(),
+            select(func.count()).select_from(retractions).scalar_subquery(),
+            select(func.count()).select_from(unused).scalar_subquery(),
+            select(func.count()).select_from(arrivals).scalar_subquery(),
+            select(func.count()).where(predictions.c.status == "ready").scalar_subquery(),
+            select(func.count()).select_from(kept_maps).scalar_subquery(),
+            select(func.max(projects.c.changed_at)).scalar_subquery(),
+        )
+        with self._database.reading() as connection:
+            return LogVersion(*connection.execute(asked).one())
 
     def verdicts_of(self, state_ids: Sequence[int]) -> dict[int, list[Verdict]]:
         """Return the verdicts about points of some states, by the id of the state."""
