@@ -16,12 +16,14 @@ from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
 from backend.agreement.landmarks import LandmarkFigures, landmarks
+from backend.agreement.next_steps import Step, next_steps
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.queries import load_table
 from backend.agreement.records import Arrivals, UnusedCount
 from backend.agreement.rubber_stamping import RubberStamping, rubber_stamping
 from backend.agreement.scores import ConfusionCell, ReliabilityBin, confusion, reliability
+from backend.agreement.summary import Sentence, summarise
 from backend.agreement.table import VerdictTable
 from backend.agreement.versions import VersionPair, model_versions
 from backend.agreement.work_saved import WorkSaved, work_saved
@@ -61,6 +63,22 @@ class AgreementReport:
     not_used: Sequence[UnusedCount]
     events: Arrivals
 
+    def summary(self) -> list[Sentence]:
+        """Return five sentences that say what the figures carry."""
+        agreement = self.overall.figures.agreement
+        return summarise(agreement, self.work_saved, self.anchoring, self._steps())
+
+    def _steps(self) -> list[Step]:
+        # Under a filter by label the times are those of other points too.
+        annotators = self.rubber_stamping.annotators if self.filters.label is None else ()
+        return next_steps(
+            self.overall.figures.agreement.acceptance.untouched,
+            self.enough,
+            annotators,
+            self.differences.label,
+            self.by.label,
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return what `GET /agreement` answers."""
         filters = {
@@ -69,6 +87,7 @@ class AgreementReport:
         }
         return {
             "made_at": self.made_at.isoformat(timespec="seconds"),
+            "summary": to_json(self.summary()),
             "filters": filters,
             "method": self.parameters.as_method(),
             "work_saved": to_json(self.work_saved),
