@@ -12,10 +12,11 @@ from typing import Any
 from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.as_json import to_json
 from backend.agreement.enough import Enough, enough
+from backend.agreement.filter_reach import not_reached
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
-from backend.agreement.landmarks import LandmarkFigures, landmarks
+from backend.agreement.landmarks import LandmarkFigures, landmarks, without_lift
 from backend.agreement.next_steps import Step, next_steps
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
@@ -89,6 +90,7 @@ class AgreementReport:
             "made_at": self.made_at.isoformat(timespec="seconds"),
             "summary": to_json(self.summary()),
             "filters": filters,
+            "not_reached_by_filters": to_json(not_reached(self.filters)),
             "method": self.parameters.as_method(),
             "work_saved": to_json(self.work_saved),
             "enough": to_json(self.enough),
@@ -128,6 +130,7 @@ def agreement_report(
     shown = table.shown
     totals = AnnotationTotals(shown, parameters)
     overall = totals.overall()
+    found = landmarks(shown, table.withheld, parameters)
     return AgreementReport(
         made_at=made_at,
         filters=table.filters,
@@ -143,7 +146,7 @@ def agreement_report(
         people=people(table, parameters),
         model_versions=model_versions(table, parameters),
         anchoring=anchoring(shown, table.withheld, parameters),
-        landmarks=landmarks(shown, table.withheld, parameters),
+        landmarks=found if table.filters.label is None else without_lift(found),
         worst_tasks=worst_tasks(shown, parameters),
         not_used=table.unused,
         events=table.arrivals,

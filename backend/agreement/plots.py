@@ -53,6 +53,7 @@ LONGEST_NAME = 28
 MOST_BARS = 16
 MOST_TICKS = 4  # names of periods along a plot of half a column
 MOST_CELLS = 12
+SLANTED = 0.09  # height of a character of a name written at 45°, inches
 CELL_COLOURS, DARKEST = "Blues", 1.8  # a share of 1 is not so dark that its text is lost
 MOST_CLASSES = 6
 
@@ -77,7 +78,8 @@ def plots(report: AgreementReport) -> dict[str, str]:
     kept = [cell for cell in report.labels if cell.suggested is not None and cell.final is not None]
     suggested = {cell.suggested for cell in kept}
     if len(suggested | {cell.final for cell in kept}) > 1:
-        height = 1.9 + 0.3 * min(len(suggested), MOST_CELLS)
+        longest = max(len(short(cell.final or "")) for cell in kept)
+        height = 1.2 + 0.3 * min(len(suggested), MOST_CELLS) + SLANTED * longest
         found["confusion"] = _svg(_draw_confusion, kept, (SMALL[0], height))
     return found | _landmarks_by_class(report.landmarks)
 
