@@ -1,6 +1,7 @@
 """Salient landmarks: which labels of each class the suggestions find, compared with chance."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from backend.agreement.parameters import AgreementParameters
 from model.keypoint import centre_to_edge
 
 Landmark = tuple[str, str]  # class and label
+ONE_LABEL = "not known under a filter by label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,19 @@ def landmarks(
         rows[: parameters.most_landmarks],
         key=lambda row: (row.class_name, -(row.shown.found.value or 0.0), row.label),
     )
+
+
+def without_lift(rows: Sequence[LandmarkFigures]) -> list[LandmarkFigures]:
+    """Return figures of one label's points, whose chance of being found they do not tell.
+
+    That chance depends on the suggestions of all labels, which a filter by label leaves out.
+    """
+
+    def remove(side: LandmarkSide) -> LandmarkSide:
+        lift = replace(side.lift, value=None, low=None, high=None, deff=None, reason=ONE_LABEL)
+        return replace(side, lift=lift)
+
+    return [replace(row, shown=remove(row.shown), withheld=remove(row.withheld)) for row in rows]
 
 
 def _of_side(
