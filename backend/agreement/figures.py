@@ -1,7 +1,9 @@
 """All figures of agreement in one report.
 
-They cover annotations whose annotators saw the suggestions. Annotations made without them are
-compared in `anchoring`, and count as final points in `model_versions`.
+They cover annotations that began as the suggestions. Annotations from which these were withheld are
+compared in `anchoring`, and count as final points in `model_versions`; `groups` counts all others.
+Acceptance, times and work rest on the annotator's first submission, everything else on the newest
+state.
 """
 
 from collections.abc import Sequence
@@ -21,7 +23,7 @@ from backend.agreement.next_steps import Step, next_steps
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.queries import load_table
-from backend.agreement.records import Arrivals, UnusedCount
+from backend.agreement.records import AnnotationGroups, Arrivals, UnusedCount
 from backend.agreement.rubber_stamping import RubberStamping, rubber_stamping
 from backend.agreement.scores import ConfusionCell, ReliabilityBin, confusion, reliability
 from backend.agreement.summary import Sentence, summarise
@@ -40,6 +42,7 @@ class AgreementReport:
     """Every figure, with the filters and parameters behind it.
 
     Attributes:
+        groups: numbers of annotations that began as the suggestions, and of all others.
         labels: suggested and final labels, counted together.
         reliability: how often suggestions were left untouched, by score.
         events: how annotations reached the backend.
@@ -61,6 +64,7 @@ class AgreementReport:
     anchoring: Anchoring
     landmarks: Sequence[LandmarkFigures]
     worst_tasks: Sequence[WorstTask]
+    groups: AnnotationGroups
     not_used: Sequence[UnusedCount]
     events: Arrivals
 
@@ -106,6 +110,7 @@ class AgreementReport:
             "anchoring": to_json(self.anchoring),
             "landmarks": to_json(self.landmarks),
             "worst_tasks": to_json(self.worst_tasks),
+            "groups": to_json(self.groups),
             "not_used": to_json(self.not_used),
             "events": to_json(self.events),
         }
@@ -148,6 +153,7 @@ def agreement_report(
         anchoring=anchoring(shown, table.withheld, parameters, totals),
         landmarks=found if table.filters.label is None else without_lift(found),
         worst_tasks=worst_tasks(shown, parameters),
+        groups=table.groups,
         not_used=table.unused,
         events=table.arrivals,
     )

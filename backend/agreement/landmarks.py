@@ -79,7 +79,7 @@ def landmarks(
     nothing = LandmarkSide(
         0, share([], [], parameters.limits), ratio([], [], scale="positive", n=0)
     )
-    sides = [_of_side(columns, parameters) for columns in (shown, withheld)]
+    sides = [_of_side(each.newest_states, parameters) for each in (shown, withheld)]
     rows = [
         LandmarkFigures(*name, *(side.get(name, nothing) for side in sides))
         for name in sides[0] | sides[1]

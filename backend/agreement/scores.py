@@ -45,6 +45,7 @@ def confusion(columns: VerdictColumns, parameters: AgreementParameters) -> list[
 
     Under a filter by label these are the pairs with that label on either side.
     """
+    columns = columns.newest_states
     rows, width = columns.suggested | columns.final, len(columns.labels) + 1
     verdict = columns.verdict[rows]
     suggested = np.where(verdict == CODES[ADDED], -1, columns.suggested_label[rows]) + 1
@@ -62,6 +63,7 @@ def reliability(
     columns: VerdictColumns, parameters: AgreementParameters
 ) -> Sequence[ReliabilityBin]:
     """Compute how often suggestions were left untouched, by score, in bins of about equal size."""
+    columns = columns.first_submissions
     rows = columns.suggested & np.isfinite(columns.score)
     score, accepted = columns.score[rows], columns.verdict[rows] == CODES[ACCEPTED]
     image = columns.image[columns.annotation[rows]]
