@@ -74,29 +74,35 @@ class Anchoring:
 
 
 def anchoring(
-    shown: VerdictColumns, withheld: VerdictColumns, parameters: AgreementParameters
+    shown: VerdictColumns,
+    withheld: VerdictColumns,
+    parameters: AgreementParameters,
+    totals: AnnotationTotals | None = None,
 ) -> Anchoring:
-    """Compare annotations made with and without suggestions, within strata."""
+    """Compare annotations made with and without suggestions, within strata.
+
+    Args:
+        totals: of `shown`; None to compute them.
+    """
     since = _first_withheld(withheld)
-    compared = shown.of_annotations(
-        np.array(
-            [
-                each.stratum in since and each.updated_at >= since[each.stratum]
-                for each in shown.annotations
-            ],
-            bool,
-        )
+    compared = np.array(
+        [
+            each.stratum in since and each.updated_at >= since[each.stratum]
+            for each in shown.annotations
+        ],
+        bool,
     )
 
     def difference(part: Part) -> Estimate:
         strata = [
-            Stratum(part(compared, _of(compared, name)), part(withheld, _of(withheld, name)))
+            Stratum(part(shown, compared & _of(shown, name)), part(withheld, _of(withheld, name)))
             for name in since
         ]
         return difference_stratified(strata, parameters.limits)
 
+    totals = totals or AnnotationTotals(shown, parameters)
     return Anchoring(
-        shown=AnchoringSide.of(AnnotationTotals(compared, parameters).overall()),
+        shown=AnchoringSide.of(totals.of_some(compared)),
         withheld=AnchoringSide.of(AnnotationTotals(withheld, parameters).overall()),
         difference=difference(_f1),
         seconds=difference(_seconds(parameters.limits)),

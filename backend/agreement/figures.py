@@ -14,16 +14,19 @@ from typing import Any
 from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.as_json import to_json
 from backend.agreement.enough import Enough, enough
+from backend.agreement.filter_reach import not_reached
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
-from backend.agreement.landmarks import LandmarkFigures, landmarks
+from backend.agreement.landmarks import LandmarkFigures, landmarks, without_lift
+from backend.agreement.next_steps import Step, next_steps
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.queries import load_table
 from backend.agreement.records import AnnotationGroups, Arrivals, UnusedCount
 from backend.agreement.rubber_stamping import RubberStamping, rubber_stamping
 from backend.agreement.scores import ConfusionCell, ReliabilityBin, confusion, reliability
+from backend.agreement.summary import Sentence, summarise
 from backend.agreement.table import VerdictTable
 from backend.agreement.versions import VersionPair, model_versions
 from backend.agreement.work_saved import WorkSaved, work_saved
@@ -65,6 +68,22 @@ class AgreementReport:
     not_used: Sequence[UnusedCount]
     events: Arrivals
 
+    def summary(self) -> list[Sentence]:
+        """Return five sentences that say what the figures carry."""
+        agreement = self.overall.figures.agreement
+        return summarise(agreement, self.work_saved, self.anchoring, self._steps())
+
+    def _steps(self) -> list[Step]:
+        # Under a filter by label the times are those of other points too.
+        annotators = self.rubber_stamping.annotators if self.filters.label is None else ()
+        return next_steps(
+            self.overall.figures.agreement.acceptance.untouched,
+            self.enough,
+            annotators,
+            self.differences.label,
+            self.by.label,
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return what `GET /agreement` answers."""
         filters = {
@@ -73,7 +92,9 @@ class AgreementReport:
         }
         return {
             "made_at": self.made_at.isoformat(timespec="seconds"),
+            "summary": to_json(self.summary()),
             "filters": filters,
+            "not_reached_by_filters": to_json(not_reached(self.filters)),
             "method": self.parameters.as_method(),
             "work_saved": to_json(self.work_saved),
             "enough": to_json(self.enough),
@@ -114,6 +135,7 @@ def agreement_report(
     shown = table.shown
     totals = AnnotationTotals(shown, parameters)
     overall = totals.overall()
+    found = landmarks(shown, table.withheld, parameters)
     return AgreementReport(
         made_at=made_at,
         filters=table.filters,
@@ -125,11 +147,11 @@ def agreement_report(
         labels=confusion(shown, parameters),
         reliability=reliability(shown, parameters),
         differences=group_tests(shown, parameters),
-        rubber_stamping=rubber_stamping(shown, parameters),
+        rubber_stamping=rubber_stamping(shown, parameters, totals),
         people=people(table, parameters),
         model_versions=model_versions(table, parameters),
-        anchoring=anchoring(shown, table.withheld, parameters),
-        landmarks=landmarks(shown, table.withheld, parameters),
+        anchoring=anchoring(shown, table.withheld, parameters, totals),
+        landmarks=found if table.filters.label is None else without_lift(found),
         worst_tasks=worst_tasks(shown, parameters),
         groups=table.groups,
         not_used=table.unused,

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,9 @@ from backend.agreement.label_matching import label_hits
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.tallies import (
     Contribution,
+    JudgedSuggestions,
     Tallies,
     contributions,
-    count_suggestions,
     count_verdicts,
     is_moved,
 )
@@ -164,7 +165,7 @@ class AnnotationTotals:
         self._sums = contributions(columns, parameters).map(by_annotation)
         first = columns.first_submissions
         self._verdicts = count_verdicts(first, columns.annotation, annotations)
-        self._suggestion = columns.suggestion[first.suggested]
+        self._suggestions = JudgedSuggestions.of(columns.suggestion[first.suggested])
         self._judged = columns.annotation[first.suggested]
         rows = is_moved(first)
         self._moves = columns.displacement[rows], columns.annotation[rows]
@@ -178,7 +179,19 @@ class AnnotationTotals:
 
     def overall(self) -> AnnotationFigures:
         """Compute the figures of all annotations together."""
+        return self._overall
+
+    @cached_property
+    def _overall(self) -> AnnotationFigures:
         return self._grouped(np.zeros(len(self._columns.annotations), np.int64), 1)[0]
+
+    def of_some(self, chosen: Flags) -> AnnotationFigures:
+        """Compute the figures of some annotations together.
+
+        Args:
+            chosen: (annotations,).
+        """
+        return self._grouped(np.where(chosen, 0, 1), 2)[0] if not chosen.all() else self._overall
 
     def by_name(self, names: Sequence[str], most: int) -> list[NamedGroup[AnnotationFigures]]:
         """Compute the figures of the largest groups of annotations.
@@ -211,7 +224,7 @@ class AnnotationTotals:
             cells,
             self._sums.map(lambda each: cells.sums(cell, each)),
             verdicts,
-            count_suggestions(self._suggestion, group[self._judged], groups),
+            self._suggestions.count(group[self._judged], groups),
             Moves.of(distance, cell[owner]),
         )
         return [
@@ -273,7 +286,9 @@ def by_label(
         cells,
         contributions(columns, parameters, final).map(of_each_label),
         count_verdicts(first, np.where(columns.suggested, suggested, final), labels),
-        count_suggestions(columns.suggestion[first.suggested], suggested[first.suggested], labels),
+        JudgedSuggestions.of(columns.suggestion[first.suggested]).count(
+            suggested[first.suggested], labels
+        ),
         Moves.of(columns.displacement[moved], of_final[moved]),
     )
     sizes = np.bincount(group, minlength=labels)

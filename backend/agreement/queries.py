@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -35,8 +35,10 @@ from backend.agreement.records import (
 from backend.agreement.sampling import draw, draw_tasks, tasks_of_several_annotators
 from backend.agreement.table import VerdictTable
 from backend.database.connection import CHUNK, Database
+from backend.labelstudio.projects import projects
 from backend.suggestions.tables import kept_maps, predictions
 from backend.verdicts.judging import Verdict
+from backend.verdicts.packing import PackedPoints
 from backend.verdicts.queries import (
     current_states,
     edited_by_other,
@@ -45,7 +47,15 @@ from backend.verdicts.queries import (
     of_project,
 )
 from backend.verdicts.records import Filters
-from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
+from backend.verdicts.tables import (
+    IS_CHOICE,
+    arrivals,
+    origins,
+    retractions,
+    states,
+    unused,
+    verdicts,
+)
 
 STREAM = 1000  # rows that a stream holds at a time
 _OF_ANNOTATION = [each.name for each in fields(JudgedAnnotation)]
@@ -102,7 +112,7 @@ class _StateReader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._annotations: list[JudgedAnnotation] = []
-        self._points: list[tuple[bytes, Sequence[str]]] = []
+        self._points = PackedPoints()
         self._boxes: list[list[Edges]] = []
 
     def newest(self, filters: Filters) -> None:
@@ -131,27 +141,25 @@ class _StateReader:
                 )
 
     def columns(self) -> VerdictColumns:
-        """Return what was read, by annotation.
+        """Return what was read, by annotation; those that began as the suggestions come first.
 
-        The order of recording would change the last digits of sums over images.
+        So either can be selected without a copy, and the order of recording, which would change
+        the last digits of sums over images, makes no difference.
         """
         order = sorted(range(len(self._annotations)), key=self._place)
-        return unpack_columns(
-            [self._annotations[place] for place in order],
-            [self._points[place] for place in order],
-            [self._boxes[place] for place in order],
-        )
+        return unpack_columns(self._annotations, self._points, self._boxes, order=order)
 
-    def _place(self, place: int) -> tuple[str, int, int, datetime, int]:
+    def _place(self, place: int) -> tuple[bool, str, int, int, datetime, int]:
         each = self._annotations[place]
-        return each.project_uid, each.task_id, each.annotation_id, each.updated_at, each.id
+        identity = each.project_uid, each.task_id, each.annotation_id
+        return each.group != "shown", *identity, each.updated_at, each.id
 
     def _read(self, chosen: FromClause) -> Iterator[JudgedAnnotation]:
         task_box = predictions.c.detection["box"].label("task_box")
         more = (chosen.c.points, chosen.c.labels, chosen.c.objects, task_box)
         asked = _annotations_from(chosen, *more).order_by(chosen.c.id)
         for row in self._connection.execute(asked.execution_options(yield_per=STREAM)):
-            self._points.append((row.points, row.labels))
+            self._points.append(row.points, row.labels)
             self._boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
             yield _annotation(row)
 
@@ -286,11 +294,43 @@ def _verdicts(connection: Connection, state_ids: Sequence[int]) -> dict[int, lis
     return found
 
 
+class LogVersion(NamedTuple):
+    """What tells whether anything that the report shows was added since.
+
+    Numbers of rows, not greatest ids: of two transactions at a time, the one with the smaller ids
+    may end later.
+    """
+
+    states: int
+    origins: int
+    retractions: int
+    unused: int
+    arrivals: int
+    detections: int
+    maps: int
+    projects_changed_at: datetime | None
+
+
 class AgreementQueries:
-    """Queries for the exports and for the pictures of the report."""
+    """Queries for the exports, the pictures of the report, and its cache."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def version(self) -> LogVersion:
+        """Return the version of everything that figures and page depend on."""
+        asked = select(
+            select(func.count()).select_from(states).scalar_subquery(),
+            select(func.count()).select_from(origins).scalar_subquery(),
+            select(func.count()).select_from(retractions).scalar_subquery(),
+            select(func.count()).select_from(unused).scalar_subquery(),
+            select(func.count()).select_from(arrivals).scalar_subquery(),
+            select(func.count()).where(predictions.c.status == "ready").scalar_subquery(),
+            select(func.count()).select_from(kept_maps).scalar_subquery(),
+            select(func.max(projects.c.changed_at)).scalar_subquery(),
+        )
+        with self._database.reading() as connection:
+            return LogVersion(*connection.execute(asked).one())
 
     def verdicts_of(self, state_ids: Sequence[int]) -> dict[int, list[Verdict]]:
         """Return the verdicts about points of some states, by the id of the state."""

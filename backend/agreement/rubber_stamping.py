@@ -11,6 +11,7 @@ import numpy as np
 
 from backend.agreement.clustered import Estimate, share
 from backend.agreement.columns import CODES, Flags, VerdictColumns
+from backend.agreement.group_figures import AnnotationFigures
 from backend.agreement.groups import AnnotationTotals
 from backend.agreement.parameters import AgreementParameters
 from backend.verdicts.judging import ACCEPTED
@@ -54,8 +55,16 @@ class RubberStamping:
     without: Headline | None
 
 
-def rubber_stamping(columns: VerdictColumns, parameters: AgreementParameters) -> RubberStamping:
-    """Find annotators whose share of hasty annotations lies above that of the others."""
+def rubber_stamping(
+    columns: VerdictColumns,
+    parameters: AgreementParameters,
+    totals: AnnotationTotals | None = None,
+) -> RubberStamping:
+    """Find annotators whose share of hasty annotations lies above that of the others.
+
+    Args:
+        totals: of `columns`; None to compute them.
+    """
     hasty, known = _hasty(columns, parameters)
     annotators = np.array(
         ["" if each.annotator is None else str(each.annotator) for each in columns.annotations], str
@@ -67,11 +76,12 @@ def rubber_stamping(columns: VerdictColumns, parameters: AgreementParameters) ->
     ]
     found.sort(key=lambda each: (-(each.hasty.value or 0.0), each.annotator))
     flagged = [each.annotator for each in found if each.flagged]
-    kept = columns.of_annotations(~np.isin(annotators, flagged)) if flagged else None
+    kept = ~np.isin(annotators, flagged)
+    totals = totals or AnnotationTotals(columns, parameters)
     return RubberStamping(
         annotators=found[: parameters.most_groups],
-        everybody=_headline(columns, parameters),
-        without=None if kept is None else _headline(kept, parameters),
+        everybody=_headline(totals.overall()),
+        without=_headline(totals.of_some(kept)) if flagged else None,
     )
 
 
@@ -108,6 +118,5 @@ def _of_annotator(
     return AnnotatorHaste(name, found, of_others, flagged)
 
 
-def _headline(columns: VerdictColumns, parameters: AgreementParameters) -> Headline:
-    figures = AnnotationTotals(columns, parameters).overall().agreement
-    return Headline(figures.acceptance.untouched, figures.f1)
+def _headline(figures: AnnotationFigures) -> Headline:
+    return Headline(figures.agreement.acceptance.untouched, figures.agreement.f1)

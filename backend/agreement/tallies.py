@@ -194,17 +194,42 @@ def count_verdicts(columns: VerdictColumns, group: Integers, groups: int) -> Int
     return np.asarray(total.reshape(groups, len(VERDICTS)), np.int64)
 
 
-def count_suggestions(suggestion: Integers, group: Integers, groups: int) -> Integers:
-    """Count the different suggestions of each group, given those of each judgement.
+@dataclass(frozen=True)
+class JudgedSuggestions:
+    """Which judgements are about the same suggestion.
 
-    Returns:
-        (groups,).
+    Attributes:
+        order: places of the judgements, sorted by suggestion.
+        earlier: for each judgement in that order, how many of the same suggestion precede it.
     """
-    repeated = np.bincount(suggestion)[suggestion] > 1  # the others need no comparison
-    many = int(suggestion.max(initial=0)) + 1
-    pairs = np.unique(group[repeated] * many + suggestion[repeated])
-    found = np.bincount(group[~repeated], minlength=groups)
-    return np.asarray(found + np.bincount(pairs // many, minlength=groups), np.int64)
+
+    order: Integers
+    earlier: Integers
+
+    @classmethod
+    def of(cls, suggestion: Integers) -> "JudgedSuggestions":
+        """Sort judgements, given the number of the suggestion of each."""
+        order = np.argsort(suggestion, kind="stable")
+        ordered = suggestion[order]
+        place = np.arange(len(order))
+        begins = np.ones(len(order), bool)
+        begins[1:] = ordered[1:] != ordered[:-1]
+        return cls(order, place - np.maximum.accumulate(np.where(begins, place, 0)))
+
+    def count(self, group: Integers, groups: int) -> Integers:
+        """Count the different suggestions of each group, given the group of each judgement.
+
+        Returns:
+            (groups,).
+        """
+        of = group[self.order]
+        repeats = np.zeros(len(of), bool)
+        back, later = 1, np.flatnonzero(self.earlier)
+        while len(later):
+            repeats[later] |= of[later] == of[later - back]
+            back += 1
+            later = later[self.earlier[later] >= back]
+        return np.bincount(of[~repeats], minlength=groups).astype(np.int64)
 
 
 def is_moved(columns: VerdictColumns) -> Flags:
