@@ -11,10 +11,13 @@ from backend.agreement.records import VersionDetection
 from backend.database.connection import Database
 from backend.labelstudio.projects import projects
 from backend.suggestions.tables import holdouts, predictions
+from backend.verdicts.drawn import Object
 from backend.verdicts.records import Entry, State
 from backend.verdicts.storage import VerdictStorage
+from model.keypoint import Box
 
 SIDE = 100.0
+OBJECT = Object("rectangle1", "bird", Box(30, 40, 40, 20))  # of the size that verdicts name
 ONES = ("round", "attempts", "failures", "deliveries", "checks")
 
 
@@ -102,5 +105,6 @@ def _state(uid: str, number: int, each: Made, prediction_id: int) -> State:
         shown=each.shown,
         width=SIDE,
         height=SIDE,
+        objects=[OBJECT] if any(verdict.object == 0 for verdict in each.verdicts) else [],
         verdicts=each.verdicts,
     )

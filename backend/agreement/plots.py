@@ -125,7 +125,8 @@ def _svg(draw: Callable[[Any, Any], None], data: object, size: tuple[float, floa
         draw(figure, data)
         buffer = io.StringIO()
         # `savefig` would draw everything twice.
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata={"Date": None})
     svg = buffer.getvalue()
     return svg[svg.index("<svg") :]
 
