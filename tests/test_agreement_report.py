@@ -1,8 +1,6 @@
 import base64
 import io
 import random
-import re
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -155,24 +153,6 @@ def test_a_report_of_nothing_says_so(database, browser_page, tmp_path):
     assert browser_page.get_by_text("No annotation that started from suggestions yet").count()
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_every_small_project_has_a_page(seed, monkeypatch):
-    """Shares of all and of none, labels that occur once, and hardly any images."""
-    table = random_table(random.Random(seed))
-    monkeypatch.setattr(report_module, "measure_agreement", lambda *_: reported(table))
-    monkeypatch.setattr(report_module, "ReportPictures", NoPictures)
-    monkeypatch.setattr(report_module, "AgreementQueries", NoPictures)
-    page = render(Settings(), None, Filters())
-    assert page.rstrip().endswith("</html>")
-    assert not re.search(r"\b(nan|inf|None)\b", re.sub(r"(?s)<(style|script).*?</\1>", "", page))
-    for estimate in estimates(reported(table).as_json()):
-        if estimate["low"] is None:
-            assert estimate["high"] is None and estimate["reason"]
-        else:
-            assert estimate["low"] <= estimate["value"] <= estimate["high"]
-            assert estimate["reason"] is None
-
-
 class NoPictures:
     """Pictures of nothing, as the tables of these tests are in no database."""
 
@@ -182,15 +162,6 @@ class NoPictures:
 
 def reported(table: VerdictTable) -> AgreementReport:
     return agreement_report(table, AgreementParameters(), made_at=MOMENT)
-
-
-def estimates(value: object) -> Iterator[dict]:
-    """Every estimate in a report's JSON."""
-    if isinstance(value, dict) and {"low", "reason"} <= value.keys():
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from estimates(each)
 
 
 def test_what_a_label_filter_does_not_reach_and_what_is_not_listed_is_said(database):
