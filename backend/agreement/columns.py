@@ -1,6 +1,7 @@
 """Verdicts about points as columns of numbers, which makes a million of them quick to process."""
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -92,7 +93,13 @@ class VerdictColumns:
     @property
     def longer_side(self) -> Floats:
         """Longer side of the object of each verdict where it is known, else of the image, px."""
-        return np.where(np.isfinite(self.length), self.length, self.image_length)
+        return self.longer_sides(slice(None))
+
+    def longer_sides(self, rows: Integers | slice) -> Floats:
+        """Return the same of some verdicts."""
+        length = self.length[rows]
+        of_image = self._longer_side[self.annotation[rows]]
+        return np.where(np.isfinite(length), length, of_image)
 
     @property
     def image_length(self) -> Floats:
@@ -102,6 +109,12 @@ class VerdictColumns:
     @cached_property
     def _longer_side(self) -> Floats:
         return np.array([each.longer_side for each in self.annotations], np.float64)
+
+    @cached_property
+    def image_edges(self) -> Floats:
+        """Left, top, right, bottom edge of the image of each annotation, px; (annotations, 4)."""
+        sizes = [(0, 0, each.width, each.height) for each in self.annotations]
+        return np.array(sizes, np.float64).reshape(-1, 4)
 
     def boxes(self, rows: Integers) -> Floats:
         """Return the boxes of the objects of some verdicts.
@@ -187,13 +200,6 @@ class ObjectBoxes:
     edges: Floats
     start: Integers
 
-    @classmethod
-    def of(cls, boxes: Sequence[Sequence[Edges]]) -> "ObjectBoxes":
-        """Store the boxes of each annotation."""
-        edges = np.array([each for of_one in boxes for each in of_one], np.float64).reshape(-1, 4)
-        start = np.cumsum([0, *(len(of_one) for of_one in boxes)])[:-1]
-        return cls(edges, start.astype(np.int64))
-
     def find(self, annotation: Integers, object_: Integers) -> Floats:
         """Return the boxes of objects; -1 is the box that the task came with."""
         return np.asarray(self.edges[self.start[annotation] + object_ + 1])
@@ -203,10 +209,29 @@ class ObjectBoxes:
         return ObjectBoxes(self.edges, self.start[chosen])
 
 
+class BoxBuffer:
+    """The boxes of annotations, added one after the other."""
+
+    def __init__(self) -> None:
+        self._edges = array("d")
+        self._start = array("q")
+
+    def append(self, boxes: Iterable[Edges]) -> None:
+        """Add the boxes of the next annotation: that of its task, then its rectangles."""
+        self._start.append(len(self._edges) // 4)
+        for each in boxes:
+            self._edges.extend(each)
+
+    def boxes(self) -> ObjectBoxes:
+        """Return all boxes."""
+        edges = np.array(self._edges, np.float64).reshape(-1, 4)
+        return ObjectBoxes(edges, np.array(self._start, np.int64))
+
+
 def unpack_columns(
     annotations: Sequence[JudgedAnnotation],
     packed: PackedPoints | Sequence[tuple[bytes, Sequence[str]]],
-    boxes: Sequence[Sequence[Edges]] | None = None,
+    objects: ObjectBoxes | None = None,
     *,
     shown_first: bool = False,
 ) -> VerdictColumns:
@@ -214,12 +239,10 @@ def unpack_columns(
 
     Args:
         packed: verdicts and labels of each annotation, as `packing.pack` returns them.
-        boxes: of each annotation, the box that its task came with and then those of its rectangles;
-            None where they are unknown.
+        objects: the boxes of the annotations' objects; None where they are unknown.
         shown_first: whether to put annotations whose annotators saw the suggestions before the
             others, so that either can be selected without a copy.
     """
-    objects = None if boxes is None else ObjectBoxes.of(boxes)
     order = None
     if shown_first:
         order = np.argsort([not each.shown for each in annotations], kind="stable").astype(np.int64)

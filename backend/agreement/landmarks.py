@@ -14,6 +14,7 @@ from backend.agreement.parameters import AgreementParameters
 from model.keypoint import centre_to_edge
 
 Landmark = tuple[str, str]  # class and label
+BLOCK = 100_000  # points whose chance is computed at a time, for the sake of memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,9 @@ def _log_missed(columns: VerdictColumns, rows: Integers, near: float) -> Floats:
     Args:
         rows: places of the final points.
     """
-    near_one = np.minimum(_chance(columns, rows, near), 1 - 1e-12)
+    blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
+    chances = [_chance(columns, block, near) for block in blocks]
+    near_one = np.minimum(np.concatenate([np.empty(0), *chances]), 1 - 1e-12)
     objects = int(columns.object.max(initial=-1)) + 2
     key = columns.annotation * objects + columns.object + 1
     suggestions = np.bincount(key[columns.suggested], minlength=int(key.max(initial=0)) + 1)
@@ -151,11 +154,10 @@ def _log_missed(columns: VerdictColumns, rows: Integers, near: float) -> Floats:
 
 def _chance(columns: VerdictColumns, rows: Integers, near: float) -> Floats:
     """Return the chance that one random point lies near each final point."""
-    size = np.array([(0, 0, each.width, each.height) for each in columns.annotations], np.float64)
-    area, radius = columns.area[rows], near * columns.longer_side[rows]
+    area, radius = columns.area[rows], near * columns.longer_sides(rows)
     boxes = columns.boxes(rows)
     known = np.isfinite(boxes[:, 0])
-    image = size[columns.annotation[rows]]
+    image = columns.image_edges[columns.annotation[rows]]
     edges = np.where(known[:, None], boxes, image)
     x, y = centre_to_edge(columns.final_x[rows]), centre_to_edge(columns.final_y[rows])
     cut = share_within(x, y, radius, edges)

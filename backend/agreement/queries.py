@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
+from sys import intern
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -19,7 +20,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from backend.agreement.columns import Edges, VerdictColumns, edges_of, unpack_columns
+from backend.agreement.columns import BoxBuffer, VerdictColumns, edges_of, unpack_columns
 from backend.agreement.label_matching import about_label
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.records import (
@@ -88,15 +89,15 @@ def _columns(connection: Connection, filters: Filters, near: float) -> VerdictCo
     )
     annotations: list[JudgedAnnotation] = []
     points = PackedPoints()
-    boxes: list[list[Edges]] = []
+    boxes = BoxBuffer()
     for row in connection.execute(asked):
         annotations.append(_annotation(row))
         if has_positions(row.points):
             points.append(row.points, row.labels)
         else:  # packed before positions were kept
             points.append(*pack(_verdicts(connection, [row.id])[row.id]))
-        boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
-    columns = unpack_columns(annotations, points, boxes, shown_first=True)
+        boxes.append(edges_of(each) for each in (row.task_box, *(row.objects or ())))
+    columns = unpack_columns(annotations, points, boxes.boxes(), shown_first=True)
     return columns if filters.label is None else about_label(columns, filters.label, near)
 
 
@@ -108,7 +109,11 @@ def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:
 
 
 def _annotation(row: Row[Any]) -> JudgedAnnotation:
-    return JudgedAnnotation(*row[: len(_OF_ANNOTATION) + 1])
+    """Return an annotation; texts that many have in common are one text in memory."""
+    values: list[Any] = [
+        intern(each) if type(each) is str else each for each in row[: len(_OF_ANNOTATION) + 1]
+    ]
+    return JudgedAnnotation(*values)
 
 
 def _choices(connection: Connection, filters: Filters) -> list[ChoiceCount]:
