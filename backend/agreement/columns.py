@@ -14,6 +14,8 @@ from backend.verdicts.packing import PackedPoints
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+# Half the memory; make keys of them as `annotation * size + column`, which is int64.
+ShortIntegers = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 # Verdict → its code in the column `verdict`.
@@ -51,15 +53,15 @@ class VerdictColumns:
     labels: Sequence[str]
     objects: "ObjectBoxes | None"
     annotation: Integers
-    verdict: Integers
-    suggested_label: Integers
-    final_label: Integers
+    verdict: NDArray[np.int8]
+    suggested_label: ShortIntegers
+    final_label: ShortIntegers
     score: Floats
     displacement: Floats
     length: Floats
     area: Floats
-    object: Integers
-    number: Integers
+    object: ShortIntegers
+    number: ShortIntegers
     suggested_x: Floats
     suggested_y: Floats
     final_x: Floats
@@ -200,7 +202,7 @@ class ObjectBoxes:
     edges: Floats
     start: Integers
 
-    def find(self, annotation: Integers, object_: Integers) -> Floats:
+    def find(self, annotation: Integers, object_: ShortIntegers) -> Floats:
         """Return the boxes of objects; -1 is the box that the task came with."""
         return np.asarray(self.edges[self.start[annotation] + object_ + 1])
 
@@ -215,6 +217,16 @@ class BoxBuffer:
     def __init__(self) -> None:
         self._edges = array("d")
         self._start = array("q")
+
+    @classmethod
+    def of(cls, boxes: "BoxBuffer | Iterable[Iterable[Edges]]") -> "BoxBuffer":
+        """Add the boxes of every annotation, unless that is done."""
+        if isinstance(boxes, cls):
+            return boxes
+        found = cls()
+        for each in boxes:
+            found.append(each)
+        return found
 
     def append(self, boxes: Iterable[Edges]) -> None:
         """Add the boxes of the next annotation: that of its task, then its rectangles."""
@@ -231,7 +243,7 @@ class BoxBuffer:
 def unpack_columns(
     annotations: Sequence[JudgedAnnotation],
     packed: PackedPoints | Sequence[tuple[bytes, Sequence[str]]],
-    objects: ObjectBoxes | None = None,
+    boxes: BoxBuffer | Sequence[Sequence[Edges]] | None = None,
     *,
     shown_first: bool = False,
 ) -> VerdictColumns:
@@ -239,19 +251,19 @@ def unpack_columns(
 
     Args:
         packed: verdicts and labels of each annotation, as `packing.pack` returns them.
-        objects: the boxes of the annotations' objects; None where they are unknown.
+        boxes: of each annotation, the box that its task came with and then those of its rectangles;
+            None where they are unknown.
         shown_first: whether to put annotations whose annotators saw the suggestions before the
             others, so that either can be selected without a copy.
     """
+    objects = None if boxes is None else BoxBuffer.of(boxes).boxes()
     order = None
     if shown_first:
         order = np.argsort([not each.shown for each in annotations], kind="stable").astype(np.int64)
         annotations = [annotations[place] for place in order.tolist()]
         objects = None if objects is None else objects.of_annotations(order)
-    if not isinstance(packed, PackedPoints):
-        packed = PackedPoints.of(packed)
-    points, owner, labels = packed.unpack(order)
-    verdict = points["verdict"].astype(np.int64)
+    points, owner, labels = PackedPoints.of(packed).unpack(order)
+    verdict = points["verdict"]
     suggested, final = verdict != CODES[ADDED], verdict != CODES[DELETED]
     images: dict[tuple[str, int, str], int] = {}
     image = [
@@ -271,8 +283,8 @@ def unpack_columns(
         displacement=points["displacement"],
         length=points["length"],
         area=points["area"],
-        object=points["object"].astype(np.int64),
-        number=points["number"].astype(np.int64),
+        object=points["object"],
+        number=points["number"],
         suggested_x=points["suggested_x"],
         suggested_y=points["suggested_y"],
         final_x=points["final_x"],

@@ -165,7 +165,7 @@ class AnnotationTotals:
         self._sums = contributions(columns, parameters).map(by_annotation)
         self._verdicts = count_verdicts(columns, columns.annotation, annotations)
         self._suggestions = JudgedSuggestions.of(columns.suggestion[columns.suggested])
-        self._judged = columns.annotation[columns.suggested]
+        self._judged = columns.annotation[columns.suggested].astype(np.int32)
         rows = is_moved(columns)
         self._moves = columns.displacement[rows], columns.annotation[rows]
         seconds = [each.lead_time for each in columns.annotations]

@@ -9,7 +9,7 @@ from backend.agreement.as_json import fields_as_json
 from backend.agreement.cells import ImageCells
 from backend.agreement.chance import share_within
 from backend.agreement.clustered import Estimate, ratio, share
-from backend.agreement.columns import Flags, Floats, Integers, VerdictColumns
+from backend.agreement.columns import Flags, Floats, Integers, ShortIntegers, VerdictColumns
 from backend.agreement.parameters import AgreementParameters
 from model.keypoint import centre_to_edge
 
@@ -62,7 +62,7 @@ class _Units:
     """
 
     annotation: Integers
-    label: Integers
+    label: ShortIntegers
     found: Flags
     expected: Floats
 
@@ -143,13 +143,15 @@ def _log_missed(columns: VerdictColumns, rows: Integers, near: float) -> Floats:
     Args:
         rows: places of the final points.
     """
-    blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
-    chances = [_chance(columns, block, near) for block in blocks]
-    near_one = np.minimum(np.concatenate([np.empty(0), *chances]), 1 - 1e-12)
     objects = int(columns.object.max(initial=-1)) + 2
     key = columns.annotation * objects + columns.object + 1
     suggestions = np.bincount(key[columns.suggested], minlength=int(key.max(initial=0)) + 1)
-    return np.asarray(suggestions[key[rows]] * np.log1p(-near_one))
+    missed = np.empty(len(rows))
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        near_one = np.minimum(_chance(columns, block, near), 1 - 1e-12)
+        missed[start : start + BLOCK] = suggestions[key[block]] * np.log1p(-near_one)
+    return missed
 
 
 def _chance(columns: VerdictColumns, rows: Integers, near: float) -> Floats:

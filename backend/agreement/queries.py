@@ -20,6 +20,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from backend.agreement.column_verdicts import ColumnVerdicts
 from backend.agreement.columns import BoxBuffer, VerdictColumns, edges_of, unpack_columns
 from backend.agreement.label_matching import about_label
 from backend.agreement.parameters import AgreementParameters
@@ -55,7 +56,10 @@ def load_table(
 ) -> VerdictTable:
     """Load everything that the figures need, in one transaction."""
     with database.reading() as connection:
-        columns = _columns(connection, filters, parameters.near)
+        whole = _columns(connection, filters)
+        columns = whole
+        if filters.label is not None:
+            columns = about_label(whole, filters.label, parameters.near)
         shown = [each for each in columns.annotations if each.shown]
         withheld = [each for each in columns.annotations if not each.shown]
         shared = tasks_of_several_annotators(withheld)
@@ -75,11 +79,11 @@ def load_table(
             tasks_shown_to_several=len(tasks_of_several_annotators(shown)),
             compared_tasks=compared,
             detections=_detections(connection, tasks),
-            verdicts=_verdicts(connection, sorted(wanted)),
+            verdicts=ColumnVerdicts(whole, wanted),
         )
 
 
-def _columns(connection: Connection, filters: Filters, near: float) -> VerdictColumns:
+def _columns(connection: Connection, filters: Filters) -> VerdictColumns:
     """Read the annotations that count and were compared, with the verdicts about their points."""
     current = current_states(filters, ("judged",))
     task_box = predictions.c.detection["box"].label("task_box")
@@ -97,8 +101,7 @@ def _columns(connection: Connection, filters: Filters, near: float) -> VerdictCo
         else:  # packed before positions were kept
             points.append(*pack(_verdicts(connection, [row.id])[row.id]))
         boxes.append(edges_of(each) for each in (row.task_box, *(row.objects or ())))
-    columns = unpack_columns(annotations, points, boxes.boxes(), shown_first=True)
-    return columns if filters.label is None else about_label(columns, filters.label, near)
+    return unpack_columns(annotations, points, boxes, shown_first=True)
 
 
 def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:

@@ -108,6 +108,7 @@ def contributions(
         part: (verdicts,): the part of its object that each final point belongs to; None where
             objects are not divided.
     """
+    first, similarity = _similarities(columns, parameters.sigma, part)
     image = columns.displacement / columns.image_length
     object_ = columns.displacement / columns.length
     relative = columns.displacement / columns.longer_side
@@ -116,7 +117,6 @@ def contributions(
     with_object = np.isfinite(columns.length)
     paired_with_object = paired & with_object
     moved = is_moved(columns)
-    first, similarity = _similarities(columns, parameters.sigma, part)
     return Tallies(
         suggested=Contribution("suggested", columns.suggested),
         accepted=Contribution("suggested", unmoved & (columns.verdict == CODES[ACCEPTED])),

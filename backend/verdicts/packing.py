@@ -87,8 +87,10 @@ class PackedPoints:
         self._starts = array("q")  # where the list of each annotation begins
 
     @classmethod
-    def of(cls, packed: Iterable[tuple[bytes, Sequence[str]]]) -> "PackedPoints":
-        """Join what `pack` returned for each annotation; all with positions."""
+    def of(cls, packed: "PackedPoints | Iterable[tuple[bytes, Sequence[str]]]") -> "PackedPoints":
+        """Join what `pack` returned for each annotation, with positions, unless that is done."""
+        if isinstance(packed, cls):
+            return packed
         found = cls()
         for each in packed:
             found.append(*each)
@@ -125,7 +127,7 @@ class PackedPoints:
         else:
             place = np.arange(len(rows)) + np.repeat(first[order] - np.cumsum(sizes) + sizes, sizes)
             points = {name: rows[name][place] for name in POINT.names or ()}
-        places = np.array(self._places, np.int64)
+        places = np.array(self._places, np.int32)
         of_point = np.array(self._starts, np.int64)[order][owner]
         for side in ("suggested_label", "final_label"):
             points[side] = places[of_point + points[side]]
