@@ -91,8 +91,8 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         again = "–" if row.repeated is None else f"{row.repeated:.3f}"
         yield (
-            f"| {row.database} | {row.what} | {row.seconds:.2f} | {row.processor:.2f} | {again} | {row.peak_mb:.0f} "
-            f"| {row.answer_mb:.2f} |"
+            f"| {row.database} | {row.what} | {row.seconds:.2f} | {row.processor:.2f} | {again} "
+            f"| {row.peak_mb:.0f} | {row.answer_mb:.2f} |"
         )
 
 

@@ -221,7 +221,7 @@ class BoxBuffer:
     @classmethod
     def of(cls, boxes: "BoxBuffer | Iterable[Iterable[Edges]]") -> "BoxBuffer":
         """Add the boxes of every annotation, unless that is done."""
-        if isinstance(boxes, cls):
+        if isinstance(boxes, BoxBuffer):
             return boxes
         found = cls()
         for each in boxes:

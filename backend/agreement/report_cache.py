@@ -96,7 +96,7 @@ class ReportCache:
         return self._answer(
             self._texts,
             filters,
-            lambda: json.dumps(self.figures(filters).as_json(), sort_keys=True) + "\n",
+            lambda: json.dumps(self.figures(filters).as_json(), separators=(",", ":")) + "\n",
         )
 
     def page(self, filters: Filters, nonce: str) -> str:

@@ -89,7 +89,7 @@ class PackedPoints:
     @classmethod
     def of(cls, packed: "PackedPoints | Iterable[tuple[bytes, Sequence[str]]]") -> "PackedPoints":
         """Join what `pack` returned for each annotation, with positions, unless that is done."""
-        if isinstance(packed, cls):
+        if isinstance(packed, PackedPoints):
             return packed
         found = cls()
         for each in packed:
