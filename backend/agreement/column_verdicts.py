@@ -8,6 +8,30 @@ import numpy as np
 from backend.agreement.columns import VerdictColumns
 from backend.verdicts.judging import VERDICTS, Verdict
 
+# The columns that a verdict is made of, in the order of the arguments of `_verdict`.
+NUMBERS = (
+    "score",
+    "suggested_x",
+    "suggested_y",
+    "final_x",
+    "final_y",
+    "displacement",
+    "length",
+    "area",
+)
+COLUMNS = (
+    "verdict",
+    "number",
+    "suggested_label",
+    "final_label",
+    "object",
+    "suggested",
+    "final",
+    "suggested_hit",
+    "final_hit",
+    *NUMBERS,
+)
+
 
 class ColumnVerdicts(Mapping[int, Sequence[Verdict]]):
     """The verdicts about points of some states, by the id of the state.
@@ -29,7 +53,10 @@ class ColumnVerdicts(Mapping[int, Sequence[Verdict]]):
         }
 
     def __getitem__(self, state_id: int) -> list[Verdict]:
-        return [self._verdict(row) for row in self._rows[state_id]]
+        rows = self._rows[state_id]
+        part = slice(rows.start, rows.stop)
+        columns = [getattr(self._columns, name)[part].tolist() for name in COLUMNS]
+        return [self._verdict(*row) for row in zip(*columns, strict=True)]
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._rows)
@@ -37,32 +64,41 @@ class ColumnVerdicts(Mapping[int, Sequence[Verdict]]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _verdict(self, row: int) -> Verdict:
-        columns = self._columns
-        number, object_ = int(columns.number[row]), int(columns.object[row])
-        suggested, final = bool(columns.suggested[row]), bool(columns.final[row])
+    def _verdict(
+        self,
+        verdict: int,
+        number: int,
+        suggested_label: int,
+        final_label: int,
+        object_: int,
+        suggested: bool,
+        final: bool,
+        suggested_hit: bool,
+        final_hit: bool,
+        *numbers: float,
+    ) -> Verdict:
+        score, *places, displacement, length, area = (
+            None if math.isnan(each) else each for each in numbers
+        )
+        suggested_x, suggested_y, final_x, final_y = places
         return Verdict(
             kind="point",
-            verdict=VERDICTS[columns.verdict[row]],
+            verdict=VERDICTS[verdict],
             number=None if number < 0 else number,
-            suggested_label=self._label(int(columns.suggested_label[row])),
-            final_label=self._label(int(columns.final_label[row])),
-            score=_known(columns.score[row]),
-            suggested_x=_known(columns.suggested_x[row]),
-            suggested_y=_known(columns.suggested_y[row]),
-            final_x=_known(columns.final_x[row]),
-            final_y=_known(columns.final_y[row]),
-            displacement=_known(columns.displacement[row]),
-            length=_known(columns.length[row]),
-            area=_known(columns.area[row]),
+            suggested_label=self._label(suggested_label),
+            final_label=self._label(final_label),
             object=None if object_ < 0 else object_,
-            suggested_hit=bool(columns.suggested_hit[row]) if suggested else None,
-            final_hit=bool(columns.final_hit[row]) if final else None,
+            suggested_hit=suggested_hit if suggested else None,
+            final_hit=final_hit if final else None,
+            score=score,
+            suggested_x=suggested_x,
+            suggested_y=suggested_y,
+            final_x=final_x,
+            final_y=final_y,
+            displacement=displacement,
+            length=length,
+            area=area,
         )
 
     def _label(self, place: int) -> str | None:
         return None if place < 0 else self._columns.labels[place]
-
-
-def _known(value: np.float64) -> float | None:
-    return None if math.isnan(value) else float(value)
