@@ -35,6 +35,7 @@ STEPS = 60
 ENOUGH = 1e-9  # relative decrease of the squares that ends the fit
 # A count that the others explain but for this share of its squares says nothing of its own.
 EXPLAINED = 1e-6
+UNDER_LABEL = "lead times are those of all labels"
 MOST_LEFT_OUT = 400  # groups of images left out in turn; more would only take longer
 
 
@@ -106,27 +107,44 @@ def measure_costs(
     work = timed_work(shown, withheld, parameters)
     images = len(np.unique(work.image))
     few = _too_few(len(work.seconds), images, parameters)
-    chosen = work.some(parameters.most_timed, parameters.seed)
-    found = [_unknown(few)] * len(ACTIONS) if few else fit_costs(chosen, parameters)
-    costs = [
-        _cost(each, getattr(parameters, f"{name}_seconds"), parameters)
+    if few:
+        return default_costs(few, parameters, len(work.seconds), images)
+    found = fit_costs(work.some(parameters.most_timed, parameters.seed), parameters)
+    return _costs(found, parameters, len(work.seconds), images)
+
+
+def default_costs(
+    reason: str, parameters: AgreementParameters, annotations: int = 0, images: int = 0
+) -> Costs:
+    """Return the costs of the parameters, with the reason why none was measured."""
+    return _costs([_unknown(reason)] * len(ACTIONS), parameters, annotations, images)
+
+
+def _costs(
+    found: Sequence[Estimate], parameters: AgreementParameters, annotations: int, images: int
+) -> Costs:
+    costs = {
+        name: _cost(each, getattr(parameters, f"{name}_seconds"), parameters)
         for name, each in zip(ACTIONS, found, strict=True)
-    ]
-    return Costs(*costs, annotations=len(work.seconds), images=images)
+    }
+    return Costs(**costs, annotations=annotations, images=images)
 
 
 def timed_work(
     shown: VerdictColumns, withheld: VerdictColumns, parameters: AgreementParameters
 ) -> TimedWork:
     """Count the actions of each annotation whose lead time is work."""
-    parts, images, people = [], {}, {}  # type: ignore[var-annotated]
+    parts: list[tuple[float, ...]] = []
+    images: dict[object, int] = {}
+    people: dict[int | None, int] = {}
     for columns, saw in ((shown, True), (withheld, False)):
         counts = action_counts(columns, saw_suggestions=saw)
         for place, each in enumerate(columns.annotations):
-            if each.is_first and 0 < (each.lead_time or 0) <= parameters.longest_seconds:
+            seconds = each.lead_time or 0.0
+            if each.is_first and 0 < seconds <= parameters.longest_seconds:
                 image = images.setdefault((each.task, each.image_url), len(images))
                 person = people.setdefault(each.annotator, len(people))
-                parts.append((*counts[place], each.lead_time, person, image))
+                parts.append((*counts[place], seconds, person, image))
     table = np.array(parts, np.float64).reshape(-1, len(ACTIONS) + 3)
     return TimedWork(
         counts=table[:, : len(ACTIONS)],
@@ -258,7 +276,7 @@ def _not_told(counts: Floats, own: Floats) -> list[str | None]:
     Of actions that explain one another, the first ones of `ACTIONS` are not told.
     """
     reasons: list[str | None] = [
-        None if occurs else "it does not occur" for occurs in counts.any(axis=0)
+        None if counts[:, place].any() else "it does not occur" for place in range(counts.shape[1])
     ]
     for place in range(counts.shape[1]):
         if reasons[place] is None:
@@ -302,8 +320,3 @@ def _too_few(annotations: int, images: int, parameters: AgreementParameters) -> 
 
 def _unknown(reason: str) -> Estimate:
     return Estimate(None, None, None, 0, 0, METHOD, reason=reason or NO_DATA)
-
-
-def cost_seconds(costs: Costs) -> Sequence[float]:
-    """Return the seconds of each of `ACTIONS`, in their order."""
-    return [getattr(costs, name).seconds for name in ACTIONS]

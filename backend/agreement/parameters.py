@@ -61,7 +61,7 @@ class AgreementParameters:
         50, "Annotations with a lead time from which on costs are measured."
     )
     most_timed: int = _parameter(
-        20000, "Costs are measured from at most this many annotations, drawn at random."
+        4000, "Costs are measured from at most this many annotations, drawn at random."
     )
     widest_cost: float = _parameter(
         0.5,

@@ -46,7 +46,7 @@ def summarise(
     anchor = steps[0].anchor if steps else "h-verdicts"
     return [
         Sentence("acceptance", say_acceptance(agreement.acceptance.untouched), "h-verdicts"),
-        Sentence("work_saved", say_work_saved(work.actions.saved), "h-work-saved"),
+        Sentence("work_saved", say_work_saved(work.figures.actions.saved), "h-work-saved"),
         Sentence("quality", say_quality(agreement), "h-groups"),
         Sentence("anchoring", say_anchoring(anchoring), "h-anchoring"),
         Sentence("next", say_next(steps), anchor),
