@@ -123,6 +123,7 @@ def _of(columns: VerdictColumns, name: StratumName) -> Flags:
 
 
 def _f1(columns: VerdictColumns, chosen: Flags) -> Linearised | None:
+    columns = columns.newest_states
     rows = chosen[columns.annotation]
     image = columns.image[columns.annotation[rows]]
     hits = columns.suggested_hit[rows].astype(float) + columns.final_hit[rows]
@@ -135,7 +136,8 @@ def _seconds(limits: Limits) -> Part:
 
     def geometric(columns: VerdictColumns, chosen: Flags) -> Linearised | None:
         seconds: Floats = np.array([each.lead_time for each in columns.annotations], np.float64)
-        found = log_times(seconds[chosen], columns.image[chosen], limits)
+        timed = chosen & columns.is_first
+        found = log_times(seconds[timed], columns.image[timed], limits)
         return None if found is None else geometric_seconds(found)
 
     return geometric

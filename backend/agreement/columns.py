@@ -28,6 +28,10 @@ ABSENT = -2  # stands for a label that occurs in no column
 class VerdictColumns:
     """Annotations, and the verdicts about their points.
 
+    An annotation whose first submission is another state than the newest occurs twice in
+    `annotations`, once with each. Figures of acceptance rest on `first_submissions`, those of
+    quality on `newest_states`.
+
     The first four attributes describe annotations and labels; every other one is a column with a
     row for each verdict.
 
@@ -134,6 +138,39 @@ class VerdictColumns:
             of = rows[known]
             found[known] = self.objects.find(self.annotation[of], self.object[of])
         return found
+
+    @property
+    def is_newest(self) -> Flags:
+        """Whether each of `annotations` is the newest state of its annotation."""
+        return np.array([each.is_newest for each in self.annotations], bool)
+
+    @property
+    def is_first(self) -> Flags:
+        """Whether each of `annotations` is the first submission of its annotation."""
+        return np.array([each.is_first for each in self.annotations], bool)
+
+    @property
+    def newest_states(self) -> "VerdictColumns":
+        """The same rows, of which those of other than newest states count as no point."""
+        return self._counting_states(self.is_newest)
+
+    @property
+    def first_submissions(self) -> "VerdictColumns":
+        """The same rows, of which those of other than first submissions count as no point."""
+        return self._counting_states(self.is_first)
+
+    def _counting_states(self, chosen: Flags) -> "VerdictColumns":
+        if chosen.all():
+            return self
+        rows = chosen[self.annotation]
+        return replace(
+            self,
+            suggested=self.suggested & rows,
+            final=self.final & rows,
+            suggested_hit=self.suggested_hit & rows,
+            final_hit=self.final_hit & rows,
+            found=self.found & rows,
+        )
 
     def of_annotations(self, chosen: Flags) -> "VerdictColumns":
         """Select annotations with their verdicts, and renumber the images.
@@ -245,7 +282,7 @@ def unpack_columns(
     packed: PackedPoints | Sequence[tuple[bytes, Sequence[str]]],
     boxes: BoxBuffer | Sequence[Sequence[Edges]] | None = None,
     *,
-    shown_first: bool = False,
+    order: Sequence[int] | None = None,
 ) -> VerdictColumns:
     """Unpack the verdicts of each annotation.
 
@@ -253,16 +290,14 @@ def unpack_columns(
         packed: verdicts and labels of each annotation, as `packing.pack` returns them.
         boxes: of each annotation, the box that its task came with and then those of its rectangles;
             None where they are unknown.
-        shown_first: whether to put annotations whose annotators saw the suggestions before the
-            others, so that either can be selected without a copy.
+        order: in which to put the annotations, their places from 0; None for that given.
     """
     objects = None if boxes is None else BoxBuffer.of(boxes).boxes()
-    order = None
-    if shown_first:
-        order = np.argsort([not each.shown for each in annotations], kind="stable").astype(np.int64)
-        annotations = [annotations[place] for place in order.tolist()]
-        objects = None if objects is None else objects.of_annotations(order)
-    points, owner, labels = PackedPoints.of(packed).unpack(order)
+    places = None if order is None else np.array(order, np.int64)
+    if places is not None:
+        annotations = [annotations[place] for place in places.tolist()]
+        objects = None if objects is None else objects.of_annotations(places)
+    points, owner, labels = PackedPoints.of(packed).unpack(places)
     verdict = points["verdict"]
     suggested, final = verdict != CODES[ADDED], verdict != CODES[DELETED]
     images: dict[tuple[str, int, str], int] = {}

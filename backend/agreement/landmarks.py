@@ -1,6 +1,7 @@
 """Salient landmarks: which labels of each class the suggestions find, compared with chance."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from model.keypoint import centre_to_edge
 
 Landmark = tuple[str, str]  # class and label
 BLOCK = 100_000  # points whose chance is computed at a time, for the sake of memory
+ONE_LABEL = "not known under a filter by label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def landmarks(
     nothing = LandmarkSide(
         0, share([], [], parameters.limits), ratio([], [], scale="positive", n=0)
     )
-    sides = [_of_side(columns, parameters) for columns in (shown, withheld)]
+    sides = [_of_side(each.newest_states, parameters) for each in (shown, withheld)]
     rows = [
         LandmarkFigures(*name, *(side.get(name, nothing) for side in sides))
         for name in sides[0] | sides[1]
@@ -88,6 +90,19 @@ def landmarks(
         rows[: parameters.most_landmarks],
         key=lambda row: (row.class_name, -(row.shown.found.value or 0.0), row.label),
     )
+
+
+def without_lift(rows: Sequence[LandmarkFigures]) -> list[LandmarkFigures]:
+    """Return figures of one label's points, whose chance of being found they do not tell.
+
+    That chance depends on the suggestions of all labels, which a filter by label leaves out.
+    """
+
+    def remove(side: LandmarkSide) -> LandmarkSide:
+        lift = replace(side.lift, value=None, low=None, high=None, deff=None, reason=ONE_LABEL)
+        return replace(side, lift=lift)
+
+    return [replace(row, shown=remove(row.shown), withheld=remove(row.withheld)) for row in rows]
 
 
 def _of_side(

@@ -87,9 +87,10 @@ def rubber_stamping(
 
 def _hasty(columns: VerdictColumns, parameters: AgreementParameters) -> tuple[Flags, Flags]:
     """Return which annotations are hasty, and which could be: of known time, with a suggestion."""
-    annotations = len(columns.annotations)
-    points = np.bincount(columns.annotation, minlength=annotations)
-    accepted = columns.annotation[columns.verdict == CODES[ACCEPTED]]
+    columns, annotations = columns.first_submissions, len(columns.annotations)
+    counted = columns.suggested | columns.final
+    points = np.bincount(columns.annotation[counted], minlength=annotations)
+    accepted = columns.annotation[counted & (columns.verdict == CODES[ACCEPTED])]
     unchanged = np.bincount(accepted, minlength=annotations) == points
     suggested = np.bincount(columns.annotation[columns.suggested], minlength=annotations)
     seconds = np.array([each.lead_time for each in columns.annotations], np.float64)

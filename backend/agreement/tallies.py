@@ -37,10 +37,11 @@ class Tallies(Generic[T]):
     """One entry for each sum: at first its contributions, later its totals by group.
 
     Attributes:
-        suggested: suggestions.
+        judged: suggestions in first submissions.
         accepted: those that were left untouched.
         near_by_share, near_by_px: those untouched or moved a little, keeping their label.
-        suggested_hit: suggestions with a final point near them.
+        suggested: suggestions; from here on in newest states.
+        suggested_hit: those with a final point near them.
         final: final points.
         final_hit: final points with a suggestion near them.
         found: final points with a suggestion of any label near them.
@@ -49,15 +50,16 @@ class Tallies(Generic[T]):
         paired_with_object: paired points on an object of known size.
         image_error, object_error: displacement over the longer side of image, of object.
         image_within, object_within: paired points displaced by at most each α.
-        moved, distance: points that were moved, and how far, px.
+        moved, distance: points of first submissions that were moved, and how far, px.
         similarity: object keypoint similarity of objects.
         objects: objects with at least one final point.
     """
 
-    suggested: T
+    judged: T
     accepted: T
     near_by_share: T
     near_by_px: T
+    suggested: T
     suggested_hit: T
     final: T
     final_hit: T
@@ -77,10 +79,11 @@ class Tallies(Generic[T]):
     def map(self, function: "Callable[[T], U]") -> "Tallies[U]":
         """Apply a function to each."""
         return Tallies(
-            suggested=function(self.suggested),
+            judged=function(self.judged),
             accepted=function(self.accepted),
             near_by_share=function(self.near_by_share),
             near_by_px=function(self.near_by_px),
+            suggested=function(self.suggested),
             suggested_hit=function(self.suggested_hit),
             final=function(self.final),
             final_hit=function(self.final_hit),
@@ -104,24 +107,28 @@ def contributions(
 ) -> Tallies[Contribution]:
     """Find which verdicts contribute to each sum, and with which value.
 
+    Acceptance rests on first submissions, everything else on newest states.
+
     Args:
         part: (verdicts,): the part of its object that each final point belongs to; None where
             objects are not divided.
     """
-    first, similarity = _similarities(columns, parameters.sigma, part)
+    first, columns = columns.first_submissions, columns.newest_states
+    objects, similarity = _similarities(columns, parameters.sigma, part)
     image = columns.displacement / columns.image_length
     object_ = columns.displacement / columns.length
     relative = columns.displacement / columns.longer_side
-    unmoved = np.isin(columns.verdict, (CODES[ACCEPTED], CODES[MOVED])) & columns.suggested
+    unmoved = np.isin(columns.verdict, (CODES[ACCEPTED], CODES[MOVED])) & first.suggested
     paired = np.isin(columns.verdict, PAIRED) & columns.final
     with_object = np.isfinite(columns.length)
     paired_with_object = paired & with_object
-    moved = is_moved(columns)
+    moved = is_moved(first)
     return Tallies(
-        suggested=Contribution("suggested", columns.suggested),
+        judged=Contribution("suggested", first.suggested),
         accepted=Contribution("suggested", unmoved & (columns.verdict == CODES[ACCEPTED])),
         near_by_share=Contribution("suggested", unmoved & (relative <= parameters.tau)),
         near_by_px=Contribution("suggested", unmoved & (columns.displacement <= parameters.tau_px)),
+        suggested=Contribution("suggested", columns.suggested),
         suggested_hit=Contribution("suggested", columns.suggested_hit),
         final=Contribution("final", columns.final),
         final_hit=Contribution("final", columns.final_hit),
@@ -139,8 +146,8 @@ def contributions(
         ),
         moved=Contribution("final", moved),
         distance=Contribution("final", moved, columns.displacement[moved]),
-        similarity=Contribution("final", first, similarity),
-        objects=Contribution("final", first),
+        similarity=Contribution("final", objects, similarity),
+        objects=Contribution("final", objects),
     )
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from backend.verdicts.judging import VERDICTS, Verdict
 
-# Labels are indices into the annotation's own list; -1 stands for no label, object or flag. Values
-# packed before positions were kept have these fields alone.
-WITHOUT_POSITIONS = np.dtype(
+POSITIONS = ("suggested_x", "suggested_y", "final_x", "final_y")
+# Labels are indices into the annotation's own list; -1 stands for no label, object, flag or number.
+POINT = np.dtype(
     [
         ("verdict", "<i1"),
         ("suggested_label", "<i2"),
@@ -27,17 +27,11 @@ WITHOUT_POSITIONS = np.dtype(
         ("object", "<i4"),
         ("suggested_hit", "<i1"),
         ("final_hit", "<i1"),
-    ]
-)
-POSITIONS = ("suggested_x", "suggested_y", "final_x", "final_y")
-POINT = np.dtype(
-    [
-        *((name, WITHOUT_POSITIONS[name]) for name in WITHOUT_POSITIONS.names or ()),
         ("number", "<i4"),
         *((name, "<f8") for name in POSITIONS),
     ]
 )
-# Begins a value with positions; no value without them begins so, as its first byte is a verdict.
+# Begins a value that is not empty. Before positions were kept, values began with a verdict instead.
 MARK = b"\xff"
 
 
@@ -70,11 +64,6 @@ def pack(verdicts: Iterable[Verdict]) -> tuple[bytes, list[str]]:
     return (MARK if rows else b"") + np.array(rows, POINT).tobytes(), names
 
 
-def has_positions(packed: bytes) -> bool:
-    """Return whether a value of `pack` keeps the positions of its points; an empty one does."""
-    return not packed or packed.startswith(MARK)
-
-
 class PackedPoints:
     """The packed verdicts of many annotations in one buffer, to be unpacked at once."""
 
@@ -97,7 +86,7 @@ class PackedPoints:
         return found
 
     def append(self, packed: bytes, labels: Sequence[str]) -> None:
-        """Add the next annotation: what `pack` returned, with positions."""
+        """Add the next annotation: what `pack` returned."""
         self._rows += memoryview(packed)[len(MARK) :]
         self._sizes.append(len(packed) // POINT.itemsize)
         self._places.append(-1)
@@ -140,7 +129,7 @@ def unpack(
     """Unpack the values of many annotations at once; see `PackedPoints.unpack`.
 
     Args:
-        packed: for each annotation, what `pack` returned; all with positions.
+        packed: for each annotation, what `pack` returned.
     """
     return PackedPoints.of(packed).unpack()
 
