@@ -15,8 +15,8 @@ from backend.agreement.parameters import AgreementParameters
 from model.keypoint import centre_to_edge
 
 Landmark = tuple[str, str]  # class and label
-BLOCK = 100_000  # points whose chance is computed at a time, for the sake of memory
 ONE_LABEL = "not known under a filter by label"
+BLOCK = 100_000  # points whose chance is computed at a time, for the sake of memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,11 @@ def _of_side(
     units = _units(columns, parameters.near)
     labels = len(columns.labels)
     names = sorted({each.class_name for each in columns.annotations})
-    class_of = np.array([names.index(each.class_name) for each in columns.annotations])
-    group, groups = class_of[units.annotation] * labels + units.label, len(names) * labels
+    place = {name: number for number, name in enumerate(names)}
+    class_of = np.array([place[each.class_name] for each in columns.annotations])
+    both = class_of[units.annotation] * labels + units.label
+    pairs, group = np.unique(both, return_inverse=True)  # of a class and a label that occur
+    groups = len(pairs)
     image = columns.image[units.annotation]
     cells = ImageCells.of(group, image, groups)
     cell = cells.find(group, image)
@@ -126,7 +129,8 @@ def _of_side(
     for each in np.argsort(-annotated, kind="stable")[: parameters.most_landmarks].tolist():
         of, count, limits = cells.of_group(each), int(annotated[each]), parameters.limits
         if count:
-            sides[names[each // labels], columns.labels[each % labels]] = LandmarkSide(
+            name = names[pairs[each] // labels], columns.labels[pairs[each] % labels]
+            sides[name] = LandmarkSide(
                 annotated=count,
                 found=share(found[of], once[of], limits),
                 lift=ratio(found[of], expected[of], scale="positive", n=count, limits=limits),

@@ -49,7 +49,15 @@ from backend.verdicts.queries import (
     of_project,
 )
 from backend.verdicts.records import Filters
-from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
+from backend.verdicts.tables import (
+    IS_CHOICE,
+    arrivals,
+    origins,
+    retractions,
+    states,
+    unused,
+    verdicts,
+)
 
 STREAM = 1000  # rows that a stream holds at a time
 _OF_ANNOTATION = [each.name for each in fields(JudgedAnnotation)]
@@ -302,6 +310,7 @@ class LogVersion(NamedTuple):
     """
 
     states: int
+    origins: int
     retractions: int
     unused: int
     arrivals: int
@@ -320,6 +329,7 @@ class AgreementQueries:
         """Return the version of everything that figures and page depend on."""
         asked = select(
             select(func.count()).select_from(states).scalar_subquery(),
+            select(func.count()).select_from(origins).scalar_subquery(),
             select(func.count()).select_from(retractions).scalar_subquery(),
             select(func.count()).select_from(unused).scalar_subquery(),
             select(func.count()).select_from(arrivals).scalar_subquery(),

@@ -77,7 +77,7 @@ class PackedPoints:
 
     @classmethod
     def of(cls, packed: "PackedPoints | Iterable[tuple[bytes, Sequence[str]]]") -> "PackedPoints":
-        """Join what `pack` returned for each annotation, with positions, unless that is done."""
+        """Join what `pack` returned for each annotation, unless that is done."""
         if isinstance(packed, PackedPoints):
             return packed
         found = cls()
