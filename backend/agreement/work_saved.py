@@ -152,7 +152,7 @@ def work_saved(
         withheld_less: geometric mean lead time, shown less withheld (see `anchoring`).
     """
     columns = columns.first_submissions
-    rows = np.flatnonzero(columns.suggested | columns.final)
+    rows = np.flatnonzero(columns.suggested | (columns.final & (columns.verdict == CODES[ADDED])))
     code = columns.verdict[rows]
     label = np.where(code == CODES[ADDED], columns.final_label[rows], columns.suggested_label[rows])
     labels = len(columns.labels)
