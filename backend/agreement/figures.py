@@ -14,7 +14,7 @@ from typing import Any
 from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.as_json import to_json
 from backend.agreement.costs import UNDER_LABEL, Costs, default_costs, measure_costs
-from backend.agreement.enough import Enough, enough
+from backend.agreement.enough import Enough, enough, enough_withheld
 from backend.agreement.filter_reach import not_reached
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
@@ -55,6 +55,7 @@ class AgreementReport:
     work_saved: WorkSaved
     costs: Costs
     enough: Enough
+    enough_withheld: Enough
     overall: OverallFigures
     by: GroupTables
     labels: Sequence[ConfusionCell]
@@ -101,6 +102,7 @@ class AgreementReport:
             "work_saved": to_json(self.work_saved),
             "costs": to_json(self.costs),
             "enough": to_json(self.enough),
+            "enough_withheld": to_json(self.enough_withheld),
             "overall": to_json(self.overall),
             "by": to_json(self.by),
             "groups_left_out": dict(self.by.left_out),
@@ -153,6 +155,7 @@ def agreement_report(
         work_saved=work_saved(shown, costs, compared.seconds, parameters),
         costs=costs,
         enough=enough(overall.agreement.acceptance.untouched, parameters),
+        enough_withheld=enough_withheld(shown, table.withheld, parameters),
         overall=OverallFigures(overall, _count_choices(table), table.skipped),
         by=group_tables(shown, totals, parameters),
         labels=confusion(shown, parameters),
