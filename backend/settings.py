@@ -45,6 +45,9 @@ def _split_at_commas(value: object) -> object:
     return tuple(part.strip().lower() for part in value.split(",") if part.strip())
 
 
+# Which suggestions are shown; see `Settings.suggest`.
+Suggest = Literal["always", "worthwhile", "learnt"]
+
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 
 
@@ -101,6 +104,10 @@ class Settings(DetectorVariables):
             suggestions influence annotators.
         sync_every: interval between pulls of all annotations, in case an event was lost; s, 0 for
             never.
+        suggest: which suggestions are shown: all of them (always), those that are expected to save
+            work (worthwhile), or only points that were learnt from corrections (learnt).
+        learn_examples: largest number of corrected objects a project that suggestions are made
+            from.
         detector_…: see `model.settings.DetectorSettings`, from which they are generated.
     """
 
@@ -135,6 +142,8 @@ class Settings(DetectorVariables):
     image_hosts: Hosts = ()
     holdout_share: float = Field(default=0.0, ge=0, le=1)
     sync_every: float = Field(default=3600.0, ge=0)
+    suggest: Suggest = "worthwhile"
+    learn_examples: int = Field(default=200, ge=3)
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -17,6 +17,7 @@ from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
 from backend.labelstudio.regions import RegionError, task_box
 from backend.queue.interruption import Interrupted, JobFailed, interruptible, reset_interrupt
+from backend.queue.row_jobs import requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
@@ -124,7 +125,7 @@ def _make(context: JobContext, row: Prediction) -> None:
         _fail(context, row, str(error), may_pass=False)
     except Interrupted:
         context.predictions.undo_attempt(row.id)
-        _requeue_at_front()
+        requeue_at_front(get_current_job())
         raise
     except JobTimeoutException:
         _fail(
@@ -209,14 +210,3 @@ def _fail(context: JobContext, row: Prediction, reason: str, *, may_pass: bool) 
     outcome = "tried again soon" if retry else "given up"
     message = f"Task {row.task_id} of project {row.project_uid}: {reason} ({outcome})"
     raise JobFailed(message) from None
-
-
-def _requeue_at_front() -> None:
-    """Have RQ put the current job back to the front of the queue, without using up a retry."""
-    job = get_current_job()
-    if job is None:
-        return
-    left, pauses = job.retries_left or 0, list(job.retry_intervals or [])
-    job.retries_left = left + 1
-    job.retry_intervals = [*pauses[: len(pauses) - left], 0, *pauses[len(pauses) - left :]]
-    job.enqueue_at_front_on_retry = True
