@@ -28,6 +28,16 @@ class Keypoint:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedKeypoint(Keypoint):
+    """A landmark, known by its label; `score` is the probability that it is right.
+
+    Right means visible, and within the tolerance of where an annotator would put it.
+    """
+
+    visible: float  # probability that the landmark can be seen, in [0, 1]
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle on the upright original image, px; (0, 0) is the image's top left *corner*.
 
@@ -50,6 +60,7 @@ class Detection:
         keypoints: best first.
         width, height: size of the upright original image, px.
         box: the part of the image that was searched.
+        named: the landmarks that corrected images teach to find, also those that are improbable.
         maps: name → array (h, w) over `box` at the network's input size: "coarse", "fine", "fused".
         captions: "coarse" and "fine" → name of the map in plain words, such as "class activation".
             Empty if unknown.
@@ -61,6 +72,7 @@ class Detection:
     width: int
     height: int
     box: Box
+    named: tuple[NamedKeypoint, ...] = ()
     maps: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     captions: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 

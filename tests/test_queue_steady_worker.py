@@ -39,7 +39,7 @@ class Outages:
 
 
 def run() -> None:
-    work_until_stopped(None, lambda worker: pytest.fail("never opened"))
+    work_until_stopped([], lambda worker: pytest.fail("never opened"))
 
 
 def test_pauses_grow_while_redis_stays_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,6 +157,33 @@ class LabelStudio:
             left = found.total - page * PAGE
             page += 1
 
+    def first_without_annotation(self, project_id: int, limit: int) -> list[Task]:
+        """Fetch the tasks that have no annotation yet, in the order of their ids.
+
+        Label Studio's label stream hands them out in this order, unless the project chooses random
+        sampling.
+        """
+        none_yet = {
+            "filter": "filter:tasks:total_annotations",
+            "operator": "equal",
+            "type": "Number",
+            "value": 0,
+        }
+        query = {
+            "filters": {"conjunction": "and", "items": [none_yet]},
+            "ordering": ["tasks:id"],
+        }
+        found = self.fetch(
+            _TaskPage,
+            TASKS,
+            project=project_id,
+            query=json.dumps(query),
+            page_size=limit,
+            fields="all",
+            resolve_uri="false",
+        )
+        return list(_rows(Task, found.tasks[:limit], TASKS, self.url))
+
     def task(self, project_id: int, task_id: int) -> Task | None:
         """Fetch a task as the project's list has it; None if it is deleted.
 

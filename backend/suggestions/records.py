@@ -6,7 +6,7 @@ from typing import Literal
 
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
-from model.keypoint import Box, Detection, Keypoint
+from model.keypoint import Box, Detection, Keypoint, NamedKeypoint
 
 Status = Literal["queued", "ready", "failed"]
 # In the reply to /predict, through Label Studio's API, or found there without a delivery of ours.
@@ -105,6 +105,7 @@ def detection_to_json(detection: Detection) -> Json:
         "width": detection.width,
         "height": detection.height,
         "box": asdict(detection.box),
+        "named": [asdict(keypoint) for keypoint in detection.named],
     }
 
 
@@ -117,4 +118,6 @@ def detection_from_json(kept: Json) -> Detection:
         width=kept["width"],
         height=kept["height"],
         box=Box(**kept["box"]),
+        # Rows from before corrections were learnt have none.
+        named=tuple(NamedKeypoint(**keypoint) for keypoint in kept.get("named", ())),
     )
