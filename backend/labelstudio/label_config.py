@@ -80,10 +80,14 @@ class KeypointControl:
     def label(self, class_name: str, default: str | None) -> str | None:
         """Return the label of a class, else `default`, else the first label; as results hold it."""
         for wanted in (class_name, default):
-            found = _stored(wanted, self.labels, self.aliases) if wanted else None
+            found = self.find_label(wanted) if wanted else None
             if found is not None:
                 return found
         return self.labels[0] if self.labels else None
+
+    def find_label(self, name: str) -> str | None:
+        """Return the label of this value or alias, as results hold it; None if there is none."""
+        return _stored(name, self.labels, self.aliases)
 
 
 def keypoint_control(label_config: str) -> KeypointControl:
