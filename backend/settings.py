@@ -88,6 +88,7 @@ class Settings(DetectorVariables):
             `model.weights_files.resolve_model`.
         models_dir: folder of trained models and unfinished trainings, which workers and trainers
             share; None for one in `data_dir`.
+        model_memory: MiB for the networks that a worker keeps loaded; the last used always stays.
         workers, threads: number of gunicorn's processes, and of the threads of each.
         detection_workers: number of workers, which detect keypoints.
         predict_wait_one, predict_wait_batch: longest wait of /predict for one task, for several; s.
@@ -125,6 +126,7 @@ class Settings(DetectorVariables):
     model_arch: str | None = None
     model_weights: str | None = None
     models_dir: Path | None = None
+    model_memory: int = Field(default=1024, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     workers: int = Field(default=1, ge=1)
     threads: int = Field(default=16, ge=2)

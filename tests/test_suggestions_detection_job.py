@@ -68,15 +68,15 @@ class QuickWorker(SimpleWorker):
 
 
 class OneDetector:
-    """In the place of an `ActiveDetector`: its model was never replaced."""
+    """In the place of `ActiveDetectors`: its model was never replaced."""
 
     def __init__(self, detector: Any, version: str = VERSION) -> None:
-        self.loaded = LoadedDetector(version, detector)
+        self.loaded = LoadedDetector(version, detector, 0)
 
-    def get(self) -> LoadedDetector:
+    def get(self, project_uid: str) -> LoadedDetector:
         return self.loaded
 
-    def successor_of(self, version: str) -> None:
+    def successor_of(self, version: str, project_uid: str) -> None:
         return None
 
 
@@ -357,7 +357,7 @@ class Broken:
 def test_an_error_that_nobody_thought_of_is_logged_whole_and_tried_again(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scene.change(detector=OneDetector(Broken(RuntimeError("out of memory"))))
+    scene.change(detectors=OneDetector(Broken(RuntimeError("out of memory"))))
     row = scene.ask()
     scene.work(row)
     assert "Traceback" in caplog.text
@@ -371,7 +371,7 @@ def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
             signal.raise_signal(signal.SIGALRM)  # as RQ's own clock does when the time is up
             raise AssertionError
 
-    scene.change(detector=OneDetector(Slow(AssertionError())))
+    scene.change(detectors=OneDetector(Slow(AssertionError())))
     scene.set(job_timeout=77)
     row = scene.ask()
     scene.work(row)
@@ -383,7 +383,7 @@ def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
 def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
     scene: Scene, detector: Detector
 ) -> None:
-    scene.change(detector=OneDetector(detector, "small-9876543210"))
+    scene.change(detectors=OneDetector(detector, "small-9876543210"))
     row = scene.ask()
     scene.work(row)
     found = scene.row(row)
@@ -407,7 +407,7 @@ def test_a_job_that_is_interrupted_goes_back_to_the_front_of_the_queue(scene: Sc
             interrupt()
             raise AssertionError
 
-    scene.change(detector=OneDetector(Interrupting(AssertionError())))
+    scene.change(detectors=OneDetector(Interrupting(AssertionError())))
     first, second = scene.ask(1), scene.ask(2)
     for row in (first, second):
         enqueue(scene.queue, scene.context.settings, row, 1)

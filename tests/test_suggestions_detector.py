@@ -15,7 +15,7 @@ from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.suggestions import detection_job
 from backend.suggestions.delivery import DeliveryService
-from backend.suggestions.detector import ActiveDetector, ModelUnusable
+from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of
@@ -33,12 +33,12 @@ class Scene:
         weights = save_small_network(folder / "own.safetensors", ("bus", "van"))
         self.settings = settings_for(fake, folder, weights)
         self.registry = ModelRegistry(self.settings, database)
-        self.detector = ActiveDetector(self.settings, self.registry)
+        self.detectors = ActiveDetectors(self.settings, self.registry)
         ProjectStorage(database).save_label_config(UID, CONFIG)
         studios = LabelStudios(self.settings)
         service = DeliveryService(self.settings, database, studios)
         detection_job.set_job_context(
-            detection_job.JobContext(self.settings, database, studios, service, self.detector)
+            detection_job.JobContext(self.settings, database, studios, service, self.detectors)
         )
 
     def train(self, number: int) -> Model:
@@ -52,7 +52,7 @@ class Scene:
         trainings.succeed(
             training.id, new_model(number, fingerprint=fingerprint), OUTCOME, use=True
         )
-        return self.registry.active()
+        return self.registry.active(UID)
 
     def ask(self, version: str, **more: Any) -> Prediction:
         wanted = wanted_of(self.fake.add_task(1, PNG), keypoint_control(CONFIG))
@@ -74,29 +74,62 @@ def scene(database: Database, tmp_path: Path):
 
 
 def test_the_detector_stays_loaded_until_another_model_is_active(scene: Scene) -> None:
-    first = scene.detector.get()
+    first = scene.detectors.get(UID)
     assert first.version == scene.registry.of_settings.version
-    assert scene.detector.get() is first
+    assert scene.detectors.get(UID) is first
     trained = scene.train(1)
-    second = scene.detector.get()
+    second = scene.detectors.get(UID)
     assert second.version == trained.version
     assert second.detector.classifier.classes == ("bar", "disc")
-    scene.registry.activate_previous()
-    assert scene.detector.get().version == first.version
+    scene.registry.activate_previous(UID)
+    assert scene.detectors.get(UID).version == first.version
+
+
+def test_each_project_is_detected_by_its_own_model(scene: Scene) -> None:
+    trained = scene.train(1)
+    assert scene.detectors.get(UID).version == trained.version
+    assert scene.detectors.get("4.1").version == scene.registry.of_settings.version
+    assert scene.detectors.get().version == scene.registry.of_settings.version
+
+
+def loaded(scene: Scene) -> list[str]:
+    return list(scene.detectors._loaded)
+
+
+def test_the_networks_used_last_stay_loaded_as_far_as_the_memory_allows(scene: Scene) -> None:
+    first = scene.detectors.get()
+    weights = Path(scene.registry.of_settings.weights).stat().st_size
+    assert first.size <= weights < first.size + 10_000  # the file has a header, too
+    scene.detectors._limit = int(2.5 * first.size)
+    for number in (1, 2):
+        scene.train(number)
+        scene.detectors.get(UID)
+        assert scene.detectors.get() is first  # used between the two, so it stays
+    versions = [model.version for model in scene.registry.all()]
+    assert loaded(scene) == [versions[0], first.version]
+
+
+def test_the_network_in_use_stays_loaded_however_large_it_is(scene: Scene) -> None:
+    scene.detectors._limit = 0
+    first = scene.detectors.get()
+    assert scene.detectors.get() is first
+    trained = scene.train(1)
+    scene.detectors.get(UID)
+    assert loaded(scene) == [trained.version]
 
 
 def test_weights_that_are_missing_here_are_reported_with_what_to_do(scene: Scene) -> None:
     model = scene.train(1)
     Path(model.weights).unlink()
     with pytest.raises(ModelUnusable) as caught:
-        scene.detector.get()
+        scene.detectors.get(UID)
     assert model.weights in str(caught.value)
     assert "MODELS_DIR" in str(caught.value)
-    assert "models back" in str(caught.value)
+    assert "models back --project 3" in str(caught.value)
 
 
 def test_a_worker_takes_up_a_new_model_with_the_next_job(scene: Scene) -> None:
-    old = scene.ask(scene.registry.active().version)
+    old = scene.ask(scene.registry.active(UID).version)
     detection_job.predict(old.id)
     trained = scene.train(1)
     detection_job.predict(scene.ask(trained.version).id)
@@ -108,7 +141,7 @@ def test_a_worker_takes_up_a_new_model_with_the_next_job(scene: Scene) -> None:
 
 
 def test_what_was_asked_of_the_model_before_is_made_by_the_active_one(scene: Scene) -> None:
-    old = scene.ask(scene.registry.active().version)
+    old = scene.ask(scene.registry.active(UID).version)
     trained = scene.train(1)
     detection_job.predict(old.id)
     rows = scene.rows()
@@ -123,18 +156,18 @@ def test_what_was_asked_of_the_model_before_is_made_by_the_active_one(scene: Sce
 
 
 def test_what_is_not_to_be_delivered_is_not_by_the_next_model_either(scene: Scene) -> None:
-    old = scene.ask(scene.registry.active().version, to_deliver=False)
+    old = scene.ask(scene.registry.active(UID).version, to_deliver=False)
     trained = scene.train(1)
     detection_job.predict(old.id)
     assert not scene.rows()[trained.version].to_deliver
 
 
 def test_after_going_back_the_model_before_is_asked_again(scene: Scene) -> None:
-    own = scene.registry.active().version
+    own = scene.registry.active(UID).version
     old = scene.ask(own)
     scene.train(1)
     detection_job.predict(old.id)
-    scene.registry.activate_previous()
+    scene.registry.activate_previous(UID)
     assert scene.ask(own).status == "queued"
     detection_job.predict(old.id)
     assert [each["model_version"] for each in scene.fake.of_task(1)] == [own]
@@ -142,6 +175,6 @@ def test_after_going_back_the_model_before_is_asked_again(scene: Scene) -> None:
 
 def test_an_unknown_version_has_no_successor(scene: Scene) -> None:
     trained = scene.train(1)
-    assert scene.detector.successor_of("vgg19-0123456789") is None
-    assert scene.detector.successor_of(trained.version) is None
-    assert scene.detector.successor_of(scene.registry.of_settings.version) == trained.version
+    assert scene.detectors.successor_of("vgg19-0123456789", UID) is None
+    assert scene.detectors.successor_of(trained.version, UID) is None
+    assert scene.detectors.successor_of(scene.registry.of_settings.version, UID) == trained.version

@@ -46,7 +46,7 @@ class PredictService:
     Some threads of the process never wait for predictions, so that `/health` is always answered.
 
     Args:
-        model_version: returns the version of the active model.
+        model_version: returns the version of the active model of a project, given its uid.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PredictService:
         settings: Settings,
         database: Database,
         queue: Queue,
-        model_version: Callable[[], str],
+        model_version: Callable[[str], str],
     ) -> None:
         self._settings = settings
         self._database = database
@@ -132,7 +132,7 @@ class PredictService:
             found = self._predictions.predictions([row.id for row in rows])
             ready = [row for row in found if row.status == "ready"]
         if not ready:
-            return {"result": [], "score": 0.0, "model_version": self._model_version()}
+            return {"result": [], "score": 0.0, "model_version": self._model_version(project.uid)}
         return as_sent(ready[0], control, self._settings.default_label)
 
     def _request(
@@ -144,7 +144,7 @@ class PredictService:
         pause = timedelta(seconds=self._settings.retry_failed_after)
         return self._predictions.request(
             project.uid,
-            self._model_version(),
+            self._model_version(project.uid),
             wanted,
             retry_failed_before=now() - pause,
             to_deliver=to_deliver,

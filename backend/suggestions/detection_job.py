@@ -21,7 +21,7 @@ from backend.queue.row_jobs import requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
-from backend.suggestions.detector import ActiveDetector, ModelUnusable
+from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.maps import MapStorage, keep_first_maps
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.storage import PredictionStorage
@@ -39,7 +39,7 @@ class JobContext:
     database: Database
     studios: LabelStudios
     delivery: DeliveryService
-    detector: ActiveDetector
+    detectors: ActiveDetectors
 
     @cached_property
     def predictions(self) -> PredictionStorage:
@@ -89,7 +89,7 @@ def predict(prediction_id: int) -> None:
         )
         return
     if row.status == "queued":
-        successor = context.detector.successor_of(row.model_version)
+        successor = context.detectors.successor_of(row.model_version, row.project_uid)
         if successor is not None:
             _request_from_active_model(context, row, successor)
             return
@@ -98,7 +98,7 @@ def predict(prediction_id: int) -> None:
 
 
 def _request_from_active_model(context: JobContext, row: Prediction, version: str) -> None:
-    """Request the prediction of the active model instead; the next sweep queues it."""
+    """Request the prediction of the project's active model instead; the next sweep queues it."""
     wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
     context.predictions.request(
         row.project_uid,
@@ -156,7 +156,7 @@ def _detect(context: JobContext, row: Prediction) -> Detection:
             f"expected to finish within {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
             "during each of them: it may lack memory for this image or model"
         )
-    model = context.detector.get()
+    model = context.detectors.get(row.project_uid)
     if row.model_version != model.version:
         raise _OtherModel(
             f"expected a worker with model {row.model_version}, got one with {model.version}: "

@@ -6,6 +6,7 @@ from flask import current_app
 
 from backend.labelstudio.projects import ProjectStorage
 from backend.suggestions.answers import PredictService
+from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.storage import PredictionStorage
 from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
@@ -27,6 +28,7 @@ class Backend:
         models: which model is active.
         trainings: starts and lists trainings.
         metrics: figures for Prometheus.
+        extra_params: accepts the settings of projects.
     """
 
     projects: ProjectStorage
@@ -36,11 +38,22 @@ class Backend:
     models: ModelRegistry
     trainings: TrainingRequests
     metrics: BackendMetrics
+    extra_params: ExtraParams
 
     @property
     def model_version(self) -> str:
-        """Version of the active model, or of the last known one if the database is unreachable."""
+        """Version of the deployment's active model, or the last known if the database is down."""
         return self.models.active_or_last_known().version
+
+    def accept_extra_params(self, project_uid: str, raw: object) -> None:
+        """Store the settings that /setup brings for a known project.
+
+        Raises:
+            ExtraParamsError: they cannot be used.
+        """
+        project = self.projects.project(project_uid)
+        assert project is not None, "stored before"
+        self.extra_params.accept(project, raw)
 
 
 def current_backend() -> Backend:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import BadRequest
 
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.project_settings import ExtraParamsError
 from backend.labelstudio.projects import Project
 from backend.labelstudio.schemas import (
     PredictRequest,
@@ -38,7 +39,7 @@ def model_version() -> Response:
 
 @bp.post("/setup")
 def setup() -> Response:
-    """Store how to reach a project's Label Studio, and report the active model."""
+    """Store a project's connection and settings, and report its active model."""
     backend, body = current_backend(), parsed(SetupRequest, json_object())
     label_config = body.label_config or ""
     if body.hostname:
@@ -50,7 +51,13 @@ def setup() -> Response:
         )
     else:
         backend.projects.save_label_config(body.project, label_config)
-    answer = {"model_version": backend.model_version}
+    if body.has_extra_params:
+        try:
+            backend.accept_extra_params(body.project, body.extra_params)
+        except ExtraParamsError as error:
+            logger.warning("Project %s: %s", body.project, error)
+            return _refused_setup(str(error))
+    answer = {"model_version": backend.models.active(body.project).version}
     try:
         keypoint_control(label_config)
     except LabelConfigError as error:
@@ -59,10 +66,22 @@ def setup() -> Response:
     return jsonify(answer)
 
 
+def _refused_setup(reason: str) -> Response:
+    """Return an answer with which Label Studio refuses to save the dialog, and shows why.
+
+    It shows the reason phrase of the HTTP status and no part of the body.
+    """
+    answer = jsonify(error=reason)
+    answer.status = f"400 {reason.encode('ascii', 'replace').decode()}"
+    return answer
+
+
 @bp.get("/versions")
 def versions() -> Response:
-    """List the model versions that Label Studio may choose from: the active one."""
-    return jsonify(versions=[current_backend().model_version])
+    """List the active models: of the deployment, and of the projects with one of their own."""
+    models = current_backend().models
+    active = [models.active(), *models.own_models().values()]
+    return jsonify(versions=list(dict.fromkeys(model.version for model in active)))
 
 
 @bp.post("/predict")

@@ -14,7 +14,7 @@ from backend.queue.steady_worker import WorkerRefused, required_redis_url, work_
 from backend.settings import Settings
 from backend.suggestions import detection_job
 from backend.suggestions.delivery import DeliveryService
-from backend.suggestions.detector import ActiveDetector, ModelUnusable
+from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.queue import make_queue
 from backend.training.registry import ModelRegistry
 from backend.workers.maintenance import Maintenance
@@ -42,12 +42,12 @@ def run_worker(settings: Settings) -> None:
 
 
 def _job_context(settings: Settings, database: Database) -> detection_job.JobContext:
-    """Load the active model, and collect what the jobs of this process use."""
+    """Load the deployment's active model, and collect what the jobs of this process use."""
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // settings.detection_workers))
     studios = LabelStudios(settings)
     try:
-        detector = ActiveDetector(settings, ModelRegistry(settings, database))
-        detector.get()
+        detectors = ActiveDetectors(settings, ModelRegistry(settings, database))
+        detectors.get()
     except (OSError, ModelUnusable) as error:
         raise WorkerRefused(f"the worker cannot start without its model: {error}") from error
     return detection_job.JobContext(
@@ -55,5 +55,5 @@ def _job_context(settings: Settings, database: Database) -> detection_job.JobCon
         database=database,
         studios=studios,
         delivery=DeliveryService(settings, database, studios),
-        detector=detector,
+        detectors=detectors,
     )
