@@ -132,13 +132,21 @@ class LabelStudioFake:
             start = (int(query["page"]) - 1) * size
             page = list(self.tasks.values())[start : start + size]
             return as_json({"tasks": page, "total": len(self.tasks)})
-        included = json.loads(query["query"])["selectedItems"]["included"]
+        asked = json.loads(query["query"])
+        if "filters" in asked:
+            return self._list_without_annotation(int(query["page_size"]))
+        included = asked["selectedItems"]["included"]
         found = [
             task
             for task_id, task in self.tasks.items()
             if task_id in included and task["project"] == int(query["project"])
         ]
         return as_json({"tasks": found, "total": len(found)})
+
+    def _list_without_annotation(self, size: int) -> Answer:
+        found = [task for _, task in sorted(self.tasks.items()) if not task["annotations"]]
+        with_predictions = [{**task, "predictions": self.of_task(task["id"])} for task in found]
+        return as_json({"tasks": with_predictions[:size], "total": len(found)})
 
     def _list(self, query: dict[str, str]) -> Answer:
         return as_json(self.of_task(int(query["task"])))

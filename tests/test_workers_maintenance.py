@@ -17,6 +17,7 @@ from backend.database.connection import Database
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.queue.steady_worker import SteadyWorker
 from backend.settings import Settings
+from backend.suggestions.ahead import NextTasks
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.queue import job_id
 from backend.training.queue import make_training_queue, training_job_id
@@ -33,8 +34,10 @@ def maintenance_of(database: Database, queue: Queue, fake: LabelStudioFake | Non
         label_studio_api_key=TOKEN if fake else None,
         sync_every=0,
     )
-    deliveries = DeliveryService(settings, database, LabelStudios(settings))
-    return Maintenance(settings, database, deliveries, queue)
+    studios = LabelStudios(settings)
+    deliveries = DeliveryService(settings, database, studios)
+    next_tasks = NextTasks(settings, database, studios, queue, lambda _: "small-0")
+    return Maintenance(settings, database, deliveries, next_tasks, queue)
 
 
 def test_a_sweep_queues_what_lost_its_job_unless_another_worker_has_just_swept(
@@ -88,7 +91,7 @@ def test_everything_due_is_delivered_in_several_rounds(
             rounds.append(limit)
             return len(rounds) < 3
 
-    upkeep = Maintenance(Settings(), database, Deliveries(), queue)  # type: ignore[arg-type]
+    upkeep = Maintenance(Settings(), database, Deliveries(), None, queue)  # type: ignore[arg-type]
     stop = threading.Event()
     upkeep.deliver_due(stop)
     assert rounds == [2, 2, 2]

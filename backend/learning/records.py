@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
-from model.keypoint import Box
+from model.keypoint import Box, Detection
 
 # Waits for its features, has them, cannot get them, or has given them up for more telling ones.
 Status = Literal["waiting", "ready", "failed", "spare"]
@@ -120,6 +120,16 @@ class LearningStatus:
     failed: int = 0
     failures: Mapping[str, int] | None = None
     in_use: int = 0
+
+
+def searched_part(detection: Detection) -> Box | None:
+    """Return the part of the image that the detector searched; None for all of it.
+
+    Landmarks are looked for in the same part, for examples as for predictions.
+    """
+    box = detection.box
+    covers_all = box.width >= detection.width and box.height >= detection.height
+    return None if covers_all else box
 
 
 SEPARATOR = "+"  # occurs in no version of a model

@@ -110,14 +110,19 @@ class StepStorage:
         with self._database.reading() as connection:
             return current_step(connection, project_uid, base_version)
 
+    def version(self, project_uid: str, base_version: str) -> str:
+        """Return the version of suggestions that a model makes with what a project has learnt."""
+        step = self.current(project_uid, base_version)
+        return step.version if step else base_version
+
     def adopt(self, project_uid: str, base_version: str, key: str) -> None:
         """Note which backbone a project's model has, unless it is noted.
 
         Examples with features of another backbone wait for new ones. Those of the same backbone
-        become a step at once.
+        become a step at once. Nothing is noted for a project without examples.
         """
         known = self.current(project_uid, base_version)
-        if known is not None and known.key == key:
+        if (known is not None and known.key == key) or not self._has_examples(project_uid):
             return
         with self._database.writing() as connection:
             lock_project(connection, project_uid)
@@ -134,6 +139,11 @@ class StepStorage:
             )
             _add(connection, project_uid, base_version, key, 0, [])
             advance(connection, project_uid, limit=self._limit)
+
+    def _has_examples(self, project_uid: str) -> bool:
+        query = select(examples.c.id).where(examples.c.project_uid == project_uid).limit(1)
+        with self._database.reading() as connection:
+            return connection.scalar(query) is not None
 
     def members(self, step: Step) -> list[LearntExample]:
         """Return the examples of a step, with their features, ordered by id.

@@ -46,7 +46,7 @@ class PredictService:
     Some threads of the process never wait for predictions, so that `/health` is always answered.
 
     Args:
-        model_version: returns the version of the active model of a project, given its uid.
+        model_version: returns the version of a project's suggestions, given its uid.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from backend.learning.records import WHOLE_IMAGE, Lesson
+from backend.learning.records import WHOLE_IMAGE, Lesson, searched_part
 from model.keypoint import Box, Detection
 
 
@@ -64,7 +64,9 @@ def lessons_of(state: FinalState, labels: Sequence[str]) -> Iterator[Lesson]:
                 image_url=state.image_url,
                 width=state.detection.width,
                 height=state.detection.height,
-                box=_searched(state.detection) if place == WHOLE_IMAGE else state.objects[place],
+                box=searched_part(state.detection)
+                if place == WHOLE_IMAGE
+                else state.objects[place],
                 class_name=state.detection.class_name,
                 points=points,
                 absent=tuple(label for label in labels if label not in used),
@@ -78,13 +80,3 @@ def _named_once(points: Sequence[FinalPoint]) -> Mapping[str, tuple[float, float
         for point in sorted(points, key=lambda point: point.label)
         if counts[point.label] == 1 and point.label
     }
-
-
-def _searched(detection: Detection) -> Box | None:
-    """Return the part of the image that the detector searched; None for all of it.
-
-    Named points are looked for in the same part, so that examples and predictions are alike.
-    """
-    box = detection.box
-    covers_all = box.width >= detection.width and box.height >= detection.height
-    return None if covers_all else box

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthoriz
 from backend import retries
 from backend.database.connection import Database, StorageError
 from backend.labelstudio.projects import ProjectStorage
+from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.settings import Settings, SettingsError, load_settings
 from backend.suggestions.answers import PredictService
@@ -61,14 +62,14 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
 
 def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
     models, projects = ModelRegistry(settings, database), ProjectStorage(database)
+    versions = SuggestionVersions(settings, database, models)
     return Backend(
         projects=projects,
-        predictions=PredictService(
-            settings, database, queue, lambda uid: models.active(uid).version
-        ),
+        predictions=PredictService(settings, database, queue, versions.current),
         stored_predictions=PredictionStorage(database),
         events=EventStorage(database),
         models=models,
+        versions=versions,
         trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),
         metrics=BackendMetrics(database, queue, models),
         extra_params=ExtraParams(projects, models),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from backend.labelstudio.projects import ProjectStorage
+from backend.learning.versions import SuggestionVersions
 from backend.suggestions.answers import PredictService
 from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.storage import PredictionStorage
@@ -26,6 +27,7 @@ class Backend:
         stored_predictions: every prediction that was requested.
         events: what Label Studio's webhook sent.
         models: which model is active.
+        versions: the version of each project's suggestions.
         trainings: starts and lists trainings.
         metrics: figures for Prometheus.
         extra_params: accepts the settings of projects.
@@ -36,6 +38,7 @@ class Backend:
     stored_predictions: PredictionStorage
     events: EventStorage
     models: ModelRegistry
+    versions: SuggestionVersions
     trainings: TrainingRequests
     metrics: BackendMetrics
     extra_params: ExtraParams

@@ -57,7 +57,7 @@ def setup() -> Response:
         except ExtraParamsError as error:
             logger.warning("Project %s: %s", body.project, error)
             return _refused_setup(str(error))
-    answer = {"model_version": backend.models.active(body.project).version}
+    answer = {"model_version": backend.versions.current(body.project)}
     try:
         keypoint_control(label_config)
     except LabelConfigError as error:
