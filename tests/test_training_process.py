@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from label_studio_fake import UID, TOKEN, LabelStudioFake, label_studio_fake
+from label_studio_fake import TOKEN, UID, LabelStudioFake, label_studio_fake
 from serving import PLAIN_ENVIRONMENT, ROOT
 from small_weights import save_small_network
 from training_scene import CONFIG, add_shapes, request_training, settings_for, shape
