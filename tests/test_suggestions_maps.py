@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from conftest import downgrade
 from PIL import Image
 from verdict_data import VERSION, detection, predict
 
@@ -62,10 +63,7 @@ def test_maps_kept_before_there_were_captions_stay(any_database: Database):
     predict(any_database, 1, found)
     keep_first_maps(MapStorage(any_database), 1, VERSION, with_maps(found, CAPTIONS))
     before = MapStorage(any_database).maps_of([1])[1].coarse.png
-    with any_database.writing() as connection:
-        for column in ("coarse_caption", "fine_caption"):
-            connection.exec_driver_sql(f"ALTER TABLE kept_maps DROP COLUMN {column}")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+    downgrade(any_database, "0003")
     any_database.migrate()
     kept = MapStorage(any_database).maps_of([1])[1]
     assert (kept.coarse.png, kept.coarse.caption, kept.fine.caption) == (before, None, None)

@@ -189,6 +189,9 @@ class LabelStudio:
 
         A request for the task alone would make Label Studio ask its ML backend for a prediction.
         """
+        return self._task(project_id, task_id)
+
+    def _task(self, project_id: int, task_id: int, **more: str) -> Task | None:
         chosen = {"selectedItems": {"all": False, "included": [task_id]}}
         try:
             found = self.fetch(
@@ -198,6 +201,7 @@ class LabelStudio:
                 query=json.dumps(chosen),
                 resolve_uri="false",  # image addresses in the same form as in /predict
                 page_size=1,
+                **more,
             )
         except LabelStudioError as error:
             if error.status != 404:
@@ -217,6 +221,15 @@ class LabelStudio:
         """
         made = self.post(PREDICTIONS, {**prediction, "task": task_id})
         return _read(_Created, made, f"POST {PREDICTIONS}", self.url).id
+
+    def change_prediction(self, prediction_id: int, prediction: PredictionJson) -> None:
+        """Replace the content of a prediction, which keeps its primary key."""
+        self._request("PATCH", f"{PREDICTIONS}{prediction_id}/", json=dict(prediction))
+
+    def has_begun(self, project_id: int, task_id: int) -> bool:
+        """Return whether anyone has annotated or skipped a task, or has a draft of it."""
+        task = self._task(project_id, task_id, fields="all")
+        return task is not None and bool(task.annotations or self.get(f"{TASKS}{task_id}/drafts"))
 
     def fetch(self, shape: type[ShapeT], path: str, **parameters: str | int) -> ShapeT:
         """Fetch an API path whose answer is one object.

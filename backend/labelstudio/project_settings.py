@@ -16,7 +16,6 @@ from pydantic_core import ErrorDetails
 from backend.labelstudio.shapes import Json, Name, describe
 
 DEPLOYMENT = "deployment"
-NO_LIMIT = "none"
 EXAMPLE = '{"threshold": 0.4, "max_keypoints": 10}'
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -16,9 +16,9 @@ from backend.labelstudio.projects import LabelStudios, Project
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
 from backend.settings import Settings
-from backend.suggestions.delivery import as_sent
 from backend.suggestions.delivery_storage import DeliverySchedule
 from backend.suggestions.holdout import HoldoutStorage, is_in_holdout
+from backend.suggestions.presentation import Presentation
 from backend.suggestions.queue import enqueue
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.reply import Answer, ReplyBuilder
@@ -61,6 +61,7 @@ class PredictService:
         self._predictions = PredictionStorage(database)
         self._schedule = DeliverySchedule(database)
         self._holdouts = HoldoutStorage(database)
+        self._presentation = Presentation(settings, database)
         self._queue = queue
         self._model_version = model_version
         self._studios = LabelStudios(settings)
@@ -133,7 +134,7 @@ class PredictService:
             ready = [row for row in found if row.status == "ready"]
         if not ready:
             return {"result": [], "score": 0.0, "model_version": self._model_version(project.uid)}
-        return as_sent(ready[0], control, self._settings.default_label)
+        return self._presentation.as_sent(ready[0], project, control)
 
     def _request(
         self, project: Project, wanted: list[Wanted], *, to_deliver: bool

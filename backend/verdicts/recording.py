@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
@@ -16,8 +16,8 @@ from backend.labelstudio.projects import ProjectStorage
 from backend.labelstudio.schemas import Annotation, EventBody, TaskReference, deleted_ids
 from backend.labelstudio.shapes import Json, ShapeError, one_or_many, read, read_or_none
 from backend.settings import Settings
-from backend.suggestions.delivery import as_sent
 from backend.suggestions.holdout import HoldoutStorage
+from backend.suggestions.presentation import Presentation
 from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.drawn import Shown, Unusable
 from backend.verdicts.judging import judge
@@ -25,6 +25,7 @@ from backend.verdicts.records import Candidate, Entry, Event, Retraction, Source
 from backend.verdicts.storage import EventStorage, VerdictStorage
 
 EPOCH = datetime.fromtimestamp(0, UTC)
+LONGEST_WORK = 7 * 24 * 3600.0  # s; a longer lead time is not believed
 
 NO_ANNOTATION = "an event without an annotation"
 NO_ID = "an annotation without an id"
@@ -46,7 +47,7 @@ class Recorder:
     """Brings the verdict log up to date; several processes may do so at once."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self._default_label = settings.default_label
+        self._presentation = Presentation(settings, database)
         self._events = EventStorage(database)
         self._projects = ProjectStorage(database)
         self._predictions = PredictionStorage(database)
@@ -110,7 +111,7 @@ class Recorder:
         result, parent = annotation.result or [], annotation.parent_prediction
         candidates = self.verdicts.candidates(state.project_uid, state.task_id)
         withheld = self._holdouts.is_withheld(state.project_uid, state.task_id)
-        chosen = _seen(candidates, parent, _ids(result), state.made_at, withheld)
+        chosen = _seen(candidates, parent, _ids(result), state, withheld)
         if chosen is None:
             reason = NOT_DELIVERED if candidates else UNKNOWN_TASK
             return state if state.outcome == "skipped" else replace(state, reason=reason)
@@ -165,7 +166,7 @@ class Recorder:
             row = self._predictions.prediction(chosen.prediction_id)
             assert project is not None and row is not None, "guaranteed by the foreign keys"
             control = keypoint_control(project.label_config or "")
-            sent = as_sent(row, control, self._default_label)
+            sent = self._presentation.as_sent(row, project, control)
         detection = chosen.detection
         return Shown(sent["result"], detection.width, detection.height, detection.box)
 
@@ -197,24 +198,28 @@ def _seen(
     candidates: Sequence[Candidate],
     parent: int | None,
     region_ids: set[str],
-    made_at: datetime,
+    state: State,
     withheld: bool,
 ) -> Candidate | None:
     """Return the prediction that an annotation is compared with.
 
     The one that Label Studio names, else the one that shares most regions, else the last one
-    delivered before the annotation was made, else one whose suggestions were withheld.
+    delivered before the annotation was made, else one whose suggestions were withheld. A
+    prediction that was changed in Label Studio keeps its key there: before others comes what it
+    was when the annotator opened the task.
     """
+    opened_at = state.made_at - timedelta(seconds=min(state.lead_time or 0.0, LONGEST_WORK))
     delivered = [each for each in candidates if each.sent is not None]
 
-    def rank(each: Candidate) -> tuple[bool, int, bool, float, int]:
+    def rank(each: Candidate) -> tuple[bool, int, bool, bool, float, int]:
         assert each.sent is not None and each.delivered_at is not None, "it was delivered"
         moment = each.delivered_at.timestamp()
-        before = each.delivered_at <= made_at
+        before = each.delivered_at <= state.made_at
         return (
             parent is not None and each.label_studio_id == parent,
             len(region_ids & _ids(each.sent.get("result") or [])),
             before,
+            each.delivered_at <= opened_at,
             moment if before else -moment,
             each.prediction_id,
         )

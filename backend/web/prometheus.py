@@ -55,7 +55,7 @@ class BackendMetrics(Collector):
             labels=["way"],
         )
         given = self._deliveries.deliveries_by_way()
-        for way in ("reply", "push", "found"):
+        for way in ("reply", "push", "change", "found"):
             deliveries.add_metric([way], given.get(way, 0))
         yield deliveries
 
