@@ -30,6 +30,7 @@ from backend.labelstudio.projects import (
     label_studio_of,
 )
 from backend.labelstudio.schemas import Project, Task
+from backend.learning.versions import SuggestionVersions
 from backend.local.embedded_redis import redis_url
 from backend.settings import Settings, load_settings
 from backend.suggestions.changes import Change
@@ -136,7 +137,8 @@ class PrelabelRun:
         self._queue = queue
         self._label_studio = label_studio
         self._service = DeliveryService(settings, database, LabelStudios(settings))
-        self.version = ModelRegistry(settings, database).active(project.uid).version
+        models = ModelRegistry(settings, database)
+        self.version = SuggestionVersions(settings, database, models).current(project.uid)
 
     def run(self, *, again: bool = False) -> Summary:
         """Request, wait and count.

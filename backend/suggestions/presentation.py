@@ -15,6 +15,7 @@ from backend.labelstudio.regions import to_prediction
 from backend.labelstudio.schemas import PredictionJson
 from backend.settings import Settings
 from backend.suggestions.records import Prediction
+from backend.suggestions.shown import best_share, is_label_known, landmarks_to_show
 from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Detection, Keypoint, select_best
 from model.settings import DetectorSettings
@@ -25,6 +26,7 @@ class Presentation:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._default_label = settings.default_label
+        self._suggest = settings.suggest
         self._detector = settings.detector_settings()
         self._predictions = PredictionStorage(database)
 
@@ -44,6 +46,27 @@ class Presentation:
         )
 
     def _shown(
+        self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
+    ) -> tuple[Keypoint, ...]:
+        """Return landmarks, which have their own label, before points that get the class's."""
+        suggest, settings = project.settings.suggest or self._suggest, project.settings
+        landmarks = [
+            point
+            for point in landmarks_to_show(detection.named, suggest)
+            if point.score >= (threshold_of(point.label, settings, control) or 0)
+        ]
+        if suggest == "learnt" or (suggest == "worthwhile" and detection.named):
+            return tuple(landmarks)
+        if suggest == "worthwhile" and not is_label_known(
+            control, detection.class_name, self._default_label
+        ):
+            return ()
+        points = self._without_name(row, detection, project, control)
+        if suggest == "worthwhile" and not settings.chooses_points:
+            points = tuple(best_share(points))
+        return (*landmarks, *points)
+
+    def _without_name(
         self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
     ) -> tuple[Keypoint, ...]:
         if not project.settings.chooses_points:

@@ -1,64 +1,46 @@
-"""Which of the points that were found are shown to annotators: those expected to save work."""
+"""Which points are shown to annotators: by default those that are expected to save work."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 
 from backend.labelstudio.label_config import KeypointControl
 from backend.settings import Suggest
-from model.keypoint import Detection, NamedKeypoint
+from model.keypoint import Keypoint, NamedKeypoint
+from model.naming.worth import STANDARD, hidden_seconds, shown_seconds
 
-# Time that an annotator takes, s.
-DRAW_SECONDS = 3.4  # a new point with its label
-LOOK_SECONDS = 0.8
-DRAG_SECONDS = 2.2
-DELETE_SECONDS = 1.3
-# Of the points without a name, the best are right often enough to be worth a look; see
-# docs/learning.md.
+# Of the points without a name, the best 40 % are right often enough to be worth a look where their
+# label is known; docs/learning.md has the figures.
 PAYING_SHARE = 0.4
 
 
-def shown_points(
-    detection: Detection, control: KeypointControl, default_label: str | None, suggest: Suggest
-) -> Detection:
-    """Return a detection whose keypoints are those to show: landmarks first, each best first.
+def landmarks_to_show(named: Iterable[NamedKeypoint], suggest: Suggest) -> list[NamedKeypoint]:
+    """Return the landmarks to show, best first."""
+    shown = [point for point in named if suggest == "always" or is_worth_showing(point)]
+    return sorted(shown, key=lambda point: point.score, reverse=True)
+
+
+def is_worth_showing(point: NamedKeypoint) -> bool:
+    """Return whether showing a landmark is expected to take less time than leaving it out."""
+    shown = shown_seconds(point.visible, point.score, STANDARD)
+    return shown < hidden_seconds(point.visible, STANDARD)
+
+
+def best_share(points: Sequence[Keypoint]) -> Sequence[Keypoint]:
+    """Return those of the points without a name that are worth a look.
 
     Args:
-        default_label: see `Settings.default_label`.
+        points: best first.
     """
-    if suggest == "always":
-        named = _best_first(detection.named)
-        return replace(detection, keypoints=(*named, *detection.keypoints))
-    if detection.named or suggest == "learnt":
-        worthwhile = [point for point in detection.named if is_worth_showing(point)]
-        return replace(detection, keypoints=tuple(_best_first(worthwhile)))
-    if not is_label_known(control, detection.class_name, default_label):
-        return replace(detection, keypoints=())
-    count = math.ceil(PAYING_SHARE * len(detection.keypoints))
-    return replace(detection, keypoints=detection.keypoints[:count])
+    return points[: math.ceil(PAYING_SHARE * len(points))]
 
 
 def is_label_known(control: KeypointControl, class_name: str, default_label: str | None) -> bool:
     """Return whether the class tells the label of every point, so that none has to be relabelled.
 
-    So it is if points have no label or the only one, if the class is a label, or if the settings
-    name the label to use.
+    So it does if points have no label or there is only one, if the class is a label, or if the
+    settings name the label to use.
     """
     if len(control.labels) <= 1:
         return True
     names = [name for name in (class_name, default_label) if name]
     return any(control.find_label(name) is not None for name in names)
-
-
-def is_worth_showing(point: NamedKeypoint) -> bool:
-    """Return whether showing a landmark is expected to take less time than drawing it.
-
-    Shown, it has to be looked at, and dragged if it lies elsewhere or deleted if it is not visible.
-    """
-    elsewhere, absent = max(0.0, point.visible - point.score), 1 - point.visible
-    shown = LOOK_SECONDS + elsewhere * DRAG_SECONDS + absent * DELETE_SECONDS
-    return shown < point.visible * DRAW_SECONDS
-
-
-def _best_first(points: Iterable[NamedKeypoint]) -> list[NamedKeypoint]:
-    return sorted(points, key=lambda point: point.score, reverse=True)

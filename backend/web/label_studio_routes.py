@@ -78,10 +78,10 @@ def _refused_setup(reason: str) -> Response:
 
 @bp.get("/versions")
 def versions() -> Response:
-    """List the active models: of the deployment, and of the projects with one of their own."""
-    models = current_backend().models
-    active = [models.active(), *models.own_models().values()]
-    return jsonify(versions=list(dict.fromkeys(model.version for model in active)))
+    """List the current versions: of the deployment's active model, and of every project."""
+    backend = current_backend()
+    current = map(backend.versions.current, backend.projects.project_uids())
+    return jsonify(versions=list(dict.fromkeys([backend.models.active().version, *current])))
 
 
 @bp.post("/predict")
