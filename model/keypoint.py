@@ -32,10 +32,11 @@ class Keypoint:
 class NamedKeypoint(Keypoint):
     """A landmark, known by its label; `score` is the probability that it is right.
 
-    Right means visible, and within the tolerance of where an annotator would put it.
+    Right means visible, and within the tolerance of where an annotator would put it. So it is at
+    most `visible_probability`.
     """
 
-    visible: float  # probability that the landmark can be seen, in [0, 1]
+    visible_probability: float  # in [0, 1]
 
 
 @dataclass(frozen=True, slots=True)

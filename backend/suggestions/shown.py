@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from backend.labelstudio.label_config import KeypointControl
 from backend.settings import Suggest
 from model.keypoint import Keypoint, NamedKeypoint
-from model.naming.worth import STANDARD, hidden_seconds, shown_seconds
+from model.naming.worth import worth_showing
 
 # Of the points without a name, the best 40 % are right often enough to be worth a look where their
 # label is known; docs/learning.md has the figures.
@@ -15,14 +15,8 @@ PAYING_SHARE = 0.4
 
 def landmarks_to_show(named: Iterable[NamedKeypoint], suggest: Suggest) -> list[NamedKeypoint]:
     """Return the landmarks to show, best first."""
-    shown = [point for point in named if suggest == "always" or is_worth_showing(point)]
+    shown = list(named) if suggest == "always" else worth_showing(named)
     return sorted(shown, key=lambda point: point.score, reverse=True)
-
-
-def is_worth_showing(point: NamedKeypoint) -> bool:
-    """Return whether showing a landmark is expected to take less time than leaving it out."""
-    shown = shown_seconds(point.visible, point.score, STANDARD)
-    return shown < hidden_seconds(point.visible, STANDARD)
 
 
 def best_share(points: Sequence[Keypoint]) -> Sequence[Keypoint]:

@@ -1,8 +1,11 @@
-"""Which suggestions save an annotator time: those that cost less shown than not."""
+"""Which suggestions save an annotator time: those that cost less shown than not.
 
+Standard library only: the web process decides what it shows without loading torch.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
-
-from model.naming.learner import NamedPoint
+from typing import Protocol, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,21 @@ COST_MODELS = {
 }
 
 
+class Suggestion(Protocol):
+    """A named point, with its probabilities; see `learner.NamedPoint`."""
+
+    @property
+    def score(self) -> float:
+        """Probability that the label is visible and its point within the tolerance."""
+
+    @property
+    def visible_probability(self) -> float:
+        """Probability that the label is visible."""
+
+
+SuggestionT = TypeVar("SuggestionT", bound=Suggestion)
+
+
 def shown_seconds(visible: float, right: float, costs: Costs) -> float:
     """Return the expected seconds for a label whose suggestion is shown.
 
@@ -62,17 +80,17 @@ def hidden_seconds(visible: float, costs: Costs) -> float:
     return visible * costs.place + (1 - visible) * costs.absent
 
 
-def seconds_saved(point: NamedPoint, costs: Costs = STANDARD) -> float:
+def seconds_saved(point: Suggestion, costs: Costs = STANDARD) -> float:
     """Return the expected seconds that showing a suggestion saves; negative if it costs more."""
     visible = point.visible_probability
     return hidden_seconds(visible, costs) - shown_seconds(visible, point.score, costs)
 
 
-def is_worth_showing(point: NamedPoint, costs: Costs = STANDARD) -> bool:
+def is_worth_showing(point: Suggestion, costs: Costs = STANDARD) -> bool:
     """Return whether a label's expected cost is lower with the suggestion shown than without."""
     return seconds_saved(point, costs) > 0
 
 
-def worth_showing(points: list[NamedPoint], costs: Costs = STANDARD) -> list[NamedPoint]:
+def worth_showing(points: Iterable[SuggestionT], costs: Costs = STANDARD) -> list[SuggestionT]:
     """Return the suggestions that are worth showing, in the same order."""
     return [point for point in points if is_worth_showing(point, costs)]
