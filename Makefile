@@ -8,13 +8,14 @@
 #   make coverage unit and integration tests, and the lines and branches that they do not reach
 #   make architecture  the picture in docs/architecture.md
 #   make bench    speed and exactness of the occlusion map; takes 45 minutes on an idle machine
+#   make bench-agreement  time and memory of the agreement report; takes 15 minutes
 #   make clean    delete the environments and caches, but not data/ and demo-data/
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve test e2e check coverage architecture bench clean redis browser test-services
+.PHONY: help demo serve test e2e check coverage architecture bench bench-agreement clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -62,6 +63,11 @@ architecture: $(DEVELOPMENT)
 
 bench: $(BENCHMARK)
 	@.venv/bin/python -m studies benchmark --report docs/performance.md $(ARGS)
+
+# POSTGRES= the address of an empty database, to measure on PostgreSQL as well.
+bench-agreement: $(DEVELOPMENT)
+	@.venv/bin/python -m studies agreement-benchmark --report docs/performance.md \
+		$(if $(POSTGRES),--url "$(POSTGRES)") $(ARGS)
 
 clean:
 	rm -rf .venv .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis

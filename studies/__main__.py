@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from model.commands import command_line
+from studies.agreement_benchmark import agreement_benchmark
 from studies.agreement_coverage import agreement_coverage
 from studies.benchmark import benchmark
 from studies.evaluate import evaluate
@@ -20,6 +21,7 @@ def commands() -> None:
 commands.add_command(evaluate)
 commands.add_command(benchmark)
 commands.add_command(figure)
+commands.add_command(agreement_benchmark)
 commands.add_command(agreement_coverage)
 
 

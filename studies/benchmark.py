@@ -8,7 +8,8 @@ import click
 
 from studies.benchmark_comparison import SLOW, Row, compare, in_process, name_of, with_method
 from studies.benchmark_methods import Task
-from studies.benchmark_report import OtherStages, around_measured, put_into, report, table
+from studies.benchmark_report import OtherStages, report, section, table
+from studies.marked_section import around, put_into
 
 ARCHS = ("vgg19", "vgg16", "resnet18", "squeezenet1_1")
 
@@ -72,7 +73,7 @@ def benchmark(
     if weights and len(archs) > 1:
         raise ValueError(f"expected one --arch with --weights, got {len(archs)}")
     if report_file:
-        around_measured(report_file, weights)  # raises now, not after half an hour
+        around(report_file, section(weights))  # raises now, not after half an hour
     rows: list[Row] = []
     rest: list[OtherStages] = []
     for arch in archs:
@@ -87,5 +88,5 @@ def benchmark(
             if json_file:
                 json_file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
             if report_file:
-                put_into(report_file, report(rows, rest, weights), weights)
+                put_into(report_file, report(rows, rest, weights), section(weights))
     print(table(rows))

@@ -101,25 +101,6 @@ def processor() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
-def put_into(path: Path, text: str, weights: str | None) -> None:
-    """Replace the text between two marks of a Markdown file."""
-    before, after = around_measured(path, weights)
-    path.write_text(f"{before}\n{text}\n{after}")
-
-
-def around_measured(path: Path, weights: str | None) -> tuple[str, str]:
-    """Split a Markdown file at the two marks that enclose the figures.
-
-    Returns:
-        The text up to and with the first mark; the text from the second mark on.
-
-    Raises:
-        ValueError: the file has no such marks.
-    """
-    what = "with trained weights" if weights else "with random weights"
-    first, last = f"<!-- measured {what} -->", f"<!-- end of what was measured {what} -->"
-    before, begin, rest = path.read_text().partition(first)
-    _, end, after = rest.partition(last)
-    if not begin or not end:
-        raise ValueError(f"expected the lines {first} and {last} in {path}, to write between them")
-    return before + begin, end + after
+def section(weights: str | None) -> str:
+    """Return the name of the section of the document that holds the figures."""
+    return "with trained weights" if weights else "with random weights"

@@ -1,6 +1,6 @@
 """Tables of verdicts made by hand, for tests of figures without a database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -12,19 +12,29 @@ from backend.agreement.sampling import tasks_of_several_annotators
 from backend.agreement.table import VerdictTable
 from backend.verdicts.judging import Verdict
 from backend.verdicts.packing import pack
-from backend.verdicts.records import Filters
+from backend.verdicts.records import Filters, Group
 
 MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @dataclass
 class Made:
-    """An annotation of an image of 100 × 100 px, and its verdicts."""
+    """An annotation of an image of 100 × 100 px, and its verdicts.
+
+    Attributes:
+        first: verdicts of the annotator's first submission, where that is another state.
+        first_known: whether any state is known as the annotator left it.
+        edited: whether somebody else changed it.
+    """
 
     task: int
     verdicts: Sequence[Verdict] = ()
     annotator: int | None = 1
     shown: bool = True
+    from_scratch: bool = False
+    first: Sequence[Verdict] | None = None
+    first_known: bool = True
+    edited: bool = False
     class_name: str = "wren"
     project: str = "3.1"
     lead_time: float | None = None
@@ -94,38 +104,60 @@ def added(at: tuple[float, float], label: str = "beak", *, hit: bool = False) ->
 
 
 def annotations_of(made: Sequence[Made]) -> list[JudgedAnnotation]:
-    """The annotations alone; the id of each state is its place, from 1."""
-    return [
-        JudgedAnnotation(
-            id=place,
-            project_uid=each.project,
-            task_id=each.task,
-            annotation_id=place,
-            updated_at=each.updated_at,
-            annotator=each.annotator,
-            lead_time=each.lead_time,
-            prediction_id=each.task,
-            model_version=each.model_version,
-            class_name=each.class_name,
-            shown=each.shown,
-            width=100.0,
-            height=100.0,
-            image_url=f"/{each.task}.png",
-        )
-        for place, each in enumerate(made, start=1)
-    ]
+    """The annotations alone, in their newest states; the id of each is its place, from 1.
+
+    Other first submissions have the ids after these, in their order.
+    """
+    newest = [each for each, _ in _newest(made)]
+    later = [each for each, one in zip(newest, made, strict=True) if one.first is not None]
+    return newest + [replace(each, id=each.first_id) for each in later if each.first_id]
+
+
+def _newest(made: Sequence[Made]) -> Iterator[tuple[JudgedAnnotation, Made]]:
+    first_id = len(made)
+    for place, each in enumerate(made, start=1):
+        first_id += each.first is not None
+        annotation = _annotation(place, each)
+        if each.first is not None:
+            annotation = replace(annotation, first_id=first_id)
+        yield annotation, each
+
+
+def _annotation(place: int, each: Made) -> JudgedAnnotation:
+    group: Group = "shown" if each.shown else "withheld"
+    return JudgedAnnotation(
+        id=place,
+        newest_id=place,
+        first_id=place if each.first_known else None,
+        edited_by_other=each.edited,
+        project_uid=each.project,
+        task_id=each.task,
+        annotation_id=place,
+        updated_at=each.updated_at,
+        annotator=each.annotator,
+        lead_time=each.lead_time,
+        prediction_id=each.task,
+        model_version=each.model_version,
+        class_name=each.class_name,
+        group="from scratch" if each.from_scratch else group,
+        width=100.0,
+        height=100.0,
+        image_url=f"/{each.task}.png",
+    )
 
 
 def columns_of(*made: Made) -> VerdictColumns:
     """The columns of some annotations."""
-    return unpack_columns(annotations_of(made), [pack(_numbered(each)) for each in made])
+    verdicts = [each.verdicts for each in made]
+    verdicts += [each.first for each in made if each.first is not None]
+    return unpack_columns(annotations_of(made), [pack(_numbered(each)) for each in verdicts])
 
 
-def _numbered(made: Made) -> list[Verdict]:
+def _numbered(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The verdicts of an annotation, whose suggestions are numbered in their order."""
     return [
         each if each.number is None else replace(each, number=place)
-        for place, each in enumerate(made.verdicts)
+        for place, each in enumerate(verdicts)
     ]
 
 
@@ -137,8 +169,9 @@ def detection(task: int, version: str, *points: tuple[float, float]) -> VersionD
 def table_of(*made: Made, detections: Sequence[VersionDetection] = ()) -> VerdictTable:
     """The table of some annotations; every task of several annotators is compared."""
     columns = columns_of(*made)
-    shared = tasks_of_several_annotators(each for each in columns.annotations if not each.shown)
-    columns_of_shown = [each for each in columns.annotations if each.shown]
+    newest = [each for each in columns.annotations if each.is_newest]
+    shared = tasks_of_several_annotators(each for each in newest if each.group == "withheld")
+    columns_of_shown = [each for each in newest if each.group == "shown"]
     return VerdictTable(
         filters=Filters(),
         columns=columns,
@@ -147,6 +180,7 @@ def table_of(*made: Made, detections: Sequence[VersionDetection] = ()) -> Verdic
             for place, each in enumerate(made, start=1)
             for verdict, count in each.choices.items()
         ],
+        elsewhere=0,
         skipped=0,
         unused=(),
         arrivals=Arrivals(len(made), 0, 0),

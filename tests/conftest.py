@@ -23,6 +23,7 @@ from alembic.config import Config
 from flask import Flask
 from flask.testing import FlaskClient
 from loopback_server import LoopbackServer, loopback_server
+from playwright.sync_api import Page, sync_playwright
 from rq import Queue
 from rq.serializers import JSONSerializer
 
@@ -288,3 +289,33 @@ def server(studio: Any) -> Iterator[LoopbackServer]:
     """Serve the test module's own `studio`, whose `handle` plays Label Studio, on the loopback."""
     with loopback_server(studio.handle) as served:
         yield served
+
+
+# A browser that asks nobody for anything.
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page of a real browser, 1280 px wide."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("no chromium on this machine: install Debian's to look at the report")
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"),
+            executable_path=executable,
+            headless=True,
+            args=list(CHROMIUM_FLAGS),
+            viewport={"width": 1280, "height": 900},
+        )
+        yield context.new_page()
+        context.close()

@@ -1,6 +1,8 @@
 import math
 import random
 from collections.abc import Iterator
+from datetime import datetime
+from itertools import permutations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -156,9 +158,137 @@ def test_an_update_supersedes_and_a_deletion_retracts_whatever_order_they_come_i
     later = annotation(1, [regions[0]], minutes=5)
     event(database, later, "ANNOTATION_UPDATED")
     event(database, annotation(1, regions))
-    assert counts(figures(recorder)) == [2, 1, 0, 0, 0, 1, 0]
-    event(database, later, "ANNOTATION_UPDATED")
-    assert counts(figures(recorder)) == [2, 1, 0, 0, 0, 1, 0]
+    for _ in range(2):
+        found = figures(recorder)
+        # Both suggestions were accepted at first; one final point is left.
+        assert counts(found) == [2, 2, 0, 0, 0, 0, 0]
+        assert (found["overall"]["precision"]["n"], found["overall"]["recall"]["n"]) == (2, 1)
+        assert found["overall"]["annotations"] == 1
+        event(database, later, "ANNOTATION_UPDATED")
+
+
+def saved(minutes: float, result, *, by: int | None = 1, **more):
+    """An annotation of annotator 1 as somebody saved it, some minutes after it was made."""
+    return annotation(1, result, minutes=minutes, updated_by=by, **more)
+
+
+def test_a_reviewers_correction_leaves_the_acceptance_and_counts_for_the_quality(
+    database, recorder
+):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
+    event(database, saved(0, regions, lead_time=10))
+    corrected = [moved(regions[0], 20), regions[2]]
+    event(database, saved(5, corrected, by=2, lead_time=70), "ANNOTATION_UPDATED")
+    found = figures(recorder)
+    overall = found["overall"]
+    assert counts(found) == [2, 2, 0, 0, 0, 0, 0]
+    assert (overall["acceptance"]["untouched"]["value"], overall["precision"]["value"]) == (1, 0)
+    assert (overall["recall"]["value"], overall["recall"]["n"]) == (0, 1)
+    assert overall["normalised_error"]["image"]["value"] == pytest.approx(0.2)
+    assert overall["displacement_px"]["mean"]["value"] is None
+    assert overall["lead_time"]["median"]["value"] == 10
+    assert overall["choices"]["accepted"] == 1
+    assert (overall["edited_by_others"], overall["acceptance_unknown"]) == (1, 0)
+    [author] = found["by"]["annotator"]
+    assert (author["name"], author["annotations"], author["edited_by_others"]) == ("1", 1, 1)
+    assert found["work_saved"]["actions"]["with_suggestions"]["value"] == 0
+    [worst] = found["worst_tasks"]
+    assert (worst["f1"], worst["verdicts"]["accepted"]) == (0, 2)
+
+
+def test_an_edit_whose_beginning_is_unknown_counts_in_no_figure_of_acceptance(database, recorder):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
+    event(database, saved(5, [moved(regions[0], 20), regions[1]], by=2))
+    found = figures(recorder)
+    overall = found["overall"]
+    assert counts(found) == [0, 0, 0, 0, 0, 0, 0]
+    assert overall["acceptance"]["untouched"]["value"] is None
+    assert overall["lead_time"]["median"]["value"] is None
+    assert (overall["precision"]["n"], overall["precision"]["value"]) == (2, 0.5)
+    assert (overall["annotations"], overall["edited_by_others"]) == (1, 1)
+    assert overall["acceptance_unknown"] == 1
+
+
+def test_a_star_from_somebody_else_is_no_edit(database, recorder):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
+    event(database, saved(0, regions))
+    event(database, saved(1, regions[:1]))
+    event(database, saved(5, regions[:1], by=2, ground_truth=True))
+    found = figures(recorder)
+    assert counts(found) == [2, 2, 0, 0, 0, 0, 0]
+    assert found["overall"]["edited_by_others"] == 0
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_first_and_newest_state_are_found_in_any_order_of_events(database, recorder, order):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
+    told = [
+        saved(0, regions),
+        saved(1, [moved(regions[0], 20), regions[1]]),
+        saved(5, regions[:1], by=2),
+    ]
+    for place in [*order, *order]:
+        event(database, told[place])
+        found = figures(recorder)
+    assert counts(found) == [2, 2, 0, 0, 0, 0, 0]
+    assert found["overall"]["recall"]["n"] == 1
+    assert found["overall"]["edited_by_others"] == 1
+
+
+def test_filters_go_by_the_newest_state_and_the_author(database, recorder):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
+    event(database, saved(0, regions))
+    corrected = saved(30, regions[:1], by=2)
+    event(database, corrected)
+    moment = datetime.fromisoformat(corrected["updated_at"])
+    assert counts(figures(recorder, Filters(since=moment)))[:2] == [2, 2]
+    assert counts(figures(recorder, Filters(until=moment)))[:2] == [0, 0]
+    assert counts(figures(recorder, Filters(annotator=1)))[:2] == [2, 2]
+    assert counts(figures(recorder, Filters(annotator=2)))[:2] == [0, 0]
+    assert counts(figures(recorder, Filters(label="car"))) == [2, 2, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("parent", "kept", "drawn", "group"),
+    [
+        (None, False, True, "from_scratch"),
+        (None, False, False, "from_scratch"),  # submitted without any point
+        (None, True, True, "shown"),
+        (7, False, True, "shown"),
+        (7, False, False, "shown"),
+    ],
+)
+def test_an_annotation_that_did_not_begin_as_the_suggestions_counts_in_no_figure_of_them(
+    database, recorder, parent, kept, drawn, group
+):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
+    result = [*regions[:1]] * kept + [added(12, 12)] * drawn
+    event(database, annotation(1, result, parent=parent))
+    found = figures(recorder)
+    nothing = dict.fromkeys(("shown", "withheld", "from_scratch", "elsewhere"), 0)
+    assert found["groups"] == nothing | {group: 1}
+    assert counts(found)[0] == (2 if group == "shown" else 0)
+    assert found["overall"]["annotations"] == (group == "shown")
+    assert found["anchoring"]["withheld"]["annotations"] == 0
+
+
+def test_an_annotation_that_shared_a_suggestion_once_began_as_them(database, recorder):
+    regions = predict(database, 1, detection((10, 10), (30, 30)))
+    event(database, saved(0, regions, parent=None))
+    event(database, saved(5, [added(70, 70)], parent=None))
+    found = figures(recorder)
+    assert found["groups"]["shown"] == 1
+    assert counts(found) == [2, 2, 0, 0, 0, 0, 0]
+
+
+def test_annotations_without_any_suggestion_and_with_withheld_ones_are_counted(database, recorder):
+    predict(database, 1, detection((10, 10)), deliver=False)
+    HoldoutStorage(database).withhold(UID, [1], now())
+    event(database, annotation(1, [added(10, 10)], parent=None))
+    event(database, annotation(2, [added(10, 10)], parent=None))
+    event(database, annotation(3, [], parent=None, was_cancelled=True))
+    expected = {"shown": 0, "withheld": 1, "from_scratch": 0, "elsewhere": 1}
+    assert figures(recorder)["groups"] == expected
 
 
 def test_a_deleted_annotation_does_not_count_and_its_id_may_be_given_out_again(database, recorder):

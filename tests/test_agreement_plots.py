@@ -93,3 +93,12 @@ def test_long_names_are_cut_and_empty_ones_are_marked():
     assert short("a  name\nof lines") == "a name of lines"
     assert len(short("x" * 99)) == LONGEST_NAME
     assert short(" ") == "(no label)"
+
+
+def test_the_table_of_labels_has_rows_for_those_that_were_suggested_alone():
+    points = [kept((10, 10), "car", final_label="wheel"), added((40, 40), "door"), deleted((9, 9))]
+    confusion = plots(report_of(Made(1, points)))["confusion"]
+    assert confusion.count(">car<") == 1
+    assert confusion.count(">wheel<") == 1
+    assert not any(label in confusion for label in (">door<", ">beak<"))
+    assert "confusion" not in plots(report_of(Made(1, points[1:])))

@@ -59,7 +59,7 @@ def test_the_table_holds_what_counts_with_typed_records(recorded):
         (task, person) for task in (1, 2, 3) for person in (1, 2)
     ]
     assert annotations[0].task == (UID, 1)
-    assert (annotations[0].shown, annotations[0].longer_side) == (True, 100)
+    assert (annotations[0].group, annotations[0].longer_side) == ("shown", 100)
     assert annotations[0].image_url == "/data/upload/1.png"
     assert len(table.columns.verdict) == 3 * (2 + 3)
     assert table.skipped == 2

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from conftest import downgrade
+from migrating import downgrade
 from PIL import Image
 from verdict_data import VERSION, detection, predict
 

@@ -3,7 +3,7 @@
 import numpy as np
 from agreement_table import added, deleted, kept
 
-from backend.verdicts.packing import WITHOUT_POSITIONS, has_positions, pack, unpack
+from backend.verdicts.packing import pack, unpack
 
 
 def test_what_is_packed_is_unpacked_with_the_labels_of_all_annotations():
@@ -15,10 +15,3 @@ def test_what_is_packed_is_unpacked_with_the_labels_of_all_annotations():
     assert points["suggested_label"].tolist() == [0, 1, -1]
     np.testing.assert_array_equal(points["suggested_x"], [10, 5, np.nan])
     np.testing.assert_array_equal(points["final_y"], [20, np.nan, 8])
-
-
-def test_values_of_before_positions_were_kept_are_told_from_later_ones():
-    earlier = np.zeros(4, WITHOUT_POSITIONS).tobytes()
-    assert not has_positions(earlier)
-    assert has_positions(pack([kept((1, 2))])[0])
-    assert has_positions(pack([])[0])

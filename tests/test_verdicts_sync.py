@@ -5,7 +5,18 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from loopback_server import Answer, as_json, loopback_server
-from verdict_data import MADE, PROJECT, UID, annotation, deletion, detection, event, moved, predict
+from verdict_data import (
+    MADE,
+    PROJECT,
+    UID,
+    added,
+    annotation,
+    deletion,
+    detection,
+    event,
+    moved,
+    predict,
+)
 
 from backend.agreement.figures import measure_agreement
 from backend.agreement.queries import AgreementQueries, load_table
@@ -251,3 +262,51 @@ def test_the_result_of_a_sync_is_stored_with_its_start(project, database):
     assert verdicts.last_synced_at(UID) == first.started_at
     [second] = sync(project.settings, database)
     assert verdicts.last_synced_at(UID) == second.started_at > first.started_at
+
+
+def as_label_studio_sends_it(made: dict[str, Any], prediction: int) -> dict[str, Any]:
+    """An annotation in an event, with every field that Label Studio 1.23 writes."""
+    return {
+        **made,
+        "lead_time": 4,
+        "ground_truth": False,
+        "draft_created_at": None,
+        "prediction": {},
+        "result_count": len(made["result"]),
+        "unique_id": "f29f2cb8-dabc-4819-b281-328d2da2ebac",
+        "import_id": None,
+        "last_action": None,
+        "bulk_created": False,
+        "updated_by": made["completed_by"],
+        "parent_prediction": prediction,
+        "parent_annotation": None,
+        "last_created_by": None,
+    }
+
+
+def as_its_api_lists_it(sent: dict[str, Any]) -> dict[str, Any]:
+    """The same annotation through the API, after its prediction was deleted."""
+    user = {"id": sent["completed_by"], "email": "annotator@example.org", "initials": "an"}
+    found = {name: sent[name] for name in sent if name not in ("prediction", "result_count")}
+    more = {"created_username": "annotator@example.org, 1", "created_ago": "0 minutes"}
+    return {**found, **more, "completed_by": user, "lead_time": 4.0, "parent_prediction": None}
+
+
+@pytest.mark.parametrize("trial", range(12))
+def test_a_prediction_deleted_in_label_studio_leaves_the_figures_as_they_are(
+    project, any_database, trial
+):
+    predict(any_database, 1, detection((10, 10), (30, 30), (60, 60)), label_studio_id=40 + trial)
+    drawn = [added(10 + 20 * place, 12 + 20 * place, region_id=f"n{place}") for place in range(3)]
+    made = annotation(1, drawn, number=1000 + 37 * trial, minutes=trial)
+    sent = as_label_studio_sends_it(made, 40 + trial)
+    event(any_database, sent)
+    before = log_of(project, any_database)
+    counts = before["overall"]["points"]
+    assert (counts["deleted"], counts["added"], counts["moved"]) == (3, 3, 0)
+    project.add(as_its_api_lists_it(sent))
+    for _ in range(2):
+        [pulled] = sync(project.settings, any_database)
+        assert (pulled.annotations, pulled.added, pulled.problem) == (1, 0, None)
+    assert log_of(project, any_database) == before
+    assert load_table(any_database, Filters()).arrivals == Arrivals(1, 0, 0)

@@ -74,29 +74,35 @@ class Anchoring:
 
 
 def anchoring(
-    shown: VerdictColumns, withheld: VerdictColumns, parameters: AgreementParameters
+    shown: VerdictColumns,
+    withheld: VerdictColumns,
+    parameters: AgreementParameters,
+    totals: AnnotationTotals | None = None,
 ) -> Anchoring:
-    """Compare annotations made with and without suggestions, within strata."""
+    """Compare annotations made with and without suggestions, within strata.
+
+    Args:
+        totals: of `shown`; None to compute them.
+    """
     since = _first_withheld(withheld)
-    compared = shown.of_annotations(
-        np.array(
-            [
-                each.stratum in since and each.updated_at >= since[each.stratum]
-                for each in shown.annotations
-            ],
-            bool,
-        )
+    compared = np.array(
+        [
+            each.stratum in since and each.updated_at >= since[each.stratum]
+            for each in shown.annotations
+        ],
+        bool,
     )
 
     def difference(part: Part) -> Estimate:
         strata = [
-            Stratum(part(compared, _of(compared, name)), part(withheld, _of(withheld, name)))
+            Stratum(part(shown, compared & _of(shown, name)), part(withheld, _of(withheld, name)))
             for name in since
         ]
         return difference_stratified(strata, parameters.limits)
 
+    totals = totals or AnnotationTotals(shown, parameters)
     return Anchoring(
-        shown=AnchoringSide.of(AnnotationTotals(compared, parameters).overall()),
+        shown=AnchoringSide.of(totals.of_some(compared)),
         withheld=AnchoringSide.of(AnnotationTotals(withheld, parameters).overall()),
         difference=difference(_f1),
         seconds=difference(_seconds(parameters.limits)),
@@ -117,6 +123,7 @@ def _of(columns: VerdictColumns, name: StratumName) -> Flags:
 
 
 def _f1(columns: VerdictColumns, chosen: Flags) -> Linearised | None:
+    columns = columns.newest_states
     rows = chosen[columns.annotation]
     image = columns.image[columns.annotation[rows]]
     hits = columns.suggested_hit[rows].astype(float) + columns.final_hit[rows]
@@ -129,7 +136,8 @@ def _seconds(limits: Limits) -> Part:
 
     def geometric(columns: VerdictColumns, chosen: Flags) -> Linearised | None:
         seconds: Floats = np.array([each.lead_time for each in columns.annotations], np.float64)
-        found = log_times(seconds[chosen], columns.image[chosen], limits)
+        timed = chosen & columns.is_first
+        found = log_times(seconds[timed], columns.image[timed], limits)
         return None if found is None else geometric_seconds(found)
 
     return geometric

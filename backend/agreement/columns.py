@@ -1,15 +1,15 @@
 """Verdicts about points as columns of numbers, which makes a million of them quick to process."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.agreement.records import JudgedAnnotation
 from backend.verdicts.judging import ADDED, DELETED, VERDICTS
-from backend.verdicts.packing import unpack
+from backend.verdicts.packing import PackedPoints
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -25,12 +25,17 @@ ABSENT = -2  # stands for a label that occurs in no column
 class VerdictColumns:
     """Annotations, and the verdicts about their points.
 
-    The first three attributes describe annotations and labels; every other one is a column with a
+    An annotation whose first submission is another state than the newest occurs twice in
+    `annotations`, once with each. Figures of acceptance rest on `first_submissions`, those of
+    quality on `newest_states`.
+
+    The first four attributes describe annotations and labels; every other one is a column with a
     row for each verdict.
 
     Attributes:
         image: (annotations,): number of each annotation's image, from 0.
         labels: names; the label columns hold indices into it, -1 for none.
+        objects: the boxes of the annotations' objects; None where they are unknown.
         annotation: index of the verdict's annotation in `annotations`.
         verdict: index into `judging.VERDICTS`.
         score: score of the suggestion; NaN where there is none.
@@ -38,8 +43,6 @@ class VerdictColumns:
         object: index of one of the annotation's rectangles; -1 for none.
         number: of the suggestion within its prediction; -1 for none.
         suggested_x, suggested_y, final_x, final_y: px; NaN if there is no such point.
-        box: (verdicts, 4): left, top, right and bottom edge of the object, px from the image's top
-            left corner; NaN if it is unknown.
         suggested, final: whether the row counts as a suggestion, as a final point.
         suggested_hit, final_hit: whether that point has a partner near it, of any label until
             labels are matched.
@@ -49,6 +52,7 @@ class VerdictColumns:
     annotations: Sequence[JudgedAnnotation]
     image: Integers
     labels: Sequence[str]
+    objects: "ObjectBoxes | None"
     annotation: Integers
     verdict: Integers
     suggested_label: Integers
@@ -63,7 +67,6 @@ class VerdictColumns:
     suggested_y: Floats
     final_x: Floats
     final_y: Floats
-    box: Floats
     suggested: Flags
     final: Flags
     suggested_hit: Flags
@@ -81,9 +84,14 @@ class VerdictColumns:
 
         Verdicts about no suggestion have numbers too, which mean nothing.
         """
+        most = int(self.number.max(initial=0)) + 2
+        return (self._prediction * most)[self.annotation] + self.number + 1
+
+    @cached_property
+    def _prediction(self) -> Integers:
+        """A number for the prediction of each annotation."""
         predictions = [each.prediction_id for each in self.annotations]
-        code = np.unique(predictions, return_inverse=True)[1].astype(np.int64)
-        return code[self.annotation] * (int(self.number.max(initial=0)) + 2) + self.number + 1
+        return np.unique(predictions, return_inverse=True)[1].astype(np.int64)
 
     @property
     def longer_side(self) -> Floats:
@@ -93,8 +101,61 @@ class VerdictColumns:
     @property
     def image_length(self) -> Floats:
         """Longer side of the image of each verdict, px."""
-        longer = np.array([each.longer_side for each in self.annotations], np.float64)
-        return np.asarray(longer[self.annotation], np.float64)
+        return np.asarray(self._longer_side[self.annotation], np.float64)
+
+    @cached_property
+    def _longer_side(self) -> Floats:
+        return np.array([each.longer_side for each in self.annotations], np.float64)
+
+    def boxes(self, rows: Integers) -> Floats:
+        """Return the boxes of the objects of some verdicts.
+
+        Args:
+            rows: places of the verdicts.
+
+        Returns:
+            (rows, 4): left, top, right and bottom edge, px from the image's top left corner; NaN
+            where no object is known.
+        """
+        found = np.full((len(rows), 4), np.nan)
+        if self.objects is not None:
+            known = np.isfinite(self.length[rows])
+            of = rows[known]
+            found[known] = self.objects.find(self.annotation[of], self.object[of])
+        return found
+
+    @property
+    def is_newest(self) -> Flags:
+        """Whether each of `annotations` is the newest state of its annotation."""
+        return np.array([each.is_newest for each in self.annotations], bool)
+
+    @property
+    def is_first(self) -> Flags:
+        """Whether each of `annotations` is the first submission of its annotation."""
+        return np.array([each.is_first for each in self.annotations], bool)
+
+    @property
+    def newest_states(self) -> "VerdictColumns":
+        """The same rows, of which those of other than newest states count as no point."""
+        return self._counting_states(self.is_newest)
+
+    @property
+    def first_submissions(self) -> "VerdictColumns":
+        """The same rows, of which those of other than first submissions count as no point."""
+        return self._counting_states(self.is_first)
+
+    def _counting_states(self, chosen: Flags) -> "VerdictColumns":
+        if chosen.all():
+            return self
+        rows = chosen[self.annotation]
+        return replace(
+            self,
+            suggested=self.suggested & rows,
+            final=self.final & rows,
+            suggested_hit=self.suggested_hit & rows,
+            final_hit=self.final_hit & rows,
+            found=self.found & rows,
+        )
 
     def of_annotations(self, chosen: Flags) -> "VerdictColumns":
         """Select annotations with their verdicts, and renumber the images.
@@ -112,6 +173,7 @@ class VerdictColumns:
                 each for each, keep in zip(self.annotations, chosen.tolist(), strict=True) if keep
             ],
             image=np.unique(self.image[chosen], return_inverse=True)[1].astype(np.int64),
+            objects=None if self.objects is None else self.objects.of_annotations(chosen),
             annotation=place[found.annotation].astype(np.int64),
         )
 
@@ -135,35 +197,55 @@ class VerdictColumns:
         return found._of_rows(suggested | final)
 
     def _of_rows(self, rows: Flags) -> "VerdictColumns":
-        return replace(
-            self,
-            annotation=self.annotation[rows],
-            verdict=self.verdict[rows],
-            suggested_label=self.suggested_label[rows],
-            final_label=self.final_label[rows],
-            score=self.score[rows],
-            displacement=self.displacement[rows],
-            length=self.length[rows],
-            area=self.area[rows],
-            object=self.object[rows],
-            number=self.number[rows],
-            suggested_x=self.suggested_x[rows],
-            suggested_y=self.suggested_y[rows],
-            final_x=self.final_x[rows],
-            final_y=self.final_y[rows],
-            box=self.box[rows],
-            suggested=self.suggested[rows],
-            final=self.final[rows],
-            suggested_hit=self.suggested_hit[rows],
-            final_hit=self.final_hit[rows],
-            found=self.found[rows],
-        )
+        """Select verdicts; without copying them where they follow one another."""
+        first, count = int(rows.argmax()) if len(rows) else 0, int(np.count_nonzero(rows))
+        together = rows[first : first + count].all()
+        chosen = slice(first, first + count) if together else rows
+        return replace(self, **{name: getattr(self, name)[chosen] for name in _COLUMNS})
+
+
+# Names of the columns with a row for each verdict.
+_COLUMNS = tuple(
+    each.name
+    for each in fields(VerdictColumns)
+    if each.name not in ("annotations", "image", "labels", "objects")
+)
+
+
+@dataclass(frozen=True)
+class ObjectBoxes:
+    """Where the objects of annotations are.
+
+    Attributes:
+        edges: (boxes, 4): for each annotation the box that its task came with, then its rectangles.
+        start: (annotations,): place of the first of them.
+    """
+
+    edges: Floats
+    start: Integers
+
+    @classmethod
+    def of(cls, boxes: Sequence[Sequence[Edges]]) -> "ObjectBoxes":
+        """Store the boxes of each annotation."""
+        edges = np.array([each for of_one in boxes for each in of_one], np.float64).reshape(-1, 4)
+        start = np.cumsum([0, *(len(of_one) for of_one in boxes)])[:-1]
+        return cls(edges, start.astype(np.int64))
+
+    def find(self, annotation: Integers, object_: Integers) -> Floats:
+        """Return the boxes of objects; -1 is the box that the task came with."""
+        return np.asarray(self.edges[self.start[annotation] + object_ + 1])
+
+    def of_annotations(self, chosen: Flags | Integers) -> "ObjectBoxes":
+        """Select annotations."""
+        return ObjectBoxes(self.edges, self.start[chosen])
 
 
 def unpack_columns(
     annotations: Sequence[JudgedAnnotation],
-    packed: Sequence[tuple[bytes, Sequence[str]]],
+    packed: PackedPoints | Sequence[tuple[bytes, Sequence[str]]],
     boxes: Sequence[Sequence[Edges]] | None = None,
+    *,
+    order: Sequence[int] | None = None,
 ) -> VerdictColumns:
     """Unpack the verdicts of each annotation.
 
@@ -171,8 +253,16 @@ def unpack_columns(
         packed: verdicts and labels of each annotation, as `packing.pack` returns them.
         boxes: of each annotation, the box that its task came with and then those of its rectangles;
             None where they are unknown.
+        order: in which to put the annotations, their places from 0; None for that given.
     """
-    points, owner, labels = unpack(packed)
+    objects = None if boxes is None else ObjectBoxes.of(boxes)
+    places = None if order is None else np.array(order, np.int64)
+    if places is not None:
+        annotations = [annotations[place] for place in places.tolist()]
+        objects = None if objects is None else objects.of_annotations(places)
+    if not isinstance(packed, PackedPoints):
+        packed = PackedPoints.of(packed)
+    points, owner, labels = packed.unpack(places)
     verdict = points["verdict"].astype(np.int64)
     suggested, final = verdict != CODES[ADDED], verdict != CODES[DELETED]
     images: dict[tuple[str, int, str], int] = {}
@@ -184,6 +274,7 @@ def unpack_columns(
         annotations=annotations,
         image=np.array(image, np.int64),
         labels=labels,
+        objects=objects,
         annotation=owner,
         verdict=verdict,
         suggested_label=points["suggested_label"],
@@ -198,27 +289,12 @@ def unpack_columns(
         suggested_y=points["suggested_y"],
         final_x=points["final_x"],
         final_y=points["final_y"],
-        box=_boxes(points, owner, boxes),
         suggested=suggested,
         final=final,
         suggested_hit=(points["suggested_hit"] == 1) & suggested,
         final_hit=(points["final_hit"] == 1) & final,
         found=(points["final_hit"] == 1) & final,
     )
-
-
-def _boxes(
-    points: NDArray[Any], owner: Integers, boxes: Sequence[Sequence[Edges]] | None
-) -> Floats:
-    """Return the box of the object of each verdict; NaN where no object is known."""
-    found = np.full((len(points), 4), np.nan)
-    if boxes is None:
-        return found
-    table = np.array([each for of_one in boxes for each in of_one], np.float64).reshape(-1, 4)
-    start = np.cumsum([0, *(len(of_one) for of_one in boxes)])[:-1]
-    known = np.isfinite(points["length"])
-    found[known] = table[start[owner[known]] + points["object"][known] + 1]
-    return found
 
 
 def edges_of(box: Mapping[str, float]) -> Edges:

@@ -1,7 +1,9 @@
 """All figures of agreement in one report.
 
-They cover annotations whose annotators saw the suggestions. Annotations made without them are
-compared in `anchoring`, and count as final points in `model_versions`.
+They cover annotations that began as the suggestions. Annotations from which these were withheld are
+compared in `anchoring`, and count as final points in `model_versions`; `groups` counts all others.
+Acceptance, times and work rest on the annotator's first submission, everything else on the newest
+state.
 """
 
 from collections.abc import Sequence
@@ -12,16 +14,19 @@ from typing import Any
 from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.as_json import to_json
 from backend.agreement.enough import Enough, enough
+from backend.agreement.filter_reach import not_reached
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
-from backend.agreement.landmarks import LandmarkFigures, landmarks
+from backend.agreement.landmarks import LandmarkFigures, landmarks, without_lift
+from backend.agreement.next_steps import Step, next_steps
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.queries import load_table
-from backend.agreement.records import Arrivals, UnusedCount
+from backend.agreement.records import AnnotationGroups, Arrivals, UnusedCount
 from backend.agreement.rubber_stamping import RubberStamping, rubber_stamping
 from backend.agreement.scores import ConfusionCell, ReliabilityBin, confusion, reliability
+from backend.agreement.summary import Sentence, summarise
 from backend.agreement.table import VerdictTable
 from backend.agreement.versions import VersionPair, model_versions
 from backend.agreement.work_saved import WorkSaved, work_saved
@@ -37,6 +42,7 @@ class AgreementReport:
     """Every figure, with the filters and parameters behind it.
 
     Attributes:
+        groups: numbers of annotations that began as the suggestions, and of all others.
         labels: suggested and final labels, counted together.
         reliability: how often suggestions were left untouched, by score.
         events: how annotations reached the backend.
@@ -58,8 +64,25 @@ class AgreementReport:
     anchoring: Anchoring
     landmarks: Sequence[LandmarkFigures]
     worst_tasks: Sequence[WorstTask]
+    groups: AnnotationGroups
     not_used: Sequence[UnusedCount]
     events: Arrivals
+
+    def summary(self) -> list[Sentence]:
+        """Return five sentences that say what the figures carry."""
+        agreement = self.overall.figures.agreement
+        return summarise(agreement, self.work_saved, self.anchoring, self._steps())
+
+    def _steps(self) -> list[Step]:
+        # Under a filter by label the times are those of other points too.
+        annotators = self.rubber_stamping.annotators if self.filters.label is None else ()
+        return next_steps(
+            self.overall.figures.agreement.acceptance.untouched,
+            self.enough,
+            annotators,
+            self.differences.label,
+            self.by.label,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return what `GET /agreement` answers."""
@@ -69,7 +92,9 @@ class AgreementReport:
         }
         return {
             "made_at": self.made_at.isoformat(timespec="seconds"),
+            "summary": to_json(self.summary()),
             "filters": filters,
+            "not_reached_by_filters": to_json(not_reached(self.filters)),
             "method": self.parameters.as_method(),
             "work_saved": to_json(self.work_saved),
             "enough": to_json(self.enough),
@@ -85,6 +110,7 @@ class AgreementReport:
             "anchoring": to_json(self.anchoring),
             "landmarks": to_json(self.landmarks),
             "worst_tasks": to_json(self.worst_tasks),
+            "groups": to_json(self.groups),
             "not_used": to_json(self.not_used),
             "events": to_json(self.events),
         }
@@ -109,6 +135,7 @@ def agreement_report(
     shown = table.shown
     totals = AnnotationTotals(shown, parameters)
     overall = totals.overall()
+    found = landmarks(shown, table.withheld, parameters)
     return AgreementReport(
         made_at=made_at,
         filters=table.filters,
@@ -120,12 +147,13 @@ def agreement_report(
         labels=confusion(shown, parameters),
         reliability=reliability(shown, parameters),
         differences=group_tests(shown, parameters),
-        rubber_stamping=rubber_stamping(shown, parameters),
+        rubber_stamping=rubber_stamping(shown, parameters, totals),
         people=people(table, parameters),
         model_versions=model_versions(table, parameters),
-        anchoring=anchoring(shown, table.withheld, parameters),
-        landmarks=landmarks(shown, table.withheld, parameters),
+        anchoring=anchoring(shown, table.withheld, parameters, totals),
+        landmarks=found if table.filters.label is None else without_lift(found),
         worst_tasks=worst_tasks(shown, parameters),
+        groups=table.groups,
         not_used=table.unused,
         events=table.arrivals,
     )

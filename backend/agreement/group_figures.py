@@ -116,11 +116,17 @@ class AnnotationFigures:
 
     Attributes:
         agreement: agreement of their points.
-        annotations, tasks, annotators: their numbers.
+        annotations: their number.
+        edited_by_others: those whose newest state somebody other than the author made.
+        acceptance_unknown: those of which only such a state is known; they count in no figure of
+            acceptance.
+        tasks, annotators: their numbers.
     """
 
     agreement: PointFigures
     annotations: int
+    edited_by_others: int
+    acceptance_unknown: int
     tasks: int
     annotators: int
     lead_time: LeadTime

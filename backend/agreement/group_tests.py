@@ -50,6 +50,7 @@ class GroupTests:
 
 def group_tests(columns: VerdictColumns, parameters: AgreementParameters) -> GroupTests:
     """Compare the shares of suggestions left untouched."""
+    columns = columns.first_submissions
     known = ["" if each.annotator is None else str(each.annotator) for each in columns.annotations]
     names, number = np.unique(np.array(known, str), return_inverse=True)
     rows = columns.suggested & (np.array(known, str) != "")[columns.annotation]

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,9 @@ from backend.agreement.label_matching import label_hits
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.tallies import (
     Contribution,
+    JudgedSuggestions,
     Tallies,
     contributions,
-    count_suggestions,
     count_verdicts,
     is_moved,
 )
@@ -89,9 +90,9 @@ class GroupSums:
             points=self._counts(group),
             images=cells.stop - cells.start,
             acceptance=Acceptance(
-                untouched=self._share(sums.accepted, sums.suggested),
-                within_share=self._share(sums.near_by_share, sums.suggested),
-                within_px=self._share(sums.near_by_px, sums.suggested),
+                untouched=self._share(sums.accepted, sums.judged),
+                within_share=self._share(sums.near_by_share, sums.judged),
+                within_px=self._share(sums.near_by_px, sums.judged),
             ),
             **self._matched(sums),
             found_at_place=self._share(sums.found, sums.final),
@@ -162,19 +163,35 @@ class AnnotationTotals:
             return total.astype(np.float64)
 
         self._sums = contributions(columns, parameters).map(by_annotation)
-        self._verdicts = count_verdicts(columns, columns.annotation, annotations)
-        self._suggestion = columns.suggestion[columns.suggested]
-        self._judged = columns.annotation[columns.suggested]
-        rows = is_moved(columns)
+        first = columns.first_submissions
+        self._verdicts = count_verdicts(first, columns.annotation, annotations)
+        self._suggestions = JudgedSuggestions.of(columns.suggestion[first.suggested])
+        self._judged = columns.annotation[first.suggested]
+        rows = is_moved(first)
         self._moves = columns.displacement[rows], columns.annotation[rows]
         seconds = [each.lead_time for each in columns.annotations]
         self._lead_time = np.array(seconds, np.float64)
         self._task = _numbered([each.task for each in columns.annotations])
         self._annotator = _numbered([each.annotator for each in columns.annotations])
+        self._first, self._newest = columns.is_first, columns.is_newest
+        self._edited = np.array([each.edited_by_other for each in columns.annotations], bool)
+        self._unknown = np.array([each.first_id is None for each in columns.annotations], bool)
 
     def overall(self) -> AnnotationFigures:
         """Compute the figures of all annotations together."""
+        return self._overall
+
+    @cached_property
+    def _overall(self) -> AnnotationFigures:
         return self._grouped(np.zeros(len(self._columns.annotations), np.int64), 1)[0]
+
+    def of_some(self, chosen: Flags) -> AnnotationFigures:
+        """Compute the figures of some annotations together.
+
+        Args:
+            chosen: (annotations,).
+        """
+        return self._grouped(np.where(chosen, 0, 1), 2)[0] if not chosen.all() else self._overall
 
     def by_name(self, names: Sequence[str], most: int) -> list[NamedGroup[AnnotationFigures]]:
         """Compute the figures of the largest groups of annotations.
@@ -207,7 +224,7 @@ class AnnotationTotals:
             cells,
             self._sums.map(lambda each: cells.sums(cell, each)),
             verdicts,
-            count_suggestions(self._suggestion, group[self._judged], groups),
+            self._suggestions.count(group[self._judged], groups),
             Moves.of(distance, cell[owner]),
         )
         return [
@@ -215,10 +232,12 @@ class AnnotationTotals:
         ]
 
     def _with_counts(self, agreement: PointFigures, chosen: Flags) -> AnnotationFigures:
-        timed = chosen & np.isfinite(self._lead_time)
+        timed, newest = chosen & self._first & np.isfinite(self._lead_time), chosen & self._newest
         return AnnotationFigures(
             agreement=agreement,
-            annotations=int(chosen.sum()),
+            annotations=int(newest.sum()),
+            edited_by_others=int((newest & self._edited).sum()),
+            acceptance_unknown=int((newest & self._unknown).sum()),
             tasks=len(np.unique(self._task[chosen])),
             annotators=len(np.unique(self._annotator[chosen])),
             lead_time=LeadTime.of(
@@ -260,14 +279,15 @@ def by_label(
         cell = of_suggested if each.side == "suggested" else of_final
         return cells.sums(cell[each.rows], each.values)
 
-    moved = is_moved(columns)
+    first = columns.first_submissions
+    moved = is_moved(first)
     found = GroupSums(
         parameters,
         cells,
         contributions(columns, parameters, final).map(of_each_label),
-        count_verdicts(columns, np.where(columns.suggested, suggested, final), labels),
-        count_suggestions(
-            columns.suggestion[columns.suggested], suggested[columns.suggested], labels
+        count_verdicts(first, np.where(columns.suggested, suggested, final), labels),
+        JudgedSuggestions.of(columns.suggestion[first.suggested]).count(
+            suggested[first.suggested], labels
         ),
         Moves.of(columns.displacement[moved], of_final[moved]),
     )

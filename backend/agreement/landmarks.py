@@ -1,6 +1,7 @@
 """Salient landmarks: which labels of each class the suggestions find, compared with chance."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from backend.agreement.parameters import AgreementParameters
 from model.keypoint import centre_to_edge
 
 Landmark = tuple[str, str]  # class and label
+ONE_LABEL = "not known under a filter by label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def landmarks(
     nothing = LandmarkSide(
         0, share([], [], parameters.limits), ratio([], [], scale="positive", n=0)
     )
-    sides = [_of_side(columns, parameters) for columns in (shown, withheld)]
+    sides = [_of_side(each.newest_states, parameters) for each in (shown, withheld)]
     rows = [
         LandmarkFigures(*name, *(side.get(name, nothing) for side in sides))
         for name in sides[0] | sides[1]
@@ -87,6 +89,19 @@ def landmarks(
         rows[: parameters.most_landmarks],
         key=lambda row: (row.class_name, -(row.shown.found.value or 0.0), row.label),
     )
+
+
+def without_lift(rows: Sequence[LandmarkFigures]) -> list[LandmarkFigures]:
+    """Return figures of one label's points, whose chance of being found they do not tell.
+
+    That chance depends on the suggestions of all labels, which a filter by label leaves out.
+    """
+
+    def remove(side: LandmarkSide) -> LandmarkSide:
+        lift = replace(side.lift, value=None, low=None, high=None, deff=None, reason=ONE_LABEL)
+        return replace(side, lift=lift)
+
+    return [replace(row, shown=remove(row.shown), withheld=remove(row.withheld)) for row in rows]
 
 
 def _of_side(
@@ -153,9 +168,10 @@ def _chance(columns: VerdictColumns, rows: Integers, near: float) -> Floats:
     """Return the chance that one random point lies near each final point."""
     size = np.array([(0, 0, each.width, each.height) for each in columns.annotations], np.float64)
     area, radius = columns.area[rows], near * columns.longer_side[rows]
-    known = np.isfinite(columns.box[rows, 0])
+    boxes = columns.boxes(rows)
+    known = np.isfinite(boxes[:, 0])
     image = size[columns.annotation[rows]]
-    edges = np.where(known[:, None], columns.box[rows], image)
+    edges = np.where(known[:, None], boxes, image)
     x, y = centre_to_edge(columns.final_x[rows]), centre_to_edge(columns.final_y[rows])
     cut = share_within(x, y, radius, edges)
     # Of an object whose place is not known, the area alone counts.

@@ -10,7 +10,7 @@ from PIL import Image
 
 from backend.agreement.queries import AgreementQueries
 from backend.agreement.task_images import SIDE, TaskImages
-from backend.agreement.verdict_svg import drawing, point_mark, verdict_marks
+from backend.agreement.verdict_svg import EMPTY, MARK_COLOURS, drawing, point_mark, verdict_marks
 from backend.agreement.worst_tasks import WorstTask
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage, project_id_of
@@ -21,7 +21,7 @@ from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Detection
 
 STAGE_SIDE = 240  # px
-SUGGESTED_COLOUR, ANNOTATED_COLOUR = "#e53228", "#2eb872"
+MAP_COLOURS = "viridis"  # dark is low, bright is high, for the colour-blind too
 MAP_OPACITY = 0.6  # over the image
 
 
@@ -44,11 +44,17 @@ class TaskPicture:
 
 @dataclass(frozen=True, slots=True)
 class DetectionStages:
-    """One detection from the image to the annotations, as (caption, SVG) pairs."""
+    """One detection from the image to the annotations.
+
+    Attributes:
+        pictures: (caption, SVG) pairs.
+        problem: why the image is missing, if it is.
+    """
 
     task_id: int
     class_name: str
     pictures: Sequence[tuple[str, Markup]]
+    problem: str | None
 
 
 class ReportPictures:
@@ -61,6 +67,11 @@ class ReportPictures:
         self._projects = ProjectStorage(database)
         self._maps = MapStorage(database)
         self._images = TaskImages(settings, database)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image that was needed so far could be fetched."""
+        return self._images.missing == 0
 
     def worst_tasks(self, tasks: Sequence[WorstTask]) -> list[TaskPicture]:
         """Draw the tasks that agree least, each by its first annotation."""
@@ -81,17 +92,18 @@ class ReportPictures:
         return found
 
     def stages(self, prediction_ids: Sequence[int]) -> list[DetectionStages]:
-        """Draw the stages of detections; leave out those without kept maps or without image."""
+        """Draw the stages of detections whose maps are kept."""
         maps = self._maps.maps_of(prediction_ids)
         rows = [row for row in self._predictions_of(prediction_ids) if row.id in maps]
         images = self._images.fetch(rows)
         final = self._queries.final_of_predictions([row.id for row in rows])
         found = []
         for row in rows:
-            image = images[row.id].thumbnail
-            if image is not None and row.detection is not None:
+            if row.detection is not None:
+                image = images[row.id].thumbnail or _empty(row.detection)
                 pictures = _stages(row.detection, image, maps[row.id], final.get(row.id, []))
-                found.append(DetectionStages(row.task_id, row.detection.class_name, pictures))
+                name, problem = row.detection.class_name, images[row.id].problem
+                found.append(DetectionStages(row.task_id, name, pictures, problem))
         return found
 
     def _predictions_of(self, ids: Sequence[int]) -> list[Prediction]:
@@ -105,6 +117,13 @@ class ReportPictures:
         if not address or project_id is None:
             return None
         return f"{address.rstrip('/')}/projects/{project_id}/data?task={task_id}"
+
+
+def _empty(detection: Detection) -> Image.Image:
+    """Return a frame of the shape of the image, for maps and points whose image is missing."""
+    scale = STAGE_SIDE / max(detection.width, detection.height)
+    width, height = (max(1, round(side * scale)) for side in (detection.width, detection.height))
+    return Image.new("RGB", (width, height), EMPTY)
 
 
 def _stages(
@@ -126,8 +145,8 @@ def _stages(
         ("image", drawn(image)),
         (_caption("coarse", maps.coarse), drawn(_overlay(image, maps.coarse, detection))),
         (_caption("fine", maps.fine), drawn(_overlay(image, maps.fine, detection))),
-        ("detections", drawn(image, detected, SUGGESTED_COLOUR)),
-        ("annotations", drawn(image, annotated, ANNOTATED_COLOUR)),
+        ("detections", drawn(image, detected, MARK_COLOURS["suggested"])),
+        ("annotations", drawn(image, annotated, MARK_COLOURS["final"])),
     ]
 
 
@@ -136,7 +155,7 @@ def _caption(scale: str, kept: KeptMap) -> str:
 
 
 def _overlay(image: Image.Image, kept: KeptMap, detection: Detection) -> Image.Image:
-    """Return the image with a map over the searched part: blue where lowest, red where highest."""
+    """Return the image with a map over the searched part: dark is low, bright is high."""
     # Imported here because the web process starts without it.
     from matplotlib import colormaps
 
@@ -146,7 +165,7 @@ def _overlay(image: Image.Image, kept: KeptMap, detection: Detection) -> Image.I
     size = max(1, round(box.width * scale_x)), max(1, round(box.height * scale_y))
     with Image.open(io.BytesIO(kept.png)) as grey:
         values = np.asarray(grey.resize(size, Image.Resampling.BILINEAR), np.float64) / 255
-    colours = Image.fromarray((colormaps["jet"](values)[..., :3] * 255).astype(np.uint8))
+    colours = Image.fromarray((colormaps[MAP_COLOURS](values)[..., :3] * 255).astype(np.uint8))
     copy = image.copy()
     part = copy.crop((left, top, left + size[0], top + size[1]))
     copy.paste(Image.blend(part, colours, MAP_OPACITY), (left, top))

@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,14 +19,14 @@ from backend.agreement.group_figures import (
 from backend.agreement.landmarks import LandmarkFigures
 from backend.agreement.scores import ConfusionCell, ReliabilityBin
 
-BLUE, GREEN, GREY, INK, ORANGE = "#2f6fb3", "#2e8b57", "#9aa3ad", "#22303c", "#d98b2b"
-# From "as suggested" to "removed"; distinguishable for the colour-blind.
+BLUE, GREY, INK, ORANGE = "#2f6fb3", "#9aa3ad", "#22303c", "#d98b2b"
+# From "as suggested" to "removed"; the colour-blind tell every two of them apart.
 VERDICT_COLOURS = {
-    "accepted": "#2e8b57",
-    "moved": "#7fb3d5",
-    "relabelled": "#f0b94d",
-    "moved_and_relabelled": "#d98b2b",
-    "deleted": "#c8453c",
+    "accepted": "#1b9e77",
+    "moved": "#9fd3f0",
+    "relabelled": "#f7d46a",
+    "moved_and_relabelled": "#d55e00",
+    "deleted": "#7a1f1f",
     "added": "#8568b0",
 }
 STYLE: dict[Any, Any] = {
@@ -53,6 +53,8 @@ LONGEST_NAME = 28
 MOST_BARS = 16
 MOST_TICKS = 4  # names of periods along a plot of half a column
 MOST_CELLS = 12
+SLANTED = 0.09  # height of a character of a name written at 45°, inches
+CELL_COLOURS, DARKEST = "Blues", 1.8  # a share of 1 is not so dark that its text is lost
 MOST_CLASSES = 6
 
 
@@ -73,10 +75,12 @@ def plots(report: AgreementReport) -> dict[str, str]:
     if report.by.label:
         labels = largest(report.by.label)
         found["labels"] = _svg(_draw_verdicts, labels, (WIDE, 1.1 + 0.3 * len(labels)))
-    final = {cell.final for cell in report.labels}
-    if len(final - {None}) > 1:
-        height = 1.7 + 0.3 * min(len(final), MOST_CELLS)
-        found["confusion"] = _svg(_draw_confusion, report.labels, (SMALL[0], height))
+    kept = [cell for cell in report.labels if cell.suggested is not None and cell.final is not None]
+    suggested = {cell.suggested for cell in kept}
+    if len(suggested | {cell.final for cell in kept}) > 1:
+        longest = max(len(short(cell.final or "")) for cell in kept)
+        height = 1.2 + 0.3 * min(len(suggested), MOST_CELLS) + SLANTED * longest
+        found["confusion"] = _svg(_draw_confusion, kept, (SMALL[0], height))
     return found | _landmarks_by_class(report.landmarks)
 
 
@@ -115,7 +119,7 @@ def _without_font_warnings() -> Iterator[None]:
 
 def _draw_pck(figure: Any, pck: ByLongerSide[tuple[PckAt, ...]]) -> None:
     axes = figure.subplots()
-    for name, rows, colour in (("image", pck.image, BLUE), ("object", pck.object, GREEN)):
+    for name, rows, colour in (("image", pck.image, BLUE), ("object", pck.object, ORANGE)):
         known = [row for row in rows if row.share.value is not None]
         if known:
             alphas, shares = [row.alpha for row in known], [row.share for row in known]
@@ -130,8 +134,8 @@ def _draw_over_time(figure: Any, groups: Sequence[NamedGroup[AnnotationFigures]]
     axes = figure.subplots()
     accepted = [each.figures.agreement.acceptance for each in groups]
     for label, shares, colour in (
-        ("untouched", [each.untouched for each in accepted], GREEN),
         ("moved a little or not at all", [each.within_share for each in accepted], BLUE),
+        ("untouched", [each.untouched for each in accepted], ORANGE),
     ):
         places = [place for place, each in enumerate(shares) if each.value is not None]
         known = [shares[place] for place in places]
@@ -236,33 +240,32 @@ def _times_chance(shown: Estimate, withheld: Estimate) -> str:
 
 
 def _draw_confusion(figure: Any, cells: Sequence[ConfusionCell]) -> None:
-    labels = _most_frequent_labels(cells)
-    counts = [[0] * len(labels) for _ in labels]
+    rows = _most_frequent([(cell.suggested, cell.count) for cell in cells])
+    columns = _most_frequent([(cell.final, cell.count) for cell in cells])
+    counts = [[0] * len(columns) for _ in rows]
     for cell in cells:
-        if cell.suggested in labels and cell.final in labels:
-            counts[labels.index(cell.suggested)][labels.index(cell.final)] += cell.count
+        if cell.suggested in rows and cell.final in columns:
+            counts[rows.index(cell.suggested)][columns.index(cell.final)] += cell.count
     shares = [[each / max(sum(row), 1) for each in row] for row in counts]
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(shares, cmap=CELL_COLOURS, vmin=0, vmax=DARKEST, aspect="auto")
     for i, row in enumerate(shares):
         for j, value in enumerate(row):
             if counts[i][j]:
-                ink = "white" if value > 0.55 else INK
-                axes.text(j, i, f"{value:.0%}", ha="center", va="center", color=ink, fontsize=8)
-    names = [short(label) for label in labels]
-    axes.set_xticks(range(len(labels)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(labels)), names)
+                axes.text(j, i, f"{value:.0%}", ha="center", va="center", fontsize=8)
+    names = [short(label) for label in columns]
+    axes.set_xticks(range(len(columns)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(rows)), [short(label) for label in rows])
     axes.set(xlabel="left by annotators", ylabel="suggested")
     axes.grid(visible=False)
 
 
-def _most_frequent_labels(cells: Sequence[ConfusionCell]) -> list[str]:
-    """Return the labels that occur most, on either side, in alphabetical order."""
+def _most_frequent(counted: Iterable[tuple[str | None, int]]) -> list[str]:
+    """Return the labels that occur most, as many as there is room for, in alphabetical order."""
     sizes: dict[str, int] = {}
-    for cell in cells:
-        for label in (cell.suggested, cell.final):
-            if label is not None:
-                sizes[label] = sizes.get(label, 0) + cell.count
+    for label, count in counted:
+        if label is not None:
+            sizes[label] = sizes.get(label, 0) + count
     return sorted(sorted(sizes, key=lambda label: -sizes[label])[:MOST_CELLS])
 
 

@@ -1,12 +1,15 @@
 """SQL of the agreement report: which verdicts count, for its figures, exports and pictures."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Row,
     Select,
     exists,
@@ -32,17 +35,24 @@ from backend.agreement.records import (
 from backend.agreement.sampling import draw, draw_tasks, tasks_of_several_annotators
 from backend.agreement.table import VerdictTable
 from backend.database.connection import CHUNK, Database
+from backend.labelstudio.projects import projects
 from backend.suggestions.tables import kept_maps, predictions
 from backend.verdicts.judging import Verdict
-from backend.verdicts.packing import has_positions, pack
-from backend.verdicts.queries import current_states, of_project
+from backend.verdicts.packing import PackedPoints
+from backend.verdicts.queries import (
+    current_states,
+    edited_by_other,
+    first_submission,
+    group_of,
+    of_project,
+)
 from backend.verdicts.records import Filters
 from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
 
 STREAM = 1000  # rows that a stream holds at a time
-_OF_ANNOTATION = [each.name for each in fields(JudgedAnnotation) if each.name != "image_url"]
+_OF_ANNOTATION = [each.name for each in fields(JudgedAnnotation)]
 _OF_VERDICT = [each.name for each in fields(Verdict)]
-_OF_STATE = [name for name in VerdictRow._fields if name not in (*_OF_VERDICT, "prediction_score")]
+_OF_STATE = [name for name in VerdictRow._fields if name in states.c and name not in _OF_VERDICT]
 
 
 def load_table(
@@ -53,19 +63,22 @@ def load_table(
     """Load everything that the figures need, in one transaction."""
     with database.reading() as connection:
         columns = _columns(connection, filters, parameters.near)
-        shown = [each for each in columns.annotations if each.shown]
-        withheld = [each for each in columns.annotations if not each.shown]
+        newest = [each for each in columns.annotations if each.is_newest]
+        shown = [each for each in newest if each.group == "shown"]
+        withheld = [each for each in newest if each.group == "withheld"]
         shared = tasks_of_several_annotators(withheld)
         compared = draw(shared, parameters.most_tasks, parameters.seed)
-        tasks = _tasks_of_several_versions(connection, columns.annotations, parameters)
+        tasks = _tasks_of_several_versions(connection, newest, parameters)
         to_compare = set(tasks)
         wanted = {each.id for of_task in compared for each in of_task}
-        wanted |= {each.id for each in columns.annotations if each.task in to_compare}
+        wanted |= {each.id for each in newest if each.task in to_compare}
+        others = _never_compared(connection, filters)
         return VerdictTable(
             filters=filters,
             columns=columns,
             choices=_choices(connection, filters),
-            skipped=_skipped(connection, filters),
+            elsewhere=others["unused"],
+            skipped=others["skipped"],
             unused=_unused(connection, filters),
             arrivals=_arrivals(connection, filters),
             tasks_of_several_annotators=len(shared),
@@ -78,60 +91,108 @@ def load_table(
 
 def _columns(connection: Connection, filters: Filters, near: float) -> VerdictColumns:
     """Read the annotations that count and were compared, with the verdicts about their points."""
-    current = current_states(filters, ("judged",))
-    task_box = predictions.c.detection["box"].label("task_box")
-    more = (current.c.points, current.c.labels, current.c.objects, task_box)
-    asked = (
-        _annotations_from(current, *more).order_by(current.c.id).execution_options(yield_per=STREAM)
-    )
-    annotations: list[JudgedAnnotation] = []
-    points: list[tuple[bytes, Sequence[str]]] = []
-    boxes: list[list[Edges]] = []
-    for row in connection.execute(asked):
-        annotations.append(_annotation(row))
-        points.append((row.points, row.labels))
-        boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
-    _add_positions(connection, annotations, points)
-    columns = unpack_columns(annotations, points, boxes)
+    read = _StateReader(connection)
+    read.newest(filters)
+    read.first_submissions()
+    columns = read.columns()
     return columns if filters.label is None else about_label(columns, filters.label, near)
 
 
-def _add_positions(
-    connection: Connection,
-    annotations: Sequence[JudgedAnnotation],
-    points: list[tuple[bytes, Sequence[str]]],
-) -> None:
-    """Pack anew what was packed before positions were kept."""
-    places = [place for place, (packed, _) in enumerate(points) if not has_positions(packed)]
-    found = _verdicts(connection, [annotations[place].id for place in places])
-    for place in places:
-        points[place] = pack(found[annotations[place].id])
+class _StateReader:
+    """Reads the states that count, one after the other."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._annotations: list[JudgedAnnotation] = []
+        self._points = PackedPoints()
+        self._boxes: list[list[Edges]] = []
+
+    def newest(self, filters: Filters) -> None:
+        """Read the newest state of each annotation that passes the filters."""
+        for annotation in self._read(current_states(filters, ("judged",))):
+            self._annotations.append(annotation)
+
+    def first_submissions(self) -> None:
+        """Read the first state of each of these annotations, where that is another one."""
+        later = {
+            each.first_id: each
+            for each in self._annotations
+            if each.first_id is not None and not each.is_first
+        }
+        ids = sorted(later)
+        for start in range(0, len(ids), CHUNK):
+            chosen = select(states).where(states.c.id.in_(ids[start : start + CHUNK])).subquery()
+            for annotation in self._read(chosen):
+                newest = later[annotation.id]
+                self._annotations.append(
+                    replace(
+                        annotation,
+                        newest_id=newest.id,
+                        edited_by_other=newest.edited_by_other,
+                    )
+                )
+
+    def columns(self) -> VerdictColumns:
+        """Return what was read, by annotation; those that began as the suggestions come first.
+
+        So either can be selected without a copy, and the order of recording, which would change
+        the last digits of sums over images, makes no difference.
+        """
+        order = sorted(range(len(self._annotations)), key=self._place)
+        return unpack_columns(self._annotations, self._points, self._boxes, order=order)
+
+    def _place(self, place: int) -> tuple[bool, str, int, int, datetime, int]:
+        each = self._annotations[place]
+        identity = each.project_uid, each.task_id, each.annotation_id
+        return each.group != "shown", *identity, each.updated_at, each.id
+
+    def _read(self, chosen: FromClause) -> Iterator[JudgedAnnotation]:
+        task_box = predictions.c.detection["box"].label("task_box")
+        more = (chosen.c.points, chosen.c.labels, chosen.c.objects, task_box)
+        asked = _annotations_from(chosen, *more).order_by(chosen.c.id)
+        for row in self._connection.execute(asked.execution_options(yield_per=STREAM)):
+            self._points.append(row.points, row.labels)
+            self._boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
+            yield _annotation(row)
 
 
-def _annotations_from(state: Any, *more: ColumnElement[Any]) -> Select[Any]:
-    columns = [state.c[name] for name in _OF_ANNOTATION]
-    return select(*columns, predictions.c.image_url, *more).join_from(
+def _annotations_from(state: FromClause, *more: ColumnElement[Any]) -> Select[Any]:
+    """Select the fields of a `JudgedAnnotation`; `state` has newest states."""
+    known: dict[str, ColumnElement[Any]] = {
+        "newest_id": state.c.id.label("newest_id"),
+        "first_id": first_submission(state).label("first_id"),
+        "edited_by_other": edited_by_other(state).label("edited_by_other"),
+        "group": group_of(state).label("group"),
+        "image_url": predictions.c.image_url,
+    }
+    columns = [known[name] if name in known else state.c[name] for name in _OF_ANNOTATION]
+    return select(*columns, *more).join_from(
         state, predictions, predictions.c.id == state.c.prediction_id
     )
 
 
 def _annotation(row: Row[Any]) -> JudgedAnnotation:
-    return JudgedAnnotation(*row[: len(_OF_ANNOTATION) + 1])
+    return JudgedAnnotation(*row[: len(_OF_ANNOTATION)])
 
 
 def _choices(connection: Connection, filters: Filters) -> list[ChoiceCount]:
+    """Count the verdicts about the classes of first submissions."""
     columns = (verdicts.c.state_id, verdicts.c.verdict)
+    current = current_states(filters, ("judged",))
+    first_ids = select(first_submission(current)).select_from(current)
     asked = (
         select(*columns, func.count())
-        .where(verdicts.c.state_id.in_(_ids(filters)), IS_CHOICE)
+        .where(verdicts.c.state_id.in_(first_ids), IS_CHOICE)
         .group_by(*columns)
     )
     return [ChoiceCount(*row) for row in connection.execute(asked)]
 
 
-def _skipped(connection: Connection, filters: Filters) -> int:
-    current = current_states(filters, ("skipped",))
-    return connection.scalar(select(func.count()).select_from(current)) or 0
+def _never_compared(connection: Connection, filters: Filters) -> Mapping[str, int]:
+    """Count the annotations that were not compared with a prediction, by their outcome."""
+    current = current_states(filters, ("skipped", "unused"))
+    asked = select(current.c.outcome, func.count().label("number")).group_by(current.c.outcome)
+    return Counter({row.outcome: row.number for row in connection.execute(asked)})
 
 
 def _unused(connection: Connection, filters: Filters) -> list[UnusedCount]:
@@ -225,11 +286,41 @@ def _verdicts(connection: Connection, state_ids: Sequence[int]) -> dict[int, lis
     return found
 
 
+class LogVersion(NamedTuple):
+    """What tells whether anything that the report shows was added since.
+
+    Numbers of rows, not greatest ids: of two transactions at a time, the one with the smaller ids
+    may end later.
+    """
+
+    states: int
+    retractions: int
+    unused: int
+    arrivals: int
+    detections: int
+    maps: int
+    projects_changed_at: datetime | None
+
+
 class AgreementQueries:
-    """Queries for the exports and for the pictures of the report."""
+    """Queries for the exports, the pictures of the report, and its cache."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def version(self) -> LogVersion:
+        """Return the version of everything that figures and page depend on."""
+        asked = select(
+            select(func.count()).select_from(states).scalar_subquery(),
+            select(func.count()).select_from(retractions).scalar_subquery(),
+            select(func.count()).select_from(unused).scalar_subquery(),
+            select(func.count()).select_from(arrivals).scalar_subquery(),
+            select(func.count()).where(predictions.c.status == "ready").scalar_subquery(),
+            select(func.count()).select_from(kept_maps).scalar_subquery(),
+            select(func.max(projects.c.changed_at)).scalar_subquery(),
+        )
+        with self._database.reading() as connection:
+            return LogVersion(*connection.execute(asked).one())
 
     def verdicts_of(self, state_ids: Sequence[int]) -> dict[int, list[Verdict]]:
         """Return the verdicts about points of some states, by the id of the state."""
@@ -279,9 +370,11 @@ class AgreementQueries:
     def verdict_rows(self, filters: Filters) -> Iterator[list[VerdictRow]]:
         """Yield every verdict that counts with its annotation, some rows at a time."""
         current = current_states(filters, ("judged",))
-        named = {name: current.c[name] for name in _OF_STATE}
+        named: dict[str, ColumnElement[Any]] = {name: current.c[name] for name in _OF_STATE}
         named |= {"prediction_score": current.c.score.label("prediction_score")}
         named |= {name: verdicts.c[name] for name in _OF_VERDICT}
+        group = group_of(current)
+        named |= {"shown": (group == "shown").label("shown"), "group": group.label("group")}
         asked = (
             select(*(named[name] for name in VerdictRow._fields))
             .join_from(verdicts, current, verdicts.c.state_id == current.c.id)
@@ -296,10 +389,6 @@ class AgreementQueries:
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=STREAM).execute(asked)
             yield from rows.partitions()
-
-
-def _ids(filters: Filters) -> Select[Any]:
-    return select(current_states(filters, ("judged",)).c.id)
 
 
 def _about(label: str | None) -> ColumnElement[bool]:

@@ -8,21 +8,33 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.verdicts.records import Group
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedAnnotation:
-    """An annotation in the state that counts, compared with a prediction.
+    """An annotation in a state that counts, compared with a prediction.
+
+    The newest state of an annotation says how good suggestions and result are; the first one, as
+    the annotator submitted it, how far the suggestions were accepted. Mostly both are the same.
 
     Attributes:
         id: id of the state.
-        annotator: user id; None where Label Studio does not say who it was.
+        newest_id: id of the newest state.
+        first_id: id of the annotator's first submission; None where only states are known that
+            somebody else saved.
+        edited_by_other: whether somebody else changed the newest state.
+        annotator: user id of the author; None where Label Studio does not say who it was.
         lead_time: s; None where unknown.
         class_name: class that the prediction suggested.
-        shown: whether the annotator saw the suggestions.
+        group: whether it began as the suggestions.
         width, height: of the image, px.
     """
 
     id: int
+    newest_id: int
+    first_id: int | None
+    edited_by_other: bool
     project_uid: str
     task_id: int
     annotation_id: int
@@ -32,10 +44,20 @@ class JudgedAnnotation:
     prediction_id: int
     model_version: str
     class_name: str
-    shown: bool
+    group: Group
     width: float
     height: float
     image_url: str
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether this is the newest state of the annotation."""
+        return self.id == self.newest_id
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the annotator's first submission."""
+        return self.id == self.first_id
 
     @property
     def task(self) -> tuple[str, int]:
@@ -101,6 +123,23 @@ class UnusedCount:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotationGroups:
+    """Numbers of submitted annotations.
+
+    Attributes:
+        shown: those that began as the suggestions; all figures are about them.
+        withheld: those from which the suggestions were kept back.
+        from_scratch: those whose annotators could have had the suggestions, but did not use them.
+        elsewhere: those that were never compared with a suggestion.
+    """
+
+    shown: int
+    withheld: int
+    from_scratch: int
+    elsewhere: int
+
+
+@dataclass(frozen=True, slots=True)
 class Arrivals:
     """Numbers of annotation states and deletions by the way they reached the backend.
 
@@ -131,6 +170,7 @@ class VerdictRow(NamedTuple):
     prediction_score: float
     class_name: str
     shown: bool
+    group: Group
     width: float
     height: float
     kind: str

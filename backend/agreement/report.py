@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from backend.agreement.exports.formats import FORMATS
-from backend.agreement.figures import DEFAULTS, measure_agreement
+from backend.agreement.figures import DEFAULTS, AgreementReport, measure_agreement
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.pictures import ReportPictures
 from backend.agreement.plots import MOST_BARS, VERDICT_COLOURS, plots
@@ -34,6 +34,8 @@ def render(
     nonce: str = "",
     served: bool = False,
     parameters: AgreementParameters = DEFAULTS,
+    report: AgreementReport | None = None,
+    pictures: ReportPictures | None = None,
 ) -> str:
     """Return the report as HTML.
 
@@ -41,11 +43,13 @@ def render(
         nonce: nonce that the page's content security policy requires for its script.
         served: whether the backend serves the page; a file has no form and no links to the backend.
         parameters: parameters of the figures, listed at the end of the page.
+        report: the figures; None to compute them.
+        pictures: draws the pictures; None for new ones.
     """
     queries = AgreementQueries(database)
-    report = measure_agreement(database, filters, parameters)
+    report = report or measure_agreement(database, filters, parameters)
     figures = report.as_json()
-    pictures = ReportPictures(settings, database)
+    pictures = pictures or ReportPictures(settings, database)
     drawn = {name: Markup(svg) for name, svg in plots(report).items()}
     chosen = _chosen(filters)
     return (

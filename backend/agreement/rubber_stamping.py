@@ -11,6 +11,7 @@ import numpy as np
 
 from backend.agreement.clustered import Estimate, share
 from backend.agreement.columns import CODES, Flags, VerdictColumns
+from backend.agreement.group_figures import AnnotationFigures
 from backend.agreement.groups import AnnotationTotals
 from backend.agreement.parameters import AgreementParameters
 from backend.verdicts.judging import ACCEPTED
@@ -54,8 +55,16 @@ class RubberStamping:
     without: Headline | None
 
 
-def rubber_stamping(columns: VerdictColumns, parameters: AgreementParameters) -> RubberStamping:
-    """Find annotators whose share of hasty annotations lies above that of the others."""
+def rubber_stamping(
+    columns: VerdictColumns,
+    parameters: AgreementParameters,
+    totals: AnnotationTotals | None = None,
+) -> RubberStamping:
+    """Find annotators whose share of hasty annotations lies above that of the others.
+
+    Args:
+        totals: of `columns`; None to compute them.
+    """
     hasty, known = _hasty(columns, parameters)
     annotators = np.array(
         ["" if each.annotator is None else str(each.annotator) for each in columns.annotations], str
@@ -67,19 +76,21 @@ def rubber_stamping(columns: VerdictColumns, parameters: AgreementParameters) ->
     ]
     found.sort(key=lambda each: (-(each.hasty.value or 0.0), each.annotator))
     flagged = [each.annotator for each in found if each.flagged]
-    kept = columns.of_annotations(~np.isin(annotators, flagged)) if flagged else None
+    kept = ~np.isin(annotators, flagged)
+    totals = totals or AnnotationTotals(columns, parameters)
     return RubberStamping(
         annotators=found[: parameters.most_groups],
-        everybody=_headline(columns, parameters),
-        without=None if kept is None else _headline(kept, parameters),
+        everybody=_headline(totals.overall()),
+        without=_headline(totals.of_some(kept)) if flagged else None,
     )
 
 
 def _hasty(columns: VerdictColumns, parameters: AgreementParameters) -> tuple[Flags, Flags]:
     """Return which annotations are hasty, and which could be: of known time, with a suggestion."""
-    annotations = len(columns.annotations)
-    points = np.bincount(columns.annotation, minlength=annotations)
-    accepted = columns.annotation[columns.verdict == CODES[ACCEPTED]]
+    columns, annotations = columns.first_submissions, len(columns.annotations)
+    counted = columns.suggested | columns.final
+    points = np.bincount(columns.annotation[counted], minlength=annotations)
+    accepted = columns.annotation[counted & (columns.verdict == CODES[ACCEPTED])]
     unchanged = np.bincount(accepted, minlength=annotations) == points
     suggested = np.bincount(columns.annotation[columns.suggested], minlength=annotations)
     seconds = np.array([each.lead_time for each in columns.annotations], np.float64)
@@ -107,6 +118,5 @@ def _of_annotator(
     return AnnotatorHaste(name, found, of_others, flagged)
 
 
-def _headline(columns: VerdictColumns, parameters: AgreementParameters) -> Headline:
-    figures = AnnotationTotals(columns, parameters).overall().agreement
-    return Headline(figures.acceptance.untouched, figures.f1)
+def _headline(figures: AnnotationFigures) -> Headline:
+    return Headline(figures.agreement.acceptance.untouched, figures.agreement.f1)

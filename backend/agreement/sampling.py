@@ -43,7 +43,7 @@ def draw_tasks(
     """
     shown: dict[Task, bool] = {}
     for each in annotations:
-        shown[each.task] = shown.get(each.task, True) and each.shown
+        shown[each.task] = shown.get(each.task, True) and each.group != "withheld"
     return [
         each
         for kind in (False, True)

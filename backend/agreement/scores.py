@@ -8,7 +8,7 @@ import numpy as np
 from backend.agreement.clustered import Estimate, share
 from backend.agreement.columns import CODES, VerdictColumns
 from backend.agreement.parameters import AgreementParameters
-from backend.verdicts.judging import ACCEPTED
+from backend.verdicts.judging import ACCEPTED, ADDED, DELETED
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,21 @@ class ReliabilityBin:
 
 
 def confusion(columns: VerdictColumns, parameters: AgreementParameters) -> list[ConfusionCell]:
-    """Count the pairs of suggested and final labels, the most frequent first."""
-    width = len(columns.labels) + 1
-    suggested = np.where(columns.suggested, columns.suggested_label, -1) + 1
-    final = np.where(columns.final, columns.final_label, -1) + 1
-    counts = np.bincount(suggested * width + final, minlength=width * width)
+    """Count the pairs of suggested and final labels, the most frequent first.
+
+    Under a filter by label these are the pairs with that label on either side.
+    """
+    columns = columns.newest_states
+    rows, width = columns.suggested | columns.final, len(columns.labels) + 1
+    verdict = columns.verdict[rows]
+    suggested = np.where(verdict == CODES[ADDED], -1, columns.suggested_label[rows]) + 1
+    final = np.where(verdict == CODES[DELETED], -1, columns.final_label[rows]) + 1
+    pairs, counts = np.unique(suggested * width + final, return_counts=True)
     names = [None, *columns.labels]
-    cells = sorted(np.flatnonzero(counts).tolist(), key=lambda cell: (-counts[cell], cell))
+    order = np.argsort(-counts, kind="stable")[: parameters.most_labels_confused**2]
     return [
-        ConfusionCell(names[cell // width], names[cell % width], int(counts[cell]))
-        for cell in cells[: parameters.most_labels_confused**2]
+        ConfusionCell(names[pair // width], names[pair % width], count)
+        for pair, count in zip(pairs[order].tolist(), counts[order].tolist(), strict=True)
     ]
 
 
@@ -58,6 +63,7 @@ def reliability(
     columns: VerdictColumns, parameters: AgreementParameters
 ) -> Sequence[ReliabilityBin]:
     """Compute how often suggestions were left untouched, by score, in bins of about equal size."""
+    columns = columns.first_submissions
     rows = columns.suggested & np.isfinite(columns.score)
     score, accepted = columns.score[rows], columns.verdict[rows] == CODES[ACCEPTED]
     image = columns.image[columns.annotation[rows]]

@@ -1,5 +1,6 @@
 """The frozen table that every figure of agreement is computed from."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +9,7 @@ import numpy as np
 
 from backend.agreement.columns import Flags, VerdictColumns
 from backend.agreement.records import (
+    AnnotationGroups,
     Arrivals,
     ChoiceCount,
     JudgedAnnotation,
@@ -15,7 +17,7 @@ from backend.agreement.records import (
     VersionDetection,
 )
 from backend.verdicts.judging import Verdict
-from backend.verdicts.records import Filters
+from backend.verdicts.records import Filters, Group
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,9 @@ class VerdictTable:
     Attributes:
         filters: which annotations were loaded.
         columns: annotations that count, shown and withheld, with the verdicts about their points.
-        choices: verdicts about suggested classes.
+            An annotation whose first submission is another state than the newest has both.
+        choices: verdicts about suggested classes, of first submissions.
+        elsewhere: number of annotations that were never compared with a suggestion.
         skipped: number of annotations that were skipped.
         unused: reasons why something was not used, the most frequent first.
         arrivals: how annotations reached the backend.
@@ -46,6 +50,7 @@ class VerdictTable:
     filters: Filters
     columns: VerdictColumns
     choices: Sequence[ChoiceCount]
+    elsewhere: int
     skipped: int
     unused: Sequence[UnusedCount]
     arrivals: Arrivals
@@ -57,13 +62,21 @@ class VerdictTable:
 
     @cached_property
     def shown(self) -> VerdictColumns:
-        """Annotations whose annotators saw the suggestions."""
-        return self.columns.of_annotations(self._was_shown())
+        """Annotations that began as the suggestions."""
+        return self.columns.of_annotations(self._are("shown"))
 
     @cached_property
     def withheld(self) -> VerdictColumns:
         """Annotations that were made without the suggestions."""
-        return self.columns.of_annotations(~self._was_shown())
+        return self.columns.of_annotations(self._are("withheld"))
 
-    def _was_shown(self) -> Flags:
-        return np.array([each.shown for each in self.columns.annotations], bool)
+    @property
+    def groups(self) -> AnnotationGroups:
+        """Numbers of annotations by what their annotators had."""
+        newest = Counter(each.group for each in self.columns.annotations if each.is_newest)
+        return AnnotationGroups(
+            newest["shown"], newest["withheld"], newest["from scratch"], self.elsewhere
+        )
+
+    def _are(self, group: Group) -> Flags:
+        return np.array([each.group == group for each in self.columns.annotations], bool)

@@ -36,10 +36,11 @@ class Tallies(Generic[T]):
     """One entry for each sum: at first its contributions, later its totals by group.
 
     Attributes:
-        suggested: suggestions.
+        judged: suggestions in first submissions.
         accepted: those that were left untouched.
         near_by_share, near_by_px: those untouched or moved a little, keeping their label.
-        suggested_hit: suggestions with a final point near them.
+        suggested: suggestions; from here on in newest states.
+        suggested_hit: those with a final point near them.
         final: final points.
         final_hit: final points with a suggestion near them.
         found: final points with a suggestion of any label near them.
@@ -48,15 +49,16 @@ class Tallies(Generic[T]):
         paired_with_object: paired points on an object of known size.
         image_error, object_error: displacement over the longer side of image, of object.
         image_within, object_within: paired points displaced by at most each α.
-        moved, distance: points that were moved, and how far, px.
+        moved, distance: points of first submissions that were moved, and how far, px.
         similarity: object keypoint similarity of objects.
         objects: objects with at least one final point.
     """
 
-    suggested: T
+    judged: T
     accepted: T
     near_by_share: T
     near_by_px: T
+    suggested: T
     suggested_hit: T
     final: T
     final_hit: T
@@ -76,10 +78,11 @@ class Tallies(Generic[T]):
     def map(self, function: "Callable[[T], U]") -> "Tallies[U]":
         """Apply a function to each."""
         return Tallies(
-            suggested=function(self.suggested),
+            judged=function(self.judged),
             accepted=function(self.accepted),
             near_by_share=function(self.near_by_share),
             near_by_px=function(self.near_by_px),
+            suggested=function(self.suggested),
             suggested_hit=function(self.suggested_hit),
             final=function(self.final),
             final_hit=function(self.final_hit),
@@ -103,24 +106,28 @@ def contributions(
 ) -> Tallies[Contribution]:
     """Find which verdicts contribute to each sum, and with which value.
 
+    Acceptance rests on first submissions, everything else on newest states.
+
     Args:
         part: (verdicts,): the part of its object that each final point belongs to; None where
             objects are not divided.
     """
+    first, columns = columns.first_submissions, columns.newest_states
     image = columns.displacement / columns.image_length
     object_ = columns.displacement / columns.length
     relative = columns.displacement / columns.longer_side
-    unmoved = np.isin(columns.verdict, (CODES[ACCEPTED], CODES[MOVED])) & columns.suggested
+    unmoved = np.isin(columns.verdict, (CODES[ACCEPTED], CODES[MOVED])) & first.suggested
     paired = np.isin(columns.verdict, PAIRED) & columns.final
     with_object = np.isfinite(columns.length)
     paired_with_object = paired & with_object
-    moved = is_moved(columns)
-    first, similarity = _similarities(columns, parameters.sigma, part)
+    moved = is_moved(first)
+    objects, similarity = _similarities(columns, parameters.sigma, part)
     return Tallies(
-        suggested=Contribution("suggested", columns.suggested),
+        judged=Contribution("suggested", first.suggested),
         accepted=Contribution("suggested", unmoved & (columns.verdict == CODES[ACCEPTED])),
         near_by_share=Contribution("suggested", unmoved & (relative <= parameters.tau)),
         near_by_px=Contribution("suggested", unmoved & (columns.displacement <= parameters.tau_px)),
+        suggested=Contribution("suggested", columns.suggested),
         suggested_hit=Contribution("suggested", columns.suggested_hit),
         final=Contribution("final", columns.final),
         final_hit=Contribution("final", columns.final_hit),
@@ -138,8 +145,8 @@ def contributions(
         ),
         moved=Contribution("final", moved),
         distance=Contribution("final", moved, columns.displacement[moved]),
-        similarity=Contribution("final", first, similarity),
-        objects=Contribution("final", first),
+        similarity=Contribution("final", objects, similarity),
+        objects=Contribution("final", objects),
     )
 
 
@@ -187,17 +194,42 @@ def count_verdicts(columns: VerdictColumns, group: Integers, groups: int) -> Int
     return np.asarray(total.reshape(groups, len(VERDICTS)), np.int64)
 
 
-def count_suggestions(suggestion: Integers, group: Integers, groups: int) -> Integers:
-    """Count the different suggestions of each group, given those of each judgement.
+@dataclass(frozen=True)
+class JudgedSuggestions:
+    """Which judgements are about the same suggestion.
 
-    Returns:
-        (groups,).
+    Attributes:
+        order: places of the judgements, sorted by suggestion.
+        earlier: for each judgement in that order, how many of the same suggestion precede it.
     """
-    repeated = np.bincount(suggestion)[suggestion] > 1  # the others need no comparison
-    many = int(suggestion.max(initial=0)) + 1
-    pairs = np.unique(group[repeated] * many + suggestion[repeated])
-    found = np.bincount(group[~repeated], minlength=groups)
-    return np.asarray(found + np.bincount(pairs // many, minlength=groups), np.int64)
+
+    order: Integers
+    earlier: Integers
+
+    @classmethod
+    def of(cls, suggestion: Integers) -> "JudgedSuggestions":
+        """Sort judgements, given the number of the suggestion of each."""
+        order = np.argsort(suggestion, kind="stable")
+        ordered = suggestion[order]
+        place = np.arange(len(order))
+        begins = np.ones(len(order), bool)
+        begins[1:] = ordered[1:] != ordered[:-1]
+        return cls(order, place - np.maximum.accumulate(np.where(begins, place, 0)))
+
+    def count(self, group: Integers, groups: int) -> Integers:
+        """Count the different suggestions of each group, given the group of each judgement.
+
+        Returns:
+            (groups,).
+        """
+        of = group[self.order]
+        repeats = np.zeros(len(of), bool)
+        back, later = 1, np.flatnonzero(self.earlier)
+        while len(later):
+            repeats[later] |= of[later] == of[later - back]
+            back += 1
+            later = later[self.earlier[later] >= back]
+        return np.bincount(of[~repeats], minlength=groups).astype(np.int64)
 
 
 def is_moved(columns: VerdictColumns) -> Flags:

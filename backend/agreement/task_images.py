@@ -28,12 +28,17 @@ class TaskImage:
 
 
 class TaskImages:
-    """Fetches thumbnails; its time limit starts when it is made."""
+    """Fetches thumbnails; its time limit starts when it is made.
+
+    Attributes:
+        missing: how many could not be fetched.
+    """
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._projects = ProjectStorage(database)
         self._images = Images(settings, LabelStudios(settings))
         self._deadline = time.monotonic() + TIME_LIMIT
+        self.missing = 0
 
     def fetch(self, predictions: Sequence[Prediction]) -> dict[int, TaskImage]:
         """Return prediction id → the image of its task."""
@@ -41,6 +46,7 @@ class TaskImages:
         waiting = {row.id: pool.submit(self._task_image, row) for row in predictions}
         found = {number: self._in_time(future) for number, future in waiting.items()}
         pool.shutdown(wait=False, cancel_futures=True)
+        self.missing += sum(each.thumbnail is None for each in found.values())
         return found
 
     def _in_time(self, future: "Future[TaskImage]") -> TaskImage:

@@ -14,7 +14,9 @@ from PIL import Image
 
 from model.keypoint import centre_to_edge
 
-MARK_COLOURS = {"added": "#8568b0", "final": "#2eb872", "suggested": "#c8453c", "move": "#ffd54a"}
+# The colour-blind tell every two of them apart.
+MARK_COLOURS = {"added": "#332288", "final": "#35c5f0", "suggested": "#c8453c", "move": "#ffd54a"}
+EMPTY = "#eef1f4"  # where the image is missing
 FILLED_RADIUS, RING_RADIUS, CROSS_RADIUS = 6, 8, 8  # px of the page
 
 # Draws a mark; its argument is the size of one px of the page, in px of the image.
@@ -36,7 +38,7 @@ def drawing(
         Markup('<svg viewBox="0 0 {} {}" width="{:.0f}" height="{:.0f}" role="img">').format(
             f"{width:g}", f"{height:g}", width / unit, height / unit
         ),
-        Markup('<rect width="100%" height="100%" fill="#eef1f4"/>'),
+        Markup('<rect width="100%" height="100%" fill="{}"/>').format(EMPTY),
     ]
     if image is not None:
         parts.append(

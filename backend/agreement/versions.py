@@ -84,7 +84,7 @@ def _scores(table: VerdictTable, near: float) -> Mapping[tuple[str, Seen], Mappi
     scores: dict[tuple[str, Seen], dict[Task, float]] = {}
     for each in table.detections:
         detected = detected_points(each.points)
-        for seen, annotated in final[each.task].items():
+        for seen, annotated in final.get(each.task, {}).items():
             f1 = float(np.mean([paired_f1(detected, points, near) for points in annotated]))
             scores.setdefault((each.model_version, seen), {})[each.task] = f1
     return scores
@@ -94,9 +94,9 @@ def _final_points(table: VerdictTable) -> Iterator[tuple[Task, Seen, Points]]:
     """Yield the final points of each annotation of the tasks that have detections."""
     tasks = {each.task for each in table.detections}
     for each in table.columns.annotations:
-        if each.task in tasks:
+        if each.task in tasks and each.is_newest and each.group != "from scratch":
             points = final_points(table.verdicts.get(each.id, ()), each.longer_side)
-            yield each.task, each.model_version if each.shown else None, points
+            yield each.task, each.model_version if each.group == "shown" else None, points
 
 
 def _compare(

@@ -85,6 +85,7 @@ def work_saved(columns: VerdictColumns, parameters: AgreementParameters) -> Work
     Each verdict belongs to its final label, or if it was deleted to the suggested one, so the
     figures of a label filter add up to those of all labels.
     """
+    columns = columns.first_submissions
     counted = columns.final | (columns.suggested & (columns.verdict == CODES[DELETED]))
     actions = _by_code(ACTIONS)
     seconds = _by_code(verdict_seconds(parameters))

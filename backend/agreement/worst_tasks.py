@@ -18,8 +18,8 @@ class WorstTask:
         project: uid of the project.
         task: id of the task.
         f1: F1 of suggestions against final points, over all its annotations.
-        states: ids of the states of its annotations, in the order of recording.
-        verdicts: number of points by verdict.
+        states: ids of the newest states of its annotations, in their order.
+        verdicts: number of points by verdict, in first submissions.
     """
 
     project: str
@@ -31,6 +31,7 @@ class WorstTask:
 
 def worst_tasks(columns: VerdictColumns, parameters: AgreementParameters) -> list[WorstTask]:
     """List the tasks with the lowest F1 among those where something was changed, worst first."""
+    first, columns = columns.first_submissions, columns.newest_states
     numbers: dict[tuple[str, int], int] = {}
     of_annotation = np.array(
         [numbers.setdefault(each.task, len(numbers)) for each in columns.annotations], np.int64
@@ -40,7 +41,8 @@ def worst_tasks(columns: VerdictColumns, parameters: AgreementParameters) -> lis
     hits += np.bincount(task, columns.final_hit, count)
     points = np.bincount(task, columns.suggested, count)
     points += np.bincount(task, columns.final, count)
-    changed = np.bincount(task, columns.verdict != CODES[ACCEPTED], count) > 0
+    points_changed = (columns.verdict != CODES[ACCEPTED]) & (columns.suggested | columns.final)
+    changed = np.bincount(task, points_changed, count) > 0
     f1 = np.divide(hits, points, out=np.ones(count), where=points > 0)
     order = np.lexsort((np.arange(count), -points, f1))
     tasks = list(numbers)
@@ -48,13 +50,15 @@ def worst_tasks(columns: VerdictColumns, parameters: AgreementParameters) -> lis
     for number in order[changed[order]][: parameters.most_worst_tasks].tolist():
         places = np.flatnonzero(of_annotation == number).tolist()
         project, task_id = tasks[number]
-        states = [columns.annotations[place].id for place in places]
-        verdicts = _count_verdicts(columns, places)
-        found.append(WorstTask(project, task_id, float(f1[number]), states, verdicts))
+        states = [each for place in places if (each := columns.annotations[place]).is_newest]
+        verdicts = _count_verdicts(first, places)
+        ids = [each.id for each in states]
+        found.append(WorstTask(project, task_id, float(f1[number]), ids, verdicts))
     return found
 
 
 def _count_verdicts(columns: VerdictColumns, places: Sequence[int]) -> dict[str, int]:
-    verdict = columns.verdict[np.isin(columns.annotation, places)]
+    counted = columns.suggested | columns.final
+    verdict = columns.verdict[counted & np.isin(columns.annotation, places)]
     counts = np.bincount(verdict, minlength=len(VERDICTS)).tolist()
     return dict(zip(VERDICTS, counts, strict=True))

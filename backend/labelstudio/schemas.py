@@ -223,7 +223,8 @@ class Annotation(Shape):
     """A submitted or skipped annotation.
 
     Attributes:
-        completed_by: id of the annotator.
+        completed_by: id of the annotator, its author.
+        updated_by: id of whoever saved it last.
         lead_time: s.
         parent_prediction: id of the prediction that the annotation began as.
         result: regions, raw; None if it is not a list.
@@ -235,6 +236,7 @@ class Annotation(Shape):
     updated_at: OrNone[Moment] = None
     was_cancelled: Flag = False
     completed_by: OrNone[IdOrObject] = None
+    updated_by: OrNone[IdOrObject] = None
     lead_time: OrNone[Seconds] = None
     parent_prediction: OrNone[Id] = None
     result: OrNone[JsonList] = None

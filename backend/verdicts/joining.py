@@ -20,8 +20,8 @@ def join(
     """Join suggested and final points.
 
     Args:
-        made_from_it: whether the annotation began as these suggestions; a point that was drawn by
-            hand is then a new one.
+        made_from_it: whether the annotator had these suggestions; a point that was drawn by hand is
+            then a new one.
         radius: greatest distance, px, between two points that are paired without an id.
 
     Returns:

@@ -100,7 +100,8 @@ def judge(
 
     Args:
         result: regions of the annotation, raw JSON.
-        made_from_it: whether Label Studio says that the annotation began as this prediction.
+        made_from_it: whether the annotator had these suggestions; a point that was drawn by hand is
+            then a new one.
         class_control: name of the control that receives the class, if the project's configuration
             is known. The control of a suggested class takes precedence.
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from backend.verdicts.judging import VERDICTS, Verdict
 
-# Labels are indices into the annotation's own list; -1 stands for no label, object or flag. Values
-# packed before positions were kept have these fields alone.
-WITHOUT_POSITIONS = np.dtype(
+POSITIONS = ("suggested_x", "suggested_y", "final_x", "final_y")
+# Labels are indices into the annotation's own list; -1 stands for no label, object, flag or number.
+POINT = np.dtype(
     [
         ("verdict", "<i1"),
         ("suggested_label", "<i2"),
@@ -26,25 +26,12 @@ WITHOUT_POSITIONS = np.dtype(
         ("object", "<i4"),
         ("suggested_hit", "<i1"),
         ("final_hit", "<i1"),
-    ]
-)
-POSITIONS = ("suggested_x", "suggested_y", "final_x", "final_y")
-POINT = np.dtype(
-    [
-        *((name, WITHOUT_POSITIONS[name]) for name in WITHOUT_POSITIONS.names or ()),
         ("number", "<i4"),
         *((name, "<f8") for name in POSITIONS),
     ]
 )
-# Begins a value with positions; no value without them begins so, as its first byte is a verdict.
+# Begins a value that is not empty. Before positions were kept, values began with a verdict instead.
 MARK = b"\xff"
-# The same with labels as indices into the labels of all annotations.
-WIDE = np.dtype(
-    [
-        (name, "<i8" if name.endswith("_label") else kind)
-        for name, kind in ((name, POINT[name]) for name in POINT.names or ())
-    ]
-)
 
 
 def pack(verdicts: Iterable[Verdict]) -> tuple[bytes, list[str]]:
@@ -76,38 +63,82 @@ def pack(verdicts: Iterable[Verdict]) -> tuple[bytes, list[str]]:
     return (MARK if rows else b"") + np.array(rows, POINT).tobytes(), names
 
 
-def has_positions(packed: bytes) -> bool:
-    """Return whether a value of `pack` keeps the positions of its points; an empty one does."""
-    return not packed or packed.startswith(MARK)
+class PackedPoints:
+    """The packed verdicts of many annotations in one buffer, to be unpacked at once."""
+
+    def __init__(self) -> None:
+        self._rows = bytearray()
+        self._sizes: list[int] = []
+        self._labels: list[Sequence[str]] = []
+
+    @classmethod
+    def of(cls, packed: Iterable[tuple[bytes, Sequence[str]]]) -> "PackedPoints":
+        """Join what `pack` returned for each annotation."""
+        found = cls()
+        for each in packed:
+            found.append(*each)
+        return found
+
+    def append(self, packed: bytes, labels: Sequence[str]) -> None:
+        """Add the next annotation: what `pack` returned."""
+        self._rows += memoryview(packed)[len(MARK) :]
+        self._sizes.append(len(packed) // POINT.itemsize)
+        self._labels.append(labels)
+
+    def unpack(
+        self, order: NDArray[np.int64] | None = None
+    ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64], list[str]]:
+        """Unpack all of them.
+
+        Args:
+            order: in which to put the annotations, their places from 0; None for that of adding.
+
+        Returns:
+            A column of each field of `POINT`; for each point the place of its annotation in that
+            order; and all labels, into which the label columns are indices.
+        """
+        order = np.arange(len(self._sizes)) if order is None else order
+        of_annotation = np.array(self._sizes, np.int64)
+        first = np.cumsum(of_annotation) - of_annotation  # row of each annotation
+        sizes = of_annotation[order]
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        rows = np.frombuffer(self._rows, POINT)
+        if (order == np.arange(len(order))).all():
+            points = {name: np.ascontiguousarray(rows[name]) for name in POINT.names or ()}
+        else:
+            place = np.arange(len(rows)) + np.repeat(first[order] - np.cumsum(sizes) + sizes, sizes)
+            points = {name: rows[name][place] for name in POINT.names or ()}
+        places, start, names = self._global_labels()
+        of_point = start[order][owner]
+        for side in ("suggested_label", "final_label"):
+            points[side] = places[of_point + points[side]]
+        return points, owner.astype(np.int64), names
+
+    def _global_labels(self) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+        """Return the annotations' labels as indices into all labels, one list after the other.
+
+        Returns:
+            The indices, with a -1 before the list of each annotation; where each list begins; and
+            all labels.
+        """
+        names: dict[str, int] = {}
+        places, starts = [], []
+        for labels in self._labels:
+            places.append(-1)
+            starts.append(len(places))
+            places.extend([names.setdefault(label, len(names)) for label in labels])
+        return np.array(places, np.int64), np.array(starts, np.int64), list(names)
 
 
 def unpack(
-    packed: Sequence[tuple[bytes, Sequence[str]]],
-) -> tuple[NDArray[Any], NDArray[np.int64], list[str]]:
-    """Unpack the values of many annotations at once.
+    packed: Iterable[tuple[bytes, Sequence[str]]],
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64], list[str]]:
+    """Unpack the values of many annotations at once; see `PackedPoints.unpack`.
 
     Args:
-        packed: for each annotation, what `pack` returned; all with positions.
-
-    Returns:
-        The points, as `WIDE`; for each point the index of its annotation in `packed`; and all
-        labels, into which the points' labels are indices.
+        packed: for each annotation, what `pack` returned.
     """
-    points = np.frombuffer(b"".join(each[1:] for each, _ in packed), POINT).astype(WIDE)
-    sizes = np.array([len(each) // POINT.itemsize for each, _ in packed], np.int64)
-    owner = np.repeat(np.arange(len(packed)), sizes)
-    names: dict[str, int] = {}
-    # Maps local to global indices: the annotations' lists one after the other, each after a -1.
-    table: list[int] = []
-    starts = []
-    for _, labels in packed:
-        starts.append(len(table) + 1)
-        table.append(-1)
-        table.extend([names.setdefault(label, len(names)) for label in labels])
-    start, places = np.array(starts, np.int64)[owner], np.array(table, np.int64)
-    for side in ("suggested_label", "final_label"):
-        points[side] = places[start + points[side]] if len(points) else points[side]
-    return points, owner.astype(np.int64), list(names)
+    return PackedPoints.of(packed).unpack()
 
 
 def _or_nan(value: float | None) -> float:

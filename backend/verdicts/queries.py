@@ -1,31 +1,42 @@
 """SQL conditions that decide which states of the log count, for this package and the report.
 
-The newest state of an annotation counts, unless the annotation was deleted. So neither the order
-of events nor repeated events make a difference.
+The newest state of an annotation counts, unless the annotation was deleted; of two that were saved
+at the same time the one recorded last. So neither the order of events nor repeated events make a
+difference, unless Label Studio gives different contents the same time.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Subquery, exists, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
+    Subquery,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 
-from backend.verdicts.records import Filters, Outcome
-from backend.verdicts.tables import retractions, states
+from backend.verdicts.records import AnnotationKey, Filters, Outcome
+from backend.verdicts.tables import origins, retractions, states
 
 
 def current_states(filters: Filters, outcomes: Sequence[Outcome]) -> Subquery:
     """Select the newest state of every annotation that was not deleted.
 
     Args:
-        filters: all but `label`, which concerns points.
+        filters: conditions on this state, all but `label`, which concerns points.
         outcomes: the outcomes to select.
     """
     newer = states.alias()
     superseded = exists().where(
-        newer.c.project_uid == states.c.project_uid,
-        newer.c.annotation_id == states.c.annotation_id,
-        newer.c.made_at == states.c.made_at,
-        tuple_(newer.c.updated_at, newer.c.digest) > tuple_(states.c.updated_at, states.c.digest),
+        *_same_annotation(newer, states),
+        tuple_(newer.c.updated_at, newer.c.id) > tuple_(states.c.updated_at, states.c.id),
         not_retracted(newer),
     )
     conditions = [states.c.outcome.in_(outcomes), ~superseded, not_retracted(states)]
@@ -40,6 +51,48 @@ def current_states(filters: Filters, outcomes: Sequence[Outcome]) -> Subquery:
     if filters.until is not None:
         conditions.append(states.c.updated_at < filters.until)
     return select(states).where(*conditions).subquery()
+
+
+def group_of(state: FromClause) -> ColumnElement[Any]:
+    """Select the `Group` of the annotation of a state that was compared with a prediction."""
+    began = exists().where(*_same_annotation(origins, state))
+    return case((~state.c.shown, "withheld"), (began, "shown"), else_="from scratch")
+
+
+def first_submission(state: FromClause) -> ScalarSelect[int]:
+    """Select the id of the first state, as its author saved it, of the annotation of a state.
+
+    Null where only states are known that somebody else saved.
+    """
+    first = states.alias()
+    return (
+        select(first.c.id)
+        .where(*_same_annotation(first, state), first.c.outcome == "judged", _by_author(first))
+        .order_by(first.c.updated_at, first.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def edited_by_other(state: FromClause) -> ColumnElement[bool]:
+    """Select whether somebody else saved a state, and its author had not left it like this.
+
+    A save that changes nothing, such as a star, is no edit.
+    """
+    own = states.alias()
+    same = exists().where(
+        *_same_annotation(own, state), own.c.digest == state.c.digest, _by_author(own)
+    )
+    return and_(func.coalesce(state.c.updated_by != state.c.annotator, False), ~same)
+
+
+def _same_annotation(table: FromClause, state: FromClause) -> list[ColumnElement[bool]]:
+    return [table.c[name] == state.c[name] for name in AnnotationKey._fields]
+
+
+def _by_author(state: FromClause) -> ColumnElement[bool]:
+    """Require that a state was saved by the annotator; by nobody else, as far as is known."""
+    return func.coalesce(state.c.updated_by == state.c.annotator, True)
 
 
 def not_retracted(state: FromClause) -> ColumnElement[bool]:

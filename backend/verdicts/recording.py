@@ -4,8 +4,6 @@ Both sources give the same state for the same annotation. An event without a sta
 the reason.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,9 +17,19 @@ from backend.settings import Settings
 from backend.suggestions.holdout import HoldoutStorage
 from backend.suggestions.presentation import Presentation
 from backend.suggestions.storage import PredictionStorage
+from backend.verdicts.digests import digest_of, sha256_of_json
 from backend.verdicts.drawn import Shown, Unusable
 from backend.verdicts.judging import judge
-from backend.verdicts.records import Candidate, Entry, Event, Retraction, Source, State, Unused
+from backend.verdicts.records import (
+    AnnotationKey,
+    Candidate,
+    Entry,
+    Event,
+    Retraction,
+    Source,
+    State,
+    Unused,
+)
 from backend.verdicts.storage import EventStorage, VerdictStorage
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -39,9 +47,6 @@ SECOND = "another prediction of the same version for the task: the nearer one wa
 # Field at fault → reason.
 _MALFORMED = {None: NO_ANNOTATION, "id": NO_ID, "task": NO_TASK}
 
-# The fields of an annotation that count; a change of any other field makes no new state.
-COUNTS = ("result", "was_cancelled", "completed_by", "lead_time", "parent_prediction", "task")
-
 
 class Recorder:
     """Brings the verdict log up to date; several processes may do so at once."""
@@ -54,12 +59,15 @@ class Recorder:
         self._holdouts = HoldoutStorage(database)
         self.database = database
         self.verdicts = VerdictStorage(database)
+        # The prediction that an annotation began as, for events that are not recorded yet.
+        self._origins: dict[AnnotationKey, int] = {}
 
     def drain(self) -> int:
         """Bring every stored event into the log, and return how many there were."""
         handled = 0
         while events := self._events.unhandled():
             self.verdicts.record([self.entry_of(event) for event in events], now())
+            self._origins.clear()
             handled += len(events)
         return handled
 
@@ -72,6 +80,9 @@ class Recorder:
             return _deletions(event, body, project_uid)
         annotations = one_or_many(body.get("annotation"))
         found = [self.state_of(project_uid, annotation, "event") for annotation in annotations]
+        for each in found:
+            if isinstance(each, State) and each.begun and each.prediction_id is not None:
+                self._origins.setdefault(each.annotation, each.prediction_id)
         unused = [each for each in found if isinstance(each, Unused)]
         if not annotations:
             unused = [unused_of(NO_ANNOTATION, body.get("annotation"), project_uid)]
@@ -96,10 +107,11 @@ class Recorder:
             annotation_id=annotation.id,
             made_at=made_at,
             updated_at=annotation.updated_at or made_at,
-            digest=digest_of(raw),
+            digest=digest_of(annotation),
             source=source,
             outcome="skipped" if annotation.was_cancelled else "unused",
             annotator=annotation.completed_by,
+            updated_by=annotation.updated_by,
             lead_time=annotation.lead_time,
         )
         if annotation.result is None and not annotation.was_cancelled:
@@ -111,12 +123,17 @@ class Recorder:
         result, parent = annotation.result or [], annotation.parent_prediction
         candidates = self.verdicts.candidates(state.project_uid, state.task_id)
         withheld = self._holdouts.is_withheld(state.project_uid, state.task_id)
-        chosen = _seen(candidates, parent, _ids(result), state, withheld)
+        origin = self._origins.get(state.annotation) or self.verdicts.origin(state.annotation)
+        chosen = _seen(candidates, parent, origin, _ids(result), state, withheld)
         if chosen is None:
             reason = NOT_DELIVERED if candidates else UNKNOWN_TASK
             return state if state.outcome == "skipped" else replace(state, reason=reason)
+        begun = chosen.sent is not None and (
+            parent is not None or origin is not None or _shares(result, chosen)
+        )
         state = replace(
             state,
+            begun=begun,
             prediction_id=chosen.prediction_id,
             model_version=chosen.model_version,
             score=chosen.detection.probability,
@@ -132,7 +149,7 @@ class Recorder:
             judgement = judge(
                 shown,
                 result,
-                made_from_it=parent is not None,
+                made_from_it=chosen.sent is not None,
                 class_control=self._class_control(state.project_uid, result),
             )
         except (Unusable, LabelConfigError) as error:
@@ -197,26 +214,32 @@ def _deletions(event: Event, body: Json, project_uid: str | None) -> Entry:
 def _seen(
     candidates: Sequence[Candidate],
     parent: int | None,
+    origin: int | None,
     region_ids: set[str],
     state: State,
     withheld: bool,
 ) -> Candidate | None:
     """Return the prediction that an annotation is compared with.
 
-    The one that Label Studio names, else the one that shares most regions, else the last one
-    delivered before the annotation was made, else one whose suggestions were withheld. A
-    prediction that was changed in Label Studio keeps its key there: before others comes what it
-    was when the annotator opened the task.
+    The one that Label Studio names, else the one that it named before, else the one that shares
+    most regions, else the last one delivered before the annotation was made, else one whose
+    suggestions were withheld. A prediction that was changed in Label Studio keeps its key there:
+    before others comes what it was when the annotator opened the task.
+
+    Args:
+        parent: Label Studio's id of the prediction that it names.
+        origin: our id of the one that an earlier state began as.
     """
     opened_at = state.made_at - timedelta(seconds=min(state.lead_time or 0.0, LONGEST_WORK))
     delivered = [each for each in candidates if each.sent is not None]
 
-    def rank(each: Candidate) -> tuple[bool, int, bool, bool, float, int]:
+    def rank(each: Candidate) -> tuple[bool, bool, int, bool, bool, float, int]:
         assert each.sent is not None and each.delivered_at is not None, "it was delivered"
         moment = each.delivered_at.timestamp()
         before = each.delivered_at <= state.made_at
         return (
             parent is not None and each.label_studio_id == parent,
+            each.prediction_id == origin,
             len(region_ids & _ids(each.sent.get("result") or [])),
             before,
             each.delivered_at <= opened_at,
@@ -226,8 +249,8 @@ def _seen(
 
     best = max(delivered, key=rank, default=None)
     if best is not None:
-        named, shared, before, *_ = rank(best)
-        if named or shared or before or parent is not None:
+        named, began, shared, before, *_ = rank(best)
+        if named or began or shared or before or parent is not None:
             return best
     if withheld and not delivered:
         return max(candidates, key=lambda each: each.prediction_id, default=None)
@@ -248,19 +271,18 @@ def unused_of(reason: str, raw: object, project_uid: str | None) -> Unused:
     """Return the record of an annotation, or of other JSON in its place, that makes no state."""
     named = read_or_none(TaskReference, raw)
     return Unused(
-        reason, _sha256([reason, project_uid, raw]), project_uid, named.task if named else None
+        reason,
+        sha256_of_json([reason, project_uid, raw]),
+        project_uid,
+        named.task if named else None,
     )
 
 
-def digest_of(raw: object) -> str:
-    """Return the digest of the fields that count in an annotation's raw JSON."""
-    fields = raw if isinstance(raw, Mapping) else {}
-    return _sha256({name: fields.get(name) for name in COUNTS})
-
-
-def _sha256(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _shares(result: Iterable[object], chosen: Candidate) -> bool:
+    """Return whether an annotation has a region of the suggestions, kept or changed."""
+    return chosen.sent is not None and not _ids(result).isdisjoint(
+        _ids(chosen.sent.get("result") or [])
+    )
 
 
 def _ids(regions: Iterable[object]) -> set[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
@@ -33,19 +33,34 @@ class Candidate:
     label_studio_id: int | None
 
 
+# Compared annotations: begun as the suggestions; made while these were kept back; made without them
+# although they were there.
+Group = Literal["shown", "withheld", "from scratch"]
+
+
+class AnnotationKey(NamedTuple):
+    """What identifies an annotation: Label Studio on SQLite uses the ids of deleted ones again."""
+
+    project_uid: str
+    annotation_id: int
+    made_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """An annotation at one moment, and what it says about the suggestions.
 
     Attributes:
         made_at, updated_at: times of the annotation, as reported by Label Studio.
-        digest: digest of every field that counts.
+        digest: see `digests`.
         source: how the state first arrived.
         outcome, reason: whether the annotation was used, and if not, why.
-        annotator: user id of the annotator.
+        annotator: user id of the annotator, the annotation's author.
+        updated_by: user id of whoever saved this state; None if unknown.
         lead_time: s.
         score, class_name: score and class of the prediction.
-        shown: whether the annotator saw the suggestions.
+        shown: whether the suggestions had been delivered, not withheld.
+        begun: whether the annotation began as these suggestions, as far as this state tells.
         width, height: of the image, px.
         objects: the rectangles that the annotator drew.
         unused: for each region that says nothing about the suggestions, the reason.
@@ -61,17 +76,24 @@ class State:
     outcome: Outcome
     reason: str | None = None
     annotator: int | None = None
+    updated_by: int | None = None
     lead_time: float | None = None
     prediction_id: int | None = None
     model_version: str | None = None
     score: float | None = None
     class_name: str | None = None
     shown: bool | None = None
+    begun: bool = False
     width: float | None = None
     height: float | None = None
     objects: Sequence[Object] = ()
     verdicts: Sequence[Verdict] = ()
     unused: Sequence[str] = ()
+
+    @property
+    def annotation(self) -> AnnotationKey:
+        """The annotation that this is a state of."""
+        return AnnotationKey(self.project_uid, self.annotation_id, self.made_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -17,16 +17,26 @@ from backend.labelstudio.shapes import Json
 from backend.suggestions.queries import count_by
 from backend.suggestions.records import detection_from_json
 from backend.suggestions.tables import deliveries, predictions
+from backend.verdicts.digests import DIGEST_VERSION
 from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
 from backend.verdicts.packing import pack
 from backend.verdicts.queries import current_states, not_retracted
-from backend.verdicts.records import Candidate, Entry, Event, Filters, State, SyncRun
+from backend.verdicts.records import (
+    AnnotationKey,
+    Candidate,
+    Entry,
+    Event,
+    Filters,
+    State,
+    SyncRun,
+)
 from backend.verdicts.tables import (
     arrivals,
     changed_annotations,
     events,
     handled_events,
+    origins,
     retractions,
     states,
     sync_runs,
@@ -42,7 +52,7 @@ ACTIONS = (
     "ANNOTATIONS_DELETED",
     "TASKS_DELETED",
 )
-_OWN = ("verdicts", "unused")  # fields of a State that have tables of their own
+_OWN = ("verdicts", "unused", "begun")  # fields of a State that have tables of their own
 _KEY = ("project_uid", "annotation_id", "made_at", "updated_at", "digest")  # unique
 _STATE_COLUMNS = [field.name for field in fields(State) if field.name not in _OWN]
 _VERDICT_COLUMNS = [field.name for field in fields(Verdict)]
@@ -145,8 +155,15 @@ class VerdictStorage:
         Returns:
             Whether the state is new.
         """
-        new_id = self._insert_state(connection, state, moment)
-        state_id = self._state_id(connection, state) if new_id is None else new_id
+        new_id, state_id = None, _with_earlier_digest(connection, state)
+        if state_id is None:
+            new_id = self._insert_state(connection, state, moment)
+            state_id = self._state_id(connection, state) if new_id is None else new_id
+        if state.begun:
+            values = state.annotation._asdict() | {"prediction_id": state.prediction_id}
+            connection.execute(
+                self._database.insert(origins).values(values).on_conflict_do_nothing()
+            )
         if event_id is not None:
             arrival = self._database.insert(arrivals).values(state_id=state_id, event_id=event_id)
             connection.execute(arrival.on_conflict_do_nothing())
@@ -163,6 +180,7 @@ class VerdictStorage:
         """Return the id of the new row; None if the log has the state."""
         points, labels = pack(state.verdicts)
         values = {name: getattr(state, name) for name in _STATE_COLUMNS} | {
+            "digest_version": DIGEST_VERSION,
             "recorded_at": moment,
             "objects": [_as_json(each) for each in state.objects],
             "points": points,
@@ -238,6 +256,15 @@ class VerdictStorage:
                 for prediction_id, version, detection, *delivery in connection.execute(query)
             ]
 
+    def origin(self, annotation: AnnotationKey) -> int | None:
+        """Return the id of the prediction that an annotation began as; None if none is known."""
+        query = select(origins.c.prediction_id).where(
+            *(origins.c[name] == value for name, value in annotation._asdict().items())
+        )
+        with self._database.reading() as connection:
+            prediction_id: int | None = connection.scalar(query)
+        return prediction_id
+
     def known_annotations(self, project_uid: str) -> dict[int, datetime]:
         """Return the annotations of a project that count, and when each was made."""
         current = current_states(Filters(project=project_uid), ("judged", "skipped", "unused"))
@@ -254,6 +281,37 @@ class VerdictStorage:
         )
         with self._database.reading() as connection:
             return {(row.annotation_id, row.made_at) for row in connection.execute(query)}
+
+
+def _with_earlier_digest(connection: Connection, state: State) -> int | None:
+    """Return the id of the row with a digest of an earlier version that holds a state.
+
+    Such digests cannot be compared, so what they were made of is: everything else that is stored.
+    """
+    same = [states.c[name] == getattr(state, name) for name in _KEY if name != "digest"]
+    same += [
+        states.c[name].is_not_distinct_from(getattr(state, name))
+        for name in ("annotator", "lead_time")
+    ]
+    query = select(states.c.id, states.c.outcome).where(
+        states.c.digest_version < DIGEST_VERSION, *same
+    )
+    for state_id, outcome in connection.execute(query.order_by(states.c.id)).all():
+        if {outcome, state.outcome} != {"judged"}:
+            return int(state_id)
+        of_row = (verdicts.c.state_id == state_id, verdicts.c.kind == "point")
+        found = connection.execute(
+            select(verdicts.c.final_x, verdicts.c.final_y, verdicts.c.final_label).where(*of_row)
+        )
+        points = ((each.final_x, each.final_y, each.final_label) for each in state.verdicts)
+        if _placed(points) == _placed(map(tuple, found)):
+            return int(state_id)
+    return None
+
+
+def _placed(points: Iterable[tuple[Any, ...]]) -> list[tuple[float, float, str]]:
+    """Return final points in one order, to a thousandth of a pixel; deleted ones are left out."""
+    return sorted((round(x, 3), round(y, 3), label) for x, y, label in points if x is not None)
 
 
 def _as_json(drawn: Object) -> dict[str, str | float]:

@@ -47,11 +47,14 @@ states = Table(
     Column("made_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
     Column("digest", String(64), nullable=False),
+    # See `digests`.
+    Column("digest_version", Integer, nullable=False, server_default="1"),
     Column("source", String(10), nullable=False),
     Column("recorded_at", Time, nullable=False),
     Column("outcome", String(10), nullable=False),
     Column("reason", Text),
     Column("annotator", BigInteger),
+    Column("updated_by", BigInteger),
     Column("lead_time", Float),
     Column("prediction_id", ForeignKey("predictions.id")),
     Column("model_version", String(200)),
@@ -113,6 +116,17 @@ Index(
     verdicts.c.verdict,
     sqlite_where=IS_CHOICE,
     postgresql_where=IS_CHOICE,
+)
+
+# The annotations that began as a suggestion, each with the prediction. Label Studio forgets this
+# when the prediction is deleted, and an annotator may delete every suggested point.
+origins = Table(
+    "annotation_origins",
+    metadata,
+    Column("project_uid", String(100), primary_key=True),
+    Column("annotation_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("made_at", Time, primary_key=True),
+    Column("prediction_id", ForeignKey("predictions.id"), nullable=False),
 )
 
 # An annotation, or every annotation of a task, was deleted, or was found again.

@@ -8,8 +8,8 @@ from werkzeug.exceptions import BadRequest
 
 from backend.agreement.exports.content import ExportOptions
 from backend.agreement.exports.formats import FORMATS, ExportError, export
-from backend.agreement.figures import measure_agreement
 from backend.agreement.filters import NAMES, FilterError, filters_from
+from backend.agreement.report_cache import ReportCache
 from backend.database.connection import Database
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
@@ -32,11 +32,14 @@ class Agreement:
     settings: Settings
     database: Database
     recorder: Recorder
+    cache: ReportCache
 
 
 def agreement_of(settings: Settings, database: Database) -> Agreement:
     """Assemble the services behind the routes of the report."""
-    return Agreement(settings, database, Recorder(settings, database))
+    return Agreement(
+        settings, database, Recorder(settings, database), ReportCache(settings, database)
+    )
 
 
 def _agreement() -> Agreement:
@@ -58,18 +61,14 @@ def index() -> Response:
 @bp.get("/agreement")
 def agreement() -> Response:
     """Return all figures as JSON."""
-    return jsonify(measure_agreement(_agreement().database, _filters()).as_json())
+    return jsonify(_agreement().cache.figures(_filters()).as_json())
 
 
 @bp.get("/report")
 def report() -> Response:
     """Return the report: one page that needs no network."""
-    from backend.agreement.report import render
-
     filters, nonce = _filters(), secrets.token_urlsafe(16)
-    found = _agreement()
-    page = render(found.settings, found.database, filters, nonce=nonce, served=True)
-    return _page(page, nonce)
+    return _page(_agreement().cache.page(filters, nonce), nonce)
 
 
 @bp.get("/export")
@@ -81,14 +80,14 @@ def download() -> Response:
     names = [each.name for each in fields(ExportOptions)]
     filters = _filters("format", "what", *names)
     options = ExportOptions(**{name: _flag(name) for name in names})
-    database = _agreement().database
+    found = _agreement()
     try:
         made = export(
-            database,
+            found.database,
             request.args.get("format", ""),
             request.args.get("what"),
             filters,
-            lambda: measure_agreement(database, filters).as_json(),
+            lambda: found.cache.figures(filters).as_json(),
             options,
         )
     except ExportError as error:

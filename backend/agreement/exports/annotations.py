@@ -129,10 +129,9 @@ def _judged(
     flags = visibilities(regions or (), state.width, state.height)
     boxes = [DrawnBox(each["label"], _box(each)) for each in state.objects or ()]
     choices = [each.final_label for each in verdicts if each.kind == "choice"]
-    origin: Origin = "shown" if state.shown else "withheld"
     size = state.width, state.height
     points = _points(verdicts, flags)
-    found = _exported(state, origin, state.image_url, size, boxes, points, regions)
+    found = _exported(state, state.group, state.image_url, size, boxes, points, regions)
     searched = _box(state.detection_box) if state.detection_box else Box(0, 0, *size)
     return replace(
         found,

@@ -27,6 +27,7 @@ VERDICT_COLUMNS: dict[str, type] = {
     "prediction_score": float,
     "class_name": str,
     "shown": bool,
+    "group": str,
     "width": float,
     "height": float,
     "kind": str,

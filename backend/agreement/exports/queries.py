@@ -16,8 +16,8 @@ from backend.agreement.exports.records import TaskPrediction
 from backend.database.connection import CHUNK, Database
 from backend.labelstudio.projects import projects
 from backend.suggestions.tables import deliveries, predictions
-from backend.verdicts.queries import current_states
-from backend.verdicts.records import Filters
+from backend.verdicts.queries import current_states, group_of
+from backend.verdicts.records import Filters, Group
 from backend.verdicts.tables import arrivals, events, states, verdicts
 
 STREAM = 1000  # rows that a stream holds at a time
@@ -52,6 +52,7 @@ class LoggedState(NamedTuple):
     """A state with the address of its task's image.
 
     Attributes:
+        group: of those that were compared with a prediction.
         detection_box: JSON of the part of the image that the detector looked at.
     """
 
@@ -63,7 +64,7 @@ class LoggedState(NamedTuple):
     updated_at: Any
     lead_time: float | None
     outcome: str
-    shown: bool | None
+    group: Group
     class_name: str | None
     width: float | None
     height: float | None
@@ -129,6 +130,7 @@ class ExportQueries:
             name: states.c[name] for name in LoggedState._fields if name in states.c
         }
         named |= {"image_url": func.coalesce(predictions.c.image_url, any_image)}
+        named |= {"group": group_of(states)}
         named |= {"detection_box": predictions.c.detection["box"]}
         asked = select(*(named[name] for name in LoggedState._fields)).outerjoin_from(
             states, predictions, predictions.c.id == states.c.prediction_id

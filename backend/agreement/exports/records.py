@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from backend.verdicts.records import Group
 from model.keypoint import Box
 
-# Whether the annotator saw the suggestions, did without them on purpose, or never had any.
-Origin = Literal["shown", "withheld", "elsewhere"]
+# `elsewhere`: never compared with a suggestion.
+Origin = Group | Literal["elsewhere"]
 
 OCCLUDED = 1
 VISIBLE = 2

@@ -1,8 +1,8 @@
 """All figures of agreement as one table, whatever figures there are.
 
 The table is made from the JSON of `GET /agreement`: one row for each estimate with its interval,
-for each plain number, flag and text, and for each time. Only the filters and the parameters, under
-`method`, are no figures.
+for each plain number, flag and text, and for each time. Only the filters, the sentences made
+from the figures, and the parameters, under `method`, are no figures.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ STATISTICS_COLUMNS: dict[str, type] = {
     "n": int,
     "text": str,
 }
-NOT_FIGURES = ("filters", "method", "made_at")
+NOT_FIGURES = ("filters", "not_reached_by_filters", "summary", "method", "made_at")
 ESTIMATE = ("value", "low", "high", "n")
 IDENTIFIERS = ("task", "annotator")  # numbers that name a member of a list
 # Sections whose rows have another name, which readers of earlier tables know.

@@ -1,0 +1,190 @@
+"""What migrations do with the rows of earlier versions, on SQLite and on PostgreSQL."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from migrating import downgrade
+from sqlalchemy import select
+from verdict_data import UID, added, annotation, detection, event, moved, predict
+
+from backend.agreement.figures import measure_agreement
+from backend.database.connection import Database, now
+from backend.labelstudio.schemas import Annotation
+from backend.labelstudio.shapes import read
+from backend.settings import Settings
+from backend.verdicts.digests import digest_of
+from backend.verdicts.packing import MARK, POINT, POSITIONS
+from backend.verdicts.recording import Recorder
+from backend.verdicts.records import Entry, Filters, State
+from backend.verdicts.storage import VerdictStorage
+from backend.verdicts.tables import arrivals, origins, states, unused, verdicts
+
+COUNTED = ("result", "was_cancelled", "completed_by", "lead_time", "parent_prediction", "task")
+
+
+def first_digest(raw: dict[str, Any]) -> str:
+    """The digest of the first version."""
+    text = json.dumps({name: raw.get(name) for name in COUNTED}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def recorded(database: Database, raw: dict[str, Any]) -> State:
+    """A state as the API gives it."""
+    found = Recorder(Settings(), database).state_of(UID, raw, "sync")
+    assert isinstance(found, State)
+    return found
+
+
+def as_of_the_first_version(database: Database, raw: dict[int, dict[str, Any]]) -> None:
+    """Give states the digests that the first version gave them; `raw` by the id of the state."""
+    downgrade(database, "0004")
+    with database.writing() as connection:
+        for state_id, each in raw.items():
+            digest = first_digest(each)
+            connection.execute(states.update().where(states.c.id == state_id).values(digest=digest))
+
+
+def rows(database: Database, *columns: Any) -> list[tuple[Any, ...]]:
+    with database.reading() as connection:
+        return [tuple(row) for row in connection.execute(select(*columns).order_by(*columns))]
+
+
+def figures(database: Database) -> dict[str, Any]:
+    found = measure_agreement(database, Filters()).as_json()
+    return {name: found[name] for name in ("overall", "by", "events", "not_used")}
+
+
+@pytest.fixture
+def pair(any_database: Database) -> list[dict[str, Any]]:
+    """Two annotations, the first of which an event brought, and the second a pull."""
+    found = []
+    for task in (1, 2):
+        regions = predict(any_database, task, detection((10, 10), (30, 10), (50, 10)))
+        result = [moved(regions[0], 3), regions[1], added(80, 80), {"type": "brush", "id": "b"}]
+        found.append(annotation(task, result, minutes=5, updated_by=4))
+    event(any_database, found[0])
+    Recorder(Settings(), any_database).drain()
+    VerdictStorage(any_database).record([Entry(states=[recorded(any_database, found[1])])], now())
+    return found
+
+
+def test_states_of_an_earlier_version_are_not_added_anew(
+    any_database: Database, pair: list[dict[str, Any]]
+) -> None:
+    before = figures(any_database)
+    as_of_the_first_version(any_database, {1: pair[0], 2: pair[1]})
+    any_database.migrate()
+    assert figures(any_database) == before
+    for raw in pair:
+        for parent in (7, None):
+            state = recorded(any_database, raw | {"parent_prediction": parent})
+            entry = Entry(states=[state])
+            assert VerdictStorage(any_database).record([entry], now()) == (0, 0)
+    event(any_database, pair[1])  # it comes late
+    Recorder(Settings(), any_database).drain()
+    events_after = before["events"] | {"by_event": 2, "lost": 0, "recovered": 0}
+    assert figures(any_database) == before | {"events": events_after}
+
+
+def test_what_an_event_brought_gets_a_digest_of_today(
+    any_database: Database, pair: list[dict[str, Any]]
+) -> None:
+    as_of_the_first_version(any_database, {1: pair[0], 2: pair[1]})
+    any_database.migrate()
+    columns = (states.c.id, states.c.digest, states.c.digest_version, states.c.updated_by)
+    assert rows(any_database, *columns) == [
+        (1, digest_of(read(Annotation, pair[0])), 2, 4),
+        (2, first_digest(pair[1]), 1, None),
+    ]
+    assert rows(any_database, origins.c.annotation_id) == [(1,), (2,)]
+
+
+def test_a_change_of_a_state_with_an_earlier_digest_is_recorded(
+    any_database: Database, pair: list[dict[str, Any]]
+) -> None:
+    as_of_the_first_version(any_database, {2: pair[1]})
+    any_database.migrate()
+    fewer = pair[1]["result"][1:]
+    for more in ({"result": fewer}, {"lead_time": 11.0}, {"completed_by": 5}):
+        state = recorded(any_database, pair[1] | more)
+        assert VerdictStorage(any_database).record([Entry(states=[state])], now()) == (1, 0)
+
+
+def test_a_state_that_was_added_again_without_its_parent_is_removed(any_database: Database) -> None:
+    predict(any_database, 1, detection((10, 10), (30, 10), (50, 10)), label_studio_id=7)
+    drawn = [added(10 + 20 * place, 13, region_id=f"hand{place}") for place in range(3)]
+    raw = annotation(1, [*drawn, {"type": "brush", "id": "b"}])
+    event(any_database, raw)
+    Recorder(Settings(), any_database).drain()
+    before = figures(any_database)
+    with any_database.writing() as connection:
+        [row] = connection.execute(select(states)).mappings().all()
+        again = first_digest(raw | {"parent_prediction": None})
+        connection.execute(states.insert().values({**row, "id": 2, "digest": again}))
+        of_points = connection.execute(select(verdicts).where(verdicts.c.final_x.is_not(None)))
+        for point in of_points.mappings().all():
+            values = {**point, "state_id": 2, "verdict": "moved"}
+            del values["id"]
+            connection.execute(verdicts.insert().values(values))
+        choice = {"state_id": 2, "kind": "choice", "verdict": "deleted"}
+        connection.execute(verdicts.insert().values(choice))
+        skipped = {"state_id": 2, "reason": "a region", "digest": "2 0"}
+        connection.execute(unused.insert().values(skipped))
+    assert figures(any_database)["events"] == {"by_event": 1, "lost": 1, "recovered": 1}
+    as_of_the_first_version(any_database, {1: raw})
+    any_database.migrate()
+    assert figures(any_database) == before
+    assert rows(any_database, states.c.id) == rows(any_database, arrivals.c.state_id) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("brought_by", "near", "began"),
+    [
+        ("an event", True, False),
+        ("an event", False, False),
+        ("a pull", True, True),  # it cannot be told from one that was moved
+        ("a pull", False, False),
+    ],
+)
+def test_what_was_drawn_from_nothing_is_told_as_far_as_is_known(
+    any_database: Database, brought_by: str, near: bool, began: bool
+) -> None:
+    predict(any_database, 1, detection((10, 10)))
+    place = 12 if near else 60
+    # As an API client writes it, which leaves out the mark of points that were drawn by hand.
+    drawn = {**added(place, place), "origin": None}
+    raw = annotation(1, [drawn], parent=None)
+    if brought_by == "an event":
+        event(any_database, raw)
+        Recorder(Settings(), any_database).drain()
+    else:
+        state = recorded(any_database, raw)
+        VerdictStorage(any_database).record([Entry(states=[state])], now())
+    as_of_the_first_version(any_database, {1: raw})
+    any_database.migrate()
+    assert (rows(any_database, origins.c.annotation_id) == [(1,)]) is began
+
+
+def test_points_that_were_packed_without_positions_get_them(
+    any_database: Database, pair: list[dict[str, Any]]
+) -> None:
+    names = [name for name in POINT.names or () if name not in (*POSITIONS, "number")]
+    earlier = np.dtype([(name, POINT[name]) for name in names])
+    packed = rows(any_database, states.c.id, states.c.points)
+    with any_database.writing() as connection:
+        for state_id, points in packed[:1]:
+            found = np.frombuffer(points[1:], POINT)
+            without = np.zeros(len(found), earlier)
+            for name in names:
+                without[name] = found[name]
+            connection.execute(
+                states.update().where(states.c.id == state_id).values(points=without.tobytes())
+            )
+    assert not rows(any_database, states.c.id, states.c.points)[0][1].startswith(MARK)
+    downgrade(any_database, "0005")
+    any_database.migrate()
+    assert rows(any_database, states.c.id, states.c.points) == packed
+    assert len(packed) == len(pair)
