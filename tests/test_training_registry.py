@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from conftest import downgrade
 from label_studio_fake import UID
 
 from backend.database.connection import Database
@@ -76,7 +77,8 @@ def test_the_migrations_lead_to_the_tables_that_the_code_uses(any_database: Data
     with any_database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         found = compare_metadata(context, metadata)
-    assert [each for each in found if "trainings" in str(each) or "models" in str(each)] == []
+    tables = ("trainings", "models", "model_choices", "projects", "candidates")
+    assert [each for each in found if any(name in str(each) for name in tables)] == []
 
 
 def test_without_a_trained_model_that_of_the_settings_is_active(scene: Scene) -> None:
@@ -168,6 +170,20 @@ def test_without_a_database_the_last_known_model_of_the_deployment_is_active(
     with on_sqlite.database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE model_choices")
     assert on_sqlite.registry.active_or_last_known() == trained
+
+
+def test_models_chosen_by_earlier_versions_stay_those_of_the_deployment(scene: Scene) -> None:
+    """One model was active for all projects then, so that nothing changes for any of them."""
+    first = scene.trained(1, use=False)
+    scene.registry.activate(first.version)
+    downgrade(scene.database, "0004")
+    scene.database.migrate()
+    assert scene.registry.active() == scene.registry.active(UID) == first
+    assert scene.registry.own_models() == {}
+    second = scene.trained(2)
+    assert scene.active == second
+    assert scene.registry.active() == first
+    assert scene.registry.activate_previous(UID) == first
 
 
 OTHER = "4.1795347724"
