@@ -208,7 +208,7 @@ def _seen(
     prediction that was changed in Label Studio keeps its key there: before others comes what it
     was when the annotator opened the task.
     """
-    opened_at = state.made_at - timedelta(seconds=min(state.lead_time or 0.0, LONGEST_WORK))
+    worked = timedelta(seconds=min(state.lead_time or 0.0, LONGEST_WORK))
     delivered = [each for each in candidates if each.sent is not None]
 
     def rank(each: Candidate) -> tuple[bool, int, bool, bool, float, int]:
@@ -219,7 +219,7 @@ def _seen(
             parent is not None and each.label_studio_id == parent,
             len(region_ids & _ids(each.sent.get("result") or [])),
             before,
-            each.delivered_at <= opened_at,
+            each.delivered_at + worked <= state.made_at,
             moment if before else -moment,
             each.prediction_id,
         )
