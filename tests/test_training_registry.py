@@ -15,7 +15,13 @@ from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.training.records import NewModel, Outcome, TrainingOptions
-from backend.training.registry import Model, ModelRegistry, UnknownModel, active_model
+from backend.training.registry import (
+    Model,
+    ModelRegistry,
+    UnknownModel,
+    active_model,
+    active_versions,
+)
 from backend.training.storage import ModelStorage, TrainingStorage
 
 OUTCOME = Outcome("class", {"bar": 4, "disc": 4}, [("task 1", "too small")], ["few"], "it answers")
@@ -255,6 +261,17 @@ def test_settings_that_name_a_model_that_is_gone_change_nothing(scene: Scene) ->
     name_model(scene, "small-fedcba9876")
     assert scene.active == trained
     assert scene.registry.named_by(UID) is None
+
+
+def test_the_active_versions_are_those_of_the_deployment_and_of_projects(
+    on_sqlite: Scene, tmp_path: Path
+) -> None:
+    own = on_sqlite.registry.of_settings.version
+    assert active_versions(on_sqlite.settings) == {own}
+    trained = on_sqlite.trained(1)
+    assert active_versions(on_sqlite.settings) == {own, trained.version}
+    nowhere = on_sqlite.settings.model_copy(update={"data_dir": tmp_path / "none"})
+    assert active_versions(nowhere) == {own}
 
 
 def test_looking_up_the_active_model_creates_no_database(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.project_settings import ExtraParamsError, read_extra_params
 from backend.labelstudio.schemas import Project
 from backend.settings import Settings
-from backend.training.registry import active_model
+from backend.training.registry import active_versions
 
 CONNECTED = "CO"
 BLOCKED = "reserved network address"
@@ -75,9 +75,8 @@ def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[C
 
 
 def _is_this_backend(backend: MlBackend, settings: Settings) -> bool:
-    """Recognise this backend by its model version or its port."""
-    version = active_model(settings).version
-    return backend.model_version == version or _port(backend.url) == settings.port
+    """Recognise this backend by one of its active models or by its port."""
+    return _port(backend.url) == settings.port or backend.model_version in active_versions(settings)
 
 
 def _port(url: str) -> int | None:

@@ -194,6 +194,23 @@ def active_model(settings: Settings) -> Model:
         return ModelRegistry(settings, database).active_or_last_known()
 
 
+def active_versions(settings: Settings) -> set[str]:
+    """Return the versions of the active models: of the deployment, and of projects of their own.
+
+    Raises:
+        OSError: the weights file of the settings cannot be read.
+    """
+    with existing_database(settings) as database:
+        if database is None:
+            return {settings.model_version()}
+        registry = ModelRegistry(settings, database)
+        found = {registry.active_or_last_known().version}
+        try:
+            return found | {model.version for model in registry.own_models().values()}
+        except SQLAlchemyError:
+            return found
+
+
 @contextmanager
 def existing_database(settings: Settings) -> Iterator[Database | None]:
     """Inside the block, use the database as it is; None if it is SQLite's and does not exist."""
