@@ -18,8 +18,6 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from alembic import command
-from alembic.config import Config
 from flask import Flask
 from flask.testing import FlaskClient
 from loopback_server import LoopbackServer, loopback_server
@@ -27,7 +25,7 @@ from playwright.sync_api import Page, sync_playwright
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from backend.database.connection import MIGRATIONS, Database
+from backend.database.connection import Database
 from backend.settings import Settings
 from backend.web.app import create_app
 
@@ -122,15 +120,6 @@ def _migrate(url: str) -> None:
     database = Database(url)
     database.migrate()
     database.close()
-
-
-def downgrade(database: Database, revision: str) -> None:
-    """Give a database the tables of an earlier version; what it has no place for is lost."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with database.writing() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
 
 
 @pytest.fixture

@@ -54,11 +54,11 @@ class Scene:
         )
         return self.registry.active(UID)
 
-    def ask(self, version: str, **more: Any) -> Prediction:
-        wanted = wanted_of(self.fake.add_task(1, PNG), keypoint_control(CONFIG))
+    def ask(self, version: str, uid: str = UID, task: int = 1, **more: Any) -> Prediction:
+        wanted = wanted_of(self.fake.add_task(task, PNG), keypoint_control(CONFIG))
         assert wanted is not None
         [row] = PredictionStorage(self.database).request(
-            UID, version, [wanted], retry_failed_before=now(), **more
+            uid, version, [wanted], retry_failed_before=now(), **more
         )
         return row
 
@@ -90,6 +90,19 @@ def test_each_project_is_detected_by_its_own_model(scene: Scene) -> None:
     assert scene.detectors.get(UID).version == trained.version
     assert scene.detectors.get("4.1").version == scene.registry.of_settings.version
     assert scene.detectors.get().version == scene.registry.of_settings.version
+
+
+def test_one_worker_serves_two_projects_with_their_own_models(scene: Scene) -> None:
+    """The training of the one leaves what was requested for the other as it is."""
+    other, own = "4.1795347724", scene.registry.of_settings.version
+    ProjectStorage(scene.database).save_label_config(other, CONFIG)
+    before = scene.ask(own, uid=other, task=2)
+    scene.fake.tasks[2]["project"] = 4
+    trained = scene.train(1)
+    detection_job.predict(scene.ask(trained.version).id)
+    detection_job.predict(before.id)
+    assert [each["model_version"] for each in scene.fake.of_task(1)] == [trained.version]
+    assert [each["model_version"] for each in scene.fake.of_task(2)] == [own]
 
 
 def loaded(scene: Scene) -> list[str]:

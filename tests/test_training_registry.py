@@ -7,6 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from label_studio_fake import UID
+from migrating import downgrade
 
 from backend.database.connection import Database
 from backend.database.schema import metadata
@@ -14,7 +15,13 @@ from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.training.records import NewModel, Outcome, TrainingOptions
-from backend.training.registry import Model, ModelRegistry, UnknownModel, active_model
+from backend.training.registry import (
+    Model,
+    ModelRegistry,
+    UnknownModel,
+    active_model,
+    active_versions,
+)
 from backend.training.storage import ModelStorage, TrainingStorage
 
 OUTCOME = Outcome("class", {"bar": 4, "disc": 4}, [("task 1", "too small")], ["few"], "it answers")
@@ -76,7 +83,8 @@ def test_the_migrations_lead_to_the_tables_that_the_code_uses(any_database: Data
     with any_database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         found = compare_metadata(context, metadata)
-    assert [each for each in found if "trainings" in str(each) or "models" in str(each)] == []
+    tables = ("trainings", "models", "model_choices", "projects", "candidates")
+    assert [each for each in found if any(name in str(each) for name in tables)] == []
 
 
 def test_without_a_trained_model_that_of_the_settings_is_active(scene: Scene) -> None:
@@ -170,6 +178,20 @@ def test_without_a_database_the_last_known_model_of_the_deployment_is_active(
     assert on_sqlite.registry.active_or_last_known() == trained
 
 
+def test_models_chosen_by_earlier_versions_stay_those_of_the_deployment(scene: Scene) -> None:
+    """One model was active for all projects then, so that nothing changes for any of them."""
+    first = scene.trained(1, use=False)
+    scene.registry.activate(first.version)
+    downgrade(scene.database, "0004")
+    scene.database.migrate()
+    assert scene.registry.active() == scene.registry.active(UID) == first
+    assert scene.registry.own_models() == {}
+    second = scene.trained(2)
+    assert scene.active == second
+    assert scene.registry.active() == first
+    assert scene.registry.activate_previous(UID) == first
+
+
 OTHER = "4.1795347724"
 
 
@@ -239,6 +261,17 @@ def test_settings_that_name_a_model_that_is_gone_change_nothing(scene: Scene) ->
     name_model(scene, "small-fedcba9876")
     assert scene.active == trained
     assert scene.registry.named_by(UID) is None
+
+
+def test_the_active_versions_are_those_of_the_deployment_and_of_projects(
+    on_sqlite: Scene, tmp_path: Path
+) -> None:
+    own = on_sqlite.registry.of_settings.version
+    assert active_versions(on_sqlite.settings) == {own}
+    trained = on_sqlite.trained(1)
+    assert active_versions(on_sqlite.settings) == {own, trained.version}
+    nowhere = on_sqlite.settings.model_copy(update={"data_dir": tmp_path / "none"})
+    assert active_versions(nowhere) == {own}
 
 
 def test_looking_up_the_active_model_creates_no_database(tmp_path: Path) -> None:

@@ -45,11 +45,11 @@ from backend.training.registry import ModelRegistry
 
 TASKS_PER_REQUEST = 100
 CHANGES: dict[Change, str] = {
-    "changed": "were changed",
-    "same": "stay the same",
-    "begun": "are left as they are because someone has begun",
-    "foreign": "did not come from this backend",
-    "busy": "are being delivered just now",
+    "changed": "changed",
+    "same": "already as the settings say",
+    "begun": "left as they are, because someone has begun",
+    "foreign": "left as they are, because they did not come from this backend",
+    "busy": "left as they are, because they are being delivered just now",
 }
 POLL_SECONDS = 0.5
 
@@ -91,8 +91,8 @@ class Summary:
         lines = [f"{self.existing} existed before, {self.delivered} are new, {failed} failed"]
         lines += [f"  {count} × {reason}" for reason, count in self.failures.most_common()]
         if self.changes is not None:
-            counts = ", ".join(f"{self.changes[each]} {text}" for each, text in CHANGES.items())
-            lines.append(f"Of those that existed, {counts}")
+            counts = [(self.changes[each], text) for each, text in CHANGES.items()]
+            lines += [f"  {count} × {text}" for count, text in counts if count]
         return "\n".join(lines)
 
 

@@ -184,14 +184,14 @@ class LabelStudio:
         )
         return list(_rows(Task, found.tasks[:limit], TASKS, self.url))
 
-    def task(self, project_id: int, task_id: int) -> Task | None:
+    def task(self, project_id: int, task_id: int, **more: str) -> Task | None:
         """Fetch a task as the project's list has it; None if it is deleted.
+
+        Args:
+            more: further parameters of the list; with fields="all", it has its annotations.
 
         A request for the task alone would make Label Studio ask its ML backend for a prediction.
         """
-        return self._task(project_id, task_id)
-
-    def _task(self, project_id: int, task_id: int, **more: str) -> Task | None:
         chosen = {"selectedItems": {"all": False, "included": [task_id]}}
         try:
             found = self.fetch(
@@ -225,11 +225,6 @@ class LabelStudio:
     def change_prediction(self, prediction_id: int, prediction: PredictionJson) -> None:
         """Replace the content of a prediction, which keeps its primary key."""
         self._request("PATCH", f"{PREDICTIONS}{prediction_id}/", json=dict(prediction))
-
-    def has_begun(self, project_id: int, task_id: int) -> bool:
-        """Return whether anyone has annotated or skipped a task, or has a draft of it."""
-        task = self._task(project_id, task_id, fields="all")
-        return task is not None and bool(task.annotations or self.get(f"{TASKS}{task_id}/drafts"))
 
     def fetch(self, shape: type[ShapeT], path: str, **parameters: str | int) -> ShapeT:
         """Fetch an API path whose answer is one object.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backend.labelstudio import schemas
-from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.client import TASKS, LabelStudio
 from backend.labelstudio.projects import Project, project_id_of
 from backend.labelstudio.schemas import PredictionJson
 from backend.suggestions.delivery_storage import DeliveryStorage
@@ -127,8 +127,15 @@ class ChangeService:
 
 
 def _has_begun(client: LabelStudio, row: Prediction) -> bool:
+    """Return whether anyone has annotated or skipped a task, or has a draft of it."""
     project_id = project_id_of(row.project_uid)
-    return project_id is None or client.has_begun(project_id, row.task_id)
+    if project_id is None:
+        return True
+    task = client.task(project_id, row.task_id, fields="all")
+    if task is None or task.annotations:
+        return True
+    # The task itself shows the drafts of the token's user alone.
+    return bool(client.get(f"{TASKS}{row.task_id}/drafts"))
 
 
 def _ids(prediction: PredictionJson) -> set[object]:

@@ -53,10 +53,7 @@ class ExtraParams:
         named = settings.model
         if named not in (None, DEPLOYMENT) and self._models.find(str(named)) is None:
             known = [model.version for model in self._models.all()]
-            yield (
-                f"expected model to be {' or '.join([DEPLOYMENT, *known])}, got {named!a}; "
-                "the model that is active without it is used"
-            )
+            yield f"expected model to be {' or '.join([DEPLOYMENT, *known])}, got {named!a}"
 
 
 def _unknown_labels(settings: ProjectSettings, control: KeypointControl) -> Iterator[str]:

@@ -18,7 +18,6 @@ from backend.suggestions.records import Prediction
 from backend.suggestions.shown import best_share, is_label_known, landmarks_to_show
 from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Detection, Keypoint, select_best
-from model.settings import DetectorSettings
 
 
 class Presentation:
@@ -49,11 +48,12 @@ class Presentation:
         self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
     ) -> tuple[Keypoint, ...]:
         """Return landmarks, which have their own label, before points that get the class's."""
-        suggest, settings = project.settings.suggest or self._suggest, project.settings
+        suggest = project.settings.suggest or self._suggest
+        thresholds = Thresholds(project.settings, control, default=0.0)
         landmarks = [
             point
             for point in landmarks_to_show(detection.named, suggest)
-            if point.score >= (threshold_of(point.label, settings, control) or 0)
+            if thresholds.admit(point, point.label)
         ]
         if suggest == "learnt" or (suggest == "worthwhile" and detection.named):
             return tuple(landmarks)
@@ -62,56 +62,56 @@ class Presentation:
         ):
             return ()
         points = self._without_name(row, detection, project, control)
-        if suggest == "worthwhile" and not settings.chooses_points:
-            points = tuple(best_share(points))
+        if suggest == "worthwhile" and not project.settings.chooses_points:
+            points = best_share(points)
         return (*landmarks, *points)
 
     def _without_name(
         self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
-    ) -> tuple[Keypoint, ...]:
-        if not project.settings.chooses_points:
+    ) -> Sequence[Keypoint]:
+        settings = project.settings
+        if not settings.chooses_points:
             return detection.keypoints
-        label = control.label(detection.class_name, self._default_label)
-        return choose_points(
-            detection.keypoints,
-            self._predictions.candidates(row),
-            project.settings,
-            self._detector,
-            threshold=threshold_of(label, project.settings, control),
+        candidates = self._predictions.candidates(row)
+        keep = self._detector.keep if settings.keep is None else settings.keep
+        limit = settings.max_keypoints
+        if limit is None:
+            limit = self._detector.max_keypoints
+        best = select_best(
+            detection.keypoints if candidates is None else candidates,
+            keep=1.0 if candidates is None else keep,  # of those shown, no further share is taken
+            max_keypoints=None if limit == "none" else limit,
         )
+        thresholds = Thresholds(settings, control, default=self._detector.min_score)
+        label = control.label(detection.class_name, self._default_label)
+        return tuple(point for point in best if thresholds.admit(point, label))
 
 
-def choose_points(
-    shown: tuple[Keypoint, ...],
-    candidates: Sequence[Keypoint] | None,
-    settings: ProjectSettings,
-    detector: DetectorSettings,
-    *,
-    threshold: float | None,
-) -> tuple[Keypoint, ...]:
-    """Return the points that a project's settings show.
+class Thresholds:
+    """The smallest scores of points to show, by their labels.
 
     Args:
-        shown: the points that the detector's settings show.
-        candidates: every point; None if only `shown` is known, from which no share is taken then.
-        settings, detector: settings of the project, and those that hold where it has none.
-        threshold: of the points' label; None for the detector's.
+        settings: of the project.
+        default: where the project has none.
     """
-    keep = detector.keep if settings.keep is None else settings.keep
-    limit = detector.max_keypoints if settings.max_keypoints is None else settings.max_keypoints
-    return select_best(
-        shown if candidates is None else candidates,
-        keep=1.0 if candidates is None else keep,
-        max_keypoints=None if limit == "none" else limit,
-        min_score=detector.min_score if threshold is None else threshold,
-    )
 
+    def __init__(
+        self, settings: ProjectSettings, control: KeypointControl, *, default: float
+    ) -> None:
+        self._control = control
+        self._default = default if settings.threshold is None else settings.threshold
+        self._of_label = {
+            label: threshold
+            for name, threshold in (settings.thresholds or {}).items()
+            if (label := control.find_label(name)) is not None
+        }
 
-def threshold_of(
-    label: str | None, settings: ProjectSettings, control: KeypointControl
-) -> float | None:
-    """Return the threshold of a label: its own, else the project's, else None."""
-    for name, threshold in (settings.thresholds or {}).items():
-        if label is not None and control.find_label(name) == label:
-            return threshold
-    return settings.threshold
+    def admit(self, point: Keypoint, label: str | None) -> bool:
+        """Return whether a point is shown.
+
+        Args:
+            label: what it gets if its own label is none of the configuration's.
+        """
+        own = self._control.find_label(point.label) or label
+        threshold = self._of_label.get(own, self._default) if own else self._default
+        return point.score >= threshold

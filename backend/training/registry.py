@@ -5,6 +5,8 @@ the deployment's. Activations form a stack for each: the top one holds, and `act
 removes it. A model that a project's settings in Label Studio name comes before all of these.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,11 +188,38 @@ def active_model(settings: Settings) -> Model:
     Raises:
         OSError: the weights file of the settings cannot be read.
     """
+    with existing_database(settings) as database:
+        if database is None:
+            return Model(settings.model_version(), *settings.model())
+        return ModelRegistry(settings, database).active_or_last_known()
+
+
+def active_versions(settings: Settings) -> set[str]:
+    """Return the versions of the active models: of the deployment, and of projects of their own.
+
+    Raises:
+        OSError: the weights file of the settings cannot be read.
+    """
+    with existing_database(settings) as database:
+        if database is None:
+            return {settings.model_version()}
+        registry = ModelRegistry(settings, database)
+        found = {registry.active_or_last_known().version}
+        try:
+            return found | {model.version for model in registry.own_models().values()}
+        except SQLAlchemyError:
+            return found
+
+
+@contextmanager
+def existing_database(settings: Settings) -> Iterator[Database | None]:
+    """Inside the block, use the database as it is; None if it is SQLite's and does not exist."""
     place = make_url(settings.database)
     if place.get_backend_name() == "sqlite" and not Path(place.database or "").exists():
-        return Model(settings.model_version(), *settings.model())
+        yield None
+        return
     database = Database(settings.database)
     try:
-        return ModelRegistry(settings, database).active_or_last_known()
+        yield database
     finally:
-        database.engine.dispose()
+        database.close()

@@ -230,7 +230,7 @@ def _seen(
         parent: Label Studio's id of the prediction that it names.
         origin: our id of the one that an earlier state began as.
     """
-    opened_at = state.made_at - timedelta(seconds=min(state.lead_time or 0.0, LONGEST_WORK))
+    worked = timedelta(seconds=min(state.lead_time or 0.0, LONGEST_WORK))
     delivered = [each for each in candidates if each.sent is not None]
 
     def rank(each: Candidate) -> tuple[bool, bool, int, bool, bool, float, int]:
@@ -242,7 +242,7 @@ def _seen(
             each.prediction_id == origin,
             len(region_ids & _ids(each.sent.get("result") or [])),
             before,
-            each.delivered_at <= opened_at,
+            each.delivered_at + worked <= state.made_at,
             moment if before else -moment,
             each.prediction_id,
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.shapes import Json
 from backend.learning.versions import SuggestionVersions
 from backend.suggestions.answers import PredictService
 from backend.suggestions.extra_params import ExtraParams
@@ -15,6 +16,21 @@ from backend.verdicts.storage import EventStorage
 from backend.web.prometheus import BackendMetrics
 
 BACKEND = "backend"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectState:
+    """What holds for one project.
+
+    Attributes:
+        project: its uid.
+        settings: those of its own; see `ProjectSettings.as_json`.
+    """
+
+    project: str
+    model_version: str
+    has_own_model: bool
+    settings: Json
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,20 @@ class Backend:
     def model_version(self) -> str:
         """Version of the deployment's active model, or the last known if the database is down."""
         return self.models.active_or_last_known().version
+
+    def project_states(self) -> list[ProjectState]:
+        """Return what holds for each known project."""
+        own = self.models.own_models()
+        deployment = self.models.active().version
+        return [
+            ProjectState(
+                project=project.uid,
+                model_version=own[project.uid].version if project.uid in own else deployment,
+                has_own_model=project.uid in own,
+                settings=project.settings.as_json(),
+            )
+            for project in self.projects.projects()
+        ]
 
     def accept_extra_params(self, project_uid: str, raw: object) -> None:
         """Store the settings that /setup brings for a known project.

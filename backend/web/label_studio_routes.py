@@ -72,7 +72,8 @@ def _refused_setup(reason: str) -> Response:
     It shows the reason phrase of the HTTP status and no part of the body.
     """
     answer = jsonify(error=reason)
-    answer.status = f"400 {reason.encode('ascii', 'replace').decode()}"
+    phrase = "".join(char if " " <= char <= "~" else "?" for char in reason)
+    answer.status = f"400 {phrase}"
     return answer
 
 
