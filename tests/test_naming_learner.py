@@ -139,7 +139,7 @@ def test_without_examples_or_points_nothing_can_be_learnt():
 
 
 def test_a_label_cannot_be_placed_and_absent():
-    with pytest.raises(ValueError, match="got both: .*beak"):
+    with pytest.raises(ValueError, match=r"got both: .*beak"):
         Example(example(0).features, {"beak": (1.0, 2.0)}, frozenset({"beak"}))
 
 
