@@ -10,6 +10,7 @@ from studies.agreement_coverage import agreement_coverage
 from studies.benchmark import benchmark
 from studies.evaluate import evaluate
 from studies.figure import figure
+from studies.work_saved import work_saved
 
 
 @click.group()
@@ -21,6 +22,7 @@ commands.add_command(evaluate)
 commands.add_command(benchmark)
 commands.add_command(figure)
 commands.add_command(agreement_coverage)
+commands.add_command(work_saved)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -23,6 +23,11 @@ SCRATCH, UNNAMED, EVERYTHING, WORTHWHILE = (
 REHEARSED = 20
 
 
+def is_step(learnt: int) -> bool:
+    """Return whether a model is fitted after so many images: 1 to 12, then every 5, from 50 10."""
+    return learnt <= 12 or learnt % (5 if learnt < 50 else 10) == 0
+
+
 @dataclass(frozen=True, eq=False)
 class Suggested:
     """A case with what was suggested for it when it was opened.
@@ -53,13 +58,14 @@ def simulate(
     """
     found = []
     for sequence in range(sequences):
+        model = None
         order = np.random.default_rng([sequence, length]).permutation(len(cases))[:length]
         for position in tqdm(range(len(order)), desc=f"sequence {sequence + 1}", leave=False):
             case = cases[order[position]]
-            before = [cases[index] for index in order[:position]]
-            points: Sequence[NamedPoint] = ()
-            if before:
-                points = learn(before, rehearsed=REHEARSED).predict(case.example.features)
+            if position and is_step(position):
+                before = [cases[index] for index in order[:position]]
+                model = learn(before, rehearsed=REHEARSED)
+            points = model.predict(case.example.features) if model else []
             seen = unnamed.get(case.example.name, ())
             found.append(Suggested(sequence, position, case, points, seen))
     return found
