@@ -86,7 +86,7 @@ class Scene:
     def __init__(self, fake: LabelStudioFake, database: Database, queue: Queue, detector: Detector):
         self.fake, self.database, self.queue = fake, database, queue
         ProjectStorage(database).save_label_config(UID, CONFIG)
-        settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN)
+        settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN, suggest="always")
         studios = LabelStudios(settings)
         self.context = detection_job.JobContext(
             settings,

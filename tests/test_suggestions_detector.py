@@ -159,9 +159,7 @@ def test_what_was_asked_of_the_model_before_is_made_by_the_active_one(scene: Sce
     detection_job.predict(old.id)
     rows = scene.rows()
     assert rows[old.model_version].status == "failed"
-    assert f"model {trained.version} is the active model now" in (
-        rows[old.model_version].reason or ""
-    )
+    assert f"{trained.version} is the current version now" in (rows[old.model_version].reason or "")
     assert (rows[trained.version].status, rows[trained.version].to_deliver) == ("queued", True)
     assert PredictionStorage(scene.database).queued(0, 10) == [(rows[trained.version].id, 1)]
     detection_job.predict(rows[trained.version].id)
