@@ -39,6 +39,7 @@ class Row:
     database: str
     what: str
     seconds: float
+    processor: float
     repeated: float | None
     peak_mb: float
     answer_mb: float
@@ -76,6 +77,7 @@ def measure_database(url: str, rounds: int) -> Iterator[Row]:
                 kind,
                 what,
                 median(each.seconds for each in found),
+                median(each.processor for each in found),
                 median(again) if again else None,
                 median(each.peak_mb for each in found),
                 found[-1].answer_mb,
@@ -84,13 +86,13 @@ def measure_database(url: str, rounds: int) -> Iterator[Row]:
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """Yield the lines of a Markdown table."""
-    yield "| database | request | first, s | repeated, s | peak MB | answer MB |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| database | request | first, s | processor, s | repeated, s | peak MB | answer MB |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     for row in rows:
         again = "–" if row.repeated is None else f"{row.repeated:.3f}"
         yield (
-            f"| {row.database} | {row.what} | {row.seconds:.2f} | {again} | {row.peak_mb:.0f} "
-            f"| {row.answer_mb:.2f} |"
+            f"| {row.database} | {row.what} | {row.seconds:.2f} | {row.processor:.2f} | {again} "
+            f"| {row.peak_mb:.0f} | {row.answer_mb:.2f} |"
         )
 
 

@@ -17,7 +17,9 @@ from backend.agreement import clustered, comparisons
 from backend.agreement.clustered import Estimate
 from backend.agreement.limits import LIMITS
 from backend.agreement.linearised import Linearised, linearise
+from studies import recorded_worlds
 from studies.data_options import AT_LEAST_ONE
+from studies.recorded_worlds import RecordedCoverage, recorded_coverage
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.integer]
@@ -33,6 +35,7 @@ ALPHA = 0.05  # of the tests
 # Coverage wanted, %, from so many images on.
 WANTED = (92.0, 98.0)
 FEWEST = 10
+RECORDED_IMAGES, RECORDED_CORRELATION = 20, 0.2
 NORMAL = NormalDist()
 
 
@@ -441,6 +444,15 @@ def details(rows: Sequence[Coverage], images: Sequence[int]) -> Iterator[str]:
         yield f"| {name} | {sizes} | {correlation:g} | {' | '.join(cells)} |"
 
 
+def recorded_report(rows: Sequence[RecordedCoverage], worlds: int) -> str:
+    """Return the table of the worlds that the recorder judged as Markdown."""
+    facts = (
+        f"{worlds} worlds of {RECORDED_IMAGES} images with ICC {RECORDED_CORRELATION:g}, as "
+        "annotations through the recorder, SQLite and the report; coverage in %:"
+    )
+    return "\n".join([facts, "", *recorded_worlds.table(rows), ""])
+
+
 def report(rows: Sequence[Coverage], images: Sequence[int], worlds: int) -> str:
     """Return the tables as Markdown."""
     missed = [
@@ -478,6 +490,14 @@ def report(rows: Sequence[Coverage], images: Sequence[int], worlds: int) -> str:
     metavar="N",
     help="Worlds of each kind.",
 )
+@click.option(
+    "--recorded",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Worlds that go as annotations through the recorder, a second each; 0 for none.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the random numbers.")
 @click.option(
     "--only", default="", metavar="WORD", help="Figures with this in their name, else all."
@@ -489,7 +509,7 @@ def report(rows: Sequence[Coverage], images: Sequence[int], worlds: int) -> str:
     metavar="FILE",
     help="Replace the tables in this Markdown file, between its two comments.",
 )
-def agreement_coverage(worlds: int, seed: int, only: str, path: Path | None) -> None:
+def agreement_coverage(worlds: int, recorded: int, seed: int, only: str, path: Path | None) -> None:
     """Measure how often the intervals of the agreement report hold the true figure.
 
     Draws worlds whose truth is known: 5 to 200 images, ICC 0 to 0.4. Prints tables as Markdown.
@@ -501,6 +521,9 @@ def agreement_coverage(worlds: int, seed: int, only: str, path: Path | None) -> 
     count = len(figures) * len(SIZES) * len(CORRELATIONS) * len(IMAGES)
     rows = list(tqdm(study(figures, IMAGES, worlds, seed), total=count, disable=None))
     text = report(rows, IMAGES, worlds)
+    if recorded:
+        judged = recorded_coverage(recorded, RECORDED_IMAGES, RECORDED_CORRELATION, seed)
+        text = f"{recorded_report(judged, recorded)}\n{text}"
     print(text)
     if path:
         write_between(path, text)

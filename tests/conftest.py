@@ -222,16 +222,19 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture
+def postgres_database(postgres_server: str, migrated_postgres: str) -> Iterator[Database]:
+    """A fresh storage with its tables in PostgreSQL."""
+    database = Database(_new_database(postgres_server, migrated_postgres))
+    yield database
+    database.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def any_database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A fresh storage with its tables, on each kind of database in turn."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("database")
-        return
-    server: str = request.getfixturevalue("postgres_server")
-    database = Database(_new_database(server, request.getfixturevalue("migrated_postgres")))
-    yield database
-    database.close()
+    name = {"sqlite": "database", "postgresql": "postgres_database"}[request.param]
+    yield request.getfixturevalue(name)
 
 
 @pytest.fixture(scope="module")

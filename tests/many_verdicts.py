@@ -11,7 +11,7 @@ from backend.labelstudio.projects import projects
 from backend.suggestions.tables import predictions
 from backend.verdicts.judging import VERDICTS, Verdict
 from backend.verdicts.packing import pack
-from backend.verdicts.tables import states, verdicts
+from backend.verdicts.tables import origins, states, verdicts
 
 POINTS = 20
 SIDE = 640.0
@@ -36,8 +36,11 @@ def fill(database: Database, count: int, *, seed: int = 0) -> None:
                 number: [_verdict(place, number, draw) for place in range(POINTS)]
                 for number in numbers
             }
+            made = [_state(number, found[number], draw) for number in numbers]
+            connection.execute(states.insert(), made)
+            names = [column.name for column in origins.columns]
             connection.execute(
-                states.insert(), [_state(number, found[number], draw) for number in numbers]
+                origins.insert(), [{name: each[name] for name in names} for each in made]
             )
             rows = [
                 {"state_id": number + 1} | asdict(each)

@@ -6,10 +6,17 @@ from datetime import timedelta
 from agreement_table import MOMENT, Made, deleted, detection, kept, table_of
 from agreement_table import added as drawn
 
+from backend.agreement.records import VersionDetection
 from backend.agreement.table import VerdictTable
 
 
 def random_table(draw: random.Random) -> VerdictTable:
+    """The table of a random project."""
+    made, detections = random_project(draw)
+    return table_of(*made, detections=detections)
+
+
+def random_project(draw: random.Random) -> tuple[list[Made], list[VersionDetection]]:
     """Up to 25 tasks with any verdicts, with and without suggestions, objects and times."""
     rates = [draw.choice((0, 0, 1, 4)) for _ in range(4)] + [draw.choice((0, 1))]
     rates[draw.randrange(5)] += 1
@@ -32,7 +39,7 @@ def random_table(draw: random.Random) -> VerdictTable:
             )
         found = [(draw.uniform(0, 99), draw.uniform(0, 99)) for _ in range(draw.randint(0, 3))]
         detections += [detection(task, each, *found) for each in versions if draw.random() < 0.7]
-    return table_of(*made, detections=detections)
+    return made, detections
 
 
 def random_verdict(draw: random.Random, number: int, rates: list[int], labels: list[str]):

@@ -322,3 +322,10 @@ def test_importing_loads_no_scipy(module):
     """The web process imports the package and must start fast."""
     command = f"import sys, backend.agreement.{module}; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command], timeout=60).returncode == 0
+
+
+def test_an_image_whose_denominator_vanishes_beside_another_does_not_contribute():
+    """Chance finds a point at the border of its object hardly ever, one in its middle often."""
+    found = clustered.ratio([1, 1, 1], [0.3, 1e-18, 1e-300], scale="positive")
+    assert (found.images, found.reason) == (1, "1 of at least 5 images")
+    assert found.value == pytest.approx(1 / 0.3)

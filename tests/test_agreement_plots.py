@@ -102,3 +102,17 @@ def test_the_table_of_labels_has_rows_for_those_that_were_suggested_alone():
     assert confusion.count(">wheel<") == 1
     assert not any(label in confusion for label in (">door<", ">beak<"))
     assert "confusion" not in plots(report_of(Made(1, points[1:])))
+
+
+def test_the_classes_and_landmarks_that_are_annotated_most_are_drawn():
+    made = [
+        Made(task, [kept((10, 10), f"label {n:02}") for n in range(20 - task)], class_name=name)
+        for task, name in enumerate("abcdefghij")
+    ]
+    made += [Made(20 + task, [kept((9, 9), "label 19")] * 30, class_name="j") for task in range(12)]
+    found = plots(report_of(*made))
+    drawn = [name for name in found if name.startswith("landmarks ")]
+    assert drawn == [f"landmarks {name}" for name in "abcdej"]
+    assert "label 19 (12)" in found["landmarks j"]
+    assert "label 15" in found["landmarks a"]
+    assert "label 16" not in found["landmarks a"]

@@ -133,4 +133,5 @@ def test_rows_of_the_export_have_names(recorded):
     assert [(row.task_id, row.verdict, row.final_label) for row in rows] == [
         (task, "added", "tail") for task in (1, 2, 3)
     ]
+    assert {(row.shown, row.group) for row in rows} == {(True, "shown")}
     assert (rows[0].prediction_score, rows[0].score) == (pytest.approx(0.8), None)

@@ -24,11 +24,11 @@ from backend.agreement import report_cache
 from backend.agreement.figures import AgreementReport, measure_agreement
 from backend.agreement.queries import AgreementQueries
 from backend.agreement.report_cache import LatestAnswers, ReportCache
-from backend.database.connection import Database
+from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
-from backend.verdicts.records import Filters
+from backend.verdicts.records import Entry, Filters, State
 
 
 @pytest.fixture
@@ -235,3 +235,22 @@ def test_a_page_without_one_of_its_pictures_is_soon_rendered_again(database, mon
         clock[0] += 2
         assert "The image cannot be fetched" not in cache.page(Filters(), "one")
         assert cache.figures(Filters()) is figures
+
+
+def test_a_pull_that_tells_only_what_an_annotation_began_as_makes_another_version(
+    cache, any_database
+):
+    predict(any_database, 2, detection((10, 10)))
+    recorder = Recorder(Settings(), any_database)
+
+    def pull(parent: int | None) -> tuple[int, int]:
+        found = recorder.state_of(UID, annotation(2, [added(50, 50)], parent=parent), "sync")
+        assert isinstance(found, State)
+        return recorder.verdicts.record([Entry(states=[found])], now())
+
+    assert pull(parent=None) == (1, 0)
+    before = cache.figures(Filters()).groups
+    assert pull(parent=7) == (0, 0)
+    after = cache.figures(Filters()).groups
+    assert (before.shown, before.from_scratch) == (1, 1)
+    assert (after.shown, after.from_scratch) == (2, 0)

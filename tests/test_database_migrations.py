@@ -64,7 +64,7 @@ def pair(any_database: Database) -> list[dict[str, Any]]:
     for task in (1, 2):
         regions = predict(any_database, task, detection((10, 10), (30, 10), (50, 10)))
         result = [moved(regions[0], 3), regions[1], added(80, 80), {"type": "brush", "id": "b"}]
-        found.append(annotation(task, result, minutes=5, updated_by=4))
+        found.append(annotation(task, result, minutes=5, updated_by=1))
     event(any_database, found[0])
     Recorder(Settings(), any_database).drain()
     VerdictStorage(any_database).record([Entry(states=[recorded(any_database, found[1])])], now())
@@ -96,7 +96,7 @@ def test_what_an_event_brought_gets_a_digest_of_today(
     any_database.migrate()
     columns = (states.c.id, states.c.digest, states.c.digest_version, states.c.updated_by)
     assert rows(any_database, *columns) == [
-        (1, digest_of(read(Annotation, pair[0])), 2, 4),
+        (1, digest_of(read(Annotation, pair[0])), 2, 1),
         (2, first_digest(pair[1]), 1, None),
     ]
     assert rows(any_database, origins.c.annotation_id) == [(1,), (2,)]

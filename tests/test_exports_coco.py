@@ -223,6 +223,14 @@ def test_withheld_suggestions_are_a_source_of_their_own(any_database):
     assert image["source"] == "withheld"
 
 
+def test_an_annotation_drawn_from_scratch_is_a_source_of_its_own(any_database):
+    regions = predict(any_database, 1, detection((10, 10)))
+    event(any_database, annotation(1, [added(20, 30)], number=1, parent=None))
+    event(any_database, annotation(1, regions, number=2, parent=None))
+    images = read(exported(any_database, "coco"))["images"]
+    assert [each["source"] for each in images] == ["from scratch", "shown"]
+
+
 def test_one_per_image_is_the_annotation_changed_last_or_that_of_one_annotator(any_database):
     regions = predict(any_database, 1, detection((10, 10)))
     for number, minutes in ((1, 1), (2, 3), (3, 2)):

@@ -72,10 +72,11 @@ def test_a_world_has_the_correlation_that_it_says():
 def test_the_command_prints_the_tables_and_writes_them_into_a_page(tmp_path: Path, capsys):
     page = tmp_path / "page.md"
     page.write_text(f"Before\n{study.BEGIN}\nold\n{study.END}\nAfter\n")
-    arguments = ["--worlds", "3", "--only", "share 0.3", "--report", str(page)]
-    assert main(["agreement-coverage", *arguments]) == 0
+    arguments = ["--worlds", "3", "--recorded", "1", "--only", "share 0.3"]
+    assert main(["agreement-coverage", *arguments, "--report", str(page)]) == 0
     printed, written = capsys.readouterr().out, page.read_text()
     assert "| share 0.3 | 12 | 0.4 |" in printed
+    assert "1 worlds of 20 images with ICC 0.2, as annotations through the recorder" in printed
     assert printed.strip() in written
     assert written.startswith("Before\n") and written.endswith("After\n") and "old" not in written
 

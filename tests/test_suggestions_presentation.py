@@ -17,7 +17,7 @@ from backend.suggestions.presentation import Presentation
 from backend.suggestions.records import MOST_CANDIDATES, pack_points, unpack_points
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.tables import candidates
-from model.keypoint import Detection, Keypoint
+from model.keypoint import Detection, Keypoint, NamedKeypoint
 
 SCORES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
 POINTS = tuple(Keypoint(10.1 * n, 7.3 * n, score, "bus") for n, score in enumerate(SCORES, 1))
@@ -47,7 +47,8 @@ class Scene:
     ) -> list[dict[str, Any]]:
         """The regions that are sent."""
         project = Project(UID, None, None, config, ProjectSettings(**settings))
-        presentation = Presentation(deployment or Settings(), self.database)
+        deployment = deployment or Settings(suggest="always")
+        presentation = Presentation(deployment, self.database)
         made = presentation.as_sent(fetched(self.database, row), project, keypoint_control(config))
         return made["result"]
 
@@ -159,3 +160,67 @@ def test_points_are_packed_to_a_hundredth_of_a_pixel_and_as_many_as_there_is_roo
     assert found.score == pytest.approx(far.score, abs=1e-7)
     assert len(pack_points([far] * 3)) == 36
     assert len(unpack_points(pack_points([far] * (MOST_CANDIDATES + 1)), "")) == MOST_CANDIDATES
+
+
+NAMES = (
+    '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
+    '<Label value="nose"/><Label value="tail"/></KeyPointLabels></View>'
+)
+ONE_NAME = NAMES.replace('<Label value="tail"/>', "")
+# Probabilities of being right and visible: one is worth showing, the other is not.
+NOSE = NamedKeypoint(5, 6, 0.8, "nose", 0.9)
+TAIL = NamedKeypoint(7, 8, 0.1, "tail", 0.3)
+
+
+def labels(regions: list[dict[str, Any]]) -> list[str]:
+    return [region["value"]["keypointlabels"][0] for region in regions]
+
+
+def test_before_any_correction_the_best_points_are_shown_if_the_class_tells_their_label(
+    scene: Scene,
+) -> None:
+    row = scene.store(detection(10))
+    worthwhile = Settings(suggest="worthwhile")
+    assert scene.scores(row, deployment=worthwhile) == list(SCORES[:4])
+    assert scene.scores(row, ONE_NAME, worthwhile) == list(SCORES[:4])
+    assert scene.scores(row, NAMES, worthwhile) == []
+    named_by_the_settings = Settings(suggest="worthwhile", default_label="tail")
+    assert labels(scene.sent(row, NAMES, named_by_the_settings)) == ["tail"] * 4
+
+
+def test_a_projects_own_choice_of_points_comes_before_the_share_that_pays(scene: Scene) -> None:
+    row = scene.store(detection(10))
+    worthwhile = Settings(suggest="worthwhile")
+    assert scene.scores(row, deployment=worthwhile, threshold=0.45) == list(SCORES[:5])
+
+
+def test_landmarks_are_shown_with_their_labels_where_they_are_worth_it(scene: Scene) -> None:
+    row = scene.store(replace(detection(10), named=(TAIL, NOSE)))
+    [nose] = scene.sent(row, NAMES, Settings(suggest="worthwhile"))
+    assert nose["value"]["keypointlabels"] == ["nose"]
+    assert nose["score"] == 0.8
+    assert labels(scene.sent(row, NAMES, Settings(suggest="learnt"))) == ["nose"]
+    always = labels(scene.sent(row, NAMES, Settings(suggest="always")))
+    assert always == ["nose", "tail", *["nose"] * 10]  # bus is no label: the first one
+
+
+def test_only_what_was_learnt_is_shown_where_that_is_wanted(scene: Scene) -> None:
+    row = scene.store(detection(10))
+    assert scene.sent(row, suggest="learnt") == []
+
+
+def test_the_setting_of_a_project_comes_before_that_of_the_deployment(scene: Scene) -> None:
+    row = scene.store(detection(10))
+    assert len(scene.sent(row, deployment=Settings(suggest="learnt"), suggest="always")) == 10
+
+
+def test_thresholds_hold_for_landmarks_too(scene: Scene) -> None:
+    row = scene.store(replace(detection(0), named=(NOSE,)))
+    assert len(scene.sent(row, NAMES, threshold=0.8)) == 1
+    assert scene.sent(row, NAMES, thresholds={"nose": 0.9}, suggest="worthwhile") == []
+
+
+def test_a_label_is_sent_no_more_often_than_the_configuration_allows(scene: Scene) -> None:
+    row = scene.store(replace(detection(4), named=(NOSE, TAIL)))
+    limited = NAMES.replace('<Label value="nose"/>', '<Label value="nose" maxUsages="2"/>')
+    assert labels(scene.sent(row, limited)) == ["nose", "tail", "nose"]

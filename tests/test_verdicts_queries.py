@@ -1,15 +1,16 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from verdict_data import annotation, deletion, event
 
-from backend.database.connection import Database
+from backend.database.connection import Database, now
 from backend.settings import Settings
 from backend.verdicts.queries import current_states
 from backend.verdicts.recording import Recorder
-from backend.verdicts.records import Filters
-from backend.verdicts.storage import EventStorage
+from backend.verdicts.records import Entry, Filters, Retraction
+from backend.verdicts.storage import EventStorage, VerdictStorage
 
 LONG_AGO = {"created_at": "2026-01-01T00:00:00Z"}
 
@@ -78,3 +79,20 @@ def test_a_repeated_event_adds_no_state(any_database: Database) -> None:
     found = current_states(Filters(), ("unused",))
     with any_database.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(found)) == 1
+
+
+def test_an_annotation_that_is_found_again_brings_back_no_other(any_database: Database) -> None:
+    for number in (1, 2):
+        record(
+            any_database,
+            {"id": number, "task": number} | LONG_AGO,
+            {"id": 3, "created_at": "1970-01-01T00:01:40Z"},
+        )
+    gone = now()
+    retractions = [Retraction("3.100", number, None, gone, "sync") for number in (1, 2)]
+    again = Retraction("3.100", 2, None, gone + timedelta(seconds=9), "sync", deleted=False)
+    log = VerdictStorage(any_database)
+    log.record([Entry(retractions=retractions)], gone)
+    assert current(any_database) == []
+    log.record([Entry(retractions=[again])], gone)
+    assert current(any_database) == [("3.100", 2)]

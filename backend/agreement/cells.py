@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.agreement.columns import Floats, Integers
+from backend.agreement.columns import Floats, Integers, ShortIntegers
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,17 @@ class ImageCells:
     images: int
 
     @classmethod
-    def of(cls, group: Integers, image: Integers, groups: int) -> "ImageCells":
+    def of(cls, group: Integers | ShortIntegers, image: Integers, groups: int) -> "ImageCells":
         """Find the pairs that occur among rows, given the group and the image of each."""
         images = int(image.max(initial=0)) + 1
-        keys = np.unique(group * images + image)
+        keys = np.unique(group.astype(np.int64) * images + image)
         start = np.searchsorted(keys, np.arange(groups + 1) * images)
         return cls(keys.astype(np.int64), start.astype(np.int64), images)
 
-    def find(self, group: Integers, image: Integers) -> Integers:
+    def find(self, group: Integers | ShortIntegers, image: Integers) -> Integers:
         """Return the cell of each row; every pair must be among those that occur."""
-        return np.searchsorted(self.keys, group * self.images + image).astype(np.int64)
+        keys = group.astype(np.int64) * self.images + image
+        return np.searchsorted(self.keys, keys).astype(np.int64)
 
     def sums(self, cell: Integers, values: Floats | None) -> Floats:
         """Sum values, or count rows where there are none, by cell.

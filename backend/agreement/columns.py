@@ -1,6 +1,7 @@
 """Verdicts about points as columns of numbers, which makes a million of them quick to process."""
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -13,6 +14,8 @@ from backend.verdicts.packing import PackedPoints
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+# Half the memory; make keys of them as `annotation * size + column`, which is int64.
+ShortIntegers = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 # Verdict → its code in the column `verdict`.
@@ -54,15 +57,15 @@ class VerdictColumns:
     labels: Sequence[str]
     objects: "ObjectBoxes | None"
     annotation: Integers
-    verdict: Integers
-    suggested_label: Integers
-    final_label: Integers
+    verdict: NDArray[np.int8]
+    suggested_label: ShortIntegers
+    final_label: ShortIntegers
     score: Floats
     displacement: Floats
     length: Floats
     area: Floats
-    object: Integers
-    number: Integers
+    object: ShortIntegers
+    number: ShortIntegers
     suggested_x: Floats
     suggested_y: Floats
     final_x: Floats
@@ -96,7 +99,13 @@ class VerdictColumns:
     @property
     def longer_side(self) -> Floats:
         """Longer side of the object of each verdict where it is known, else of the image, px."""
-        return np.where(np.isfinite(self.length), self.length, self.image_length)
+        return self.longer_sides(slice(None))
+
+    def longer_sides(self, rows: Integers | slice) -> Floats:
+        """Return the same of some verdicts."""
+        length = self.length[rows]
+        of_image = self._longer_side[self.annotation[rows]]
+        return np.where(np.isfinite(length), length, of_image)
 
     @property
     def image_length(self) -> Floats:
@@ -106,6 +115,12 @@ class VerdictColumns:
     @cached_property
     def _longer_side(self) -> Floats:
         return np.array([each.longer_side for each in self.annotations], np.float64)
+
+    @cached_property
+    def image_edges(self) -> Floats:
+        """Left, top, right, bottom edge of the image of each annotation, px; (annotations, 4)."""
+        sizes = [(0, 0, each.width, each.height) for each in self.annotations]
+        return np.array(sizes, np.float64).reshape(-1, 4)
 
     def boxes(self, rows: Integers) -> Floats:
         """Return the boxes of the objects of some verdicts.
@@ -224,14 +239,7 @@ class ObjectBoxes:
     edges: Floats
     start: Integers
 
-    @classmethod
-    def of(cls, boxes: Sequence[Sequence[Edges]]) -> "ObjectBoxes":
-        """Store the boxes of each annotation."""
-        edges = np.array([each for of_one in boxes for each in of_one], np.float64).reshape(-1, 4)
-        start = np.cumsum([0, *(len(of_one) for of_one in boxes)])[:-1]
-        return cls(edges, start.astype(np.int64))
-
-    def find(self, annotation: Integers, object_: Integers) -> Floats:
+    def find(self, annotation: Integers, object_: ShortIntegers) -> Floats:
         """Return the boxes of objects; -1 is the box that the task came with."""
         return np.asarray(self.edges[self.start[annotation] + object_ + 1])
 
@@ -240,10 +248,39 @@ class ObjectBoxes:
         return ObjectBoxes(self.edges, self.start[chosen])
 
 
+class BoxBuffer:
+    """The boxes of annotations, added one after the other."""
+
+    def __init__(self) -> None:
+        self._edges = array("d")
+        self._start = array("q")
+
+    @classmethod
+    def of(cls, boxes: "BoxBuffer | Iterable[Iterable[Edges]]") -> "BoxBuffer":
+        """Add the boxes of every annotation, unless that is done."""
+        if isinstance(boxes, BoxBuffer):
+            return boxes
+        found = cls()
+        for each in boxes:
+            found.append(each)
+        return found
+
+    def append(self, boxes: Iterable[Edges]) -> None:
+        """Add the boxes of the next annotation: that of its task, then its rectangles."""
+        self._start.append(len(self._edges) // 4)
+        for each in boxes:
+            self._edges.extend(each)
+
+    def boxes(self) -> ObjectBoxes:
+        """Return all boxes."""
+        edges = np.array(self._edges, np.float64).reshape(-1, 4)
+        return ObjectBoxes(edges, np.array(self._start, np.int64))
+
+
 def unpack_columns(
     annotations: Sequence[JudgedAnnotation],
     packed: PackedPoints | Sequence[tuple[bytes, Sequence[str]]],
-    boxes: Sequence[Sequence[Edges]] | None = None,
+    boxes: BoxBuffer | Sequence[Sequence[Edges]] | None = None,
     *,
     order: Sequence[int] | None = None,
 ) -> VerdictColumns:
@@ -255,15 +292,13 @@ def unpack_columns(
             None where they are unknown.
         order: in which to put the annotations, their places from 0; None for that given.
     """
-    objects = None if boxes is None else ObjectBoxes.of(boxes)
+    objects = None if boxes is None else BoxBuffer.of(boxes).boxes()
     places = None if order is None else np.array(order, np.int64)
     if places is not None:
         annotations = [annotations[place] for place in places.tolist()]
         objects = None if objects is None else objects.of_annotations(places)
-    if not isinstance(packed, PackedPoints):
-        packed = PackedPoints.of(packed)
-    points, owner, labels = packed.unpack(places)
-    verdict = points["verdict"].astype(np.int64)
+    points, owner, labels = PackedPoints.of(packed).unpack(places)
+    verdict = points["verdict"]
     suggested, final = verdict != CODES[ADDED], verdict != CODES[DELETED]
     images: dict[tuple[str, int, str], int] = {}
     image = [
@@ -283,8 +318,8 @@ def unpack_columns(
         displacement=points["displacement"],
         length=points["length"],
         area=points["area"],
-        object=points["object"].astype(np.int64),
-        number=points["number"].astype(np.int64),
+        object=points["object"],
+        number=points["number"],
         suggested_x=points["suggested_x"],
         suggested_y=points["suggested_y"],
         final_x=points["final_x"],

@@ -11,7 +11,7 @@ BY_PROJECT = "How annotations arrived is counted by project only: no other filte
 # Section of the JSON → filter → what it does not reach; every other filter reaches all of it.
 NOT_REACHED: Mapping[str, Mapping[str, str]] = {
     "overall": {
-        "label": f"Times, classes and numbers of images, tasks, annotations and people {WHOLE}.",
+        "label": f"Times, classes, numbers of annotations, images, tasks and annotators {WHOLE}.",
         "model_version": (
             "A skipped annotation belongs to no model version: none is counted under this filter."
         ),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.agreement.cells import ImageCells
-from backend.agreement.columns import CODES, Integers, VerdictColumns
+from backend.agreement.columns import CODES, Integers, ShortIntegers, VerdictColumns
 from backend.agreement.comparisons import GroupTest, compare_pairs, compare_shares
 from backend.agreement.linearised import linearise
 from backend.agreement.parameters import AgreementParameters
@@ -71,7 +71,7 @@ def group_tests(columns: VerdictColumns, parameters: AgreementParameters) -> Gro
 def _differences(
     columns: VerdictColumns,
     rows: Integers,
-    group: Integers,
+    group: Integers | ShortIntegers,
     names: Sequence[str],
     parameters: AgreementParameters,
 ) -> GroupDifferences:

@@ -166,7 +166,7 @@ class AnnotationTotals:
         first = columns.first_submissions
         self._verdicts = count_verdicts(first, columns.annotation, annotations)
         self._suggestions = JudgedSuggestions.of(columns.suggestion[first.suggested])
-        self._judged = columns.annotation[first.suggested]
+        self._judged = columns.annotation[first.suggested].astype(np.int32)
         rows = is_moved(first)
         self._moves = columns.displacement[rows], columns.annotation[rows]
         seconds = [each.lead_time for each in columns.annotations]
@@ -265,15 +265,13 @@ def by_label(
         return []
     suggested_hit, final_hit = label_hits(columns, parameters.near)
     columns = replace(columns, suggested_hit=suggested_hit, final_hit=final_hit)
-    image = columns.image[columns.annotation]
     suggested = np.where(columns.suggested, columns.suggested_label, 0)
     final = np.where(columns.final, columns.final_label, 0)
-    group = np.concatenate([suggested[columns.suggested], final[columns.final]])
-    seen = np.concatenate([image[columns.suggested], image[columns.final]])
-    cells = ImageCells.of(group, seen, labels)
-
+    cells = _label_cells(columns)
+    image = columns.image[columns.annotation]
     # Rows that count on neither side have a cell as well, which no contribution asks for.
     of_suggested, of_final = cells.find(suggested, image), cells.find(final, image)
+    del image
 
     def of_each_label(each: Contribution) -> Floats:
         cell = of_suggested if each.side == "suggested" else of_final
@@ -291,11 +289,20 @@ def by_label(
         ),
         Moves.of(columns.displacement[moved], of_final[moved]),
     )
-    sizes = np.bincount(group, minlength=labels)
+    sizes = np.bincount(suggested[columns.suggested], minlength=labels)
+    sizes += np.bincount(final[columns.final], minlength=labels)
     largest = np.argsort(-sizes, kind="stable")[: parameters.most_groups].tolist()
     chosen = [label for label in largest if sizes[label]]
     order = sorted(chosen, key=lambda label: columns.labels[label])
     return [NamedGroup(columns.labels[label], found.agreement(label)) for label in order]
+
+
+def _label_cells(columns: VerdictColumns) -> ImageCells:
+    """Find the pairs of a label and an image that occur."""
+    sides = (columns.suggested, columns.suggested_label), (columns.final, columns.final_label)
+    label = np.concatenate([of_side[rows] for rows, of_side in sides])
+    image = np.concatenate([columns.image[columns.annotation[rows]] for rows, _ in sides])
+    return ImageCells.of(label, image, len(columns.labels))
 
 
 @dataclass(frozen=True, slots=True)

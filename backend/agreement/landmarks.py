@@ -10,12 +10,13 @@ from backend.agreement.as_json import fields_as_json
 from backend.agreement.cells import ImageCells
 from backend.agreement.chance import share_within
 from backend.agreement.clustered import Estimate, ratio, share
-from backend.agreement.columns import Flags, Floats, Integers, VerdictColumns
+from backend.agreement.columns import Flags, Floats, Integers, ShortIntegers, VerdictColumns
 from backend.agreement.parameters import AgreementParameters
 from model.keypoint import centre_to_edge
 
 Landmark = tuple[str, str]  # class and label
 ONE_LABEL = "not known under a filter by label"
+BLOCK = 100_000  # points whose chance is computed at a time, for the sake of memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class _Units:
     """
 
     annotation: Integers
-    label: Integers
+    label: ShortIntegers
     found: Flags
     expected: Floats
 
@@ -113,8 +114,11 @@ def _of_side(
     units = _units(columns, parameters.near)
     labels = len(columns.labels)
     names = sorted({each.class_name for each in columns.annotations})
-    class_of = np.array([names.index(each.class_name) for each in columns.annotations])
-    group, groups = class_of[units.annotation] * labels + units.label, len(names) * labels
+    place = {name: number for number, name in enumerate(names)}
+    class_of = np.array([place[each.class_name] for each in columns.annotations])
+    both = class_of[units.annotation] * labels + units.label
+    pairs, group = np.unique(both, return_inverse=True)  # of a class and a label that occur
+    groups = len(pairs)
     image = columns.image[units.annotation]
     cells = ImageCells.of(group, image, groups)
     cell = cells.find(group, image)
@@ -125,7 +129,8 @@ def _of_side(
     for each in np.argsort(-annotated, kind="stable")[: parameters.most_landmarks].tolist():
         of, count, limits = cells.of_group(each), int(annotated[each]), parameters.limits
         if count:
-            sides[names[each // labels], columns.labels[each % labels]] = LandmarkSide(
+            name = names[pairs[each] // labels], columns.labels[pairs[each] % labels]
+            sides[name] = LandmarkSide(
                 annotated=count,
                 found=share(found[of], once[of], limits),
                 lift=ratio(found[of], expected[of], scale="positive", n=count, limits=limits),
@@ -157,20 +162,23 @@ def _log_missed(columns: VerdictColumns, rows: Integers, near: float) -> Floats:
     Args:
         rows: places of the final points.
     """
-    near_one = np.minimum(_chance(columns, rows, near), 1 - 1e-12)
     objects = int(columns.object.max(initial=-1)) + 2
     key = columns.annotation * objects + columns.object + 1
     suggestions = np.bincount(key[columns.suggested], minlength=int(key.max(initial=0)) + 1)
-    return np.asarray(suggestions[key[rows]] * np.log1p(-near_one))
+    missed = np.empty(len(rows))
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        near_one = np.minimum(_chance(columns, block, near), 1 - 1e-12)
+        missed[start : start + BLOCK] = suggestions[key[block]] * np.log1p(-near_one)
+    return missed
 
 
 def _chance(columns: VerdictColumns, rows: Integers, near: float) -> Floats:
     """Return the chance that one random point lies near each final point."""
-    size = np.array([(0, 0, each.width, each.height) for each in columns.annotations], np.float64)
-    area, radius = columns.area[rows], near * columns.longer_side[rows]
+    area, radius = columns.area[rows], near * columns.longer_sides(rows)
     boxes = columns.boxes(rows)
     known = np.isfinite(boxes[:, 0])
-    image = size[columns.annotation[rows]]
+    image = columns.image_edges[columns.annotation[rows]]
     edges = np.where(known[:, None], boxes, image)
     x, y = centre_to_edge(columns.final_x[rows]), centre_to_edge(columns.final_y[rows])
     cut = share_within(x, y, radius, edges)

@@ -46,6 +46,9 @@ class Linearised:
 def per_image(numerators: ArrayLike, denominators: ArrayLike) -> tuple[Array, Array]:
     """Return both, one number an image, of the images with a denominator above 0.
 
+    A denominator that vanishes beside the sum of all is one of 0: leaving out the others would
+    leave nothing.
+
     Raises:
         ValueError: unless both are one-dimensional, finite and of one length, and no denominator
             is negative.
@@ -58,7 +61,8 @@ def per_image(numerators: ArrayLike, denominators: ArrayLike) -> tuple[Array, Ar
         )
     if not (np.isfinite(top).all() and np.isfinite(bottom).all() and (bottom >= 0).all()):
         raise ValueError("expected finite numbers and denominators of 0 or more: leave others out")
-    return top[bottom > 0], bottom[bottom > 0]
+    contributes = bottom > ROUNDING * bottom.sum()
+    return top[contributes], bottom[contributes]
 
 
 def influences(top: Array, bottom: Array) -> Array:

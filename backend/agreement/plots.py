@@ -5,7 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from backend.agreement.clustered import Estimate
 from backend.agreement.figures import AgreementReport
@@ -19,6 +19,8 @@ from backend.agreement.group_figures import (
 from backend.agreement.landmarks import LandmarkFigures
 from backend.agreement.scores import ConfusionCell, ReliabilityBin
 
+T = TypeVar("T")
+
 BLUE, GREY, INK, ORANGE = "#2f6fb3", "#9aa3ad", "#22303c", "#d98b2b"
 # From "as suggested" to "removed"; the colour-blind tell every two of them apart.
 VERDICT_COLOURS = {
@@ -31,6 +33,8 @@ VERDICT_COLOURS = {
 }
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "svg.hashsalt": "report",
     "text.parse_math": False,  # a label such as $x$ is not a formula
     "font.family": "sans-serif",
@@ -85,11 +89,27 @@ def plots(report: AgreementReport) -> dict[str, str]:
 
 
 def _landmarks_by_class(landmarks: Sequence[LandmarkFigures]) -> dict[str, str]:
+    """Draw the landmarks of the classes that are annotated most."""
+    of_class: dict[str, list[LandmarkFigures]] = {}
+    for each in landmarks:
+        of_class.setdefault(each.class_name, []).append(each)
+    sizes = {name: sum(_annotated(each) for each in rows) for name, rows in of_class.items()}
     found: dict[str, str] = {}
-    for name in sorted({each.class_name for each in landmarks})[:MOST_CLASSES]:
-        rows = [each for each in landmarks if each.class_name == name][:MOST_BARS]
+    for name in sorted(sorted(of_class, key=lambda name: -sizes[name])[:MOST_CLASSES]):
+        rows = _most(of_class[name], _annotated, MOST_BARS)
         found[f"landmarks {name}"] = _svg(_draw_landmarks, rows, (WIDE, 1.1 + 0.28 * len(rows)))
     return found
+
+
+def _annotated(landmark: LandmarkFigures) -> int:
+    return landmark.shown.annotated + landmark.withheld.annotated
+
+
+def _most(rows: Sequence[T], size: Callable[[T], int], most: int) -> list[T]:
+    """Return the largest rows, in the order that they had."""
+    sizes = [size(each) for each in rows]
+    order = sorted(range(len(rows)), key=lambda place: -sizes[place])
+    return [rows[place] for place in sorted(order[:most])]
 
 
 def _svg(draw: Callable[[Any, Any], None], data: object, size: tuple[float, float]) -> str:
@@ -97,13 +117,16 @@ def _svg(draw: Callable[[Any, Any], None], data: object, size: tuple[float, floa
     import matplotlib
 
     matplotlib.use("svg")
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE), _without_font_warnings():
         figure = Figure(figsize=size)
         draw(figure, data)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+        # `savefig` would draw everything twice.
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata={"Date": None})
     svg = buffer.getvalue()
     return svg[svg.index("<svg") :]
 
@@ -199,9 +222,7 @@ def _draw_verdicts(figure: Any, groups: Sequence[NamedGroup[PointFigures]]) -> N
 
 def largest(groups: Sequence[NamedGroup[PointFigures]]) -> list[NamedGroup[PointFigures]]:
     """Return the groups with the most points, as many as there is room for, in their order."""
-    sizes = [sum(each.figures.points.by_verdict.values()) for each in groups]
-    order = sorted(range(len(groups)), key=lambda place: -sizes[place])
-    return [groups[place] for place in sorted(order[:MOST_BARS])]
+    return _most(groups, lambda each: sum(each.figures.points.by_verdict.values()), MOST_BARS)
 
 
 def _draw_landmarks(figure: Any, rows: Sequence[LandmarkFigures]) -> None:

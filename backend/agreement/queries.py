@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from sys import intern
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -21,7 +22,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from backend.agreement.columns import Edges, VerdictColumns, edges_of, unpack_columns
+from backend.agreement.column_verdicts import ColumnVerdicts
+from backend.agreement.columns import BoxBuffer, VerdictColumns, edges_of, unpack_columns
 from backend.agreement.label_matching import about_label
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.records import (
@@ -47,7 +49,15 @@ from backend.verdicts.queries import (
     of_project,
 )
 from backend.verdicts.records import Filters
-from backend.verdicts.tables import IS_CHOICE, arrivals, retractions, states, unused, verdicts
+from backend.verdicts.tables import (
+    IS_CHOICE,
+    arrivals,
+    origins,
+    retractions,
+    states,
+    unused,
+    verdicts,
+)
 
 STREAM = 1000  # rows that a stream holds at a time
 _OF_ANNOTATION = [each.name for each in fields(JudgedAnnotation)]
@@ -62,7 +72,10 @@ def load_table(
 ) -> VerdictTable:
     """Load everything that the figures need, in one transaction."""
     with database.reading() as connection:
-        columns = _columns(connection, filters, parameters.near)
+        whole = _columns(connection, filters)
+        columns = whole
+        if filters.label is not None:
+            columns = about_label(whole, filters.label, parameters.near)
         newest = [each for each in columns.annotations if each.is_newest]
         shown = [each for each in newest if each.group == "shown"]
         withheld = [each for each in newest if each.group == "withheld"]
@@ -85,17 +98,16 @@ def load_table(
             tasks_shown_to_several=len(tasks_of_several_annotators(shown)),
             compared_tasks=compared,
             detections=_detections(connection, tasks),
-            verdicts=_verdicts(connection, sorted(wanted)),
+            verdicts=ColumnVerdicts(whole, wanted),
         )
 
 
-def _columns(connection: Connection, filters: Filters, near: float) -> VerdictColumns:
+def _columns(connection: Connection, filters: Filters) -> VerdictColumns:
     """Read the annotations that count and were compared, with the verdicts about their points."""
     read = _StateReader(connection)
     read.newest(filters)
     read.first_submissions()
-    columns = read.columns()
-    return columns if filters.label is None else about_label(columns, filters.label, near)
+    return read.columns()
 
 
 class _StateReader:
@@ -105,7 +117,7 @@ class _StateReader:
         self._connection = connection
         self._annotations: list[JudgedAnnotation] = []
         self._points = PackedPoints()
-        self._boxes: list[list[Edges]] = []
+        self._boxes = BoxBuffer()
 
     def newest(self, filters: Filters) -> None:
         """Read the newest state of each annotation that passes the filters."""
@@ -152,7 +164,7 @@ class _StateReader:
         asked = _annotations_from(chosen, *more).order_by(chosen.c.id)
         for row in self._connection.execute(asked.execution_options(yield_per=STREAM)):
             self._points.append(row.points, row.labels)
-            self._boxes.append([edges_of(each) for each in (row.task_box, *(row.objects or ()))])
+            self._boxes.append(edges_of(each) for each in (row.task_box, *(row.objects or ())))
             yield _annotation(row)
 
 
@@ -172,7 +184,11 @@ def _annotations_from(state: FromClause, *more: ColumnElement[Any]) -> Select[An
 
 
 def _annotation(row: Row[Any]) -> JudgedAnnotation:
-    return JudgedAnnotation(*row[: len(_OF_ANNOTATION)])
+    """Return an annotation; texts that many have in common are one text in memory."""
+    values: list[Any] = [
+        intern(each) if type(each) is str else each for each in row[: len(_OF_ANNOTATION)]
+    ]
+    return JudgedAnnotation(*values)
 
 
 def _choices(connection: Connection, filters: Filters) -> list[ChoiceCount]:
@@ -294,6 +310,7 @@ class LogVersion(NamedTuple):
     """
 
     states: int
+    origins: int
     retractions: int
     unused: int
     arrivals: int
@@ -312,6 +329,7 @@ class AgreementQueries:
         """Return the version of everything that figures and page depend on."""
         asked = select(
             select(func.count()).select_from(states).scalar_subquery(),
+            select(func.count()).select_from(origins).scalar_subquery(),
             select(func.count()).select_from(retractions).scalar_subquery(),
             select(func.count()).select_from(unused).scalar_subquery(),
             select(func.count()).select_from(arrivals).scalar_subquery(),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +15,7 @@ from backend.agreement.exports.formats import FORMATS
 from backend.agreement.figures import DEFAULTS, AgreementReport, measure_agreement
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.pictures import ReportPictures
-from backend.agreement.plots import MOST_BARS, VERDICT_COLOURS, plots
+from backend.agreement.plots import MOST_BARS, MOST_CELLS, MOST_CLASSES, VERDICT_COLOURS, plots
 from backend.agreement.queries import AgreementQueries
 from backend.agreement.verdict_svg import MARK_COLOURS
 from backend.database.connection import Database
@@ -72,6 +73,8 @@ def render(
             exports=urlencode(chosen),
             formats=FORMATS,
             most_bars=MOST_BARS,
+            most_cells=MOST_CELLS,
+            most_classes=MOST_CLASSES,
             parameters=parameters.described(),
             served=served,
             nonce=nonce,
@@ -79,7 +82,9 @@ def render(
     )
 
 
+@cache
 def _environment() -> Environment:
+    """Return the templates, which are compiled once."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -5,6 +5,7 @@ is read before them). The log is asked on every request: a change is seen at onc
 another process made.
 """
 
+import json
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
@@ -81,12 +82,21 @@ class ReportCache:
         self._queries = AgreementQueries(database)
         self._computing = RLock()  # a page computes its figures inside
         self._figures: LatestAnswers[AgreementReport] = LatestAnswers()
+        self._texts: LatestAnswers[str] = LatestAnswers()
         self._pages: LatestAnswers[Page] = LatestAnswers()
 
     def figures(self, filters: Filters) -> AgreementReport:
         """Return every figure of the verdicts that pass the filters."""
         return self._answer(
             self._figures, filters, lambda: measure_agreement(self._database, filters)
+        )
+
+    def text(self, filters: Filters) -> str:
+        """Return the figures as the text of a JSON object."""
+        return self._answer(
+            self._texts,
+            filters,
+            lambda: json.dumps(self.figures(filters).as_json(), separators=(",", ":")) + "\n",
         )
 
     def page(self, filters: Filters, nonce: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.agreement.columns import CODES, Flags, Floats, Integers, VerdictColumns
 from backend.agreement.parameters import AgreementParameters
@@ -113,6 +114,7 @@ def contributions(
             objects are not divided.
     """
     first, columns = columns.first_submissions, columns.newest_states
+    objects, similarity = _similarities(columns, parameters.sigma, part)
     image = columns.displacement / columns.image_length
     object_ = columns.displacement / columns.length
     relative = columns.displacement / columns.longer_side
@@ -121,7 +123,6 @@ def contributions(
     with_object = np.isfinite(columns.length)
     paired_with_object = paired & with_object
     moved = is_moved(first)
-    objects, similarity = _similarities(columns, parameters.sigma, part)
     return Tallies(
         judged=Contribution("suggested", first.suggested),
         accepted=Contribution("suggested", unmoved & (columns.verdict == CODES[ACCEPTED])),
@@ -203,15 +204,15 @@ class JudgedSuggestions:
         earlier: for each judgement in that order, how many of the same suggestion precede it.
     """
 
-    order: Integers
-    earlier: Integers
+    order: NDArray[np.int32]
+    earlier: NDArray[np.int32]
 
     @classmethod
     def of(cls, suggestion: Integers) -> "JudgedSuggestions":
         """Sort judgements, given the number of the suggestion of each."""
-        order = np.argsort(suggestion, kind="stable")
+        order = np.argsort(suggestion, kind="stable").astype(np.int32)
         ordered = suggestion[order]
-        place = np.arange(len(order))
+        place = np.arange(len(order), dtype=np.int32)
         begins = np.ones(len(order), bool)
         begins[1:] = ordered[1:] != ordered[:-1]
         return cls(order, place - np.maximum.accumulate(np.where(begins, place, 0)))

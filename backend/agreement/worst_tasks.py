@@ -18,7 +18,7 @@ class WorstTask:
         project: uid of the project.
         task: id of the task.
         f1: F1 of suggestions against final points, over all its annotations.
-        states: ids of the newest states of its annotations, in their order.
+        states: ids of the newest states of its annotations, in the order of recording.
         verdicts: number of points by verdict, in first submissions.
     """
 
@@ -52,7 +52,7 @@ def worst_tasks(columns: VerdictColumns, parameters: AgreementParameters) -> lis
         project, task_id = tasks[number]
         states = [each for place in places if (each := columns.annotations[place]).is_newest]
         verdicts = _count_verdicts(first, places)
-        ids = [each.id for each in states]
+        ids = sorted(each.id for each in states)
         found.append(WorstTask(project, task_id, float(f1[number]), ids, verdicts))
     return found
 

@@ -4,6 +4,7 @@ A million verdicts then take only about fifty thousand rows to read. The values 
 the table of verdicts, and are never changed either.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -69,11 +70,16 @@ class PackedPoints:
     def __init__(self) -> None:
         self._rows = bytearray()
         self._sizes: list[int] = []
-        self._labels: list[Sequence[str]] = []
+        self._names: dict[str, int] = {}
+        # The annotations' labels as indices into all labels, each list after a -1.
+        self._places = array("i")
+        self._starts = array("q")  # where the list of each annotation begins
 
     @classmethod
-    def of(cls, packed: Iterable[tuple[bytes, Sequence[str]]]) -> "PackedPoints":
-        """Join what `pack` returned for each annotation."""
+    def of(cls, packed: "PackedPoints | Iterable[tuple[bytes, Sequence[str]]]") -> "PackedPoints":
+        """Join what `pack` returned for each annotation, unless that is done."""
+        if isinstance(packed, PackedPoints):
+            return packed
         found = cls()
         for each in packed:
             found.append(*each)
@@ -83,7 +89,9 @@ class PackedPoints:
         """Add the next annotation: what `pack` returned."""
         self._rows += memoryview(packed)[len(MARK) :]
         self._sizes.append(len(packed) // POINT.itemsize)
-        self._labels.append(labels)
+        self._places.append(-1)
+        self._starts.append(len(self._places))
+        self._places.extend([self._names.setdefault(each, len(self._names)) for each in labels])
 
     def unpack(
         self, order: NDArray[np.int64] | None = None
@@ -108,26 +116,11 @@ class PackedPoints:
         else:
             place = np.arange(len(rows)) + np.repeat(first[order] - np.cumsum(sizes) + sizes, sizes)
             points = {name: rows[name][place] for name in POINT.names or ()}
-        places, start, names = self._global_labels()
-        of_point = start[order][owner]
+        places = np.array(self._places, np.int32)
+        of_point = np.array(self._starts, np.int64)[order][owner]
         for side in ("suggested_label", "final_label"):
             points[side] = places[of_point + points[side]]
-        return points, owner.astype(np.int64), names
-
-    def _global_labels(self) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
-        """Return the annotations' labels as indices into all labels, one list after the other.
-
-        Returns:
-            The indices, with a -1 before the list of each annotation; where each list begins; and
-            all labels.
-        """
-        names: dict[str, int] = {}
-        places, starts = [], []
-        for labels in self._labels:
-            places.append(-1)
-            starts.append(len(places))
-            places.extend([names.setdefault(label, len(names)) for label in labels])
-        return np.array(places, np.int64), np.array(starts, np.int64), list(names)
+        return points, owner.astype(np.int64), list(self._names)
 
 
 def unpack(

@@ -101,11 +101,16 @@ def not_retracted(state: FromClause) -> ColumnElement[bool]:
     A deletion concerns annotations made before it, because Label Studio may reuse the id.
     """
     again = retractions.alias()
-    found_again = exists().where(
-        again.c.project_uid == state.c.project_uid,
-        again.c.annotation_id == state.c.annotation_id,
-        again.c.deleted.is_(False),
-        again.c.at > retractions.c.at,
+    found_again = (
+        exists()
+        .where(
+            again.c.project_uid == state.c.project_uid,
+            again.c.annotation_id == state.c.annotation_id,
+            again.c.deleted.is_(False),
+            again.c.at > retractions.c.at,
+        )
+        # Of two levels around, SQLAlchemy sees the inner one alone: `state` would be any state.
+        .correlate(state, retractions)
     )
     deleted = [
         exists().where(

@@ -7,6 +7,7 @@ the reason.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
@@ -170,11 +171,7 @@ class Recorder:
         if not any(isinstance(each, Mapping) and each.get("type") == "choices" for each in result):
             return None
         project = self._projects.project(project_uid)
-        try:
-            choices = keypoint_control((project and project.label_config) or "").choices
-        except LabelConfigError:  # each choice is then listed as unused, with this reason
-            return None
-        return choices.from_name if choices else None
+        return _class_control((project and project.label_config) or "")
 
     def _shown(self, state: State, chosen: Candidate) -> Shown:
         sent = chosen.sent
@@ -186,6 +183,15 @@ class Recorder:
             sent = self._presentation.as_sent(row, project, control)
         detection = chosen.detection
         return Shown(sent["result"], detection.width, detection.height, detection.box)
+
+
+@lru_cache(maxsize=64)
+def _class_control(label_config: str) -> str | None:
+    try:
+        choices = keypoint_control(label_config).choices
+    except LabelConfigError:  # each choice is then listed as unused, with this reason
+        return None
+    return choices.from_name if choices else None
 
 
 def _deletions(event: Event, body: Json, project_uid: str | None) -> Entry:

@@ -70,7 +70,7 @@ def index() -> Response:
 @bp.get("/agreement")
 def agreement() -> Response:
     """Return all figures as JSON."""
-    return jsonify(_agreement().cache.figures(_filters()).as_json())
+    return Response(_agreement().cache.text(_filters()), content_type="application/json")
 
 
 @bp.get("/report")
