@@ -182,8 +182,8 @@ def test_before_any_correction_the_best_points_are_shown_if_the_class_tells_thei
     row = scene.store(detection(10))
     worthwhile = Settings(suggest="worthwhile")
     assert scene.scores(row, deployment=worthwhile) == list(SCORES[:4])
-    assert scene.scores(row, ONE_NAME, worthwhile) == list(SCORES[:4])
-    assert scene.scores(row, NAMES, worthwhile) == []
+    assert scene.scores(row, config=ONE_NAME, deployment=worthwhile) == list(SCORES[:4])
+    assert scene.scores(row, config=NAMES, deployment=worthwhile) == []
     named_by_the_settings = Settings(suggest="worthwhile", default_label="tail")
     assert labels(scene.sent(row, NAMES, named_by_the_settings)) == ["tail"] * 4
 
@@ -216,7 +216,7 @@ def test_the_setting_of_a_project_comes_before_that_of_the_deployment(scene: Sce
 
 def test_thresholds_hold_for_landmarks_too(scene: Scene) -> None:
     row = scene.store(replace(detection(0), named=(NOSE,)))
-    assert len(scene.sent(row, NAMES, threshold=0.8)) == 1
+    assert len(scene.sent(row, NAMES, threshold=0.8, suggest="worthwhile")) == 1
     assert scene.sent(row, NAMES, thresholds={"nose": 0.9}, suggest="worthwhile") == []
 
 
