@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from label_studio_fake import CONFIG, UID
+from learning_data import learn
 from redis import Redis
 from rq import Queue
 from test_labelstudio_shapes import json_values
@@ -84,6 +85,33 @@ def test_setup_tells_the_version_and_keeps_where_the_project_is(
     assert (found.hostname, found.access_token) == ("http://127.0.0.1:8080", "secret")
     assert found.label_config == CONFIG
     assert client.get("/setup").json == {"model_version": version}
+
+
+def test_setup_reports_what_a_project_has_learnt_and_no_other(
+    client: FlaskClient, database: Database, version: str
+) -> None:
+    other = UID.replace("3.", "4.")
+    for uid in (UID, other):
+        client.post("/setup", json={"project": uid, "schema": CONFIG})
+    learn(database, 1, 2, 3, uid=UID, base=version)
+    asked = client.post("/setup", json={"project": UID, "schema": CONFIG})
+    learnt = asked.json["model_version"]  # type: ignore[index]
+    assert learnt.startswith(f"{version}+3-")
+    asked = client.post("/setup", json={"project": other, "schema": CONFIG})
+    assert asked.json == {"model_version": version}
+    assert client.get("/versions").json == {"versions": [version, learnt]}
+    task = {"id": 1, "data": {"image": "/a.png"}}
+    client.post("/predict", json={"project": UID, "label_config": CONFIG, "tasks": [task]})
+    [row] = PredictionStorage(database).of_task(1)
+    assert row.model_version == learnt
+
+
+def test_setup_says_how_a_project_with_names_of_landmarks_begins(
+    database: Database, queue: Queue, unread_weights: Path
+) -> None:
+    app = create_app(Settings(model_weights=str(unread_weights)), database, queue)
+    answer = app.test_client().post("/setup", json={"project": UID, "schema": CONFIG})
+    assert "correct three images" in answer.json["advice"]  # type: ignore[index]
 
 
 def test_setup_without_a_host_leaves_what_is_known(client: FlaskClient, database: Database) -> None:

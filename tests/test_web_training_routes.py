@@ -36,7 +36,9 @@ PROJECT = {"id": 3, "created_at": MADE_AT, "label_config": CONFIG, "token": "x"}
 def settings(tmp_path: Path) -> Settings:
     weights = tmp_path / "weights.pth"
     weights.write_bytes(b"weights")
-    return Settings(model_weights=str(weights), predict_wait_one=0, data_dir=tmp_path)
+    return Settings(
+        model_weights=str(weights), predict_wait_one=0, data_dir=tmp_path, suggest="always"
+    )
 
 
 @pytest.fixture

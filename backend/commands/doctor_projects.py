@@ -5,24 +5,30 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.commands.doctor_results import CheckResult, ok, problem
+from backend.commands.doctor_results import CheckResult, note, ok, problem
 from backend.labelstudio.projects import Project, ProjectStorage
+from backend.learning.versions import SuggestionVersions
 from backend.settings import Settings
+from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
 from backend.training.registry import ModelRegistry, existing_database
 from model.weights_files import is_file_name
 
 
 def check_projects(settings: Settings) -> Iterator[CheckResult]:
-    """Check each project that has a model or settings of its own."""
+    """Check each project that has a model or settings of its own, or has to begin by correcting."""
     with existing_database(settings) as database:
         if database is None:
             return
         try:
             registry = ModelRegistry(settings, database)
             projects = ProjectStorage(database)
+            versions = SuggestionVersions(settings, database, registry)
+            cold_start = ColdStart(settings, registry, versions)
             for project in projects.projects():
                 yield from _check_project(project, registry, ExtraParams(projects, registry))
+                if advice := cold_start.advice(project):
+                    yield note(f"Project {project.uid}", advice)
         except (SQLAlchemyError, OSError):
             return  # the checks of database and model have said so
 

@@ -16,3 +16,8 @@ class SuggestionVersions:
     def current(self, project_uid: str) -> str:
         """Return the current version of a project's suggestions."""
         return self._steps.version(project_uid, self._models.active(project_uid).version)
+
+    def has_learnt(self, project_uid: str) -> bool:
+        """Return whether a project's suggestions know anything from its corrections."""
+        step = self._steps.current(project_uid, self._models.active(project_uid).version)
+        return bool(step and step.name)

@@ -18,6 +18,7 @@ from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.settings import Settings, SettingsError, load_settings
 from backend.suggestions.answers import PredictService
+from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
@@ -73,6 +74,7 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),
         metrics=BackendMetrics(database, queue, models),
         extra_params=ExtraParams(projects, models),
+        cold_start=ColdStart(settings, models, versions),
     )
 
 

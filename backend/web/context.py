@@ -8,6 +8,7 @@ from backend.labelstudio.projects import ProjectStorage
 from backend.labelstudio.shapes import Json
 from backend.learning.versions import SuggestionVersions
 from backend.suggestions.answers import PredictService
+from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.storage import PredictionStorage
 from backend.training.registry import ModelRegistry
@@ -47,6 +48,7 @@ class Backend:
         trainings: starts and lists trainings.
         metrics: figures for Prometheus.
         extra_params: accepts the settings of projects.
+        cold_start: knows which projects have to begin by correcting.
     """
 
     projects: ProjectStorage
@@ -58,6 +60,7 @@ class Backend:
     trainings: TrainingRequests
     metrics: BackendMetrics
     extra_params: ExtraParams
+    cold_start: ColdStart
 
     @property
     def model_version(self) -> str:

@@ -63,6 +63,10 @@ def setup() -> Response:
     except LabelConfigError as error:
         logger.warning("Project %s: %s", body.project, error)
         answer["error"] = str(error)
+    project = backend.projects.project(body.project)
+    advice = project and backend.cold_start.advice(project)
+    if advice:
+        answer["advice"] = advice
     return jsonify(answer)
 
 
