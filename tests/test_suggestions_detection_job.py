@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
+from learning_data import extract, lesson, teach
 from numpy.typing import NDArray
 from PIL import Image
 from rq import Queue, Retry, SimpleWorker
@@ -19,6 +20,7 @@ from rq.serializers import JSONSerializer
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
+from backend.learning.storage import ExampleStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
@@ -475,3 +477,47 @@ def test_secrets_are_not_logged(scene: Scene, caplog: pytest.LogCaptureFixture) 
 def test_the_file_of_this_module_is_where_jobs_are_looked_for() -> None:
     assert Path(detection_job.__file__).name == "detection_job.py"
     assert detection_job.predict.__module__ == "backend.suggestions.detection_job"
+
+
+def test_what_was_asked_before_the_project_learnt_is_made_with_what_it_has_learnt(
+    scene: Scene,
+) -> None:
+    """Landmarks are found on the next image, under the version that names what was learnt."""
+    backbone = scene.context.backbone_of(UID)
+    examples = ExampleStorage(scene.database, limit=scene.context.settings.learn_examples)
+    row = scene.ask(4)
+    for task in (1, 2, 3):
+        teach(scene.database, task, lesson(task, points={"nose": (20.0, 20.0)}), uid=UID)
+        scene.context.steps.adopt(UID, VERSION, backbone.extractor.key)
+        example = examples.start_attempt(task)
+        assert example is not None
+        features = backbone.extractor.extract(PIXELS, None).to_bytes()
+        assert examples.finish(example, backbone.extractor.key, features)
+    scene.work(row)
+    learnt = scene.context.steps.version(UID, VERSION)
+    assert learnt.startswith(f"{VERSION}+3-")
+    assert (scene.row(row).status, learnt in (scene.row(row).reason or "")) == ("failed", True)
+    enqueue_again(scene.queue, scene.context.settings, scene.database)
+    scene.work()
+    [made, _] = PredictionStorage(scene.database).of_task(4)
+    assert (made.model_version, made.status) == (learnt, "ready")
+    assert made.detection is not None
+    [nose] = made.detection.named
+    assert nose.label == "nose"
+    [stored] = scene.fake.of_task(4)
+    assert stored["model_version"] == learnt
+    assert stored["result"][0]["value"]["keypointlabels"] == ["nose"]
+
+
+def test_a_model_with_another_network_has_its_own_features_extracted(scene: Scene) -> None:
+    for task in (1, 2, 3):
+        teach(scene.database, task, lesson(task), uid=UID)
+    scene.context.steps.adopt(UID, "another-0123456789", "another backbone")
+    extract(scene.database, key="another backbone")
+    row = scene.ask(4)
+    scene.work(row)
+    assert scene.row(row).status == "ready"  # with what is known so far: nothing
+    assert scene.row(row).detection is not None
+    assert scene.row(row).detection.named == ()  # type: ignore[union-attr]
+    examples = ExampleStorage(scene.database, limit=scene.context.settings.learn_examples)
+    assert [number for number, _ in examples.queued(0, 10)] == [1, 2, 3]

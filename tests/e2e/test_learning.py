@@ -10,6 +10,7 @@ import requests
 from serving import Serving, eventually, serving
 
 from backend.commands.demo_project import DemoProject, find_or_create, uploaded_name
+from backend.labelstudio.schemas import Project
 from backend.local.label_studio import LocalLabelStudio
 
 CONFIG = (
@@ -42,7 +43,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def backend(environment: dict[str, str], tmp_path: Path):
-    with serving(tmp_path / "backend", {**environment, "SYNC_EVERY": "0"}) as backend:
+    with serving(
+        tmp_path / "backend", {**environment, "SUGGEST": "worthwhile", "SYNC_EVERY": "0"}
+    ) as backend:
         assert eventually(backend.health), backend.words()
         yield backend
 
@@ -100,8 +103,6 @@ def setup_version(backend: Serving, project: DemoProject, studio: LocalLabelStud
     """The version that /setup reports for a project."""
     path = f"/api/projects/{project.id}/"
     about = api(studio, "GET", path)
-    from backend.labelstudio.schemas import Project
-
     uid = Project.model_validate(about).uid
     body = {"project": uid, "schema": about["label_config"]}
     answer = requests.post(f"{backend.url}/setup", json=body, timeout=30)
