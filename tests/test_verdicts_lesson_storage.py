@@ -3,6 +3,7 @@ from typing import Any
 
 from conftest import at_once
 from learning_data import LIMIT
+from migrating import downgrade
 from sqlalchemy import func, select
 from verdict_data import (
     MADE,
@@ -169,3 +170,31 @@ def test_a_whole_project_can_be_passed_on_again(database: Database) -> None:
     assert storage.note_project(UID) == 2
     assert storage.pass_on() == 2
     assert rows(database) == before
+
+
+def test_of_a_large_project_what_is_learnt_and_the_newest_are_passed_on_again(
+    database: Database,
+) -> None:
+    found = suggest(database, 1, 2, 3, 4)
+    for task, regions in found.items():
+        event(database, annotation(task, named(regions)))
+        Recorder(Settings(), database).drain()
+        if task == 1:
+            LessonStorage(database, limit=LIMIT).pass_on()
+    with database.writing() as connection:
+        connection.execute(changed_annotations.delete())
+    storage = LessonStorage(database, limit=2)
+    assert storage.note_project(UID) == 3
+    storage.pass_on()
+    assert [row.task_id for row in rows(database)] == [1, 3, 4]
+
+
+def test_an_upgrade_has_the_newest_annotations_learnt(any_database: Database) -> None:
+    found = suggest(any_database, 1, 2)
+    for task, regions in found.items():
+        event(any_database, annotation(task, named(regions)))
+    pass_on(any_database)
+    downgrade(any_database, "0007")
+    any_database.migrate()
+    LessonStorage(any_database, limit=LIMIT).pass_on()
+    assert sorted(row.task_id for row in rows(any_database)) == [1, 2]

@@ -7,14 +7,16 @@ import time
 import pytest
 from conftest import wait_until
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
+from learning_data import lesson, teach
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 from test_suggestions_queue import ask
-from verdict_data import annotation, detection, event, moved, predict
+from verdict_data import annotation, detection, event, moved, predict, relabelled
 
 from backend.database.connection import Database
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
+from backend.learning.queue import make_learning_queue
 from backend.queue.steady_worker import SteadyWorker
 from backend.settings import Settings
 from backend.suggestions.ahead import NextTasks
@@ -134,3 +136,24 @@ def test_tasks_end_with_the_block() -> None:
         wait_until(lambda: runs)
     assert "upkeep" not in [thread.name for thread in threading.enumerate()]
     assert runs[0] is False
+
+
+def test_what_was_submitted_is_queued_to_be_learnt_as_soon_as_it_is_recorded(
+    database: Database, queue: Queue
+) -> None:
+    regions = predict(database, 1, detection((10, 10)))
+    event(database, annotation(1, [relabelled(regions[0], "nose")]))
+    upkeep, stop = maintenance_of(database, queue), threading.Event()
+    upkeep.record_events(stop)
+    upkeep.learn(stop)
+    assert make_learning_queue(queue.connection).get_job_ids() == ["learn-1-1"]
+
+
+def test_a_sweep_queues_corrected_images_that_lost_their_job(
+    database: Database, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    teach(database, 1, lesson(1))
+    maintenance_of(database, queue).sweep(SteadyWorker(queue))
+    assert make_learning_queue(queue.connection).count == 1
+    assert "Queued 1 corrected images whose jobs were lost" in caplog.messages

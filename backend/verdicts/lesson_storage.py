@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from backend.database.connection import Database
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.learning.records import Lesson
 from backend.learning.storage import replace_lessons
+from backend.learning.tables import examples
 from backend.suggestions.records import detection_from_json
 from backend.suggestions.tables import predictions
 from backend.verdicts.lessons import FinalPoint, FinalState, lessons_of
@@ -50,13 +51,24 @@ class LessonStorage:
         return count
 
     def note_project(self, project_uid: str) -> int:
-        """Note every annotation of a project as changed, and return how many there are."""
-        query = select(states.c.annotation_id).where(states.c.project_uid == project_uid).distinct()
+        """Note the annotations of a project as changed: those that are learnt, and the newest.
+
+        Not all, because only so many examples are kept.
+
+        Returns:
+            How many there are.
+        """
+        newest = (
+            select(states.c.annotation_id)
+            .where(states.c.project_uid == project_uid, states.c.outcome == "judged")
+            .group_by(states.c.annotation_id)
+            .order_by(func.max(states.c.id).desc())
+            .limit(self._limit)
+        )
+        learnt = select(examples.c.annotation_id).where(examples.c.project_uid == project_uid)
         with self._database.writing() as connection:
-            rows = [
-                {"project_uid": project_uid, "annotation_id": annotation_id}
-                for annotation_id in connection.scalars(query)
-            ]
+            ids = {*connection.scalars(newest), *connection.scalars(learnt)}
+            rows = [{"project_uid": project_uid, "annotation_id": each} for each in sorted(ids)]
             if rows:
                 connection.execute(changed_annotations.insert(), rows)
         return len(rows)

@@ -8,9 +8,11 @@ from backend.database.schema import Time
 revision = "0008"
 down_revision = "0007"
 
+NEWEST = 200  # as many as a project keeps by default
+
 
 def upgrade() -> None:
-    """Make the three tables, and have every annotation that is in the log learnt."""
+    """Make the three tables, and have the newest annotations of each project learnt."""
     op.create_table(
         "changed_annotations",
         sa.Column("id", sa.Integer, nullable=False),
@@ -68,8 +70,11 @@ def upgrade() -> None:
     )
     op.execute(
         "INSERT INTO changed_annotations (project_uid, annotation_id)"
-        " SELECT DISTINCT project_uid, annotation_id FROM annotation_states"
-        " WHERE outcome = 'judged'"
+        " SELECT project_uid, annotation_id FROM ("
+        "  SELECT project_uid, annotation_id, ROW_NUMBER() OVER"
+        "   (PARTITION BY project_uid ORDER BY MAX(id) DESC) AS place"
+        "  FROM annotation_states WHERE outcome = 'judged' GROUP BY project_uid, annotation_id"
+        f" ) AS newest WHERE place <= {NEWEST}"
     )
 
 
