@@ -101,6 +101,7 @@ def settings(
     server: LoopbackServer, database: Database, queue: Queue, redis_url: str, tmp_path: Any
 ) -> Settings:
     return Settings(
+        suggest="always",
         label_studio_url=server.url,
         label_studio_api_key="token",
         database_url=f"sqlite:///{tmp_path / 'backend.sqlite3'}",
