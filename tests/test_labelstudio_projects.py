@@ -39,7 +39,7 @@ def test_a_project_is_found_by_its_number_and_of_several_the_newest(any_database
         storage.save_label_config(uid, "<V/>")
     assert storage.find_uid(3) == "3.1795347725"
     assert storage.find_uid(33) == "33.1795347729"
-    with pytest.raises(UnknownProject, match="got 4: there are 3, 33$"):
+    with pytest.raises(UnknownProject, match=r"got 4: there are 3, 33$"):
         storage.find_uid(4)
 
 
