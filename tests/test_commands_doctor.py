@@ -401,17 +401,25 @@ def test_projects_with_a_model_or_settings_of_their_own_are_listed(
     training, _ = trainings.request(UID, TrainingOptions())
     trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
     missing, own = lines(check_projects(settings))
-    assert missing.startswith(f"problem  Project {UID}: its model small-")
+    assert missing.startswith("problem  Project 3: its model small-")
     assert "1.safetensors does not exist: set MODELS_DIR" in missing
     assert own == (
-        "ok       Project 4.1: the model of the deployment; settings of its own: "
+        "ok       Project 4: the model of the deployment; settings of its own: "
         '{"threshold": 0.4, "thresholds": {"bus": 0.5}}'
     )
     settings.models_folder.mkdir()
     (settings.models_folder / "1.safetensors").write_bytes(b"weights")
     line, _ = lines(check_projects(settings))
-    assert line.startswith(f"ok       Project {UID}: model small-")
+    assert line.startswith("ok       Project 3: model small-")
     assert line.endswith(", its own; settings of its own: none")
+
+
+def test_a_project_whose_id_was_reused_is_not_listed(settings: Settings, database: Database):
+    projects = ProjectStorage(database)
+    for uid, threshold in (("3.1795347724", 0.5), ("3.1795347725", 0.25), ("3.99", 0.75)):
+        projects.save_label_config(uid, CONFIG)
+        projects.save_settings(uid, ProjectSettings(threshold=threshold))
+    assert '{"threshold": 0.25}' in only(check_projects(settings))
 
 
 def test_settings_that_name_what_is_gone_are_a_problem(settings: Settings, database: Database):
@@ -419,7 +427,7 @@ def test_settings_that_name_what_is_gone_are_a_problem(settings: Settings, datab
     projects.save_label_config(UID, CONFIG)
     projects.save_settings(UID, ProjectSettings(thresholds={"tram": 0.5}, model="small-0"))
     label, model, _ = lines(check_projects(settings))
-    assert label.startswith(f"problem  Project {UID}: Extra params: expected thresholds to name")
+    assert label.startswith("problem  Project 3: Extra params: expected thresholds to name")
     assert "('bus'), got 'tram'; change them under Settings > Model > Edit" in label
     assert "got 'small-0'" in model
 

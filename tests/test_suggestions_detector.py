@@ -105,30 +105,37 @@ def test_one_worker_serves_two_projects_with_their_own_models(scene: Scene) -> N
     assert [each["model_version"] for each in scene.fake.of_task(2)] == [own]
 
 
-def loaded(scene: Scene) -> list[str]:
-    return list(scene.detectors._loaded)
+def with_memory(scene: Scene, mib: int) -> ActiveDetectors:
+    settings = scene.settings.model_copy(update={"model_memory": mib})
+    return ActiveDetectors(settings, scene.registry)
 
 
 def test_the_networks_used_last_stay_loaded_as_far_as_the_memory_allows(scene: Scene) -> None:
-    first = scene.detectors.get()
+    detectors = with_memory(scene, 2)  # of the four networks, three fit
+    projects = ("5.1", "6.1", "7.1")
+    for number, uid in enumerate(projects, 1):
+        scene.registry.activate(scene.train(number).version, uid)
+    first = detectors.get()
     weights = Path(scene.registry.of_settings.weights).stat().st_size
     assert first.size <= weights < first.size + 10_000  # the file has a header, too
-    scene.detectors._limit = int(2.5 * first.size)
-    for number in (1, 2):
-        scene.train(number)
-        scene.detectors.get(UID)
-        assert scene.detectors.get() is first  # used between the two, so it stays
-    versions = [model.version for model in scene.registry.all()]
-    assert loaded(scene) == [versions[0], first.version]
+    assert 3 * first.size <= 2 * 2**20 < 4 * first.size
+    second, third = detectors.get("5.1"), detectors.get("6.1")
+    assert detectors.get() is first
+    assert detectors.get("7.1").version != second.version
+    assert (detectors.get("6.1"), detectors.get()) == (third, first)
+    again = detectors.get("5.1")
+    assert again.version == second.version
+    assert again is not second
 
 
 def test_the_network_in_use_stays_loaded_however_large_it_is(scene: Scene) -> None:
-    scene.detectors._limit = 0
-    first = scene.detectors.get()
-    assert scene.detectors.get() is first
-    trained = scene.train(1)
-    scene.detectors.get(UID)
-    assert loaded(scene) == [trained.version]
+    detectors = with_memory(scene, 0)
+    first = detectors.get()
+    assert detectors.get() is first
+    scene.train(1)
+    second = detectors.get(UID)
+    assert detectors.get(UID) is second
+    assert detectors.get() is not first
 
 
 def test_weights_that_are_missing_here_are_reported_with_what_to_do(scene: Scene) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.commands.doctor_results import CheckResult, note, ok, problem
-from backend.labelstudio.projects import Project, ProjectStorage
+from backend.labelstudio.projects import Project, ProjectStorage, project_id_of
 from backend.learning.versions import SuggestionVersions
 from backend.settings import Settings
 from backend.suggestions.cold_start import ColdStart
@@ -26,9 +26,12 @@ def check_projects(settings: Settings) -> Iterator[CheckResult]:
             versions = SuggestionVersions(settings, database, registry)
             cold_start = ColdStart(settings, registry, versions)
             for project in projects.projects():
+                number = project_id_of(project.uid)
+                if number is not None and projects.find_uid(number) != project.uid:
+                    continue  # Label Studio has reused the id of a project that was deleted
                 yield from _check_project(project, registry, ExtraParams(projects, registry))
                 if advice := cold_start.advice(project):
-                    yield note(f"Project {project.uid}", advice)
+                    yield note(f"Project {number or project.uid}", advice)
         except (SQLAlchemyError, OSError):
             return  # the checks of database and model have said so
 
@@ -37,7 +40,8 @@ def _check_project(
     project: Project, registry: ModelRegistry, extra_params: ExtraParams
 ) -> Iterator[CheckResult]:
     own = registry.own(project.uid)
-    name = f"Project {project.uid}"
+    number = project_id_of(project.uid)
+    name = f"Project {project.uid if number is None else number}"
     for text in extra_params.problems(project, project.settings):
         yield problem(name, f"Extra params: {text}; change them under Settings > Model > Edit")
     if own is not None and is_file_name(own.weights) and not Path(own.weights).is_file():

@@ -207,7 +207,7 @@ def active_versions(settings: Settings) -> set[str]:
         found = {registry.active_or_last_known().version}
         try:
             return found | {model.version for model in registry.own_models().values()}
-        except SQLAlchemyError:
+        except SQLAlchemyError:  # as for the active one, what is known without it
             return found
 
 
