@@ -50,7 +50,8 @@ def random_verdict(draw: random.Random, number: int, rates: list[int], labels: l
     if kind == 0:
         return kept(at, label, number=number, hit=True, score=draw.random(), **size)
     if kind in (1, 2):
-        name, far = (other if kind == 2 else None), draw.uniform(0.1, 30)
+        name = other if kind == 2 else None
+        far = 0.0 if kind == 2 and draw.random() < 0.5 else draw.uniform(0.1, 30)
         return kept(at, label, by=far, number=number, hit=hit, final_label=name, **size)
     if kind == 3:
         return deleted(at, label, number=number)

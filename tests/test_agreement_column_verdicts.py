@@ -30,10 +30,10 @@ def test_only_the_wanted_states_are_kept():
         found[1]
 
 
-def test_they_are_found_where_shown_annotations_were_put_first():
+def test_they_are_found_where_annotations_were_put_in_another_order():
     made = [Made(1, FIRST, shown=False), Made(2, SECOND)]
     columns = unpack_columns(
-        annotations_of(made), [pack(each.verdicts) for each in made], shown_first=True
+        annotations_of(made), [pack(each.verdicts) for each in made], order=[1, 0]
     )
     assert [each.id for each in columns.annotations] == [2, 1]
     assert dict(ColumnVerdicts(columns, [1, 2])) == {2: SECOND, 1: FIRST}

@@ -38,8 +38,10 @@ def test_the_log_holds_every_kind_of_thing_that_the_report_counts(filled):
 def test_what_is_packed_are_the_rows_of_the_log(filled):
     columns = load_table(filled, Filters()).columns
     rows = [row for rows in AgreementQueries(filled).verdict_rows(Filters()) for row in rows]
+    place = {each.annotation_id: place for place, each in enumerate(columns.annotations)}
     points = [row for row in rows if row.kind == "point"]
-    assert len(points) == len(columns.verdict)
+    points.sort(key=lambda row: place[row.annotation_id])
+    assert [place[row.annotation_id] for row in points] == columns.annotation.tolist()
     for name in ("final_x", "suggested_y", "displacement", "area"):
         expected = [np.nan if getattr(row, name) is None else getattr(row, name) for row in points]
         np.testing.assert_array_equal(getattr(columns, name), expected)

@@ -139,12 +139,12 @@ class VerdictColumns:
             found[known] = self.objects.find(self.annotation[of], self.object[of])
         return found
 
-    @property
+    @cached_property
     def is_newest(self) -> Flags:
         """Whether each of `annotations` is the newest state of its annotation."""
         return np.array([each.is_newest for each in self.annotations], bool)
 
-    @property
+    @cached_property
     def is_first(self) -> Flags:
         """Whether each of `annotations` is the first submission of its annotation."""
         return np.array([each.is_first for each in self.annotations], bool)
