@@ -39,7 +39,7 @@ ANYWHERE = Search(
 VOTERS = 20
 TEMPERATURE = 0.3  # of the softmax over the voters' fits
 VOTE_SIGMA = 0.042  # of the Gaussian around each vote, unit coordinates
-VOTE_WEIGHT = 0.1  # of the logarithm of the votes, beside the evidence
+VOTE_WEIGHT = 0.07  # of the logarithm of the votes, beside the evidence
 VOTE_FLOOR = 1e-2
 OUTSIDE = -0.3  # fit of a point outside the frame
 # A label's evidence counts from this quantile of it on.

@@ -12,14 +12,12 @@ from matplotlib.figure import Figure
 from model.naming.worth import COST_MODELS
 from studies.naming.accuracy import POOLED, RADII, Row, share
 from studies.naming.calibration import bins, calibration_error, scored
-from studies.naming.sequence import SCRATCH, WORTHWHILE, Suggested, change, work
-
-FEWEST = 10  # corrected images, for the reliability plot
+from studies.naming.sequence import WORTHWHILE, Suggested, change_of
 
 
 def plot_reliability(suggested: Sequence[Suggested], path: Path) -> None:
     """Plot the share that was right by score, ten bins of equal count."""
-    found = scored([each for each in suggested if each.position >= FEWEST])
+    found = scored(suggested)
     parts = bins(found.score, found.right)
     figure, axes = plt.subplots(figsize=(4, 4), layout="constrained")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
@@ -28,7 +26,7 @@ def plot_reliability(suggested: Sequence[Suggested], path: Path) -> None:
     axes.set(
         xlabel="score",
         ylabel="share within 0.05 and visible",
-        title=f"from {FEWEST} corrected images on, ECE {error:.3f}",
+        title=f"ECE {error:.3f}",
         xlim=(0, 1),
         ylim=(0, 1),
     )
@@ -68,9 +66,7 @@ def plot_savings(suggested: Sequence[Suggested], path: Path) -> None:
         changes = []
         for start in starts:
             part = [each for each in suggested if start <= each.position < start + 10]
-            works = [work(each, costs) for each in part]
-            done = change([each[WORTHWHILE] for each in works], [each[SCRATCH] for each in works])
-            changes.append(done.mean)
+            changes.append(change_of(part, costs, WORTHWHILE).mean)
         axes.plot([start + 5 for start in starts], changes, marker="o", markersize=3, label=name)
     axes.set(xlabel="corrected images", ylabel="change of the time, %")
     axes.legend()

@@ -14,6 +14,9 @@ from studies.naming.tables import (
     stretches_table,
 )
 
+# The reliability plot shows images with at least so many corrected ones before them.
+CALIBRATED_FROM = 10
+
 
 def markdown(rows: Sequence[Row], suggested: Sequence[Suggested]) -> str:
     """Return the tables, each with a line that says what it shows."""
@@ -33,7 +36,7 @@ def markdown(rows: Sequence[Row], suggested: Sequence[Suggested]) -> str:
             "before it:\n",
             calibration_table(suggested),
             "Change of the time against working from scratch, under five cost models, with 95 % "
-            "bootstrap intervals over images:\n",
+            "intervals over images:\n",
             savings_table(suggested),
             "By stretch of the sequence, standard costs:\n",
             stretches_table(suggested),
@@ -61,9 +64,12 @@ def publish(
         plots.append("accuracy")
         plot_accuracy(rows, page.with_name(f"{stem}-accuracy.png"))
     if suggested:
-        plots += ["reliability", "savings"]
-        plot_reliability(suggested, page.with_name(f"{stem}-reliability.png"))
+        plots.append("savings")
         plot_savings(suggested, page.with_name(f"{stem}-savings.png"))
+    late = [each for each in suggested if each.position >= CALIBRATED_FROM]
+    if late:
+        plots.append("reliability")
+        plot_reliability(late, page.with_name(f"{stem}-reliability.png"))
     pictures = "\n".join(f"![{plot}]({stem}-{plot}.png)" for plot in plots)
     page.write_text(f"{before}{begin}\n\n{tables}\n{pictures}\n\n{end}{after}", encoding="utf-8")
 

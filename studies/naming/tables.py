@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from model.naming.worth import COST_MODELS
+from model.naming.worth import COST_MODELS, STANDARD, Costs
 from studies.naming.accuracy import RADII, Row, Share, mean_error, share
 from studies.naming.calibration import calibration_error, ranking, scored
 from studies.naming.sequence import (
@@ -10,10 +10,8 @@ from studies.naming.sequence import (
     SCRATCH,
     UNNAMED,
     WORTHWHILE,
-    Change,
     Suggested,
-    Work,
-    change,
+    change_of,
     work,
 )
 
@@ -98,8 +96,8 @@ def savings_table(suggested: Sequence[Suggested]) -> str:
             [
                 name,
                 f"{minutes / len({each.sequence for each in suggested}):.0f} min",
-                *(_change(works, way) for way in (UNNAMED, EVERYTHING, WORTHWHILE)),
-                f"{_worst_ten(suggested, works):+.0f} %",
+                *(_change(suggested, costs, way) for way in (UNNAMED, EVERYTHING, WORTHWHILE)),
+                f"{_worst_ten(suggested, costs):+.0f} %",
                 f"{100 * right / shown:.0f} %" if shown else "–",
             ]
         )
@@ -115,28 +113,18 @@ def savings_table(suggested: Sequence[Suggested]) -> str:
     return table(ways, lines)
 
 
-def _change(works: Sequence[dict[str, Work]], way: str) -> str:
-    return as_text(change([each[way] for each in works], [each[SCRATCH] for each in works]))
-
-
-def as_text(found: Change) -> str:
-    """Return a change with its interval."""
+def _change(suggested: Sequence[Suggested], costs: Costs, way: str) -> str:
+    found = change_of(suggested, costs, way)
     return f"{found.mean:+.0f} % [{found.low:+.0f}, {found.high:+.0f}]"
 
 
-def _worst_ten(suggested: Sequence[Suggested], works: Sequence[dict[str, Work]]) -> float:
+def _worst_ten(suggested: Sequence[Suggested], costs: Costs) -> float:
     """Return the greatest change in a stretch of ten positions, over all sequences together."""
     last = max(each.position for each in suggested)
-    changes = []
-    for first in range(0, last + 1, 10):
-        part = [
-            each
-            for each, at in zip(works, suggested, strict=True)
-            if first <= at.position < first + 10
-        ]
-        with_it = sum(each[WORTHWHILE].seconds for each in part)
-        changes.append(100 * (with_it / sum(each[SCRATCH].seconds for each in part) - 1))
-    return max(changes)
+    return max(
+        change_of(_stretch(suggested, first, first + 10), costs, WORTHWHILE).mean
+        for first in range(0, last + 1, 10)
+    )
 
 
 def stretches_table(suggested: Sequence[Suggested]) -> str:
@@ -146,13 +134,13 @@ def stretches_table(suggested: Sequence[Suggested]) -> str:
         part = _stretch(suggested, first, end)
         if not part:
             continue
-        works = [work(each, COST_MODELS["standard"]) for each in part]
+        works = [work(each, STANDARD) for each in part]
         actions = sum(each[WORTHWHILE].actions for each in works)
         scratch = sum(each[SCRATCH].actions for each in works)
         lines.append(
             [
                 f"{first}–{end - 1}",
-                *(_change(works, way) for way in (UNNAMED, EVERYTHING, WORTHWHILE)),
+                *(_change(part, STANDARD, way) for way in (UNNAMED, EVERYTHING, WORTHWHILE)),
                 f"{100 * (actions / scratch - 1):+.0f} %",
                 f"{sum(each[WORTHWHILE].shown for each in works) / len(works):.1f}",
             ]
