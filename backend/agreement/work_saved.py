@@ -95,8 +95,8 @@ class WorkSaved:
         figures: of all labels together.
         measured_seconds: geometric mean lead time where suggestions were withheld less where they
             were shown, within project and model version.
-        by_label: the same figures of the largest labels.
-        labels_left_out: number of labels that are not listed.
+        by_label: the same figures of the largest labels among those that were suggested.
+        labels_left_out: number of suggested labels that are not listed.
     """
 
     summary: str
@@ -159,7 +159,7 @@ def work_saved(
     # One more group, of all labels together, comes last.
     overall = _sums(columns, rows, np.zeros(len(rows), np.int64), 1, costs)[0]
     by_label, cells = _sums(columns, rows, label.astype(np.int64), labels, costs)
-    sizes = np.bincount(label, minlength=labels)
+    sizes = np.bincount(label[code != CODES[ADDED]], minlength=labels)
     largest = np.argsort(-sizes, kind="stable")[: parameters.most_groups].tolist()
     listed = [each for each in largest if sizes[each]]
     figures = _figures(overall, costs, parameters)
@@ -289,9 +289,10 @@ def say_measured(measured: Estimate) -> str:
         return f"Measured, suggestions save {measured.value:.1f} s an image ({interval})."
     if measured.high < 0:
         return f"Measured, suggestions cost {-measured.value:.1f} s an image ({interval})."
+    longer = "longer" if measured.value < 0 else "less long"
     return (
-        f"Measured, they save {measured.value:.1f} s an image ({measured.low:.1f} to"
-        f" {measured.high:.1f}), which may be chance."
+        f"Measured, an image takes {abs(measured.value):.1f} s {longer} with suggestions, which may"
+        f" be chance (saved: {measured.low:.1f} to {measured.high:.1f} s)."
     )
 
 
