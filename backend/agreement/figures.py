@@ -20,10 +20,10 @@ from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
 from backend.agreement.landmarks import LandmarkFigures, landmarks, without_lift
+from backend.agreement.loading.queries import load_table
 from backend.agreement.next_steps import Step, next_steps
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
-from backend.agreement.queries import load_table
 from backend.agreement.records import AnnotationGroups, Arrivals, UnusedCount
 from backend.agreement.rubber_stamping import RubberStamping, rubber_stamping
 from backend.agreement.scores import ConfusionCell, ReliabilityBin, confusion, reliability
