@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthoriz
 from backend import retries
 from backend.database.connection import Database, StorageError
 from backend.labelstudio.projects import ProjectStorage
+from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.settings import Settings, SettingsError, load_settings
@@ -75,6 +76,7 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         metrics=BackendMetrics(database, queue, models),
         extra_params=ExtraParams(projects, models),
         cold_start=ColdStart(settings, models, versions),
+        examples=ExampleStorage(database, limit=settings.learn_examples),
     )
 
 

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.projects import Project, ProjectStorage
 from backend.labelstudio.shapes import Json
+from backend.learning.records import LearningStatus
+from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.suggestions.answers import PredictService
 from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.storage import PredictionStorage
-from backend.training.registry import ModelRegistry
+from backend.training.registry import Model, ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.storage import EventStorage
 from backend.web.prometheus import BackendMetrics
@@ -25,13 +27,18 @@ class ProjectState:
 
     Attributes:
         project: its uid.
+        model_version: version of its suggestions: the model, and what was learnt.
         settings: those of its own; see `ProjectSettings.as_json`.
+        learning: how far it has learnt what people corrected.
+        advice: what to do before it gets suggestions; None if it gets some.
     """
 
     project: str
     model_version: str
     has_own_model: bool
     settings: Json
+    learning: LearningStatus
+    advice: str | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Backend:
         metrics: figures for Prometheus.
         extra_params: accepts the settings of projects.
         cold_start: knows which projects have to begin by correcting.
+        examples: what people corrected.
     """
 
     projects: ProjectStorage
@@ -61,6 +69,7 @@ class Backend:
     metrics: BackendMetrics
     extra_params: ExtraParams
     cold_start: ColdStart
+    examples: ExampleStorage
 
     @property
     def model_version(self) -> str:
@@ -70,16 +79,21 @@ class Backend:
     def project_states(self) -> list[ProjectState]:
         """Return what holds for each known project."""
         own = self.models.own_models()
-        deployment = self.models.active().version
+        deployment = self.models.active()
         return [
-            ProjectState(
-                project=project.uid,
-                model_version=own[project.uid].version if project.uid in own else deployment,
-                has_own_model=project.uid in own,
-                settings=project.settings.as_json(),
-            )
+            self._state(project, own.get(project.uid, deployment), project.uid in own)
             for project in self.projects.projects()
         ]
+
+    def _state(self, project: Project, model: Model, has_own_model: bool) -> ProjectState:
+        return ProjectState(
+            project=project.uid,
+            model_version=self.versions.current(project.uid),
+            has_own_model=has_own_model,
+            settings=project.settings.as_json(),
+            learning=self.examples.status(project.uid, model.version),
+            advice=self.cold_start.advice(project),
+        )
 
     def accept_extra_params(self, project_uid: str, raw: object) -> None:
         """Store the settings that /setup brings for a known project.
