@@ -263,11 +263,13 @@ def _times_chance(shown: Estimate, withheld: Estimate) -> str:
 def _draw_confusion(figure: Any, cells: Sequence[ConfusionCell]) -> None:
     rows = _most_frequent([(cell.suggested, cell.count) for cell in cells])
     columns = _most_frequent([(cell.final, cell.count) for cell in cells])
-    counts = [[0] * len(columns) for _ in rows]
+    counts, kept = [[0] * len(columns) for _ in rows], dict.fromkeys(rows, 0)
     for cell in cells:
+        if cell.suggested in rows:
+            kept[cell.suggested] += cell.count
         if cell.suggested in rows and cell.final in columns:
             counts[rows.index(cell.suggested)][columns.index(cell.final)] += cell.count
-    shares = [[each / max(sum(row), 1) for each in row] for row in counts]
+    shares = [[each / kept[name] for each in row] for name, row in zip(rows, counts, strict=True)]
     axes = figure.subplots()
     axes.imshow(shares, cmap=CELL_COLOURS, vmin=0, vmax=DARKEST, aspect="auto")
     for i, row in enumerate(shares):
