@@ -123,3 +123,10 @@ def test_shares_of_a_suggested_label_count_final_labels_that_have_no_column():
     confusion = plots(report_of(Made(1, points)))["confusion"]
     assert confusion.count("5%") == 12
     assert "part 12" not in confusion
+
+
+def test_without_suggestions_there_is_no_plot_over_time():
+    made = [
+        Made(task, [added((9, 9))], updated_at=MOMENT + timedelta(days=task)) for task in range(3)
+    ]
+    assert "time" not in plots(report_of(*made))

@@ -28,17 +28,18 @@ def estimate(value, low=None, high=None, *, n=100, reason=None) -> Estimate:
 
 
 def test_acceptance_is_given_with_its_interval():
-    assert say_acceptance(estimate(0.72, 0.64, 0.79)) == (
+    assert say_acceptance(estimate(0.72, 0.64, 0.79), 9) == (
         "Annotators kept 72 % (64 to 79 %) of suggestions untouched."
     )
 
 
 def test_acceptance_without_an_interval_is_a_count():
-    assert say_acceptance(estimate(5 / 7, n=7, reason="1 of at least 2 images")) == (
+    assert say_acceptance(estimate(5 / 7, n=7, reason="1 of at least 2 images"), 1) == (
         "In 5 of 7 judgements annotators kept the suggestion untouched, which has no interval yet"
         " (1 of at least 2 images)."
     )
-    assert say_acceptance(NOTHING) == "No suggestion has been judged yet."
+    assert say_acceptance(NOTHING, 0) == "No suggestion has been judged yet."
+    assert say_acceptance(NOTHING, 5) == "Nothing was suggested here that annotators could keep."
 
 
 def test_work_counts_as_saved_or_as_cost_only_where_the_interval_excludes_0():

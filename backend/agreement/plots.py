@@ -72,7 +72,8 @@ def plots(report: AgreementReport) -> dict[str, str]:
     overall = report.overall.figures.agreement
     if any(row.share.value is not None for row in overall.pck.image):
         found["pck"] = _svg(_draw_pck, overall.pck, SMALL)
-    if len(report.by.time) > 1:
+    accepted = [each.figures.agreement.acceptance.untouched for each in report.by.time]
+    if len(accepted) > 1 and any(each.value is not None for each in accepted):
         found["time"] = _svg(_draw_over_time, report.by.time, SMALL)
     if len(report.reliability) > 1:
         found["reliability"] = _svg(_draw_reliability, report.reliability, SMALL)

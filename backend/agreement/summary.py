@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from backend.agreement.anchoring import Anchoring
 from backend.agreement.clustered import Estimate
-from backend.agreement.group_figures import PointFigures
+from backend.agreement.group_figures import AnnotationFigures, PointFigures
 from backend.agreement.next_steps import Step, say_next
 from backend.agreement.wording import (
     number_with_interval,
@@ -35,17 +35,19 @@ class Sentence:
 
 
 def summarise(
-    agreement: PointFigures, work: WorkSaved, anchoring: Anchoring, steps: Sequence[Step]
+    overall: AnnotationFigures, work: WorkSaved, anchoring: Anchoring, steps: Sequence[Step]
 ) -> list[Sentence]:
     """Return five sentences: acceptance, work saved, quality, anchoring, and what to do next.
 
     Args:
-        agreement: figures of all points.
+        overall: figures of all annotations.
         steps: what to do, the most urgent first.
     """
+    agreement = overall.agreement
+    kept = say_acceptance(agreement.acceptance.untouched, overall.annotations)
     anchor = steps[0].anchor if steps else "h-verdicts"
     return [
-        Sentence("acceptance", say_acceptance(agreement.acceptance.untouched), "h-verdicts"),
+        Sentence("acceptance", kept, "h-verdicts"),
         Sentence("work_saved", say_work_saved(work.actions.saved), "h-work-saved"),
         Sentence("quality", say_quality(agreement), "h-groups"),
         Sentence("anchoring", say_anchoring(anchoring), "h-anchoring"),
@@ -53,8 +55,14 @@ def summarise(
     ]
 
 
-def say_acceptance(untouched: Estimate) -> str:
-    """Say which share of suggestions annotators left as they were."""
+def say_acceptance(untouched: Estimate, annotations: int) -> str:
+    """Say which share of suggestions annotators left as they were.
+
+    Args:
+        annotations: their number, also of those without a suggestion that counts here.
+    """
+    if untouched.value is None and annotations:
+        return "Nothing was suggested here that annotators could keep."
     if untouched.value is None:
         return "No suggestion has been judged yet."
     if untouched.low is None:
