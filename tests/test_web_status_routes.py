@@ -4,14 +4,18 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from label_studio_fake import UID
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
-from test_web_label_studio_routes import finish, predict, task
+from test_training_registry import OUTCOME, new_model
+from test_web_label_studio_routes import finish, predict, setup, task
 
 from backend.database.connection import Database
 from backend.settings import Settings
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
+from backend.training.records import TrainingOptions
+from backend.training.storage import TrainingStorage
 from backend.web.app import create_app
 
 
@@ -115,3 +119,36 @@ def test_metrics_do_without_redis(database: Database, unread_weights: Path) -> N
     found = figures(app.test_client())
     assert found["keypoint_redis_up"] == 0
     assert "keypoint_queue_depth" not in found
+
+
+def test_the_status_tells_the_model_and_the_settings_of_each_project(
+    client: FlaskClient, version: str
+) -> None:
+    setup(client, extra_params='{"threshold": 0.4, "thresholds": {"nose": 0.5}}')
+    setup(client, "4.1")
+    [first, second] = client.get("/").json["projects"]  # type: ignore[index]
+    assert first == {
+        "project": UID,
+        "model_version": version,
+        "has_own_model": False,
+        "settings": {"threshold": 0.4, "thresholds": {"nose": 0.5}},
+    }
+    assert (second["project"], second["settings"]) == ("4.1", {})
+    page = client.get("/", headers={"Accept": "text/html"}).text
+    assert "<td>4.1</td>" in page
+    assert "threshold: 0.4</code>" in page
+
+
+def test_the_status_names_the_own_model_of_a_project(
+    client: FlaskClient, database: Database, version: str
+) -> None:
+    setup(client)
+    trainings = TrainingStorage(database)
+    training, _ = trainings.request(UID, TrainingOptions())
+    trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
+    found = client.get("/").json
+    assert found is not None
+    assert found["model_version"] == version
+    assert found["projects"][0]["model_version"].startswith("small-")
+    assert found["projects"][0]["has_own_model"]
+    assert ", its own</td>" in client.get("/", headers={"Accept": "text/html"}).text

@@ -13,7 +13,8 @@ from typing import Any
 
 from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.as_json import to_json
-from backend.agreement.enough import Enough, enough
+from backend.agreement.costs import UNDER_LABEL, Costs, default_costs, measure_costs
+from backend.agreement.enough import Enough, enough, enough_withheld
 from backend.agreement.filter_reach import not_reached
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
@@ -52,7 +53,9 @@ class AgreementReport:
     filters: Filters
     parameters: AgreementParameters
     work_saved: WorkSaved
+    costs: Costs
     enough: Enough
+    enough_withheld: Enough
     overall: OverallFigures
     by: GroupTables
     labels: Sequence[ConfusionCell]
@@ -97,7 +100,9 @@ class AgreementReport:
             "not_reached_by_filters": to_json(not_reached(self.filters)),
             "method": self.parameters.as_method(),
             "work_saved": to_json(self.work_saved),
+            "costs": to_json(self.costs),
             "enough": to_json(self.enough),
+            "enough_withheld": to_json(self.enough_withheld),
             "overall": to_json(self.overall),
             "by": to_json(self.by),
             "groups_left_out": dict(self.by.left_out),
@@ -136,12 +141,21 @@ def agreement_report(
     totals = AnnotationTotals(shown, parameters)
     overall = totals.overall()
     found = landmarks(shown, table.withheld, parameters)
+    by_label = table.filters.label is not None
+    costs = (
+        default_costs(UNDER_LABEL, parameters)
+        if by_label
+        else measure_costs(shown, table.withheld, parameters)
+    )
+    compared = anchoring(shown, table.withheld, parameters, totals)
     return AgreementReport(
         made_at=made_at,
         filters=table.filters,
         parameters=parameters,
-        work_saved=work_saved(shown, parameters),
+        work_saved=work_saved(shown, costs, compared.seconds, parameters),
+        costs=costs,
         enough=enough(overall.agreement.acceptance.untouched, parameters),
+        enough_withheld=enough_withheld(shown, table.withheld, parameters),
         overall=OverallFigures(overall, _count_choices(table), table.skipped),
         by=group_tables(shown, totals, parameters),
         labels=confusion(shown, parameters),
@@ -150,8 +164,8 @@ def agreement_report(
         rubber_stamping=rubber_stamping(shown, parameters, totals),
         people=people(table, parameters),
         model_versions=model_versions(table, parameters),
-        anchoring=anchoring(shown, table.withheld, parameters, totals),
-        landmarks=found if table.filters.label is None else without_lift(found),
+        anchoring=compared,
+        landmarks=without_lift(found) if by_label else found,
         worst_tasks=worst_tasks(shown, parameters),
         groups=table.groups,
         not_used=table.unused,

@@ -24,6 +24,13 @@ NOT_REACHED: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "by": {"label": f"Times, and the groups that are listed, {WHOLE}."},
+    "work_saved": {"label": "The seconds that were measured are those of whole annotations."},
+    "costs": {
+        "label": (
+            "Lead times are those of whole annotations, so under a filter by label the costs are"
+            " the defaults."
+        )
+    },
     "rubber_stamping": {
         "label": "Haste is that of whole annotations, so the filter by label leaves none to show."
     },

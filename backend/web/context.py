@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from flask import current_app
 
 from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.shapes import Json
+from backend.learning.versions import SuggestionVersions
 from backend.suggestions.answers import PredictService
+from backend.suggestions.cold_start import ColdStart
+from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.storage import PredictionStorage
 from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
@@ -13,6 +17,21 @@ from backend.verdicts.storage import EventStorage
 from backend.web.prometheus import BackendMetrics
 
 BACKEND = "backend"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectState:
+    """What holds for one project.
+
+    Attributes:
+        project: its uid.
+        settings: those of its own; see `ProjectSettings.as_json`.
+    """
+
+    project: str
+    model_version: str
+    has_own_model: bool
+    settings: Json
 
 
 @dataclass(frozen=True)
@@ -25,8 +44,11 @@ class Backend:
         stored_predictions: every prediction that was requested.
         events: what Label Studio's webhook sent.
         models: which model is active.
+        versions: the version of each project's suggestions.
         trainings: starts and lists trainings.
         metrics: figures for Prometheus.
+        extra_params: accepts the settings of projects.
+        cold_start: knows which projects have to begin by correcting.
     """
 
     projects: ProjectStorage
@@ -34,13 +56,40 @@ class Backend:
     stored_predictions: PredictionStorage
     events: EventStorage
     models: ModelRegistry
+    versions: SuggestionVersions
     trainings: TrainingRequests
     metrics: BackendMetrics
+    extra_params: ExtraParams
+    cold_start: ColdStart
 
     @property
     def model_version(self) -> str:
-        """Version of the active model, or of the last known one if the database is unreachable."""
+        """Version of the deployment's active model, or the last known if the database is down."""
         return self.models.active_or_last_known().version
+
+    def project_states(self) -> list[ProjectState]:
+        """Return what holds for each known project."""
+        own = self.models.own_models()
+        deployment = self.models.active().version
+        return [
+            ProjectState(
+                project=project.uid,
+                model_version=own[project.uid].version if project.uid in own else deployment,
+                has_own_model=project.uid in own,
+                settings=project.settings.as_json(),
+            )
+            for project in self.projects.projects()
+        ]
+
+    def accept_extra_params(self, project_uid: str, raw: object) -> None:
+        """Store the settings that /setup brings for a known project.
+
+        Raises:
+            ExtraParamsError: they cannot be used.
+        """
+        project = self.projects.project(project_uid)
+        assert project is not None, "stored before"
+        self.extra_params.accept(project, raw)
 
 
 def current_backend() -> Backend:
