@@ -73,14 +73,14 @@ class AgreementReport:
 
     def summary(self) -> list[Sentence]:
         """Return five sentences that say what the figures carry."""
-        agreement = self.overall.figures.agreement
-        return summarise(agreement, self.work_saved, self.anchoring, self._steps())
+        return summarise(self.overall.figures, self.work_saved, self.anchoring, self._steps())
 
     def _steps(self) -> list[Step]:
         # Under a filter by label the times are those of other points too.
         annotators = self.rubber_stamping.annotators if self.filters.label is None else ()
         return next_steps(
             self.overall.figures.agreement.acceptance.untouched,
+            self.overall.figures.annotations,
             self.enough,
             annotators,
             self.differences.label,
