@@ -14,6 +14,7 @@ from typing import Any
 from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.annotators import Annotators, annotators, without_times
 from backend.agreement.as_json import to_json
+from backend.agreement.drift import Drift, drift
 from backend.agreement.enough import Enough, enough
 from backend.agreement.filter_reach import not_reached
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
@@ -63,6 +64,7 @@ class AgreementReport:
     differences: GroupTests
     rubber_stamping: RubberStamping
     annotators: Annotators
+    drift: Drift
     people: People
     model_versions: Sequence[VersionPair]
     anchoring: Anchoring
@@ -110,6 +112,7 @@ class AgreementReport:
             "differences": to_json(self.differences),
             "rubber_stamping": to_json(self.rubber_stamping),
             "annotators": to_json(self.annotators),
+            "drift": to_json(self.drift),
             "people": to_json(self.people),
             "model_versions": to_json(self.model_versions),
             "anchoring": to_json(self.anchoring),
@@ -157,6 +160,7 @@ def agreement_report(
         differences=group_tests(shown, parameters),
         rubber_stamping=stamping,
         annotators=of_each if table.filters.label is None else without_times(of_each),
+        drift=drift(shown, parameters, submitted),
         people=people(table, parameters, met),
         model_versions=model_versions(table, parameters),
         anchoring=anchoring(shown, table.withheld, parameters, totals),
