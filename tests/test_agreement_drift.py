@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from agreement_table import MOMENT, Made, columns_of, deleted, kept
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from backend.agreement.as_json import to_json
 from backend.agreement.drift import Drift, Judged, change, drift, trend
@@ -72,9 +72,10 @@ def test_the_trend_is_that_of_a_regression_with_the_variance_between_clusters():
     rows["part"] = (rows.x - np.average(rows.x, weights=rows.n)) * rows.n
     rows["part"] *= rows.y - np.average(rows.y, weights=rows.n)
     parts = rows.groupby("image").part.sum()
-    assert norm.isf(found.p / 2) == pytest.approx(
-        abs(parts.sum()) / np.sqrt(150 * parts.var()), rel=0.02
-    )
+    apart = parts - parts.mean()
+    df = 2 * 150 / (150 * (apart**4).sum() / (apart**2).sum() ** 2 - 1) - 1
+    expected = abs(parts.sum()) / np.sqrt(150 * parts.var())
+    assert found.p == pytest.approx(2 * t.sf(expected, df))
     assert found.images == 150
 
 
