@@ -249,6 +249,7 @@ def test_what_a_label_filter_does_not_reach_is_as_without_it(world):
         "overall",
         "by",
         "rubber_stamping",
+        "annotators",
         "anchoring",
         "landmarks",
         "worst_tasks",
@@ -271,6 +272,7 @@ def test_each_section_of_the_page_says_what_a_filter_does_not_reach(
     assert sorted(notes.all_inner_texts()) == expected
     assert (expected == []) == (name == "project")
     headings = {
+        "annotators": "h-annotators",
         "people": "h-people",
         "model_versions": "h-versions",
         "events": "h-unused",

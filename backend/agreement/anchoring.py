@@ -84,7 +84,7 @@ def anchoring(
     Args:
         totals: of `shown`; None to compute them.
     """
-    since = _first_withheld(withheld)
+    since = first_withheld(withheld)
     compared = np.array(
         [
             each.stratum in since and each.updated_at >= since[each.stratum]
@@ -110,7 +110,7 @@ def anchoring(
     )
 
 
-def _first_withheld(withheld: VerdictColumns) -> Mapping[StratumName, datetime]:
+def first_withheld(withheld: VerdictColumns) -> Mapping[StratumName, datetime]:
     """Return when the first withheld task of each stratum was annotated."""
     found: dict[StratumName, datetime] = {}
     for each in withheld.annotations:

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backend.agreement.anchoring import Anchoring, anchoring
+from backend.agreement.annotators import Annotators, annotators, without_times
 from backend.agreement.as_json import to_json
 from backend.agreement.costs import UNDER_LABEL, Costs, default_costs, measure_costs
+from backend.agreement.drift import Drift, drift
 from backend.agreement.enough import Enough, enough, enough_withheld
 from backend.agreement.filter_reach import not_reached
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
@@ -21,12 +23,14 @@ from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
 from backend.agreement.landmarks import LandmarkFigures, landmarks, without_lift
 from backend.agreement.loading.queries import load_table
+from backend.agreement.meetings import meetings
 from backend.agreement.next_steps import Step, next_steps
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.records import AnnotationGroups, Arrivals, UnusedCount
 from backend.agreement.rubber_stamping import RubberStamping, rubber_stamping
 from backend.agreement.scores import ConfusionCell, ReliabilityBin, confusion, reliability
+from backend.agreement.submissions import Submissions
 from backend.agreement.summary import Sentence, summarise
 from backend.agreement.table import VerdictTable
 from backend.agreement.versions import VersionPair, model_versions
@@ -62,6 +66,8 @@ class AgreementReport:
     reliability: Sequence[ReliabilityBin]
     differences: GroupTests
     rubber_stamping: RubberStamping
+    annotators: Annotators
+    drift: Drift
     people: People
     model_versions: Sequence[VersionPair]
     anchoring: Anchoring
@@ -110,6 +116,8 @@ class AgreementReport:
             "reliability": to_json(self.reliability),
             "differences": to_json(self.differences),
             "rubber_stamping": to_json(self.rubber_stamping),
+            "annotators": to_json(self.annotators),
+            "drift": to_json(self.drift),
             "people": to_json(self.people),
             "model_versions": to_json(self.model_versions),
             "anchoring": to_json(self.anchoring),
@@ -140,6 +148,9 @@ def agreement_report(
     shown = table.shown
     totals = AnnotationTotals(shown, parameters)
     overall = totals.overall()
+    submitted, met = Submissions.of(shown, parameters), meetings(table, parameters)
+    stamping = rubber_stamping(shown, parameters, totals, submitted)
+    of_each = annotators(shown, table.withheld, met.among, stamping, parameters, submitted)
     found = landmarks(shown, table.withheld, parameters)
     by_label = table.filters.label is not None
     costs = (
@@ -161,8 +172,10 @@ def agreement_report(
         labels=confusion(shown, parameters),
         reliability=reliability(shown, parameters),
         differences=group_tests(shown, parameters),
-        rubber_stamping=rubber_stamping(shown, parameters, totals),
-        people=people(table, parameters),
+        rubber_stamping=stamping,
+        annotators=of_each if table.filters.label is None else without_times(of_each),
+        drift=drift(shown, parameters, submitted),
+        people=people(table, parameters, met),
         model_versions=model_versions(table, parameters),
         anchoring=compared,
         landmarks=without_lift(found) if by_label else found,

@@ -34,6 +34,13 @@ NOT_REACHED: Mapping[str, Mapping[str, str]] = {
     "rubber_stamping": {
         "label": "Haste is that of whole annotations, so the filter by label leaves none to show."
     },
+    "annotators": {
+        "label": (
+            "Time a point, unchanged and hasty annotations are those of whole annotations: none is"
+            " given under a filter by label. F1 with others, numbers of annotations, and times"
+            " shown less withheld, are those of all points."
+        )
+    },
     "people": {
         "label": "Annotators are compared by all of their points, not by those of one label.",
         "annotator": "The filter by annotator leaves nobody to compare with.",

@@ -71,6 +71,9 @@ class AgreementParameters:
     wanted_half_width: float = _parameter(
         0.05, "Half width of the interval of the acceptance that the images should give."
     )
+    change_draws: int = _parameter(
+        999, "Random orders of the images in the test of a change of acceptance."
+    )
     seed: int = _parameter(20190501, "Seed of all random draws: any number, the same each time.")
     untouched: float = _parameter(
         UNTOUCHED, "A point moved by at most this share of the longer side counts as accepted."
@@ -143,6 +146,7 @@ class AgreementParameters:
             "most_timed": self.most_timed,
             "widest_cost": self.widest_cost,
             "wanted_half_width": self.wanted_half_width,
+            "change_draws": self.change_draws,
             "seed": self.seed,
             "untouched": self.untouched,
             "tau": self.tau,

@@ -4,16 +4,15 @@ Two annotators who both started from the same suggestions agree because of them.
 suggestions were withheld tell how far people agree, which is a ceiling for the detector.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from backend.agreement.clustered import Estimate, ratio
 from backend.agreement.columns import Floats, Integers
+from backend.agreement.meetings import Meeting, Meetings, images_of_tasks, joined, meetings
 from backend.agreement.parameters import AgreementParameters
-from backend.agreement.points import Points, final_points, pair, suggested_points
 from backend.agreement.table import VerdictTable
 
 LabelCounts = Mapping[str, int]
@@ -57,75 +56,39 @@ class People:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """Two sets of points of one task, paired.
-
-    Attributes:
-        task: place among the compared tasks.
-        pairs: (P, 2): indices into both.
-    """
-
-    task: int
-    first: Points
-    second: Points
-    pairs: Integers
-
-    @property
-    def f1(self) -> float:
-        """F1 of the two sets; 1 where both are empty."""
-        points = len(self.first.position) + len(self.second.position)
-        return 2 * len(self.pairs) / points if points else 1.0
-
-    @property
-    def labels(self) -> Iterator[LabelCounts]:
-        """The labels that both gave to the points of each pair."""
-        for one, other in self.pairs.tolist():
-            yield _counted((self.first.label[one], self.second.label[other]))
-
-
-def people(table: VerdictTable, parameters: AgreementParameters) -> People:
+def people(
+    table: VerdictTable, parameters: AgreementParameters, met: Meetings | None = None
+) -> People:
     """Compare annotators with one another, and with the detector on the same withheld tasks.
 
     Points are paired again within `near`, regardless of their ids and labels.
+
+    Args:
+        met: of `table`; None to pair the points.
     """
-    among: list[_Match] = []
-    with_detector: list[_Match] = []
-    for place, task in enumerate(table.compared_tasks):
-        length = task[0].longer_side
-        verdicts = [table.verdicts.get(each.id, ()) for each in task]
-        final = [final_points(each, length) for each in verdicts]
-        suggested = [suggested_points(each, length) for each in verdicts]
-        among += [_match(place, *both, parameters.near) for both in combinations(final, 2)]
-        with_detector += [
-            _match(place, *both, parameters.near) for both in zip(suggested, final, strict=True)
-        ]
-    image = _images(table)
+    met = met or meetings(table, parameters)
+    image = images_of_tasks(table)
     reason = SAW_SUGGESTIONS if table.tasks_shown_to_several else ONE_ANNOTATOR
     return People(
         tasks=table.tasks_of_several_annotators,
         tasks_compared=len(table.compared_tasks),
         tasks_shown=table.tasks_shown_to_several,
-        human_human=_agreement(among, image, parameters),
-        detector_human=_agreement(with_detector, image, parameters),
+        human_human=_agreement(met.among, image, parameters),
+        detector_human=_agreement(met.with_detector, image, parameters),
         reason=None if table.compared_tasks else reason,
     )
 
 
-def _match(task: int, first: Points, second: Points, near: float) -> _Match:
-    return _Match(task, first, second, pair(first, second, near))
-
-
 def _agreement(
-    matches: Sequence[_Match], image: Integers, parameters: AgreementParameters
+    matches: Sequence[Meeting], image: Integers, parameters: AgreementParameters
 ) -> PeerAgreement:
     """Average over the pairs of sets of each task, then over tasks; distances over pairs."""
     tasks = np.array([each.task for each in matches], np.int64)
     compared = np.bincount(tasks, minlength=len(image))
     f1 = np.bincount(tasks, [each.f1 for each in matches], minlength=len(image))
     pairs = np.repeat(image[tasks], [len(each.pairs) for each in matches])
-    distance = _joined([_distances(each) for each in matches])
-    length = _joined([_lengths(each) for each in matches])
+    distance = joined([each.distances for each in matches])
+    length = joined([each.lengths for each in matches])
     limits, ones = parameters.limits, np.bincount(image)
 
     def mean(values: Floats) -> Estimate:
@@ -138,40 +101,14 @@ def _agreement(
         ),
         distance_px=mean(distance),
         normalised_error=mean(distance / length),
-        label_alpha=nominal_alpha([unit for each in matches for unit in each.labels]),
+        label_alpha=nominal_alpha([_counted(both) for each in matches for both in each.labels]),
     )
 
 
-def _joined(parts: Sequence[Floats]) -> Floats:
-    return np.concatenate([np.empty(0), *parts])
-
-
-def _distances(match: _Match) -> Floats:
-    one, other = match.pairs.T
-    apart = match.first.position[one] - match.second.position[other]
-    return np.asarray(np.hypot(apart[:, 0], apart[:, 1]))
-
-
-def _lengths(match: _Match) -> Floats:
-    one, other = match.pairs.T
-    return np.asarray(np.minimum(match.first.length[one], match.second.length[other]))
-
-
-def _images(table: VerdictTable) -> Integers:
-    """Return the image of each compared task, as the withheld annotations number them."""
-    withheld = table.withheld
-    image = {
-        each.id: int(number)
-        for each, number in zip(withheld.annotations, withheld.image, strict=True)
-    }
-    return np.array([image[task[0].id] for task in table.compared_tasks], np.int64)
-
-
-def _counted(labels: Iterable[str | None]) -> LabelCounts:
+def _counted(labels: Iterable[str]) -> LabelCounts:
     counts: dict[str, int] = {}
     for label in labels:
-        if label is not None:
-            counts[label] = counts.get(label, 0) + 1
+        counts[label] = counts.get(label, 0) + 1
     return counts
 
 

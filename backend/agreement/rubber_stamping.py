@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.agreement.clustered import Estimate, share
-from backend.agreement.columns import CODES, Flags, VerdictColumns
+from backend.agreement.columns import Flags, VerdictColumns
 from backend.agreement.group_figures import AnnotationFigures
 from backend.agreement.groups import AnnotationTotals
 from backend.agreement.parameters import AgreementParameters
-from backend.verdicts.judging import ACCEPTED
+from backend.agreement.submissions import Submissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,16 @@ def rubber_stamping(
     columns: VerdictColumns,
     parameters: AgreementParameters,
     totals: AnnotationTotals | None = None,
+    submitted: Submissions | None = None,
 ) -> RubberStamping:
     """Find annotators whose share of hasty annotations lies above that of the others.
 
     Args:
         totals: of `columns`; None to compute them.
+        submitted: of `columns`; None to compute them.
     """
-    hasty, known = _hasty(columns, parameters)
-    annotators = np.array(
-        ["" if each.annotator is None else str(each.annotator) for each in columns.annotations], str
-    )
+    submitted = submitted or Submissions.of(columns, parameters)
+    hasty, known, annotators = submitted.hasty, submitted.timed, submitted.annotator
     found = [
         _of_annotator(name, annotators == name, columns, hasty, known, parameters)
         for name in np.unique(annotators).tolist()
@@ -83,19 +83,6 @@ def rubber_stamping(
         everybody=_headline(totals.overall()),
         without=_headline(totals.of_some(kept)) if flagged else None,
     )
-
-
-def _hasty(columns: VerdictColumns, parameters: AgreementParameters) -> tuple[Flags, Flags]:
-    """Return which annotations are hasty, and which could be: of known time, with a suggestion."""
-    columns, annotations = columns.first_submissions, len(columns.annotations)
-    counted = columns.suggested | columns.final
-    points = np.bincount(columns.annotation[counted], minlength=annotations)
-    accepted = columns.annotation[counted & (columns.verdict == CODES[ACCEPTED])]
-    unchanged = np.bincount(accepted, minlength=annotations) == points
-    suggested = np.bincount(columns.annotation[columns.suggested], minlength=annotations)
-    seconds = np.array([each.lead_time for each in columns.annotations], np.float64)
-    known = (suggested > 0) & (seconds > 0) & (seconds <= parameters.longest_seconds)
-    return known & unchanged & (seconds < parameters.hasty_seconds * points), known
 
 
 def _of_annotator(
