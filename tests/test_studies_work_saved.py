@@ -234,7 +234,8 @@ def test_the_command_fills_its_section_of_the_page(tmp_path, capsys):
         assert words in text
     for plot in ("accuracy", "savings"):
         assert (tmp_path / f"learning-drawn-{plot}.png").stat().st_size > 1000
-    rows = list(csv.DictReader((tmp_path / "rows.csv").open()))
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == 5 * 3 * 2 * 3  # methods, settings, draws, test images
     assert {row["visible"] for row in rows} == {"5"}
 

@@ -16,8 +16,8 @@ from model.naming.symmetry import mirrored_name
 NEAREST = 3
 # Whitening divides each principal direction by √(variance + SHRINKAGE · mean variance).
 SHRINKAGE = 0.5
-# Principal directions that are kept: 2.5 times as fast as all 160, with equal results.
-DIRECTIONS = 80
+# Principal directions that are kept: 50, 80 and all 160 find as many points, within the error.
+DIRECTIONS = 64
 # A descriptor is taken at a point and at this many cells to its right, left, bottom and top.
 REACH = 2
 AROUND = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]) * REACH

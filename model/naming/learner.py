@@ -11,7 +11,7 @@ from model.naming.examples import Example, labels_of, views
 from model.naming.features import ExampleFeatures
 from model.naming.grid import is_known
 from model.naming.knowledge import Knowledge, knowledge, taught
-from model.naming.leave_one_out import REHEARSED, outcomes, score_models
+from model.naming.leave_one_out import outcomes, rehearsals, score_models
 from model.naming.moments import Moments, moments, total
 
 # A point is right within this share of the longer side of the box.
@@ -93,7 +93,7 @@ def fit(
     labels: Sequence[str] | None = None,
     total_moments: Moments | None = None,
     tolerance: float = TOLERANCE,
-    rehearsed: int = REHEARSED,
+    rehearsed: int | None = None,
 ) -> NamingModel:
     """Learn from examples.
 
@@ -103,7 +103,8 @@ def fit(
         total_moments: `NamingModel.moments` of an earlier fit, plus those of what came since, less
             those of what was forgotten; computed anew if None.
         tolerance: share of the longer side of the box within which a point is right.
-        rehearsed: how many of the newest examples are left out in turn to calibrate the scores.
+        rehearsed: how many of the newest examples are left out in turn to calibrate the scores;
+            None for `rehearsals` of their number.
 
     Raises:
         ValueError: there is no example, no example has a point, or two are of different extractors.
@@ -119,7 +120,8 @@ def fit(
     sums = total_moments or total([moments(example) for example in examples])
     parts = [[taught(view, names) for view in views(example)] for example in examples]
     known = knowledge(names, sums, [part for pair in parts for part in pair])
-    measured = outcomes(examples, names, sums, parts, tolerance, rehearsed)
+    most = rehearsals(len(examples)) if rehearsed is None else rehearsed
+    measured = outcomes(examples, names, sums, parts, tolerance, most)
     visible, within = score_models(measured)
     return NamingModel(key, known, visible, within, sums, len(examples))
 

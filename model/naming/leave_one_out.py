@@ -13,8 +13,14 @@ from model.naming.grid import is_known
 from model.naming.knowledge import Knowledge, Taught, knowledge
 from model.naming.moments import Moments, moments
 
-# Examples that are left out in turn, unless the caller says otherwise.
-REHEARSED = 20
+# Newest examples that are left out in turn: fewer where there are many, to bound the time.
+REHEARSED, REHEARSED_OF_MANY = 20, 10
+MANY = 50
+
+
+def rehearsals(examples: int) -> int:
+    """Return how many of so many examples are left out in turn."""
+    return min(examples, REHEARSED if examples < MANY else REHEARSED_OF_MANY)
 
 
 @dataclass(frozen=True, eq=False)

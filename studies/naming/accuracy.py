@@ -48,7 +48,7 @@ def distances(case: Case, points: Sequence[NamedPoint]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm((truth - places).reshape(-1, 2), axis=1) / case.length)
 
 
-def learn(cases: Sequence[Case], *, rehearsed: int = 0) -> NamingModel:
+def learn(cases: Sequence[Case], *, rehearsed: int | None = None) -> NamingModel:
     """Fit a model to cases, whose moments are known."""
     return fit(
         [case.example for case in cases],
@@ -59,7 +59,7 @@ def learn(cases: Sequence[Case], *, rehearsed: int = 0) -> NamingModel:
 
 def named(cases: Sequence[Case]) -> Callable[[Case], Sequence[NamedPoint]]:
     """The method itself, as a `Method`."""
-    model = learn(cases)
+    model = learn(cases, rehearsed=0)  # places need no scores
     return lambda case: model.predict(case.example.features)
 
 

@@ -20,7 +20,6 @@ SCRATCH, UNNAMED, EVERYTHING, WORTHWHILE = (
     "everything shown",
     "worthwhile shown",
 )
-REHEARSED = 20
 
 
 def is_step(learnt: int) -> bool:
@@ -64,7 +63,7 @@ def simulate(
             case = cases[order[position]]
             if position and is_step(position):
                 before = [cases[index] for index in order[:position]]
-                model = learn(before, rehearsed=REHEARSED)
+                model = learn(before)
             points = model.predict(case.example.features) if model else []
             seen = unnamed.get(case.example.name, ())
             found.append(Suggested(sequence, position, case, points, seen))
