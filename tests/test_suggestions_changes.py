@@ -33,7 +33,10 @@ class Scene:
     def __init__(self, fake: LabelStudioFake, database: Database, queue: Queue) -> None:
         self.fake, self.database = fake, database
         self.settings = Settings(
-            label_studio_url=fake.url, label_studio_api_key=TOKEN, predict_wait_one=0
+            label_studio_url=fake.url,
+            label_studio_api_key=TOKEN,
+            predict_wait_one=0,
+            suggest="always",
         )
         self.service = DeliveryService(self.settings, database, LabelStudios(self.settings))
         self.web = PredictService(self.settings, database, queue, lambda uid: VERSION)
