@@ -191,3 +191,15 @@ def test_a_filter_by_label_flags_nobody():
     assert "look at annotator 1" in report.summary()[-1].text
     label = replace(report, filters=replace(report.filters, label="beak"))
     assert "annotator" not in label.summary()[-1].text
+
+
+def test_a_filter_by_label_leaves_out_the_seconds_of_whole_annotations():
+    made = [
+        Made(task, [kept((10, 10))], shown=task < 30, lead_time=10.0 + task % 5 + 30 * (task >= 30))
+        for task in range(60)
+    ]
+    made = [replace(each, updated_at=MOMENT) for each in made]
+    report = report_of(*made)
+    assert "less than without" in report.summary()[1].text
+    label = replace(report, filters=replace(report.filters, label="beak"))
+    assert "without" not in label.summary()[1].text

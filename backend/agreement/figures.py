@@ -79,7 +79,13 @@ class AgreementReport:
 
     def summary(self) -> list[Sentence]:
         """Return five sentences that say what the figures carry."""
-        return summarise(self.overall.figures, self.work_saved, self.anchoring, self._steps())
+        return summarise(
+            self.overall.figures,
+            self.work_saved,
+            self.anchoring,
+            self._steps(),
+            of_one_label=self.filters.label is not None,
+        )
 
     def _steps(self) -> list[Step]:
         # Under a filter by label the times are those of other points too.

@@ -35,22 +35,29 @@ class Sentence:
 
 
 def summarise(
-    overall: AnnotationFigures, work: WorkSaved, anchoring: Anchoring, steps: Sequence[Step]
+    overall: AnnotationFigures,
+    work: WorkSaved,
+    anchoring: Anchoring,
+    steps: Sequence[Step],
+    *,
+    of_one_label: bool = False,
 ) -> list[Sentence]:
     """Return five sentences: acceptance, work saved, quality, anchoring, and what to do next.
 
     Args:
         overall: figures of all annotations.
         steps: what to do, the most urgent first.
+        of_one_label: whether a filter leaves the points of one label; times are those of all.
     """
     agreement = overall.agreement
     kept = say_acceptance(agreement.acceptance.untouched, overall.annotations)
+    seconds = None if of_one_label else work.measured_seconds
     anchor = steps[0].anchor if steps else "h-verdicts"
     return [
         Sentence("acceptance", kept, "h-verdicts"),
         Sentence(
             "work_saved",
-            say_work_saved(work.figures.actions.saved, work.measured_seconds),
+            say_work_saved(work.figures.actions.saved, seconds),
             "h-work-saved",
         ),
         Sentence("quality", say_quality(agreement), "h-groups"),
@@ -78,12 +85,13 @@ def say_acceptance(untouched: Estimate, annotations: int) -> str:
     return f"Annotators kept {percent_with_interval(untouched)} of suggestions untouched."
 
 
-def say_work_saved(saved: Estimate, seconds: Estimate) -> str:
+def say_work_saved(saved: Estimate, seconds: Estimate | None) -> str:
     """Say whether suggestions save work, or cost some.
 
     Args:
         saved: actions saved an image, against drawing the same points from nothing.
-        seconds: lead time where suggestions were withheld less where they were shown.
+        seconds: lead time where suggestions were withheld less where they were shown; None where
+            it is not about the same points.
     """
     return f"{_say_actions(saved)}{_say_seconds(seconds)}."
 
@@ -108,8 +116,10 @@ def _say_actions(saved: Estimate) -> str:
     )
 
 
-def _say_seconds(saved: Estimate) -> str:
+def _say_seconds(saved: Estimate | None) -> str:
     """Say by how much annotators were faster or slower, where that is known to be one of both."""
+    if saved is None:
+        return ""
     if saved.low is not None and saved.low > 0:
         return f"; with them annotators took {number_with_interval(saved, 's')} less than without"
     if saved.high is not None and saved.high < 0:
