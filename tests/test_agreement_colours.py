@@ -12,6 +12,7 @@ import pytest
 from matplotlib import colormaps
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from backend.agreement.offset_panels import MARK, WITH, WITHOUT
 from backend.agreement.pictures import MAP_COLOURS
 from backend.agreement.plots import BLUE, CELL_COLOURS, DARKEST, INK, ORANGE, VERDICT_COLOURS
 from backend.agreement.verdict_svg import EMPTY, MARK_COLOURS
@@ -40,6 +41,7 @@ USED_TOGETHER = {
     "marks": list(MARK_COLOURS.values()),
     "lines": [BLUE, ORANGE],
     "landmarks": [BLUE, ORANGE, INK],
+    "offsets": [WITHOUT, WITH, MARK],
 }
 
 

@@ -25,6 +25,7 @@ from backend.agreement.landmarks import LandmarkFigures, landmarks, without_lift
 from backend.agreement.loading.queries import load_table
 from backend.agreement.meetings import meetings
 from backend.agreement.next_steps import Step, next_steps
+from backend.agreement.offsets import Offsets, offsets
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.records import AnnotationGroups, Arrivals, UnusedCount
@@ -68,6 +69,7 @@ class AgreementReport:
     rubber_stamping: RubberStamping
     annotators: Annotators
     drift: Drift
+    offsets: Offsets
     people: People
     model_versions: Sequence[VersionPair]
     anchoring: Anchoring
@@ -124,6 +126,7 @@ class AgreementReport:
             "rubber_stamping": to_json(self.rubber_stamping),
             "annotators": to_json(self.annotators),
             "drift": to_json(self.drift),
+            "offsets": to_json(self.offsets),
             "people": to_json(self.people),
             "model_versions": to_json(self.model_versions),
             "anchoring": to_json(self.anchoring),
@@ -181,6 +184,7 @@ def agreement_report(
         rubber_stamping=stamping,
         annotators=of_each if table.filters.label is None else without_times(of_each),
         drift=drift(shown, parameters, submitted),
+        offsets=offsets(shown, parameters),
         people=people(table, parameters, met),
         model_versions=model_versions(table, parameters),
         anchoring=compared,

@@ -17,6 +17,7 @@ from backend.agreement.group_figures import (
     PointFigures,
 )
 from backend.agreement.landmarks import LandmarkFigures
+from backend.agreement.offset_panels import draw_offsets, drawn_offsets, panels_size
 from backend.agreement.scores import ConfusionCell, ReliabilityBin
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ MOST_CELLS = 12
 SLANTED = 0.09  # height of a character of a name written at 45°, inches
 CELL_COLOURS, DARKEST = "Blues", 1.8  # a share of 1 is not so dark that its text is lost
 MOST_CLASSES = 6
+OFFSETS = "offsets"  # name of the plot that stands with the annotators
 
 
 def plots(report: AgreementReport) -> dict[str, str]:
@@ -71,21 +73,24 @@ def plots(report: AgreementReport) -> dict[str, str]:
     found: dict[str, str] = {}
     overall = report.overall.figures.agreement
     if any(row.share.value is not None for row in overall.pck.image):
-        found["pck"] = _svg(_draw_pck, overall.pck, SMALL)
+        found["pck"] = draw_svg(_draw_pck, overall.pck, SMALL)
     accepted = [each.figures.agreement.acceptance.untouched for each in report.by.time]
     if len(accepted) > 1 and any(each.value is not None for each in accepted):
-        found["time"] = _svg(_draw_over_time, report.by.time, SMALL)
+        found["time"] = draw_svg(_draw_over_time, report.by.time, SMALL)
     if len(report.reliability) > 1:
-        found["reliability"] = _svg(_draw_reliability, report.reliability, SMALL)
+        found["reliability"] = draw_svg(_draw_reliability, report.reliability, SMALL)
     if report.by.label:
         labels = largest(report.by.label)
-        found["labels"] = _svg(_draw_verdicts, labels, (WIDE, 1.1 + 0.3 * len(labels)))
+        found["labels"] = draw_svg(_draw_verdicts, labels, (WIDE, 1.1 + 0.3 * len(labels)))
     kept = [cell for cell in report.labels if cell.suggested is not None and cell.final is not None]
     suggested = {cell.suggested for cell in kept}
     if len(suggested | {cell.final for cell in kept}) > 1:
         longest = max(len(short(cell.final or "")) for cell in kept)
         height = 1.2 + 0.3 * min(len(suggested), MOST_CELLS) + SLANTED * longest
-        found["confusion"] = _svg(_draw_confusion, kept, (SMALL[0], height))
+        found["confusion"] = draw_svg(_draw_confusion, kept, (SMALL[0], height))
+    drawn = drawn_offsets(report.offsets.offsets)
+    if drawn:
+        found[OFFSETS] = draw_svg(draw_offsets, drawn, panels_size(drawn))
     return found | _landmarks_by_class(report.landmarks)
 
 
@@ -98,7 +103,7 @@ def _landmarks_by_class(landmarks: Sequence[LandmarkFigures]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in sorted(sorted(of_class, key=lambda name: -sizes[name])[:MOST_CLASSES]):
         rows = _most(of_class[name], _annotated, MOST_BARS)
-        found[f"landmarks {name}"] = _svg(_draw_landmarks, rows, (WIDE, 1.1 + 0.28 * len(rows)))
+        found[f"landmarks {name}"] = draw_svg(_draw_landmarks, rows, (WIDE, 1.1 + 0.28 * len(rows)))
     return found
 
 
@@ -113,7 +118,7 @@ def _most(rows: Sequence[T], size: Callable[[T], int], most: int) -> list[T]:
     return [rows[place] for place in sorted(order[:most])]
 
 
-def _svg(draw: Callable[[Any, Any], None], data: object, size: tuple[float, float]) -> str:
+def draw_svg(draw: Callable[[Any, Any], None], data: object, size: tuple[float, float]) -> str:
     """Draw on a new Matplotlib figure and return it as an SVG element."""
     import matplotlib
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from backend.agreement.exports.formats import FORMATS
 from backend.agreement.figures import DEFAULTS, AgreementReport, measure_agreement
+from backend.agreement.offset_panels import MOST_PANELS
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.pictures import ReportPictures
 from backend.agreement.plots import MOST_BARS, MOST_CELLS, MOST_CLASSES, VERDICT_COLOURS, plots
@@ -75,6 +76,7 @@ def render(
             most_bars=MOST_BARS,
             most_cells=MOST_CELLS,
             most_classes=MOST_CLASSES,
+            most_panels=MOST_PANELS,
             parameters=parameters.described(),
             served=served,
             nonce=nonce,
