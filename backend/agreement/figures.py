@@ -24,6 +24,7 @@ from backend.agreement.landmarks import LandmarkFigures, landmarks, without_lift
 from backend.agreement.meetings import meetings
 from backend.agreement.next_steps import Step, next_steps
 from backend.agreement.offsets import Offsets, offsets
+from backend.agreement.pairs import Pairs, pairs
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.queries import load_table
@@ -68,6 +69,7 @@ class AgreementReport:
     drift: Drift
     offsets: Offsets
     people: People
+    pairs: Pairs
     model_versions: Sequence[VersionPair]
     anchoring: Anchoring
     landmarks: Sequence[LandmarkFigures]
@@ -117,6 +119,7 @@ class AgreementReport:
             "drift": to_json(self.drift),
             "offsets": to_json(self.offsets),
             "people": to_json(self.people),
+            "pairs": to_json(self.pairs),
             "model_versions": to_json(self.model_versions),
             "anchoring": to_json(self.anchoring),
             "landmarks": to_json(self.landmarks),
@@ -166,6 +169,7 @@ def agreement_report(
         drift=drift(shown, parameters, submitted),
         offsets=offsets(shown, parameters),
         people=people(table, parameters, met),
+        pairs=pairs(met, parameters),
         model_versions=model_versions(table, parameters),
         anchoring=anchoring(shown, table.withheld, parameters, totals),
         landmarks=found if table.filters.label is None else without_lift(found),
