@@ -189,7 +189,7 @@ def test_filtered_figures_are_those_of_the_annotations_that_pass(world, part, na
     said = {each["section"] for each in filtered["not_reached_by_filters"]}
     assert different <= said, different
     # Nothing is said to be out of reach that the filter changes like everything else.
-    for section in said - {"people", "model_versions", "events"}:
+    for section in said - {"people", "pairs", "model_versions", "events"}:
         assert section in ("overall", "groups", "not_used")
     if name == "project":
         assert said == set()
@@ -232,7 +232,7 @@ def test_the_figures_of_a_label_filter_are_those_of_the_label_in_the_report_on_e
 
 
 # What a filter by label leaves as it is, and what the page and the JSON say about it.
-UNREACHED = {"groups", "people", "model_versions", "not_used", "events"}
+UNREACHED = {"groups", "people", "pairs", "model_versions", "not_used", "events"}
 
 
 def test_what_a_label_filter_does_not_reach_is_as_without_it(world):
@@ -276,6 +276,7 @@ def test_each_section_of_the_page_says_what_a_filter_does_not_reach(
     headings = {
         "annotators": "h-annotators",
         "people": "h-people",
+        "pairs": "h-pairs",
         "model_versions": "h-versions",
         "events": "h-unused",
         "landmarks": "h-landmarks",

@@ -81,9 +81,9 @@ def effective_n(found: Linearised, most: float, limits: Limits) -> float:
     return max(ROUNDING, min(most, independent * (limits.z / limits.t(found.df)) ** 2))
 
 
-def too_few(images: int, fewest: int) -> str | None:
+def too_few(count: int, fewest: int, of: str = "images") -> str | None:
     """Return the reason why there is no interval, or None with enough images."""
-    return f"{images} of at least {fewest} images" if images < fewest else None
+    return f"{count} of at least {fewest} {of}" if count < fewest else None
 
 
 def extreme(value: float, images: int, limits: Limits) -> str | None:

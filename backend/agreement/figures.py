@@ -26,6 +26,7 @@ from backend.agreement.loading.queries import load_table
 from backend.agreement.meetings import meetings
 from backend.agreement.next_steps import Step, next_steps
 from backend.agreement.offsets import Offsets, offsets
+from backend.agreement.pairs import Pairs, pairs
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
 from backend.agreement.records import AnnotationGroups, Arrivals, UnusedCount
@@ -71,6 +72,7 @@ class AgreementReport:
     drift: Drift
     offsets: Offsets
     people: People
+    pairs: Pairs
     model_versions: Sequence[VersionPair]
     anchoring: Anchoring
     landmarks: Sequence[LandmarkFigures]
@@ -128,6 +130,7 @@ class AgreementReport:
             "drift": to_json(self.drift),
             "offsets": to_json(self.offsets),
             "people": to_json(self.people),
+            "pairs": to_json(self.pairs),
             "model_versions": to_json(self.model_versions),
             "anchoring": to_json(self.anchoring),
             "landmarks": to_json(self.landmarks),
@@ -186,6 +189,7 @@ def agreement_report(
         drift=drift(shown, parameters, submitted),
         offsets=offsets(shown, parameters),
         people=people(table, parameters, met),
+        pairs=pairs(met, parameters),
         model_versions=model_versions(table, parameters),
         anchoring=compared,
         landmarks=without_lift(found) if by_label else found,

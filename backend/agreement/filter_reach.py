@@ -45,6 +45,10 @@ NOT_REACHED: Mapping[str, Mapping[str, str]] = {
         "label": "Annotators are compared by all of their points, not by those of one label.",
         "annotator": "The filter by annotator leaves nobody to compare with.",
     },
+    "pairs": {
+        "label": "Pairs are compared by all of their points, not by those of one label.",
+        "annotator": "The filter by annotator leaves no pair of annotators.",
+    },
     "model_versions": {
         "label": "Model versions are compared by all of their points, not by those of one label.",
         "model_version": (

@@ -74,6 +74,12 @@ class AgreementParameters:
     change_draws: int = _parameter(
         999, "Random orders of the images in the test of a change of acceptance."
     )
+    fewest_tasks_labelled: int = _parameter(
+        10, "Tasks that the interval of the agreement of labels needs."
+    )
+    most_annotators_paired: int = _parameter(
+        12, "Largest number of annotators in the matrix of pairs; those who share most tasks are."
+    )
     seed: int = _parameter(20190501, "Seed of all random draws: any number, the same each time.")
     untouched: float = _parameter(
         UNTOUCHED, "A point moved by at most this share of the longer side counts as accepted."
@@ -147,6 +153,7 @@ class AgreementParameters:
             "widest_cost": self.widest_cost,
             "wanted_half_width": self.wanted_half_width,
             "change_draws": self.change_draws,
+            "fewest_tasks_labelled": self.fewest_tasks_labelled,
             "seed": self.seed,
             "untouched": self.untouched,
             "tau": self.tau,
