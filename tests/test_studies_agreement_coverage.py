@@ -13,7 +13,9 @@ from studies.agreement_coverage import FIGURES, Figure, World, constant, cover, 
 
 WORLDS = 300  # of each seed
 SEEDS = (1, 2, 3, 4)
-BOUND = [figure for figure in FIGURES if figure.bound and figure.name != "share 0.95"]
+# Where each image has 12 suggestions, looking at them cannot be told from opening the image.
+LOOK = "cost of an action: look"
+BOUND = [figure for figure in FIGURES if figure.bound and figure.name not in ("share 0.95", LOOK)]
 
 
 def pooled(figure: Figure, images: int, correlation: float) -> study.Coverage:
@@ -29,14 +31,25 @@ def error_of(share: float, given: float = 1.0) -> float:
     return 3 * math.sqrt(share * (1 - share) / (WORLDS * len(SEEDS) * given))
 
 
-@pytest.mark.parametrize("images", [10, 50])
-@pytest.mark.parametrize("figure", BOUND, ids=lambda figure: figure.name)
+@pytest.mark.parametrize(
+    ("figure", "images"),
+    [(figure, images) for figure in BOUND for images in (10, 50) if images >= figure.fewest],
+    ids=lambda each: getattr(each, "name", each),
+)
 def test_every_kind_of_interval_holds_the_truth_about_as_often_as_it_says(figure, images):
     """The bounds are 92 and 98 %, and what so few worlds may miss them by."""
     found = pooled(figure, images, 0.2)
     assert found.given > 0.75
     assert found.covered >= 0.92 - error_of(0.92, found.given)
     assert found.covered <= 0.98 + error_of(0.98, found.given)
+
+
+def test_looking_costs_what_its_interval_says_where_the_number_of_suggestions_varies():
+    [look] = [figure for figure in FIGURES if figure.name == LOOK]
+    assert cover(look, "12", 0.2, 50, 3, seed=1).given == 0
+    found = cover(look, "1 to 23", 0.2, 50, WORLDS, seed=1)
+    assert found.given > 0.95
+    assert found.covered == pytest.approx(0.95, abs=0.03 + 3 * found.error)
 
 
 def test_an_extreme_share_in_20_images_is_covered_where_the_textbooks_interval_is_not():
@@ -55,8 +68,12 @@ def test_an_interval_that_ignores_images_holds_the_truth_far_less_often():
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
 def test_the_truth_of_a_world_is_the_figure_of_very_many_images(figure, correlation):
     drawn = figure.draw(World(np.random.default_rng(3), 20_000, correlation, "1 to 23"))
-    if drawn.estimate is not None:
-        assert drawn.estimate.value == pytest.approx(figure.truth(correlation), abs=0.03, rel=0.03)
+    found = drawn.estimate
+    if found is not None:
+        # Costs are known less closely, even from so many images.
+        near = (found.high - found.low) / 2 if figure.name.startswith("cost of") else 0.0
+        expected = pytest.approx(figure.truth(correlation), abs=0.03 + near, rel=0.03)
+        assert near < 0.2 and found.value == expected
 
 
 def test_a_world_has_the_correlation_that_it_says():

@@ -2,16 +2,12 @@
 
 The lead time of an annotation is taken for the sum of its parts: a time of its annotator's own for
 each annotation, and a cost for each look at a suggestion, move, deletion, choice of a label and
-drawn point. The costs are those that fit the logarithms of the lead times best, none below 0. So an
-open tab weighs no more than a hasty annotation, and the costs add up to a geometric mean, as the
-other times of the report do. Annotations whose suggestions were withheld count as well: all of
-their points were drawn.
+drawn point. The costs are those that fit the logarithms of the lead times best, none below 0, with
+little weight for times that are far off (`lead_time_regression`). So open tabs hardly matter, and
+the costs add up to a geometric mean, as the other times of the report do. Annotations whose
+suggestions were withheld count as well: all of their points were drawn.
 
 A cost that the lead times do not tell closely stays at its default, with the reason.
-
-Sources: Gauss-Newton steps, each a non-negative least squares problem (Lawson and Hanson, Solving
-Least Squares Problems, 1974, chapter 23); variance by leaving out each image (Bell and McCaffrey,
-Survey Methodology 28, 2002, the jackknife for clusters of a regression).
 """
 
 import math
@@ -20,23 +16,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backend.agreement.clustered import LARGEST_EXPONENT, NO_DATA, Estimate, too_few
+from backend.agreement.clustered import NO_DATA, NO_SPREAD, Estimate, too_few
 from backend.agreement.columns import CODES, Floats, Integers, VerdictColumns
+from backend.agreement.lead_time_regression import Regression, independent, regress
 from backend.agreement.linearised import spread
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.tallies import count_verdicts
 from backend.verdicts.judging import ADDED, DELETED, MOVED, MOVED_AND_RELABELLED, RELABELLED
 
-METHOD = "least squares of log lead time, images left out in turn, t on the log scale"
+METHOD = "robust regression of log lead time, t by images"
 ACTIONS = ("look", "move", "delete", "name", "add")
 FEWEST_OF_ANNOTATOR = 5  # annotations of an annotator with a time of their own
-SHORTEST = 0.05  # s; no annotation is expected to take less
-STEPS = 60
-ENOUGH = 1e-9  # relative decrease of the squares that ends the fit
-# A count that the others explain but for this share of its squares says nothing of its own.
-EXPLAINED = 1e-6
 UNDER_LABEL = "lead times are those of all labels"
-MOST_LEFT_OUT = 400  # groups of images left out in turn; more would only take longer
+NEVER = "it does not occur"
+NOT_APART = "it occurs equally often beside the other actions"
+NOTHING_LEFT = "lead times leave nothing for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,85 +172,31 @@ def action_counts(columns: VerdictColumns, *, saw_suggestions: bool) -> Floats:
 
 def fit_costs(work: TimedWork, parameters: AgreementParameters) -> list[Estimate]:
     """Estimate the cost of each of `ACTIONS`, with its interval or the reason why it has none."""
-    own = _own_times(work.annotator)
-    reasons = _not_told(work.counts, own)
-    told = [place for place, reason in enumerate(reasons) if reason is None]
-    design = np.column_stack([work.counts[:, told], own])
-    values = least_squares_of_logs(design, work.seconds)
-    moves = _moves_by_image(design, work, values)
-    found = [_unknown(reason or "") for reason in reasons]
-    for column, place in enumerate(told):
-        occurs = work.counts[:, place] > 0
-        plain = Estimate(
-            float(values[column]),
-            None,
-            None,
-            round(float(work.counts[:, place].sum())),
-            len(np.unique(work.image[occurs])),
-            METHOD,
-        )
-        found[place] = _with_interval(plain, moves[:, column], parameters)
-    return found
+    design = np.column_stack([work.counts, _own_times(work.annotator)])
+    fitted, determined = independent(design)
+    found = regress(design[:, fitted], work.seconds, work.image)
+    column = np.cumsum(fitted) - 1
+    return [
+        _of_action(work, place, found, int(column[place]), parameters)
+        if determined[place]
+        else _unknown(NOT_APART if work.counts[:, place].any() else NEVER)
+        for place in range(len(ACTIONS))
+    ]
 
 
-def least_squares_of_logs(design: Floats, seconds: Floats) -> Floats:
-    """Return the coefficients, none below 0, whose sums fit the logarithms of times best.
-
-    Args:
-        design: (annotations, coefficients), none below 0.
-        seconds: (annotations,) above 0.
-    """
-    from scipy.optimize import nnls  # the web process starts without SciPy
-
-    logs = np.log(seconds)
-    expected = np.full(len(seconds), math.exp(logs.mean()))
-    values, squares = np.zeros(design.shape[1]), math.inf
-    for _ in range(STEPS):
-        weighted = design / expected[:, None]
-        normal = weighted.T @ weighted
-        normal[np.diag_indices_from(normal)] *= 1 + ENOUGH
-        upper = np.linalg.cholesky(normal).T
-        goal = weighted.T @ (1 + logs - np.log(expected))
-        step = nnls(upper, np.linalg.solve(upper.T, goal))[0] - values
-        length, before = 1.0, squares
-        while True:
-            tried = values + length * step
-            mean = np.maximum(design @ tried, SHORTEST)
-            squares = float(((logs - np.log(mean)) ** 2).sum())
-            if squares <= before or length < ENOUGH:
-                break
-            length /= 2
-        values, expected = tried, mean
-        if before - squares <= ENOUGH * squares:
-            break
-    return np.asarray(values, np.float64)
-
-
-def _moves_by_image(design: Floats, work: TimedWork, values: Floats) -> Floats:
-    """Return by how much each image, or group of images, moves each coefficient.
-
-    Coefficients at 0 stay there.
-
-    Returns:
-        (groups, coefficients).
-    """
-    expected = np.maximum(design @ values, SHORTEST)
-    free = values > 0
-    weighted = design[:, free] / expected[:, None]
-    rest = np.log(work.seconds / expected)
-    _, image = np.unique(work.image, return_inverse=True)
-    groups = min(int(image.max()) + 1, MOST_LEFT_OUT)
-    group = image % groups
-    normal = weighted.T @ weighted
-    order = np.argsort(group, kind="stable")
-    ends = np.searchsorted(group[order], np.arange(groups + 1))
-    moves = np.zeros((groups, len(values)))
-    for place in range(groups):
-        rows = order[ends[place] : ends[place + 1]]
-        left = normal - weighted[rows].T @ weighted[rows]
-        pull = weighted[rows].T @ rest[rows]
-        moves[place, free] = np.linalg.lstsq(left, pull, rcond=None)[0]
-    return moves
+def _of_action(
+    work: TimedWork, place: int, found: Regression, column: int, parameters: AgreementParameters
+) -> Estimate:
+    occurred = work.counts[:, place]
+    plain = Estimate(
+        float(found.values[column]),
+        None,
+        None,
+        round(float(occurred.sum())),
+        len(np.unique(work.image[occurred > 0])),
+        METHOD,
+    )
+    return _with_interval(plain, found, column, parameters)
 
 
 def _own_times(annotator: Integers) -> Floats:
@@ -270,43 +210,32 @@ def _own_times(annotator: Integers) -> Floats:
     return np.column_stack(columns).astype(np.float64)
 
 
-def _not_told(counts: Floats, own: Floats) -> list[str | None]:
-    """Return why the lead times say nothing of each action; None where they do.
-
-    Of actions that explain one another, the first ones of `ACTIONS` are not told.
-    """
-    reasons: list[str | None] = [
-        None if counts[:, place].any() else "it does not occur" for place in range(counts.shape[1])
-    ]
-    for place in range(counts.shape[1]):
-        if reasons[place] is None:
-            others = [at for at in range(counts.shape[1]) if at != place and reasons[at] is None]
-            beside = np.column_stack([counts[:, others], own])
-            goal = counts[:, place]
-            rest = goal - beside @ np.linalg.lstsq(beside, goal, rcond=None)[0]
-            if (rest**2).sum() <= EXPLAINED * (goal**2).sum():
-                reasons[place] = "it occurs equally often beside the other actions"
-    return reasons
-
-
-def _with_interval(plain: Estimate, moves: Floats, parameters: AgreementParameters) -> Estimate:
-    value = plain.value or 0.0
-    if value <= 0:
-        return replace(plain, reason="lead times leave nothing for it")
+def _with_interval(
+    plain: Estimate, found: Regression, column: int, parameters: AgreementParameters
+) -> Estimate:
+    """Add an interval that ends at 0 at the lowest."""
     few = too_few(plain.images, parameters.fewest_images)
     if few:
         return replace(plain, reason=few)
-    variance, df = spread(moves)
+    variance, df = spread(found.influences[:, column])
+    if variance == 0:
+        return replace(plain, reason=NO_SPREAD)
+    value, middle = float(found.values[column]), float(found.unbounded[column])
     half = parameters.limits.t(df) * math.sqrt(variance)
-    factor = math.exp(min(half / value, LARGEST_EXPONENT))
-    return replace(plain, low=value / factor, high=value * factor)
+    if middle + half <= 0:
+        return replace(plain, reason=NOTHING_LEFT)
+    return replace(plain, low=min(value, max(0.0, middle - half)), high=max(value, middle + half))
 
 
 def _cost(measured: Estimate, default: float, parameters: AgreementParameters) -> Cost:
-    """Take what was measured where its interval is narrow enough, else the default."""
+    """Take what was measured where its interval is narrow enough, else the default.
+
+    A cost near 0 is known well enough where its interval is narrow beside the default.
+    """
     reason = measured.reason
     if measured.value is not None and measured.low is not None and measured.high is not None:
-        if measured.high - measured.low <= 2 * parameters.widest_cost * measured.value:
+        size = max(measured.value, default)
+        if measured.high - measured.low <= 2 * parameters.widest_cost * size:
             return Cost(measured.value, "measured", measured, None)
         reason = f"lead times tell it no closer than {measured.low:.1f} to {measured.high:.1f} s"
     return Cost(default, "default", measured, reason)

@@ -66,7 +66,7 @@ class AgreementParameters:
     widest_cost: float = _parameter(
         0.5,
         "A measured cost replaces the default where half of its interval is at most this share of"
-        " it.",
+        " the larger of both.",
     )
     wanted_half_width: float = _parameter(
         0.05, "Half width of the interval of the acceptance that the images should give."
