@@ -6,6 +6,7 @@ in the `LearningContext`, which a worker process sets once.
 
 import logging
 from dataclasses import dataclass
+from typing import NoReturn
 
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
@@ -16,8 +17,8 @@ from backend.learning.backbones import BackboneOf, BackboneUnusable
 from backend.learning.records import Example
 from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
-from backend.queue.interruption import Interrupted, JobFailed, interruptible
-from backend.queue.row_jobs import requeue_at_front
+from backend.queue.interruption import Interrupted, interruptible
+from backend.queue.row_jobs import fail_job, requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from model.decoding import UnreadableImage
@@ -118,19 +119,15 @@ class _TooManyAttempts(Exception):
     """The job was started too often without ending."""
 
 
-def _fail(context: LearningContext, example: Example, reason: str, *, may_pass: bool) -> None:
-    """Store a failure, and raise `JobFailed` so that RQ retries the job if that may help."""
-    if may_pass:
-        limit = context.settings.job_retries
-        retry = context.examples.record_failure(example.id, reason, limit=limit)
-    else:
-        retry = False
-        context.examples.fail(example.id, reason)
-    job = get_current_job()
-    if job is not None and not retry:
-        job.retries_left = 0
-    outcome = "tried again soon" if retry else "given up"
-    raise JobFailed(f"{_name(example)} cannot be learnt: {reason} ({outcome})") from None
+def _fail(context: LearningContext, example: Example, reason: str, *, may_pass: bool) -> NoReturn:
+    fail_job(
+        context.examples,
+        example.id,
+        reason,
+        message=f"{_name(example)} cannot be learnt: {reason}",
+        may_pass=may_pass,
+        limit=context.settings.job_retries,
+    )
 
 
 def _name(example: Example) -> str:

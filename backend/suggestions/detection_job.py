@@ -7,6 +7,7 @@ worker process sets once.
 import logging
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,8 @@ from backend.learning.backbones import Backbone, Backbones, BackboneUnusable
 from backend.learning.named_points import NamedPoints
 from backend.learning.records import base_of, searched_part
 from backend.learning.step_storage import StepChanged, StepStorage
-from backend.queue.interruption import Interrupted, JobFailed, interruptible, reset_interrupt
-from backend.queue.row_jobs import requeue_at_front
+from backend.queue.interruption import Interrupted, interruptible, reset_interrupt
+from backend.queue.row_jobs import fail_job, requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
@@ -263,17 +264,12 @@ _PERMANENT = (
 )
 
 
-def _fail(context: JobContext, row: Prediction, reason: str, *, may_pass: bool) -> None:
-    """Store a failure, and raise `JobFailed` so that RQ retries the job if that may help."""
-    if may_pass:
-        limit = context.settings.job_retries
-        retry = context.predictions.record_failure(row.id, reason, limit=limit)
-    else:
-        retry = False
-        context.predictions.fail(row.id, reason)
-    job = get_current_job()
-    if job is not None and not retry:
-        job.retries_left = 0
-    outcome = "tried again soon" if retry else "given up"
-    message = f"Task {row.task_id} of project {row.project_uid}: {reason} ({outcome})"
-    raise JobFailed(message) from None
+def _fail(context: JobContext, row: Prediction, reason: str, *, may_pass: bool) -> NoReturn:
+    fail_job(
+        context.predictions,
+        row.id,
+        reason,
+        message=f"Task {row.task_id} of project {row.project_uid}: {reason}",
+        may_pass=may_pass,
+        limit=context.settings.job_retries,
+    )
