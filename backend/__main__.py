@@ -18,6 +18,7 @@ COMMANDS = {
     "prelabel": "backend.commands.prelabel:prelabel",
     "train": "backend.commands.train:train",
     "models": "backend.commands.models:models",
+    "learn": "backend.commands.learn:learn",
     "sync": "backend.commands.sync:sync",
     "report": "backend.commands.report:report",
     "export": "backend.commands.export:export",

@@ -45,6 +45,9 @@ def _split_at_commas(value: object) -> object:
     return tuple(part.strip().lower() for part in value.split(",") if part.strip())
 
 
+# Which suggestions are shown; see `Settings.suggest`.
+Suggest = Literal["always", "worthwhile", "learnt"]
+
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 
 
@@ -85,6 +88,7 @@ class Settings(DetectorVariables):
             `model.weights_files.resolve_model`.
         models_dir: folder of trained models and unfinished trainings, which workers and trainers
             share; None for one in `data_dir`.
+        model_memory: MiB for the networks that a worker keeps loaded; the last used always stays.
         workers, threads: number of gunicorn's processes, and of the threads of each.
         detection_workers: number of workers, which detect keypoints.
         predict_wait_one, predict_wait_batch: longest wait of /predict for one task, for several; s.
@@ -101,6 +105,10 @@ class Settings(DetectorVariables):
             suggestions influence annotators.
         sync_every: interval between pulls of all annotations, in case an event was lost; s, 0 for
             never.
+        suggest: which suggestions are shown: all of them (always), those that are expected to save
+            work (worthwhile), or only points that were learnt from corrections (learnt).
+        learn_examples: largest number of corrected objects a project that suggestions are made
+            from.
         detector_…: see `model.settings.DetectorSettings`, from which they are generated.
     """
 
@@ -118,6 +126,7 @@ class Settings(DetectorVariables):
     model_arch: str | None = None
     model_weights: str | None = None
     models_dir: Path | None = None
+    model_memory: int = Field(default=1024, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     workers: int = Field(default=1, ge=1)
     threads: int = Field(default=16, ge=2)
@@ -135,6 +144,8 @@ class Settings(DetectorVariables):
     image_hosts: Hosts = ()
     holdout_share: float = Field(default=0.0, ge=0, le=1)
     sync_every: float = Field(default=3600.0, ge=0)
+    suggest: Suggest = "worthwhile"
+    learn_examples: int = Field(default=200, ge=3)
 
     @field_validator("log_level", mode="before")
     @classmethod

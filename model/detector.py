@@ -1,7 +1,6 @@
 """The detector: all stages, in order."""
 
 import copy
-import math
 from collections.abc import Mapping
 
 import cv2
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model import image
-from model.keypoint import Box, Detection, Keypoint
+from model.keypoint import Box, Detection, Keypoint, select_best
 from model.maps import interface
 from model.maps.interface import MapInput, MapSetup
 from model.networks import Classifier
@@ -75,7 +74,13 @@ class Detector:
         name = self.classifier.classes[predicted]
         with self.profile.stage("keypoints"):
             grey = given.grey[: view.height, : view.width]
-            keypoints = self._keypoints(maps["fused"], grey, view, name)
+            candidates = self._candidates(maps["fused"], grey, view, name)
+            keypoints = select_best(
+                candidates,
+                keep=self.settings.keep,
+                max_keypoints=self.settings.max_keypoints,
+                min_score=self.settings.min_score,
+            )
         height, width = picture.shape[:2]
         return Detection(
             class_name=name,
@@ -86,6 +91,7 @@ class Detector:
             box=area,
             maps=maps,
             captions=self._captions,
+            candidates=candidates,
         )
 
     def _compute_maps(self, given: MapInput) -> Mapping[str, NDArray[np.float64]]:
@@ -132,14 +138,14 @@ class Detector:
         predicted = int(logits.argmax())
         return predicted, float(logits.softmax(dim=0)[predicted])
 
-    def _keypoints(
+    def _candidates(
         self,
         fused: NDArray[np.float64],
         grey: NDArray[np.float64],
         view: image.View,
         label: str,
     ) -> tuple[Keypoint, ...]:
-        """Pick the peaks of the fused map and map them to the original image."""
+        """Find all peaks of the fused map and map them to the original image, best first."""
         peaks = nms.ranked_peaks(
             fused,
             radius=self.settings.nms_radius * max(view.box.width, view.box.height),
@@ -147,8 +153,6 @@ class Detector:
             pixel_height=1 / view.scale_y,
             seed=self.settings.seed,
         )
-        peaks = peaks[: math.ceil(self.settings.keep * len(peaks))][: self.settings.max_keypoints]
-        peaks = peaks[fused[peaks[:, 0], peaks[:, 1]] >= self.settings.min_score]
         scores = fused[peaks[:, 0], peaks[:, 1]].tolist()
         places = peaks[:, ::-1].astype(np.float64)
         if self.settings.subpixel:

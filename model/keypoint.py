@@ -1,6 +1,7 @@
 """Detections and the points in them. Standard library only, so that every part may import it."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +29,17 @@ class Keypoint:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedKeypoint(Keypoint):
+    """A landmark, known by its label; `score` is the probability that it is right.
+
+    Right means visible, and within the tolerance of where an annotator would put it. So it is at
+    most `visible_probability`.
+    """
+
+    visible_probability: float  # in [0, 1]
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle on the upright original image, px; (0, 0) is the image's top left *corner*.
 
@@ -47,12 +59,14 @@ class Detection:
     Attributes:
         class_name: the predicted class, on whose evidence the keypoints rest.
         probability: probability of that class, in [0, 1].
-        keypoints: best first.
+        keypoints: best first; those of `candidates` that the detector's settings show.
         width, height: size of the upright original image, px.
         box: the part of the image that was searched.
+        named: the landmarks that corrected images teach to find, also those that are improbable.
         maps: name → array (h, w) over `box` at the network's input size: "coarse", "fine", "fused".
         captions: "coarse" and "fine" → name of the map in plain words, such as "class activation".
             Empty if unknown.
+        candidates: every peak, best first. Empty if unknown.
     """
 
     class_name: str
@@ -61,8 +75,26 @@ class Detection:
     width: int
     height: int
     box: Box
+    named: tuple[NamedKeypoint, ...] = ()
     maps: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     captions: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    candidates: tuple[Keypoint, ...] = field(default=(), repr=False, compare=False)
+
+
+def select_best(
+    candidates: Sequence[Keypoint],
+    *,
+    keep: float = 1.0,
+    max_keypoints: int | None = None,
+    min_score: float = 0.0,
+) -> tuple[Keypoint, ...]:
+    """Return the candidates to show; see the settings of these names in `model.settings`.
+
+    Args:
+        candidates: best first.
+    """
+    best = candidates[: math.ceil(keep * len(candidates))][:max_keypoints]
+    return tuple(point for point in best if point.score >= min_score)
 
 
 def centre_to_edge(position: Position) -> Position:

@@ -11,6 +11,7 @@ from studies.agreement_coverage import agreement_coverage
 from studies.benchmark import benchmark
 from studies.evaluate import evaluate
 from studies.figure import figure
+from studies.work_saved import work_saved
 
 
 @click.group()
@@ -23,6 +24,7 @@ commands.add_command(benchmark)
 commands.add_command(figure)
 commands.add_command(agreement_benchmark)
 commands.add_command(agreement_coverage)
+commands.add_command(work_saved)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,9 +9,9 @@ from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.delivery import as_sent
 from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.holdout import HoldoutStorage
+from backend.suggestions.presentation import Presentation
 from backend.suggestions.records import Wanted
 from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.recording import Recorder
@@ -130,7 +130,10 @@ class AnnotationLog:
         self._deliveries = DeliveryStorage(database)
         self._holdouts = HoldoutStorage(database)
         self._events = EventStorage(database)
-        self._recorder = Recorder(Settings(), database)
+        settings = Settings(suggest="always")
+        self._recorder = Recorder(settings, database)
+        self._presentation = Presentation(settings, database)
+        self._projects = ProjectStorage(database)
         self._control = keypoint_control(config)
         ProjectStorage(database).save_label_config(PROJECT_UID, config)
 
@@ -145,7 +148,9 @@ class AnnotationLog:
         self._predictions.finish(row.id, found)
         ready = self._predictions.prediction(row.id)
         assert ready is not None, "it was stored above"
-        sent = as_sent(ready, self._control, None)
+        project = self._projects.project(PROJECT_UID)
+        assert project is not None, "it was stored by __init__"
+        sent = self._presentation.as_sent(ready, project, self._control)
         if deliver:
             self._deliveries.record_delivery(
                 row.id, "reply", sent, number=1, lease=None, settles_in=10, check_in=120

@@ -259,7 +259,12 @@ def unread_weights(tmp_path: Path) -> Path:
 @pytest.fixture
 def app(database: Database, queue: Queue, unread_weights: Path) -> Flask:
     """The web application, which does not wait for predictions."""
-    settings = Settings(model_weights=str(unread_weights), predict_wait_one=0, predict_wait_batch=0)
+    settings = Settings(
+        model_weights=str(unread_weights),
+        predict_wait_one=0,
+        predict_wait_batch=0,
+        suggest="always",
+    )
     return create_app(settings, database, queue)
 
 

@@ -29,6 +29,8 @@ class LabelStudioFake:
     Attributes:
         predictions: as it stores them, each with its primary key.
         fails_after_storing: number of predictions that it stores before it answers 500.
+        drafts: task → drafts of all annotators.
+        loses_changes: it answers 500 to every change of a prediction, and does not make it.
         down: it answers 503 to everything.
         refuses: it accepts no token.
         slow: s before it answers a request for predictions.
@@ -47,6 +49,8 @@ class LabelStudioFake:
     refuses: bool = False
     slow: float = 0.0
     unavailable: set[str] = field(default_factory=set)
+    drafts: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    loses_changes: bool = False
     config: str = CONFIG
     hands_out: threading.Event = field(default_factory=threading.Event)
 
@@ -124,6 +128,10 @@ class LabelStudioFake:
         if place.path == "/api/predictions/":
             time.sleep(self.slow)
             return self._create(request) if request.method == "POST" else self._list(query)
+        if request.method == "PATCH" and place.path.startswith("/api/predictions/"):
+            return self._change(request, int(place.path.split("/")[3]))
+        if place.path.startswith("/api/tasks/") and place.path.endswith("/drafts"):
+            return as_json(self.drafts.get(int(place.path.split("/")[3]), []))
         return as_json({"detail": "Not found."}, 404)
 
     def _list_tasks(self, query: dict[str, str]) -> Answer:
@@ -132,7 +140,10 @@ class LabelStudioFake:
             start = (int(query["page"]) - 1) * size
             page = list(self.tasks.values())[start : start + size]
             return as_json({"tasks": page, "total": len(self.tasks)})
-        included = json.loads(query["query"])["selectedItems"]["included"]
+        asked = json.loads(query["query"])
+        if "filters" in asked:
+            return self._list_without_annotation(int(query["page_size"]))
+        included = asked["selectedItems"]["included"]
         found = [
             task
             for task_id, task in self.tasks.items()
@@ -140,8 +151,23 @@ class LabelStudioFake:
         ]
         return as_json({"tasks": found, "total": len(found)})
 
+    def _list_without_annotation(self, size: int) -> Answer:
+        found = [task for _, task in sorted(self.tasks.items()) if not task["annotations"]]
+        with_predictions = [{**task, "predictions": self.of_task(task["id"])} for task in found]
+        return as_json({"tasks": with_predictions[:size], "total": len(found)})
+
     def _list(self, query: dict[str, str]) -> Answer:
         return as_json(self.of_task(int(query["task"])))
+
+    def _change(self, request: Request, prediction_id: int) -> Answer:
+        [found] = [each for each in self.predictions if each["id"] == prediction_id]
+        if self.loses_changes:
+            return as_json({"detail": "database is locked"}, 500)
+        found.update(request.json)
+        if self.fails_after_storing > 0:
+            self.fails_after_storing -= 1
+            return as_json({"detail": "database is locked"}, 500)
+        return as_json(found)
 
     def _create(self, request: Request) -> Answer:
         body = request.json

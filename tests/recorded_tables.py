@@ -103,6 +103,7 @@ def _state(uid: str, number: int, each: Made, prediction_id: int) -> State:
         score=0.9,
         class_name=each.class_name,
         shown=each.shown,
+        begun=each.shown and not each.from_scratch,
         width=SIDE,
         height=SIDE,
         objects=[OBJECT] if any(verdict.object == 0 for verdict in each.verdicts) else [],

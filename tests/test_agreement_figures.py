@@ -44,7 +44,7 @@ def database(any_database: Database) -> Database:
 
 @pytest.fixture
 def recorder(database: Database) -> Recorder:
-    return Recorder(Settings(), database)
+    return Recorder(Settings(suggest="always"), database)
 
 
 def figures(recorder: Recorder, filters: Filters = Filters()):  # noqa: B008
@@ -557,7 +557,7 @@ def test_neither_order_nor_repetition_of_events_changes_a_figure(story, draw):
         with TemporaryDirectory() as folder:
             database = Database(f"sqlite:///{Path(folder) / 'b.sqlite3'}")
             database.migrate()
-            recorder = Recorder(Settings(), database)
+            recorder = Recorder(Settings(suggest="always"), database)
             sent = {
                 task: predict(database, task, detection((10, 10), (30, 30), (50, 50), (80, 20)))
                 for task in (1, 2, 3)

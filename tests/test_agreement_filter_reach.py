@@ -97,6 +97,11 @@ def annotations(regions: dict[tuple[int, int], list[dict[str, Any]]]) -> list[Se
                 project=project,
             )
             found.append(Sent(project, "a" if task % 2 else "b", body))
+    for annotator in (1, 2):  # of a task that was never predicted
+        body = annotation(
+            99, [added(5, 5)], number=annotator, annotator=annotator, parent=None, made=9
+        )
+        found.append(Sent(3, "none", body))
     return found
 
 
@@ -185,13 +190,14 @@ def test_filtered_figures_are_those_of_the_annotations_that_pass(world, part, na
     assert different <= said, different
     # Nothing is said to be out of reach that the filter changes like everything else.
     for section in said - {"people", "pairs", "model_versions", "events"}:
-        assert section in ("overall", "not_used")
+        assert section in ("overall", "groups", "not_used")
     if name == "project":
         assert said == set()
     else:
         assert filtered["events"] == everything["events"]
     # The comparison can fail: the filter leaves other figures than everything.
     assert filtered["overall"] != everything["overall"]
+    assert everything["groups"]["elsewhere"] == 2
 
 
 def of_label(groups: list[dict[str, Any]], label: str) -> dict[str, Any]:
@@ -226,7 +232,7 @@ def test_the_figures_of_a_label_filter_are_those_of_the_label_in_the_report_on_e
 
 
 # What a filter by label leaves as it is, and what the page and the JSON say about it.
-UNREACHED = {"people", "pairs", "model_versions", "not_used", "events"}
+UNREACHED = {"groups", "people", "pairs", "model_versions", "not_used", "events"}
 
 
 def test_what_a_label_filter_does_not_reach_is_as_without_it(world):
@@ -241,6 +247,8 @@ def test_what_a_label_filter_does_not_reach_is_as_without_it(world):
     said = {each["section"] for each in filtered["not_reached_by_filters"]}
     assert said == UNREACHED | {
         "overall",
+        "work_saved",
+        "costs",
         "by",
         "rubber_stamping",
         "annotators",

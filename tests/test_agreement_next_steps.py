@@ -51,13 +51,24 @@ def by_label() -> list[NamedGroup[PointFigures]]:
     ]
 
 
-def said(acceptance=ACCEPTANCE, enough=ENOUGH, annotators=(), labels=ALIKE, by_label=()) -> str:
-    return say_next(next_steps(acceptance, enough, annotators, labels, by_label))
+def said(
+    acceptance=ACCEPTANCE, enough=ENOUGH, annotators=(), labels=ALIKE, by_label=(), annotations=90
+) -> str:
+    return say_next(next_steps(acceptance, annotations, enough, annotators, labels, by_label))
 
 
 def test_without_a_judgement_somebody_has_to_submit_one_first():
     nothing = Estimate(None, None, None, 0, 0, WILSON)
-    assert said(nothing) == "Next: have annotations submitted that started from suggestions."
+    assert said(nothing, annotations=0) == (
+        "Next: have annotations submitted that started from suggestions."
+    )
+
+
+def test_where_nothing_was_suggested_no_image_is_asked_for():
+    nothing = Estimate(None, None, None, 0, 0, WILSON)
+    assert said(nothing, annotations=7) == (
+        "Next: look at what annotators added, as nothing was suggested here."
+    )
 
 
 def test_nothing_is_to_be_done_where_nothing_stands_out(by_label):
@@ -112,5 +123,5 @@ def test_a_label_is_named_only_where_a_test_of_pairs_tells_it_apart(by_label):
 
 def test_a_step_leads_to_its_figures(by_label):
     labels = differing(("beak", "wing"))
-    steps = next_steps(WIDE, Enough(0.05, 9, 86, None), [hasty("3")], labels, by_label)
+    steps = next_steps(WIDE, 9, Enough(0.05, 9, 86, None), [hasty("3")], labels, by_label)
     assert [step.anchor for step in steps] == ["h-stamping", "enough", "h-groups"]

@@ -116,3 +116,17 @@ def test_the_classes_and_landmarks_that_are_annotated_most_are_drawn():
     assert "label 19 (12)" in found["landmarks j"]
     assert "label 15" in found["landmarks a"]
     assert "label 16" not in found["landmarks a"]
+
+
+def test_shares_of_a_suggested_label_count_final_labels_that_have_no_column():
+    points = [kept((9, 9), "car", final_label=f"part {n:02}") for n in range(20)]
+    confusion = plots(report_of(Made(1, points)))["confusion"]
+    assert confusion.count("5%") == 12
+    assert "part 12" not in confusion
+
+
+def test_without_suggestions_there_is_no_plot_over_time():
+    made = [
+        Made(task, [added((9, 9))], updated_at=MOMENT + timedelta(days=task)) for task in range(3)
+    ]
+    assert "time" not in plots(report_of(*made))

@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy
 from verdict_data import UID, added, annotation, detection, event, moved, predict, relabelled
 
+from backend.agreement.loading.queries import load_table
 from backend.agreement.parameters import AgreementParameters
-from backend.agreement.queries import AgreementQueries, load_table
+from backend.agreement.queries import AgreementQueries
 from backend.agreement.records import UnusedCount
 from backend.database.connection import Database, now
 from backend.settings import Settings

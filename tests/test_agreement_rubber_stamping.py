@@ -46,6 +46,16 @@ def test_nobody_is_flagged_for_few_annotations_or_where_there_is_nobody_to_compa
     assert (alone.hasty.value, alone.others, alone.flagged) == (1.0, None, False)
 
 
+def test_a_single_hasty_annotation_is_no_flag_where_the_others_have_none():
+    random = np.random.default_rng(3)
+    made = [careful(task, annotator, random) for task in range(30) for annotator in (1, 2, 3)]
+    once = [*(careful(task, 9, random) for task in range(29)), Made(29, ALL, 9, lead_time=3.0)]
+    found = {each.annotator: each for each in measured(*made, *once).annotators}
+    assert found["9"].hasty.value == pytest.approx(1 / 30)
+    assert found["9"].others == 0.0
+    assert not any(each.flagged for each in found.values())
+
+
 @pytest.mark.parametrize(
     ("points", "seconds", "hasty"),
     [

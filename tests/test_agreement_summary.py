@@ -28,49 +28,63 @@ def estimate(value, low=None, high=None, *, n=100, reason=None) -> Estimate:
 
 
 def test_acceptance_is_given_with_its_interval():
-    assert say_acceptance(estimate(0.72, 0.64, 0.79)) == (
+    assert say_acceptance(estimate(0.72, 0.64, 0.79), 9) == (
         "Annotators kept 72 % (64 to 79 %) of suggestions untouched."
     )
 
 
 def test_acceptance_without_an_interval_is_a_count():
-    assert say_acceptance(estimate(5 / 7, n=7, reason="1 of at least 2 images")) == (
+    assert say_acceptance(estimate(5 / 7, n=7, reason="1 of at least 2 images"), 1) == (
         "In 5 of 7 judgements annotators kept the suggestion untouched, which has no interval yet"
         " (1 of at least 2 images)."
     )
-    assert say_acceptance(NOTHING) == "No suggestion has been judged yet."
+    assert say_acceptance(NOTHING, 0) == "No suggestion has been judged yet."
+    assert say_acceptance(NOTHING, 5) == "Nothing was suggested here that annotators could keep."
 
 
 def test_work_counts_as_saved_or_as_cost_only_where_the_interval_excludes_0():
-    assert say_work_saved(estimate(2.5, 1.2, 3.8)) == (
+    assert say_work_saved(estimate(2.5, 1.2, 3.8), NOTHING) == (
         "Suggestions save 2.5 actions an image (1.2 to 3.8), against drawing the same points from"
         " nothing."
     )
-    assert say_work_saved(estimate(-2.5, -3.8, -1.2)) == (
+    assert say_work_saved(estimate(-2.5, -3.8, -1.2), NOTHING) == (
         "Suggestions cost 2.5 actions an image (1.2 to 3.8) more than drawing the same points from"
         " nothing."
     )
     for value in (-0.5, 0.5):
-        text = say_work_saved(estimate(value, -1.5, 1.5))
+        text = say_work_saved(estimate(value, -1.5, 1.5), NOTHING)
         assert text.startswith("Whether suggestions save or cost work cannot be told yet: ")
         assert f"{value:.1f} an image (-1.5 to 1.5), which may be chance." in text
     # An end of exactly 0 does not exclude it.
-    assert "cannot be told" in say_work_saved(estimate(1.0, 0.0, 2.0))
-    assert "cannot be told" in say_work_saved(estimate(-1.0, -2.0, 0.0))
+    assert "cannot be told" in say_work_saved(estimate(1.0, 0.0, 2.0), NOTHING)
+    assert "cannot be told" in say_work_saved(estimate(-1.0, -2.0, 0.0), NOTHING)
 
 
 def test_work_without_an_interval_is_not_said_to_be_saved():
     few = "4 of at least 5 images"
-    assert say_work_saved(estimate(2.5, reason=few)) == (
+    assert say_work_saved(estimate(2.5, reason=few), NOTHING) == (
         "Whether suggestions save work cannot be told yet: 2.5 actions an image saved (4 of at"
         " least 5 images)."
     )
     assert "2.5 actions an image more than from nothing" in say_work_saved(
-        estimate(-2.5, reason=few)
+        estimate(-2.5, reason=few), NOTHING
     )
-    assert say_work_saved(NOTHING) == (
+    assert say_work_saved(NOTHING, NOTHING) == (
         "Whether suggestions save work cannot be told yet: no image contributes."
     )
+
+
+def test_seconds_are_added_only_where_their_interval_excludes_0():
+    """They may say the opposite of the actions: then both are said."""
+    saved = estimate(2.5, 1.2, 3.8)
+    assert say_work_saved(saved, estimate(4.0, 1.0, 7.0)).endswith(
+        "from nothing; with them annotators took 4.0 s (1.0 to 7.0) less than without."
+    )
+    assert say_work_saved(saved, estimate(-4.0, -7.0, -1.0)).endswith(
+        "from nothing; with them annotators took 4.0 s (1.0 to 7.0) longer than without."
+    )
+    for unclear in (estimate(4.0, -1.0, 9.0), estimate(4.0, reason="few"), estimate(4.0, 0.0, 8.0)):
+        assert say_work_saved(saved, unclear).endswith("from nothing.")
 
 
 @pytest.fixture
@@ -177,3 +191,15 @@ def test_a_filter_by_label_flags_nobody():
     assert "look at annotator 1" in report.summary()[-1].text
     label = replace(report, filters=replace(report.filters, label="beak"))
     assert "annotator" not in label.summary()[-1].text
+
+
+def test_a_filter_by_label_leaves_out_the_seconds_of_whole_annotations():
+    made = [
+        Made(task, [kept((10, 10))], shown=task < 30, lead_time=10.0 + task % 5 + 30 * (task >= 30))
+        for task in range(60)
+    ]
+    made = [replace(each, updated_at=MOMENT) for each in made]
+    report = report_of(*made)
+    assert "less than without" in report.summary()[1].text
+    label = replace(report, filters=replace(report.filters, label="beak"))
+    assert "without" not in label.summary()[1].text

@@ -68,7 +68,7 @@ def test_acceptance_rests_on_first_submissions_and_quality_on_newest_states():
     assert report.by.label[0].figures.acceptance.untouched.value == 3 / 4
     assert report.by.label[0].figures.points == counted
     assert report.by.annotator[0].figures == overall
-    assert report.work_saved.actions.with_suggestions.value == 1 / 2
+    assert report.work_saved.figures.actions.with_suggestions.value == 1 / 2
     assert report.differences.label.left_out == 0
     [annotator] = report.rubber_stamping.annotators
     assert (annotator.hasty.n, annotator.hasty.value) == (2, 1 / 2)

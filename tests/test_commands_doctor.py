@@ -22,13 +22,15 @@ from backend.commands.doctor import (
     check_web,
 )
 from backend.commands.doctor_label_studio import check_label_studio
+from backend.commands.doctor_projects import check_projects
 from backend.database.connection import Database
+from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.queue import NAME
 from backend.training.queue import TRAINING_QUEUE
 from backend.training.records import TrainingOptions
-from backend.training.storage import TrainingStorage
+from backend.training.storage import ModelStorage, TrainingStorage
 
 CONFIG = (
     '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
@@ -229,7 +231,8 @@ def test_trained_weights_that_are_not_here_are_reported(settings: Settings, data
     ProjectStorage(database).save_label_config(UID, CONFIG)
     trainings = TrainingStorage(database)
     training, _ = trainings.request(UID, TrainingOptions())
-    trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
+    trainings.succeed(training.id, new_model(1), OUTCOME, use=False)
+    ModelStorage(database).activate(1, "command", None)
     url = str(database.engine.url)
     found = changed(settings, database_url=url)
     line = only(check_model(found))
@@ -384,3 +387,60 @@ def test_it_loads_no_torch():
     code = "import sys, backend.commands.doctor; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_projects_with_a_model_or_settings_of_their_own_are_listed(
+    settings: Settings, database: Database
+):
+    projects = ProjectStorage(database)
+    for uid in (UID, "4.1", "5.1"):
+        projects.save_label_config(uid, CONFIG)
+    assert lines(check_projects(settings)) == []
+    projects.save_settings("4.1", ProjectSettings(threshold=0.4, thresholds={"bus": 0.5}))
+    trainings = TrainingStorage(database)
+    training, _ = trainings.request(UID, TrainingOptions())
+    trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
+    missing, own = lines(check_projects(settings))
+    assert missing.startswith("problem  Project 3: its model small-")
+    assert "1.safetensors does not exist: set MODELS_DIR" in missing
+    assert own == (
+        "ok       Project 4: the model of the deployment; settings of its own: "
+        '{"threshold": 0.4, "thresholds": {"bus": 0.5}}'
+    )
+    settings.models_folder.mkdir()
+    (settings.models_folder / "1.safetensors").write_bytes(b"weights")
+    line, _ = lines(check_projects(settings))
+    assert line.startswith("ok       Project 3: model small-")
+    assert line.endswith(", its own; settings of its own: none")
+
+
+def test_a_project_whose_id_was_reused_is_not_listed(settings: Settings, database: Database):
+    projects = ProjectStorage(database)
+    for uid, threshold in (("3.1795347724", 0.5), ("3.1795347725", 0.25), ("3.99", 0.75)):
+        projects.save_label_config(uid, CONFIG)
+        projects.save_settings(uid, ProjectSettings(threshold=threshold))
+    assert '{"threshold": 0.25}' in only(check_projects(settings))
+
+
+def test_settings_that_name_what_is_gone_are_a_problem(settings: Settings, database: Database):
+    projects = ProjectStorage(database)
+    projects.save_label_config(UID, CONFIG)
+    projects.save_settings(UID, ProjectSettings(thresholds={"tram": 0.5}, model="small-0"))
+    label, model, _ = lines(check_projects(settings))
+    assert label.startswith("problem  Project 3: Extra params: expected thresholds to name")
+    assert "('bus'), got 'tram'; change them under Settings > Model > Edit" in label
+    assert "got 'small-0'" in model
+
+
+def test_without_a_database_there_are_no_projects(settings: Settings, tmp_path: Path):
+    assert lines(check_projects(changed(settings, data_dir=tmp_path / "none"))) == []
+
+
+def test_extra_params_that_label_studio_holds_and_nobody_can_use_are_a_problem(
+    settings: Settings, studio: Studio
+):
+    studio.connect(f"http://127.0.0.1:{settings.port}")
+    studio.backends[0]["extra_params"] = '{"treshold": 0.4}'
+    found = [line for line in lines(check_label_studio(settings)) if "treshold" in line]
+    assert len(found) == 1
+    assert found[0].startswith("problem  Project 3, Buses: Extra params: unknown key 'treshold'")

@@ -8,24 +8,30 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from loopback_server import Answer, LoopbackServer, Request, as_json
 from rq import Queue
+from test_training_registry import OUTCOME, new_model
 
 from backend.commands.prelabel import prelabel_project
 from backend.database.connection import Database
 from backend.labelstudio import schemas
 from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError
-from backend.labelstudio.projects import LabelStudioNotSet, LabelStudios
+from backend.labelstudio.project_settings import ProjectSettings
+from backend.labelstudio.projects import LabelStudioNotSet, LabelStudios, ProjectStorage
 from backend.labelstudio.shapes import read
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.storage import PredictionStorage
+from backend.training.records import TrainingOptions
+from backend.training.registry import ModelRegistry
+from backend.training.storage import TrainingStorage
 from model.keypoint import Box, Detection, Keypoint
 
 CONFIG = (
     '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
     '<Label value="bus"/></KeyPointLabels></View>'
 )
-DETECTION = Detection("bus", 0.9, (Keypoint(1, 2, 0.5, "bus"),), 64, 48, Box(0, 0, 64, 48))
+POINTS = tuple(Keypoint(n, 2, 1 / n, "bus") for n in range(1, 6))
+DETECTION = Detection("bus", 0.9, POINTS[:3], 64, 48, Box(0, 0, 64, 48), candidates=POINTS)
 
 
 class Studio:
@@ -43,6 +49,12 @@ class Studio:
             made = {**request.json, "id": len(self.predictions) + 1}
             self.predictions.append(made)
             return as_json(made, 201)
+        if request.method == "PATCH":
+            [found] = [each for each in self.predictions if parts.path.endswith(f"/{each['id']}/")]
+            found.update(request.json)
+            return as_json(found)
+        if parts.path.endswith("/drafts"):
+            return as_json([])
         if parts.path == "/api/projects/3/":
             return as_json(self.project)
         if parts.path == "/api/predictions/":
@@ -89,6 +101,7 @@ def settings(
     server: LoopbackServer, database: Database, queue: Queue, redis_url: str, tmp_path: Any
 ) -> Settings:
     return Settings(
+        suggest="always",
         label_studio_url=server.url,
         label_studio_api_key="token",
         database_url=f"sqlite:///{tmp_path / 'backend.sqlite3'}",
@@ -157,6 +170,67 @@ def test_a_prediction_that_was_deleted_in_label_studio_comes_back(
         del studio.predictions[0]
         assert prelabel_project(settings, 3) == 0
     assert sorted(each["task"] for each in studio.predictions) == [1, 2]
+
+
+def points(studio: Studio) -> dict[int, int]:
+    """Task → number of points of its one prediction."""
+    found = {each["task"]: len(each["result"]) for each in studio.predictions}
+    assert len(found) == len(studio.predictions)
+    return found
+
+
+def test_again_resends_with_new_settings_where_nobody_has_begun_without_detecting_again(
+    settings: Settings, database: Database, studio: Studio, capsys: pytest.CaptureFixture[str]
+):
+    studio.add_tasks(1, 2, 3)
+    with worker(settings, database):
+        prelabel_project(settings, 3)
+    studio.add_tasks(4)
+    studio.predictions.append(
+        {"id": 9, "task": 4, "model_version": settings.model_version(), "result": []}
+    )
+    studio.tasks[2]["annotations"] = [{"id": 1, "result": []}]
+    studio.tasks[3]["drafts"] = [{"id": 1, "result": []}]
+    uid = ProjectStorage(database).find_uid(3)
+    ProjectStorage(database).save_settings(uid, ProjectSettings(max_keypoints=5))
+    assert prelabel_project(settings, 3, again=True) == 0  # no worker is needed
+    assert points(studio) == {1: 5, 2: 3, 3: 3, 4: 0}
+    said = capsys.readouterr().out
+    assert "4 existed before, 0 are new, 0 failed" in said
+    assert "  1 × changed" in said
+    assert "  2 × left as they are, because someone has begun" in said
+    assert "  1 × left as they are, because they did not come from this backend" in said
+    assert prelabel_project(settings, 3, again=True) == 0
+    assert "  1 × already as the settings say" in capsys.readouterr().out
+
+
+def test_without_again_new_settings_hold_for_new_predictions_alone(
+    settings: Settings, database: Database, studio: Studio
+):
+    studio.add_tasks(1)
+    with worker(settings, database):
+        prelabel_project(settings, 3)
+        uid = ProjectStorage(database).find_uid(3)
+        ProjectStorage(database).save_settings(uid, ProjectSettings(threshold=0.9))
+        studio.add_tasks(2)
+        prelabel_project(settings, 3)
+    assert points(studio) == {1: 3, 2: 1}
+
+
+def test_each_project_is_prelabelled_by_its_own_model(
+    settings: Settings, database: Database, studio: Studio, capsys: pytest.CaptureFixture[str]
+):
+    uid = read(schemas.Project, studio.project).uid
+    ProjectStorage(database).save_label_config(uid, CONFIG)
+    trainings = TrainingStorage(database)
+    training, _ = trainings.request(uid, TrainingOptions())
+    trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
+    own = ModelRegistry(settings, database).active(uid).version
+    studio.add_tasks(1)
+    with worker(settings, database):
+        assert prelabel_project(settings, 3) == 0
+    assert [each["model_version"] for each in studio.predictions] == [own]
+    assert f"Predictions of {own} for project 3" in capsys.readouterr().out
 
 
 def test_predictions_of_another_model_do_not_count(

@@ -21,6 +21,7 @@ from backend.verdicts.storage import EventStorage
 
 TABLE_MODULES = (
     "backend.labelstudio.projects",
+    "backend.learning.tables",
     "backend.suggestions.tables",
     "backend.training.tables",
     "backend.verdicts.tables",

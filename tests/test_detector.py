@@ -121,6 +121,16 @@ def test_number_and_score_can_be_limited(classifier, picture, detection):
     assert sure.keypoints == detection.keypoints[:3]
 
 
+def test_the_candidates_are_all_peaks_whatever_is_shown_of_them(classifier, picture, detection):
+    everything = replace(SETTINGS, max_keypoints=None, keep=1.0, min_score=0.0)
+    peaks = Detector(classifier, everything).detect(picture).keypoints
+    assert len(peaks) > len(detection.keypoints)
+    for shown in (SETTINGS, replace(SETTINGS, keep=0.4, max_keypoints=3), everything):
+        found = Detector(classifier, shown).detect(picture)
+        assert found.candidates == peaks
+        assert found.keypoints == peaks[: len(found.keypoints)]
+
+
 def test_padding_holds_no_keypoint(classifier, picture):
     settings = replace(SETTINGS, resize="pad", max_keypoints=None, keep=1.0)
     found = Detector(classifier, settings).detect(picture)

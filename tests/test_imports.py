@@ -21,6 +21,8 @@ PACKAGES = ("backend", "model", "drawings", "studies")
 SQL_FILES = {
     "storage.py",
     "delivery_storage.py",
+    "step_storage.py",
+    "lesson_storage.py",
     "projects.py",
     "queries.py",
     "holdout.py",

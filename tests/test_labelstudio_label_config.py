@@ -222,3 +222,12 @@ def test_document_types_and_entities_are_refused(prologue: str):
 def test_any_text_at_all_is_read_or_refused(text: str):
     with pytest.raises(LabelConfigError):
         keypoint_control(text)
+
+
+def test_the_limits_of_labels_are_read() -> None:
+    control = keypoint_control(
+        '<View><Image name="image" value="$image"/>'
+        '<KeyPointLabels name="kp" toName="image" maxUsages="4"><Label value="nose" maxUsages="1"/>'
+        '<Label value="ear" alias="e"/></KeyPointLabels></View>'
+    )
+    assert control.max_usages == (("nose", 1), ("e", 4))

@@ -12,6 +12,7 @@ from backend.labelstudio.projects import (
     NotDeliverable,
     Project,
     ProjectStorage,
+    UnknownProject,
     project_id_of,
     projects,
 )
@@ -29,6 +30,22 @@ def test_a_project_keeps_host_and_token_together(any_database: Database) -> None
     found = ProjectStorage(any_database).project(UID)
     assert found is not None
     assert (found.hostname, found.access_token) == ("http://b", None)
+
+
+def test_a_project_is_found_by_its_number_and_of_several_the_newest(any_database: Database) -> None:
+    """Label Studio on SQLite gives the number of a deleted project to the next one."""
+    storage = ProjectStorage(any_database)
+    for uid in ("3.99", "3.1795347725", "3.1795347724", "33.1795347729", "text"):
+        storage.save_label_config(uid, "<V/>")
+    assert storage.find_uid(3) == "3.1795347725"
+    assert storage.find_uid(33) == "33.1795347729"
+    with pytest.raises(UnknownProject, match=r"got 4: there are 3, 33$"):
+        storage.find_uid(4)
+
+
+def test_without_a_project_none_is_found(any_database: Database) -> None:
+    with pytest.raises(UnknownProject, match="got 4: none is"):
+        ProjectStorage(any_database).find_uid(4)
 
 
 def test_a_new_label_config_leaves_host_and_token(any_database: Database) -> None:

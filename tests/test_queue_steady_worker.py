@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
+from rq.serializers import JSONSerializer
 
 from backend.queue import steady_worker
 from backend.queue.interruption import Interrupted, JobFailed, interruptible, reset_interrupt
@@ -39,7 +40,7 @@ class Outages:
 
 
 def run() -> None:
-    work_until_stopped(None, lambda worker: pytest.fail("never opened"))
+    work_until_stopped([], lambda worker: pytest.fail("never opened"))
 
 
 def test_pauses_grow_while_redis_stays_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,3 +145,12 @@ def test_a_signal_stops_the_work_although_redis_is_away(
         reset_interrupt()
     assert worker.stop_requested
     assert "Cannot report to Redis that this worker is stopping: connection lost" in caplog.messages
+
+
+def test_an_earlier_queue_is_emptied_before_a_job_of_a_later_one_is_taken(queue: Queue) -> None:
+    first = Queue("learning", connection=queue.connection, serializer=JSONSerializer)
+    queue.enqueue("time.sleep", 0, job_id="prediction")
+    first.enqueue("time.sleep", 0, job_id="learning")
+    worker = SteadyWorker(first, queue)
+    job, _ = worker.dequeue_job_and_maintain_ttl(timeout=None)
+    assert job.id == "learning"

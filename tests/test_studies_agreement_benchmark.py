@@ -8,7 +8,8 @@ import pytest
 
 from backend.agreement.exports.formats import FORMATS
 from backend.agreement.figures import measure_agreement
-from backend.agreement.queries import AgreementQueries, load_table
+from backend.agreement.loading.queries import load_table
+from backend.agreement.queries import AgreementQueries
 from backend.database.connection import Database
 from backend.verdicts.records import Filters
 from studies.__main__ import main

@@ -18,7 +18,7 @@ def test_the_five_columns_are_input_maps_red_detections_and_green_landmarks():
     ramp = np.linspace(0, 1, 50)[None].repeat(50, 0)
     detection = Detection(
         "a", 1.0, (Keypoint(39.5, 49.5, 1, ""),), 120, 100, Box(20, 30, 40, 40),
-        {"coarse": ramp, "fine": ramp[:, ::-1]},
+        maps={"coarse": ramp, "fine": ramp[:, ::-1]},
     )  # fmt: skip
     drawn = figure.five_columns(picture, detection, np.array([[29.5, 39.5]]))
     side = figure.HEIGHT

@@ -39,7 +39,7 @@ class Scene:
 
     def __init__(self, database: Database, queue: Queue, settings: Settings) -> None:
         self.database, self.queue, self.settings = database, queue, settings
-        self.predictions = PredictService(settings, database, queue, lambda: VERSION)
+        self.predictions = PredictService(settings, database, queue, lambda uid: VERSION)
         ProjectStorage(database).save_label_config(UID, CONFIG)
 
     @property

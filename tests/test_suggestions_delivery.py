@@ -156,7 +156,7 @@ class Scene:
         )
         studios = Studios(self.studio)
         self.service = DeliveryService(SETTINGS, database, studios)
-        self.web = PredictService(SETTINGS, database, None, lambda: VERSION)  # type: ignore[arg-type]
+        self.web = PredictService(SETTINGS, database, None, lambda uid: VERSION)  # type: ignore[arg-type]
         self.patches.setattr(self.web, "_studios", studios)
 
     def close(self) -> None:

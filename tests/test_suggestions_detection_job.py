@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
+from learning_data import extract, lesson, teach
 from numpy.typing import NDArray
 from PIL import Image
 from rq import Queue, Retry, SimpleWorker
@@ -19,6 +20,7 @@ from rq.serializers import JSONSerializer
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
+from backend.learning.storage import ExampleStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
@@ -68,15 +70,15 @@ class QuickWorker(SimpleWorker):
 
 
 class OneDetector:
-    """In the place of an `ActiveDetector`: its model was never replaced."""
+    """In the place of `ActiveDetectors`: its model was never replaced."""
 
     def __init__(self, detector: Any, version: str = VERSION) -> None:
-        self.loaded = LoadedDetector(version, detector)
+        self.loaded = LoadedDetector(version, detector, 0)
 
-    def get(self) -> LoadedDetector:
+    def get(self, project_uid: str) -> LoadedDetector:
         return self.loaded
 
-    def successor_of(self, version: str) -> None:
+    def successor_of(self, version: str, project_uid: str) -> None:
         return None
 
 
@@ -86,7 +88,7 @@ class Scene:
     def __init__(self, fake: LabelStudioFake, database: Database, queue: Queue, detector: Detector):
         self.fake, self.database, self.queue = fake, database, queue
         ProjectStorage(database).save_label_config(UID, CONFIG)
-        settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN)
+        settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN, suggest="always")
         studios = LabelStudios(settings)
         self.context = detection_job.JobContext(
             settings,
@@ -357,7 +359,7 @@ class Broken:
 def test_an_error_that_nobody_thought_of_is_logged_whole_and_tried_again(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scene.change(detector=OneDetector(Broken(RuntimeError("out of memory"))))
+    scene.change(detectors=OneDetector(Broken(RuntimeError("out of memory"))))
     row = scene.ask()
     scene.work(row)
     assert "Traceback" in caplog.text
@@ -371,7 +373,7 @@ def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
             signal.raise_signal(signal.SIGALRM)  # as RQ's own clock does when the time is up
             raise AssertionError
 
-    scene.change(detector=OneDetector(Slow(AssertionError())))
+    scene.change(detectors=OneDetector(Slow(AssertionError())))
     scene.set(job_timeout=77)
     row = scene.ask()
     scene.work(row)
@@ -383,7 +385,7 @@ def test_a_job_that_takes_too_long_is_given_up(scene: Scene) -> None:
 def test_a_worker_with_another_model_says_so_and_leaves_it_to_others(
     scene: Scene, detector: Detector
 ) -> None:
-    scene.change(detector=OneDetector(detector, "small-9876543210"))
+    scene.change(detectors=OneDetector(detector, "small-9876543210"))
     row = scene.ask()
     scene.work(row)
     found = scene.row(row)
@@ -407,7 +409,7 @@ def test_a_job_that_is_interrupted_goes_back_to_the_front_of_the_queue(scene: Sc
             interrupt()
             raise AssertionError
 
-    scene.change(detector=OneDetector(Interrupting(AssertionError())))
+    scene.change(detectors=OneDetector(Interrupting(AssertionError())))
     first, second = scene.ask(1), scene.ask(2)
     for row in (first, second):
         enqueue(scene.queue, scene.context.settings, row, 1)
@@ -475,3 +477,47 @@ def test_secrets_are_not_logged(scene: Scene, caplog: pytest.LogCaptureFixture) 
 def test_the_file_of_this_module_is_where_jobs_are_looked_for() -> None:
     assert Path(detection_job.__file__).name == "detection_job.py"
     assert detection_job.predict.__module__ == "backend.suggestions.detection_job"
+
+
+def test_what_was_asked_before_the_project_learnt_is_made_with_what_it_has_learnt(
+    scene: Scene,
+) -> None:
+    """Landmarks are found on the next image, under the version that names what was learnt."""
+    backbone = scene.context.backbone_of(UID)
+    examples = ExampleStorage(scene.database, limit=scene.context.settings.learn_examples)
+    row = scene.ask(4)
+    for task in (1, 2, 3):
+        teach(scene.database, task, lesson(task, points={"nose": (20.0, 20.0)}), uid=UID)
+        scene.context.steps.adopt(UID, VERSION, backbone.extractor.key)
+        example = examples.start_attempt(task)
+        assert example is not None
+        features = backbone.extractor.extract(PIXELS, None).to_bytes()
+        assert examples.finish(example, backbone.extractor.key, features)
+    scene.work(row)
+    learnt = scene.context.steps.version(UID, VERSION)
+    assert learnt.startswith(f"{VERSION}+3-")
+    assert (scene.row(row).status, learnt in (scene.row(row).reason or "")) == ("failed", True)
+    enqueue_again(scene.queue, scene.context.settings, scene.database)
+    scene.work()
+    [made, _] = PredictionStorage(scene.database).of_task(4)
+    assert (made.model_version, made.status) == (learnt, "ready")
+    assert made.detection is not None
+    [nose] = made.detection.named
+    assert nose.label == "nose"
+    [stored] = scene.fake.of_task(4)
+    assert stored["model_version"] == learnt
+    assert stored["result"][0]["value"]["keypointlabels"] == ["nose"]
+
+
+def test_a_model_with_another_network_has_its_own_features_extracted(scene: Scene) -> None:
+    for task in (1, 2, 3):
+        teach(scene.database, task, lesson(task), uid=UID)
+    scene.context.steps.adopt(UID, "another-0123456789", "another backbone")
+    extract(scene.database, key="another backbone")
+    row = scene.ask(4)
+    scene.work(row)
+    assert scene.row(row).status == "ready"  # with what is known so far: nothing
+    assert scene.row(row).detection is not None
+    assert scene.row(row).detection.named == ()  # type: ignore[union-attr]
+    examples = ExampleStorage(scene.database, limit=scene.context.settings.learn_examples)
+    assert [number for number, _ in examples.queued(0, 10)] == [1, 2, 3]

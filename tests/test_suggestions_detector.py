@@ -15,7 +15,7 @@ from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.suggestions import detection_job
 from backend.suggestions.delivery import DeliveryService
-from backend.suggestions.detector import ActiveDetector, ModelUnusable
+from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of
@@ -33,12 +33,12 @@ class Scene:
         weights = save_small_network(folder / "own.safetensors", ("bus", "van"))
         self.settings = settings_for(fake, folder, weights)
         self.registry = ModelRegistry(self.settings, database)
-        self.detector = ActiveDetector(self.settings, self.registry)
+        self.detectors = ActiveDetectors(self.settings, self.registry)
         ProjectStorage(database).save_label_config(UID, CONFIG)
         studios = LabelStudios(self.settings)
         service = DeliveryService(self.settings, database, studios)
         detection_job.set_job_context(
-            detection_job.JobContext(self.settings, database, studios, service, self.detector)
+            detection_job.JobContext(self.settings, database, studios, service, self.detectors)
         )
 
     def train(self, number: int) -> Model:
@@ -52,13 +52,13 @@ class Scene:
         trainings.succeed(
             training.id, new_model(number, fingerprint=fingerprint), OUTCOME, use=True
         )
-        return self.registry.active()
+        return self.registry.active(UID)
 
-    def ask(self, version: str, **more: Any) -> Prediction:
-        wanted = wanted_of(self.fake.add_task(1, PNG), keypoint_control(CONFIG))
+    def ask(self, version: str, uid: str = UID, task: int = 1, **more: Any) -> Prediction:
+        wanted = wanted_of(self.fake.add_task(task, PNG), keypoint_control(CONFIG))
         assert wanted is not None
         [row] = PredictionStorage(self.database).request(
-            UID, version, [wanted], retry_failed_before=now(), **more
+            uid, version, [wanted], retry_failed_before=now(), **more
         )
         return row
 
@@ -74,29 +74,82 @@ def scene(database: Database, tmp_path: Path):
 
 
 def test_the_detector_stays_loaded_until_another_model_is_active(scene: Scene) -> None:
-    first = scene.detector.get()
+    first = scene.detectors.get(UID)
     assert first.version == scene.registry.of_settings.version
-    assert scene.detector.get() is first
+    assert scene.detectors.get(UID) is first
     trained = scene.train(1)
-    second = scene.detector.get()
+    second = scene.detectors.get(UID)
     assert second.version == trained.version
     assert second.detector.classifier.classes == ("bar", "disc")
-    scene.registry.activate_previous()
-    assert scene.detector.get().version == first.version
+    scene.registry.activate_previous(UID)
+    assert scene.detectors.get(UID).version == first.version
+
+
+def test_each_project_is_detected_by_its_own_model(scene: Scene) -> None:
+    trained = scene.train(1)
+    assert scene.detectors.get(UID).version == trained.version
+    assert scene.detectors.get("4.1").version == scene.registry.of_settings.version
+    assert scene.detectors.get().version == scene.registry.of_settings.version
+
+
+def test_one_worker_serves_two_projects_with_their_own_models(scene: Scene) -> None:
+    """The training of the one leaves what was requested for the other as it is."""
+    other, own = "4.1795347724", scene.registry.of_settings.version
+    ProjectStorage(scene.database).save_label_config(other, CONFIG)
+    before = scene.ask(own, uid=other, task=2)
+    scene.fake.tasks[2]["project"] = 4
+    trained = scene.train(1)
+    detection_job.predict(scene.ask(trained.version).id)
+    detection_job.predict(before.id)
+    assert [each["model_version"] for each in scene.fake.of_task(1)] == [trained.version]
+    assert [each["model_version"] for each in scene.fake.of_task(2)] == [own]
+
+
+def with_memory(scene: Scene, mib: int) -> ActiveDetectors:
+    settings = scene.settings.model_copy(update={"model_memory": mib})
+    return ActiveDetectors(settings, scene.registry)
+
+
+def test_the_networks_used_last_stay_loaded_as_far_as_the_memory_allows(scene: Scene) -> None:
+    detectors = with_memory(scene, 2)  # of the four networks, three fit
+    projects = ("5.1", "6.1", "7.1")
+    for number, uid in enumerate(projects, 1):
+        scene.registry.activate(scene.train(number).version, uid)
+    first = detectors.get()
+    weights = Path(scene.registry.of_settings.weights).stat().st_size
+    assert first.size <= weights < first.size + 10_000  # the file has a header, too
+    assert 3 * first.size <= 2 * 2**20 < 4 * first.size
+    second, third = detectors.get("5.1"), detectors.get("6.1")
+    assert detectors.get() is first
+    assert detectors.get("7.1").version != second.version
+    assert (detectors.get("6.1"), detectors.get()) == (third, first)
+    again = detectors.get("5.1")
+    assert again.version == second.version
+    assert again is not second
+
+
+def test_the_network_in_use_stays_loaded_however_large_it_is(scene: Scene) -> None:
+    detectors = with_memory(scene, 0)
+    first = detectors.get()
+    assert detectors.get() is first
+    scene.train(1)
+    second = detectors.get(UID)
+    assert detectors.get(UID) is second
+    assert detectors.get() is not first
 
 
 def test_weights_that_are_missing_here_are_reported_with_what_to_do(scene: Scene) -> None:
     model = scene.train(1)
     Path(model.weights).unlink()
     with pytest.raises(ModelUnusable) as caught:
-        scene.detector.get()
+        scene.detectors.get(UID)
     assert model.weights in str(caught.value)
     assert "MODELS_DIR" in str(caught.value)
-    assert "models back" in str(caught.value)
+    assert "models back --project 3" in str(caught.value)
 
 
 def test_a_worker_takes_up_a_new_model_with_the_next_job(scene: Scene) -> None:
-    old = scene.ask(scene.registry.active().version)
+    old = scene.ask(scene.registry.active(UID).version)
     detection_job.predict(old.id)
     trained = scene.train(1)
     detection_job.predict(scene.ask(trained.version).id)
@@ -108,14 +161,12 @@ def test_a_worker_takes_up_a_new_model_with_the_next_job(scene: Scene) -> None:
 
 
 def test_what_was_asked_of_the_model_before_is_made_by_the_active_one(scene: Scene) -> None:
-    old = scene.ask(scene.registry.active().version)
+    old = scene.ask(scene.registry.active(UID).version)
     trained = scene.train(1)
     detection_job.predict(old.id)
     rows = scene.rows()
     assert rows[old.model_version].status == "failed"
-    assert f"model {trained.version} is the active model now" in (
-        rows[old.model_version].reason or ""
-    )
+    assert f"{trained.version} is the current version now" in (rows[old.model_version].reason or "")
     assert (rows[trained.version].status, rows[trained.version].to_deliver) == ("queued", True)
     assert PredictionStorage(scene.database).queued(0, 10) == [(rows[trained.version].id, 1)]
     detection_job.predict(rows[trained.version].id)
@@ -123,18 +174,18 @@ def test_what_was_asked_of_the_model_before_is_made_by_the_active_one(scene: Sce
 
 
 def test_what_is_not_to_be_delivered_is_not_by_the_next_model_either(scene: Scene) -> None:
-    old = scene.ask(scene.registry.active().version, to_deliver=False)
+    old = scene.ask(scene.registry.active(UID).version, to_deliver=False)
     trained = scene.train(1)
     detection_job.predict(old.id)
     assert not scene.rows()[trained.version].to_deliver
 
 
 def test_after_going_back_the_model_before_is_asked_again(scene: Scene) -> None:
-    own = scene.registry.active().version
+    own = scene.registry.active(UID).version
     old = scene.ask(own)
     scene.train(1)
     detection_job.predict(old.id)
-    scene.registry.activate_previous()
+    scene.registry.activate_previous(UID)
     assert scene.ask(own).status == "queued"
     detection_job.predict(old.id)
     assert [each["model_version"] for each in scene.fake.of_task(1)] == [own]
@@ -142,6 +193,6 @@ def test_after_going_back_the_model_before_is_asked_again(scene: Scene) -> None:
 
 def test_an_unknown_version_has_no_successor(scene: Scene) -> None:
     trained = scene.train(1)
-    assert scene.detector.successor_of("vgg19-0123456789") is None
-    assert scene.detector.successor_of(trained.version) is None
-    assert scene.detector.successor_of(scene.registry.of_settings.version) == trained.version
+    assert scene.detectors.successor_of("vgg19-0123456789", UID) is None
+    assert scene.detectors.successor_of(trained.version, UID) is None
+    assert scene.detectors.successor_of(scene.registry.of_settings.version, UID) == trained.version

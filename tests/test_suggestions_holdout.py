@@ -33,7 +33,7 @@ def test_the_share_is_what_it_says_and_differs_from_project_to_project():
 def test_predictions_of_withheld_tasks_are_made_and_neither_answered_nor_pushed(database, queue):
     settings = Settings(holdout_share=0.5, predict_wait_batch=0)
     ProjectStorage(database).save_label_config(UID, CONFIG)
-    predictions = PredictService(settings, database, queue, lambda: VERSION)
+    predictions = PredictService(settings, database, queue, lambda uid: VERSION)
     project = ProjectStorage(database).project(UID)
     tasks = [{"id": task, "data": {"image": f"/data/upload/{task}.png"}} for task in TASKS]
     withheld = [is_in_holdout(0.5, UID, task) for task in TASKS]

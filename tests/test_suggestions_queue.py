@@ -75,7 +75,7 @@ def test_what_redis_forgot_is_queued_again(database: Database, queue: Queue) -> 
 def test_more_than_a_page_is_queued_again(
     database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.suggestions.queue.PAGE", 2)
+    monkeypatch.setattr("backend.queue.row_jobs.PAGE", 2)
     ask(database, 1, 2, 3, 4, 5)
     assert enqueue_again(queue, SETTINGS, database) == 5
 

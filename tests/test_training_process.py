@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
+from label_studio_fake import TOKEN, UID, LabelStudioFake, label_studio_fake
 from serving import PLAIN_ENVIRONMENT, ROOT
 from small_weights import save_small_network
 from training_scene import CONFIG, add_shapes, request_training, settings_for, shape
@@ -53,7 +53,7 @@ class Scene:
         return ended
 
     def model(self) -> Model:
-        return self.registry.active()
+        return self.registry.active(UID)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_its_version_is_that_of_its_weights_file_and_the_settings(scene: Scene) 
     detector = scene.settings.detector_settings()
     assert model.version == version_name("small", weights_fingerprint(model.weights), detector)
     moved = scene.settings.model_copy(update={"detector_stride": 8})
-    assert ModelRegistry(moved, scene.database).active().version != model.version
+    assert ModelRegistry(moved, scene.database).active(UID).version != model.version
 
 
 def test_its_working_folder_is_removed_and_earlier_weights_stay(scene: Scene) -> None:

@@ -7,13 +7,21 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from label_studio_fake import UID
+from migrating import downgrade
 
 from backend.database.connection import Database
 from backend.database.schema import metadata
+from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.training.records import NewModel, Outcome, TrainingOptions
-from backend.training.registry import Model, ModelRegistry, UnknownModel, active_model
+from backend.training.registry import (
+    Model,
+    ModelRegistry,
+    UnknownModel,
+    active_model,
+    active_versions,
+)
 from backend.training.storage import ModelStorage, TrainingStorage
 
 OUTCOME = Outcome("class", {"bar": 4, "disc": 4}, [("task 1", "too small")], ["few"], "it answers")
@@ -57,7 +65,8 @@ class Scene:
 
     @property
     def active(self) -> Model:
-        return self.registry.active()
+        """The active model of the project."""
+        return self.registry.active(UID)
 
 
 @pytest.fixture
@@ -74,20 +83,21 @@ def test_the_migrations_lead_to_the_tables_that_the_code_uses(any_database: Data
     with any_database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         found = compare_metadata(context, metadata)
-    assert [each for each in found if "trainings" in str(each) or "models" in str(each)] == []
+    tables = ("trainings", "models", "model_choices", "projects", "candidates")
+    assert [each for each in found if any(name in str(each) for name in tables)] == []
 
 
 def test_without_a_trained_model_that_of_the_settings_is_active(scene: Scene) -> None:
     assert scene.active == Model(scene.settings.model_version(), *scene.settings.model())
     assert scene.registry.all() == [scene.active]
-    assert scene.registry.state(scene.active) == "active"
+    assert scene.registry.state(scene.active, UID) == "active"
 
 
 def test_a_model_that_is_to_be_used_is_active_at_once_everywhere(scene: Scene) -> None:
     elsewhere = ModelRegistry(scene.settings, scene.database)
-    assert elsewhere.active().trained is None
+    assert elsewhere.active(UID).trained is None
     model = scene.trained(1)
-    assert elsewhere.active() == model
+    assert elsewhere.active(UID) == model
     assert model.version.startswith("small-")
     assert model.weights == str(scene.settings.models_folder / "1.safetensors")
 
@@ -95,40 +105,40 @@ def test_a_model_that_is_to_be_used_is_active_at_once_everywhere(scene: Scene) -
 def test_a_model_that_is_not_to_be_used_waits_as_a_candidate(scene: Scene) -> None:
     model = scene.trained(1, use=False)
     assert scene.active.trained is None
-    assert scene.registry.state(model) == "candidate"
-    assert scene.registry.activate(model.version) == model
+    assert scene.registry.state(model, UID) == "candidate"
+    assert scene.registry.activate(model.version, UID) == model
     assert scene.active == model
 
 
 def test_going_back_takes_the_model_before_each_time(scene: Scene) -> None:
     own = scene.active
     first, second = scene.trained(1), scene.trained(2)
-    scene.registry.activate(first.version)
-    assert [scene.registry.activate_previous() for _ in range(3)] == [second, first, own]
-    assert scene.registry.state(second) == "retired"
-    with pytest.raises(UnknownModel, match="was the first"):
-        scene.registry.activate_previous()
+    scene.registry.activate(first.version, UID)
+    assert [scene.registry.activate_previous(UID) for _ in range(3)] == [second, first, own]
+    assert scene.registry.state(second, UID) == "retired"
+    with pytest.raises(UnknownModel, match="none of its own"):
+        scene.registry.activate_previous(UID)
     assert scene.active == own
 
 
 def test_the_model_of_the_settings_can_be_chosen_again_and_undone(scene: Scene) -> None:
     own, trained = scene.active, scene.trained(1)
-    assert scene.registry.activate(own.version) == own
+    assert scene.registry.activate(own.version, UID) == own
     assert scene.active == own
-    assert scene.registry.state(trained) == "retired"
-    assert scene.registry.activate_previous() == trained
+    assert scene.registry.state(trained, UID) == "retired"
+    assert scene.registry.activate_previous(UID) == trained
 
 
 def test_choosing_the_active_model_adds_nothing_to_go_back_to(scene: Scene) -> None:
     own, trained = scene.active, scene.trained(1)
-    scene.registry.activate(trained.version)
-    assert scene.registry.activate_previous() == own
+    scene.registry.activate(trained.version, UID)
+    assert scene.registry.activate_previous(UID) == own
 
 
 def test_an_unknown_version_is_refused_with_the_known_ones(scene: Scene) -> None:
     trained = scene.trained(1)
     with pytest.raises(UnknownModel) as caught:
-        scene.registry.activate("vgg19-0123456789")
+        scene.registry.activate("vgg19-0123456789", UID)
     assert "'vgg19-0123456789'" in str(caught.value)
     assert trained.version in str(caught.value)
     assert scene.active == trained
@@ -157,12 +167,111 @@ def test_a_project_has_one_training_at_a_time(scene: Scene) -> None:
     assert [each.id for each in scene.trainings.latest(5)] == [another.id, first.id]
 
 
-def test_without_a_database_the_last_known_model_is_active(on_sqlite: Scene) -> None:
+def test_without_a_database_the_last_known_model_of_the_deployment_is_active(
+    on_sqlite: Scene,
+) -> None:
     trained = on_sqlite.trained(1)
-    assert on_sqlite.active == trained
+    on_sqlite.registry.activate(trained.version)
+    assert on_sqlite.registry.active() == trained
     with on_sqlite.database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE model_choices")
     assert on_sqlite.registry.active_or_last_known() == trained
+
+
+def test_models_chosen_by_earlier_versions_stay_those_of_the_deployment(scene: Scene) -> None:
+    """One model was active for all projects then, so that nothing changes for any of them."""
+    first = scene.trained(1, use=False)
+    scene.registry.activate(first.version)
+    downgrade(scene.database, "0004")
+    scene.database.migrate()
+    assert scene.registry.active() == scene.registry.active(UID) == first
+    assert scene.registry.own_models() == {}
+    second = scene.trained(2)
+    assert scene.active == second
+    assert scene.registry.active() == first
+    assert scene.registry.activate_previous(UID) == first
+
+
+OTHER = "4.1795347724"
+
+
+def test_a_projects_training_leaves_the_other_projects_and_the_deployment_as_they_are(
+    scene: Scene,
+) -> None:
+    own = scene.registry.of_settings
+    model = scene.trained(1)
+    assert scene.registry.active(UID) == model
+    assert scene.registry.active(OTHER) == scene.registry.active() == own
+    assert scene.registry.own(OTHER) is None
+    assert scene.registry.own_models() == {UID: model}
+
+
+def test_a_project_without_a_model_of_its_own_uses_the_deployments(scene: Scene) -> None:
+    first, second = scene.trained(1), scene.trained(2)
+    scene.registry.activate(first.version)
+    assert scene.registry.active(OTHER) == first
+    assert scene.registry.active(UID) == second
+    assert scene.registry.activate_previous() == scene.registry.of_settings
+    assert scene.registry.active(OTHER) == scene.registry.of_settings
+    with pytest.raises(UnknownModel, match="it was the first"):
+        scene.registry.activate_previous()
+
+
+def test_a_project_can_use_the_model_of_another_one(scene: Scene) -> None:
+    model = scene.trained(1)
+    ProjectStorage(scene.database).save_label_config(OTHER, "<View/>")
+    assert scene.registry.activate(model.version, OTHER) == model
+    assert scene.registry.active(OTHER) == model
+    assert scene.registry.active() == scene.registry.of_settings
+
+
+def test_a_project_can_return_to_the_deployments_model_at_once(scene: Scene) -> None:
+    scene.trained(1), scene.trained(2)
+    assert scene.registry.follow_deployment(UID) == scene.registry.of_settings
+    assert scene.registry.own(UID) is None
+    with pytest.raises(UnknownModel, match="none of its own"):
+        scene.registry.activate_previous(UID)
+
+
+def name_model(scene: Scene, version: str) -> None:
+    settings = ProjectSettings(model=version)
+    ProjectStorage(scene.database).save_settings(UID, settings)
+
+
+def test_the_model_that_a_projects_settings_name_comes_before_all_others(scene: Scene) -> None:
+    first, second = scene.trained(1), scene.trained(2)
+    name_model(scene, first.version)
+    assert scene.active == first
+    assert scene.registry.own_models() == {UID: first}
+    name_model(scene, "deployment")
+    assert scene.active == scene.registry.of_settings
+    assert scene.registry.own_models() == {}
+    for change in (
+        lambda: scene.registry.activate(second.version, UID),
+        lambda: scene.registry.activate_previous(UID),
+        lambda: scene.registry.follow_deployment(UID),
+    ):
+        with pytest.raises(UnknownModel, match="change them in Label Studio"):
+            change()
+
+
+def test_settings_that_name_a_model_that_is_gone_change_nothing(scene: Scene) -> None:
+    """A version contains the detector's settings, so that it goes when they change."""
+    trained = scene.trained(1)
+    name_model(scene, "small-fedcba9876")
+    assert scene.active == trained
+    assert scene.registry.named_by(UID) is None
+
+
+def test_the_active_versions_are_those_of_the_deployment_and_of_projects(
+    on_sqlite: Scene, tmp_path: Path
+) -> None:
+    own = on_sqlite.registry.of_settings.version
+    assert active_versions(on_sqlite.settings) == {own}
+    trained = on_sqlite.trained(1)
+    assert active_versions(on_sqlite.settings) == {own, trained.version}
+    nowhere = on_sqlite.settings.model_copy(update={"data_dir": tmp_path / "none"})
+    assert active_versions(nowhere) == {own}
 
 
 def test_looking_up_the_active_model_creates_no_database(tmp_path: Path) -> None:

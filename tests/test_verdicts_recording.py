@@ -1,16 +1,34 @@
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 from test_labelstudio_shapes import json_values
-from verdict_data import CONFIG, PROJECT, UID, added, annotation, detection, event, moved, predict
+from verdict_data import (
+    CONFIG,
+    PROJECT,
+    UID,
+    VERSION,
+    added,
+    annotation,
+    detection,
+    event,
+    moved,
+    predict,
+)
 
 from backend.agreement.queries import AgreementQueries
 from backend.database.connection import Database, now
+from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.schemas import PredictionJson
 from backend.settings import Settings
+from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.holdout import HoldoutStorage
+from backend.suggestions.tables import deliveries
 from backend.verdicts.judging import UNKNOWN_CHOICE
 from backend.verdicts.recording import (
     NO_ANNOTATION,
@@ -44,7 +62,7 @@ ANNOTATION = {
 
 @pytest.fixture
 def recorder(database: Database) -> Recorder:
-    return Recorder(Settings(), database)
+    return Recorder(Settings(suggest="always"), database)
 
 
 def event_of(action: str, **body: Any) -> Event:
@@ -207,6 +225,74 @@ fields = st.sampled_from(
         *("parent_prediction", "task", "id", "created_at", "updated_at"),
     ]
 )
+
+
+class Changed:
+    """A prediction of two points that became one of three, or the reverse, under the same key."""
+
+    def __init__(self, recorder: Recorder, before: int, after: int) -> None:
+        self.recorder, database = recorder, recorder.database
+        regions = predict(database, 1, detection((10, 10), (50, 50), (80, 80)), label_studio_id=7)
+        points = [each for each in regions if each["type"] == "keypointlabels"]
+        storage = DeliveryStorage(database)
+        self.sent = points[:before], points[:after]
+        changed: PredictionJson = {"result": points[:after], "score": 0.8, "model_version": VERSION}
+        lease = storage.record_delivery(
+            1, "change", changed, number=2, lease=None, settles_in=10, check_in=10
+        )
+        assert lease is not None
+        storage.confirm(lease, 7, number=2)
+        self.made_at = now()
+        with database.writing() as connection:
+            for number, minutes in ((1, 60), (2, 10)):
+                values = {"made_at": self.made_at - timedelta(minutes=minutes)}
+                if number == 1:
+                    values["sent"] = {**changed, "result": points[:before]}
+                connection.execute(
+                    update(deliveries).where(deliveries.c.number == number).values(values)
+                )
+
+    def judged(self, result: list[dict[str, Any]], minutes: float) -> list[str]:
+        """The verdicts about an annotation that took so long and is submitted now."""
+        made = annotation(1, result, parent=7, lead_time=60 * minutes)
+        made |= {"created_at": self.made_at.isoformat(), "updated_at": self.made_at.isoformat()}
+        state = self.recorder.state_of(UID, made, "event")
+        assert isinstance(state, State)
+        return [each.verdict for each in state.verdicts]
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 3), (3, 2)])
+def test_an_annotation_is_compared_with_what_was_there_when_the_task_was_opened(
+    recorder: Recorder, before: int, after: int
+) -> None:
+    """A changed prediction keeps its key in Label Studio, and a page that is open what it shows."""
+    changed = Changed(recorder, before, after)
+    first, second = changed.sent
+    assert changed.judged(first, minutes=30) == ["accepted"] * before
+    assert changed.judged(second, minutes=5) == ["accepted"] * after
+
+
+def test_points_that_were_added_by_a_change_and_deleted_count_as_deleted(
+    recorder: Recorder,
+) -> None:
+    changed = Changed(recorder, 2, 3)
+    first, _ = changed.sent
+    assert sorted(changed.judged(first, minutes=5)) == ["accepted", "accepted", "deleted"]
+
+
+def test_a_withheld_prediction_is_compared_with_what_the_settings_would_have_shown(
+    recorder: Recorder,
+) -> None:
+    database = recorder.database
+    found = detection((10, 10), (50, 50), (80, 80))
+    regions = predict(database, 1, found, deliver=False)
+    HoldoutStorage(database).withhold(UID, [1], now())
+    ProjectStorage(database).save_settings(UID, ProjectSettings(max_keypoints=2))
+    made = annotation(1, regions[:2], parent=None)
+    state = recorder.state_of(UID, made, "event")
+    assert isinstance(state, State)
+    points = [each.verdict for each in state.verdicts if each.kind == "point"]
+    assert points == ["accepted", "accepted"]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from verdict_data import UID, VERSION, added, annotation, detection, event, predict
 
 from backend.agreement.figures import measure_agreement
-from backend.agreement.queries import load_table
+from backend.agreement.loading.queries import load_table
 from backend.database.connection import Database, now
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder

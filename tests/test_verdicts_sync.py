@@ -19,7 +19,8 @@ from verdict_data import (
 )
 
 from backend.agreement.figures import measure_agreement
-from backend.agreement.queries import AgreementQueries, load_table
+from backend.agreement.loading.queries import load_table
+from backend.agreement.queries import AgreementQueries
 from backend.agreement.records import Arrivals, UnusedCount
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage

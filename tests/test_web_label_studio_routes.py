@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from label_studio_fake import CONFIG, UID
+from learning_data import learn
 from redis import Redis
 from rq import Queue
 from test_labelstudio_shapes import json_values
@@ -86,6 +87,33 @@ def test_setup_tells_the_version_and_keeps_where_the_project_is(
     assert client.get("/setup").json == {"model_version": version}
 
 
+def test_setup_reports_what_a_project_has_learnt_and_no_other(
+    client: FlaskClient, database: Database, version: str
+) -> None:
+    other = UID.replace("3.", "4.")
+    for uid in (UID, other):
+        client.post("/setup", json={"project": uid, "schema": CONFIG})
+    learn(database, 1, 2, 3, uid=UID, base=version)
+    asked = client.post("/setup", json={"project": UID, "schema": CONFIG})
+    learnt = asked.json["model_version"]  # type: ignore[index]
+    assert learnt.startswith(f"{version}+3-")
+    asked = client.post("/setup", json={"project": other, "schema": CONFIG})
+    assert asked.json == {"model_version": version}
+    assert client.get("/versions").json == {"versions": [version, learnt]}
+    task = {"id": 1, "data": {"image": "/a.png"}}
+    client.post("/predict", json={"project": UID, "label_config": CONFIG, "tasks": [task]})
+    [row] = PredictionStorage(database).of_task(1)
+    assert row.model_version == learnt
+
+
+def test_setup_says_how_a_project_with_names_of_landmarks_begins(
+    database: Database, queue: Queue, unread_weights: Path
+) -> None:
+    app = create_app(Settings(model_weights=str(unread_weights)), database, queue)
+    answer = app.test_client().post("/setup", json={"project": UID, "schema": CONFIG})
+    assert "correct three images" in answer.json["advice"]  # type: ignore[index]
+
+
 def test_setup_without_a_host_leaves_what_is_known(client: FlaskClient, database: Database) -> None:
     ProjectStorage(database).save_connection(
         UID, hostname="http://a", access_token="t", label_config=CONFIG
@@ -105,6 +133,77 @@ def test_setup_says_what_a_configuration_lacks(
     assert answer.json["model_version"] == version  # type: ignore[index]
     assert "<KeyPointLabels" in answer.json["error"]  # type: ignore[index]
     assert f"Project {UID}" in caplog.text
+
+
+def setup(client: FlaskClient, uid: str = UID, **more: Any) -> Any:
+    body = {"project": uid, "schema": CONFIG, "hostname": "http://127.0.0.1:8080"}
+    return client.post("/setup", json=body | more)
+
+
+def settings_of(database: Database, uid: str = UID) -> dict[str, Any]:
+    found = ProjectStorage(database).project(uid)
+    assert found is not None
+    return found.settings.as_json()
+
+
+@pytest.mark.parametrize("extra", ['{"threshold": 0.4}', {"threshold": 0.4}])
+def test_setup_stores_the_extra_params_of_each_project(
+    client: FlaskClient, database: Database, version: str, extra: Any
+) -> None:
+    assert setup(client, extra_params=extra).json == {"model_version": version}
+    assert setup(client, "4.1", extra_params='{"max_keypoints": 3}').status_code == 200
+    assert settings_of(database) == {"threshold": 0.4}
+    assert settings_of(database, "4.1") == {"max_keypoints": 3}
+
+
+def test_setup_keeps_the_settings_unless_it_says_that_there_are_none(
+    client: FlaskClient, database: Database
+) -> None:
+    """Label Studio sends what it has stored each time, and null or "" where there is nothing."""
+    setup(client, extra_params='{"threshold": 0.4}')
+    setup(client)
+    assert settings_of(database) == {"threshold": 0.4}
+    setup(client, extra_params=None)
+    assert settings_of(database) == {}
+    setup(client, extra_params='{"threshold": 0.4}')
+    setup(client, extra_params="")
+    assert settings_of(database) == {}
+
+
+def test_setup_refuses_extra_params_with_the_reason_that_label_studio_shows(
+    client: FlaskClient, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup(client, extra_params='{"threshold": 0.4}')
+    answer = setup(client, extra_params='{"treshold": 0.5}', access_token="new")
+    reason = "Extra params: unknown key 'treshold' (did you mean threshold?): the keys are"
+    assert answer.status_code == 400
+    assert answer.status.startswith(f"400 {reason}")  # which alone Label Studio shows
+    assert answer.json["error"].startswith(reason)
+    assert reason in caplog.text
+    assert settings_of(database) == {"threshold": 0.4}
+    known = ProjectStorage(database).project(UID)
+    assert known is not None
+    assert known.access_token == "new"
+
+
+def test_the_reason_of_a_refusal_is_one_line_of_ascii(client: FlaskClient) -> None:
+    config = CONFIG.replace('name="kp"', 'name="kp&#13;&#10;X: näse"')
+    answer = setup(client, schema=config, extra_params='{"thresholds": {"tail": 0.5}}')
+    assert answer.status.startswith("400 Extra params: expected thresholds to name labels of kp")
+    assert "kp??X: n?se" in answer.status
+    assert answer.status.isascii() and answer.status.isprintable()
+
+
+def test_a_projects_threshold_holds_for_its_answers_alone(
+    client: FlaskClient, database: Database
+) -> None:
+    setup(client, extra_params='{"threshold": 0.9}')
+    predict(client, task(1)), predict(client, task(2), project="4.1")
+    finish(database, 1), finish(database, 2)
+    [few] = predict(client, task(1))["results"]
+    [usual] = predict(client, task(2), project="4.1")["results"]
+    assert [each["type"] for each in few["result"]] == []
+    assert [each["type"] for each in usual["result"]] == ["keypointlabels"]
 
 
 def test_versions_lists_the_one(client: FlaskClient, version: str) -> None:

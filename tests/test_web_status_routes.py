@@ -4,14 +4,20 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from label_studio_fake import UID
+from learning_data import lesson, teach
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
-from test_web_label_studio_routes import finish, predict, task
+from test_training_registry import OUTCOME, new_model
+from test_web_label_studio_routes import finish, predict, setup, task
 
 from backend.database.connection import Database
+from backend.learning.storage import ExampleStorage
 from backend.settings import Settings
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
+from backend.training.records import TrainingOptions
+from backend.training.storage import TrainingStorage
 from backend.web.app import create_app
 
 
@@ -115,3 +121,70 @@ def test_metrics_do_without_redis(database: Database, unread_weights: Path) -> N
     found = figures(app.test_client())
     assert found["keypoint_redis_up"] == 0
     assert "keypoint_queue_depth" not in found
+
+
+def test_the_status_tells_the_model_and_the_settings_of_each_project(
+    client: FlaskClient, version: str
+) -> None:
+    setup(client, extra_params='{"threshold": 0.4, "thresholds": {"nose": 0.5}}')
+    setup(client, "4.1")
+    [first, second] = client.get("/").json["projects"]  # type: ignore[index]
+    assert first == {
+        "project": UID,
+        "model_version": version,
+        "has_own_model": False,
+        "settings": {"threshold": 0.4, "thresholds": {"nose": 0.5}},
+        "learning": {
+            "project_uid": UID,
+            "learnt": 0,
+            "waiting": 0,
+            "failed": 0,
+            "failures": {},
+            "in_use": 0,
+        },
+        "advice": None,
+    }
+    assert (second["project"], second["settings"]) == ("4.1", {})
+    page = client.get("/", headers={"Accept": "text/html"}).text
+    assert "<td>4.1</td>" in page
+    assert "threshold: 0.4</code>" in page
+
+
+def test_the_status_tells_what_was_learnt_and_what_failed(
+    client: FlaskClient, database: Database
+) -> None:
+    setup(client)
+    teach(database, 1, lesson(1))
+    teach(database, 2, lesson(2))
+    ExampleStorage(database, limit=10).fail(2, "<gone>")
+    found = client.get("/").json["projects"][0]["learning"]  # type: ignore[index]
+    assert (found["waiting"], found["failed"]) == (1, 1)
+    page = client.get("/", headers={"Accept": "text/html"}).text
+    assert "0 learnt, 1 waiting<br>1 failed: &lt;gone&gt;" in page
+
+
+def test_the_status_says_where_suggestions_begin_with_corrections(client: FlaskClient) -> None:
+    labels = "".join(f'<Label value="{name}"/>' for name in ("wheel", "lamp"))
+    config = (
+        '<View><Image name="i" value="$image"/>'
+        f'<KeyPointLabels name="k" toName="i">{labels}</KeyPointLabels></View>'
+    )
+    setup(client, schema=config, extra_params='{"suggest": "worthwhile"}')
+    assert "correct three images" in client.get("/").json["projects"][0]["advice"]  # type: ignore[index]
+    page = client.get("/", headers={"Accept": "text/html"}).text
+    assert "To get suggestions, correct three images" in page
+
+
+def test_the_status_names_the_own_model_of_a_project(
+    client: FlaskClient, database: Database, version: str
+) -> None:
+    setup(client)
+    trainings = TrainingStorage(database)
+    training, _ = trainings.request(UID, TrainingOptions())
+    trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
+    found = client.get("/").json
+    assert found is not None
+    assert found["model_version"] == version
+    assert found["projects"][0]["model_version"].startswith("small-")
+    assert found["projects"][0]["has_own_model"]
+    assert ", its own</td>" in client.get("/", headers={"Accept": "text/html"}).text

@@ -36,7 +36,9 @@ PROJECT = {"id": 3, "created_at": MADE_AT, "label_config": CONFIG, "token": "x"}
 def settings(tmp_path: Path) -> Settings:
     weights = tmp_path / "weights.pth"
     weights.write_bytes(b"weights")
-    return Settings(model_weights=str(weights), predict_wait_one=0, data_dir=tmp_path)
+    return Settings(
+        model_weights=str(weights), predict_wait_one=0, data_dir=tmp_path, suggest="always"
+    )
 
 
 @pytest.fixture
@@ -144,14 +146,18 @@ def test_a_new_model_is_reported_and_requested_without_a_restart(
     first = client.post("/setup", json=body).json["model_version"]  # type: ignore[index]
     predict(client, task(1))
     trainings.succeed(press(client)["training"], new_model(1), OUTCOME, use=True)
-    second = ModelRegistry(settings, database).active().version
+    second = ModelRegistry(settings, database).active(UID).version
     assert second != first
     assert client.post("/setup", json=body).json == {"model_version": second}
-    assert client.get("/setup").json == {"model_version": second}
-    assert client.get("/versions").json == {"versions": [second]}
-    assert client.get("/health").json["model_version"] == second  # type: ignore[index]
-    assert f'version="{second}"' in client.get("/metrics").text
+    assert client.get("/versions").json == {"versions": [first, second]}
+    figures = client.get("/metrics").text
+    assert f'keypoint_project_model_info{{project="{UID}",version="{second}"}} 1.0' in figures
+    other = {**body, "project": "4.1795347724"}
+    assert client.post("/setup", json=other).json == {"model_version": first}
+    assert client.get("/setup").json == {"model_version": first}
+    assert client.get("/health").json["model_version"] == first  # type: ignore[index]
+    assert f'keypoint_model_info{{version="{first}"}} 1.0' in figures
     predict(client, task(1))
     assert {row.model_version for row in PredictionStorage(database).of_task(1)} == {first, second}
-    ModelRegistry(settings, database).activate_previous()
+    ModelRegistry(settings, database).activate_previous(UID)
     assert client.post("/setup", json=body).json == {"model_version": first}

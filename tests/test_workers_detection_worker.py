@@ -95,7 +95,7 @@ class Scene:
         self.redis = Redis.from_url(redis_url)
         self.queue: Queue = make_queue(self.redis)
         version = self.settings.model_version()
-        self.web = PredictService(self.settings, self.database, self.queue, lambda: version)
+        self.web = PredictService(self.settings, self.database, self.queue, lambda uid: version)
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:

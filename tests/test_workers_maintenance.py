@@ -7,16 +7,19 @@ import time
 import pytest
 from conftest import wait_until
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
+from learning_data import lesson, teach
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 from test_suggestions_queue import ask
-from verdict_data import annotation, detection, event, moved, predict
+from verdict_data import annotation, detection, event, moved, predict, relabelled
 
 from backend.database.connection import Database
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
+from backend.learning.queue import make_learning_queue
 from backend.queue.steady_worker import SteadyWorker
 from backend.settings import Settings
+from backend.suggestions.ahead import NextTasks
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.queue import job_id
 from backend.training.queue import make_training_queue, training_job_id
@@ -33,8 +36,10 @@ def maintenance_of(database: Database, queue: Queue, fake: LabelStudioFake | Non
         label_studio_api_key=TOKEN if fake else None,
         sync_every=0,
     )
-    deliveries = DeliveryService(settings, database, LabelStudios(settings))
-    return Maintenance(settings, database, deliveries, queue)
+    studios = LabelStudios(settings)
+    deliveries = DeliveryService(settings, database, studios)
+    next_tasks = NextTasks(settings, database, studios, queue, lambda _: "small-0")
+    return Maintenance(settings, database, deliveries, next_tasks, queue)
 
 
 def test_a_sweep_queues_what_lost_its_job_unless_another_worker_has_just_swept(
@@ -88,7 +93,7 @@ def test_everything_due_is_delivered_in_several_rounds(
             rounds.append(limit)
             return len(rounds) < 3
 
-    upkeep = Maintenance(Settings(), database, Deliveries(), queue)  # type: ignore[arg-type]
+    upkeep = Maintenance(Settings(), database, Deliveries(), None, queue)  # type: ignore[arg-type]
     stop = threading.Event()
     upkeep.deliver_due(stop)
     assert rounds == [2, 2, 2]
@@ -131,3 +136,24 @@ def test_tasks_end_with_the_block() -> None:
         wait_until(lambda: runs)
     assert "upkeep" not in [thread.name for thread in threading.enumerate()]
     assert runs[0] is False
+
+
+def test_what_was_submitted_is_queued_to_be_learnt_as_soon_as_it_is_recorded(
+    database: Database, queue: Queue
+) -> None:
+    regions = predict(database, 1, detection((10, 10)))
+    event(database, annotation(1, [relabelled(regions[0], "nose")]))
+    upkeep, stop = maintenance_of(database, queue), threading.Event()
+    upkeep.record_events(stop)
+    upkeep.learn(stop)
+    assert make_learning_queue(queue.connection).get_job_ids() == ["learn-1-1"]
+
+
+def test_a_sweep_queues_corrected_images_that_lost_their_job(
+    database: Database, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    teach(database, 1, lesson(1))
+    maintenance_of(database, queue).sweep(SteadyWorker(queue))
+    assert make_learning_queue(queue.connection).count == 1
+    assert "Queued 1 corrected images whose jobs were lost" in caplog.messages

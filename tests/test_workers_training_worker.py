@@ -104,13 +104,14 @@ def test_a_new_model_answers_without_a_restart_although_its_training_was_killed(
 
     second = setup(backend)
     assert second != first
-    assert backend.health()["model_version"] == second  # type: ignore[index]
+    # The deployment's model stays: the project has one of its own now.
+    assert backend.health()["model_version"] == first  # type: ignore[index]
     assert suggest(backend, fake, 1) == [first, second]
     assert backend.pids("backend worker") == workers
     assert backend.pids("backend trainer") == trainers
     assert "ended with status -9; it is resumed soon" in backend.words()
 
-    assert command(backend, "models", "back").returncode == 0
+    assert command(backend, "models", "back", "--project", str(PROJECT)).returncode == 0
     assert setup(backend) == first
     assert suggest(backend, fake, 2) == [first]
 
@@ -133,7 +134,8 @@ def test_the_command_follows_its_training_and_reports_how_it_ended(backend: Serv
     assert "of the validation images right" in ended.stdout
     assert trainings(backend)[0]["options"]["seed"] == 1
     listed = command(backend, "models").stdout.splitlines()
-    assert len(listed) == 3
+    assert len(listed) == 4
+    assert listed[-1].startswith(f"project {PROJECT} uses ")
 
     failed = command(backend, "train", "--project", str(PROJECT), "--control", "species")
     assert failed.returncode == 1

@@ -7,7 +7,7 @@ from typing import Any
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import ProjectStorage
-from backend.suggestions.delivery import as_sent
+from backend.labelstudio.regions import to_prediction
 from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.records import Wanted
 from backend.suggestions.storage import PredictionStorage
@@ -69,7 +69,9 @@ def predict(
     PredictionStorage(database).finish(row.id, found)
     ready = PredictionStorage(database).prediction(row.id)
     assert ready is not None
-    sent = as_sent(ready, keypoint_control(CONFIG), None)
+    sent = to_prediction(
+        found, keypoint_control(CONFIG), key=ready.key, model_version=version, default_label=None
+    )
     if deliver:
         lease = DeliveryStorage(database).record_delivery(
             row.id, "reply", sent, number=1, lease=None, settles_in=10, check_in=120

@@ -104,7 +104,7 @@ def anchoring(
     return Anchoring(
         shown=AnchoringSide.of(totals.of_some(compared)),
         withheld=AnchoringSide.of(AnnotationTotals(withheld, parameters).overall()),
-        difference=difference(_f1),
+        difference=difference(f1_by_image),
         seconds=difference(_seconds(parameters.limits)),
         strata=len(since),
     )
@@ -122,7 +122,8 @@ def _of(columns: VerdictColumns, name: StratumName) -> Flags:
     return np.array([each.stratum == name for each in columns.annotations], bool)
 
 
-def _f1(columns: VerdictColumns, chosen: Flags) -> Linearised | None:
+def f1_by_image(columns: VerdictColumns, chosen: Flags) -> Linearised | None:
+    """Return F1 of some annotations, linearised by image; None where they have no point."""
     columns = columns.newest_states
     rows = chosen[columns.annotation]
     image = columns.image[columns.annotation[rows]]

@@ -18,13 +18,15 @@ def to_json(value: object) -> Any:
 
     A dataclass with a method `as_json` defines its own JSON.
     """
+    if value is None or isinstance(value, str | int | float):
+        return value  # first, because most values are plain
     if isinstance(value, HasJson):
         return value.as_json()
     if is_dataclass(value):
         return fields_as_json(value)
     if isinstance(value, Mapping):
         return {name: to_json(each) for name, each in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return [to_json(each) for each in value]
     return value
 

@@ -1,8 +1,15 @@
-"""How many images the acceptance needs for an interval as narrow as wanted."""
+"""How many images are needed for an interval as narrow as wanted: of the acceptance, and of the
+difference that showing suggestions makes.
+"""
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from backend.agreement.anchoring import f1_by_image
 from backend.agreement.clustered import NO_SPREAD, Estimate, images_needed, too_few
+from backend.agreement.columns import VerdictColumns
 from backend.agreement.parameters import AgreementParameters
 
 
@@ -12,7 +19,7 @@ class Enough:
 
     Attributes:
         half_width: of the interval wanted, as a share.
-        images: images that contribute to the acceptance.
+        images: images that contribute.
         images_needed: None where it cannot be told.
         reason: why it cannot be told.
     """
@@ -33,6 +40,31 @@ def enough(acceptance: Estimate, parameters: AgreementParameters) -> Enough:
     needed = images_needed(
         acceptance.value, wanted, acceptance.deff, points, limits=parameters.limits
     )
+    return Enough(wanted, images, needed, None)
+
+
+def enough_withheld(
+    shown: VerdictColumns, withheld: VerdictColumns, parameters: AgreementParameters
+) -> Enough:
+    """Return how many withheld images give F1, shown less withheld, the half width wanted.
+
+    They are taken to be as different as the withheld images that there are, or where these are too
+    few, as the shown ones. The shown images stay as they are.
+    """
+    limits, wanted = parameters.limits, parameters.wanted_half_width
+    with_, without = (
+        f1_by_image(each, np.ones(len(each.annotations), bool)) for each in (shown, withheld)
+    )
+    images = without.images if without else 0
+    few = too_few(with_.images if with_ else 0, limits.fewest_images)
+    if few or with_ is None:
+        return Enough(wanted, images, None, f"{few} with suggestions shown")
+    known = without if without and images >= limits.fewest_withheld else with_
+    left = (wanted / limits.z) ** 2 - with_.variance
+    if left <= 0:
+        reason = "the images whose suggestions were shown are too few for it themselves"
+        return Enough(wanted, images, None, reason)
+    needed = max(limits.fewest_withheld, math.ceil(known.variance * known.images / left))
     return Enough(wanted, images, needed, None)
 
 

@@ -14,20 +14,21 @@ from typing import Any
 from backend.agreement.anchoring import Anchoring, anchoring
 from backend.agreement.annotators import Annotators, annotators, without_times
 from backend.agreement.as_json import to_json
+from backend.agreement.costs import UNDER_LABEL, Costs, default_costs, measure_costs
 from backend.agreement.drift import Drift, drift
-from backend.agreement.enough import Enough, enough
+from backend.agreement.enough import Enough, enough, enough_withheld
 from backend.agreement.filter_reach import not_reached
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
 from backend.agreement.landmarks import LandmarkFigures, landmarks, without_lift
+from backend.agreement.loading.queries import load_table
 from backend.agreement.meetings import meetings
 from backend.agreement.next_steps import Step, next_steps
 from backend.agreement.offsets import Offsets, offsets
 from backend.agreement.pairs import Pairs, pairs
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.people import People, people
-from backend.agreement.queries import load_table
 from backend.agreement.records import AnnotationGroups, Arrivals, UnusedCount
 from backend.agreement.rubber_stamping import RubberStamping, rubber_stamping
 from backend.agreement.scores import ConfusionCell, ReliabilityBin, confusion, reliability
@@ -58,7 +59,9 @@ class AgreementReport:
     filters: Filters
     parameters: AgreementParameters
     work_saved: WorkSaved
+    costs: Costs
     enough: Enough
+    enough_withheld: Enough
     overall: OverallFigures
     by: GroupTables
     labels: Sequence[ConfusionCell]
@@ -80,14 +83,20 @@ class AgreementReport:
 
     def summary(self) -> list[Sentence]:
         """Return five sentences that say what the figures carry."""
-        agreement = self.overall.figures.agreement
-        return summarise(agreement, self.work_saved, self.anchoring, self._steps())
+        return summarise(
+            self.overall.figures,
+            self.work_saved,
+            self.anchoring,
+            self._steps(),
+            of_one_label=self.filters.label is not None,
+        )
 
     def _steps(self) -> list[Step]:
         # Under a filter by label the times are those of other points too.
         annotators = self.rubber_stamping.annotators if self.filters.label is None else ()
         return next_steps(
             self.overall.figures.agreement.acceptance.untouched,
+            self.overall.figures.annotations,
             self.enough,
             annotators,
             self.differences.label,
@@ -107,7 +116,9 @@ class AgreementReport:
             "not_reached_by_filters": to_json(not_reached(self.filters)),
             "method": self.parameters.as_method(),
             "work_saved": to_json(self.work_saved),
+            "costs": to_json(self.costs),
             "enough": to_json(self.enough),
+            "enough_withheld": to_json(self.enough_withheld),
             "overall": to_json(self.overall),
             "by": to_json(self.by),
             "groups_left_out": dict(self.by.left_out),
@@ -153,12 +164,21 @@ def agreement_report(
     stamping = rubber_stamping(shown, parameters, totals, submitted)
     of_each = annotators(shown, table.withheld, met.among, stamping, parameters, submitted)
     found = landmarks(shown, table.withheld, parameters)
+    by_label = table.filters.label is not None
+    costs = (
+        default_costs(UNDER_LABEL, parameters)
+        if by_label
+        else measure_costs(shown, table.withheld, parameters)
+    )
+    compared = anchoring(shown, table.withheld, parameters, totals)
     return AgreementReport(
         made_at=made_at,
         filters=table.filters,
         parameters=parameters,
-        work_saved=work_saved(shown, parameters),
+        work_saved=work_saved(shown, costs, compared.seconds, parameters),
+        costs=costs,
         enough=enough(overall.agreement.acceptance.untouched, parameters),
+        enough_withheld=enough_withheld(shown, table.withheld, parameters),
         overall=OverallFigures(overall, _count_choices(table), table.skipped),
         by=group_tables(shown, totals, parameters),
         labels=confusion(shown, parameters),
@@ -171,8 +191,8 @@ def agreement_report(
         people=people(table, parameters, met),
         pairs=pairs(met, parameters),
         model_versions=model_versions(table, parameters),
-        anchoring=anchoring(shown, table.withheld, parameters, totals),
-        landmarks=found if table.filters.label is None else without_lift(found),
+        anchoring=compared,
+        landmarks=without_lift(found) if by_label else found,
         worst_tasks=worst_tasks(shown, parameters),
         groups=table.groups,
         not_used=table.unused,

@@ -16,7 +16,21 @@ NOT_REACHED: Mapping[str, Mapping[str, str]] = {
             "A skipped annotation belongs to no model version: none is counted under this filter."
         ),
     },
+    "groups": {
+        "label": f"The numbers in the next sentence {WHOLE}.",
+        "model_version": (
+            "An annotation that was never compared with a suggestion belongs to no model version:"
+            " none is counted under this filter."
+        ),
+    },
     "by": {"label": f"Times, and the groups that are listed, {WHOLE}."},
+    "work_saved": {"label": "The seconds that were measured are those of whole annotations."},
+    "costs": {
+        "label": (
+            "Lead times are those of whole annotations, so under a filter by label the costs are"
+            " the defaults."
+        )
+    },
     "rubber_stamping": {
         "label": "Haste is that of whole annotations, so the filter by label leaves none to show."
     },

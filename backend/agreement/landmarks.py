@@ -140,15 +140,18 @@ def _of_side(
 
 def _units(columns: VerdictColumns, near: float) -> _Units:
     rows = np.flatnonzero(columns.final)
-    annotation, label = columns.annotation[rows], columns.final_label[rows]
     _, first, unit = np.unique(
-        annotation * len(columns.labels) + label, return_index=True, return_inverse=True
+        columns.annotation[rows] * len(columns.labels) + columns.final_label[rows],
+        return_index=True,
+        return_inverse=True,
     )
     missed = np.bincount(unit, _log_missed(columns, rows, near), minlength=len(first))
+    found = np.bincount(unit, columns.found[rows], minlength=len(first)) > 0
+    chosen = rows[first]
     return _Units(
-        annotation=annotation[first],
-        label=label[first],
-        found=np.bincount(unit, columns.found[rows], minlength=len(first)) > 0,
+        annotation=columns.annotation[chosen],
+        label=columns.final_label[chosen],
+        found=found,
         expected=-np.expm1(missed),
     )
 

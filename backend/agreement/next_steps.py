@@ -25,6 +25,7 @@ class Step:
 
 def next_steps(
     acceptance: Estimate,
+    annotations: int,
     enough: Enough,
     annotators: Sequence[AnnotatorHaste],
     labels: GroupDifferences,
@@ -33,8 +34,11 @@ def next_steps(
     """List what to do, the most urgent first; empty where nothing stands out.
 
     Args:
+        annotations: their number, also of those without a suggestion that counts here.
         annotators: empty where a filter leaves no times to judge haste by.
     """
+    if acceptance.value is None and annotations:
+        return [Step("look at what annotators added, as nothing was suggested here", "h-verdicts")]
     if acceptance.value is None:
         text = "have annotations submitted that started from suggestions"
         return [Step(text, "h-verdicts")]

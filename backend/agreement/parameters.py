@@ -57,6 +57,17 @@ class AgreementParameters:
     add_seconds: float = _parameter(
         3.3, "Estimated time (s) to draw a point, with the choice of its label."
     )
+    fewest_timed: int = _parameter(
+        50, "Annotations with a lead time from which on costs are measured."
+    )
+    most_timed: int = _parameter(
+        4000, "Costs are measured from at most this many annotations, drawn at random."
+    )
+    widest_cost: float = _parameter(
+        0.5,
+        "A measured cost replaces the default where half of its interval is at most this share of"
+        " it.",
+    )
     wanted_half_width: float = _parameter(
         0.05, "Half width of the interval of the acceptance that the images should give."
     )
@@ -137,6 +148,9 @@ class AgreementParameters:
             "delete_seconds": self.delete_seconds,
             "name_seconds": self.name_seconds,
             "add_seconds": self.add_seconds,
+            "fewest_timed": self.fewest_timed,
+            "most_timed": self.most_timed,
+            "widest_cost": self.widest_cost,
             "wanted_half_width": self.wanted_half_width,
             "change_draws": self.change_draws,
             "fewest_tasks_labelled": self.fewest_tasks_labelled,

@@ -74,7 +74,8 @@ def plots(report: AgreementReport) -> dict[str, str]:
     overall = report.overall.figures.agreement
     if any(row.share.value is not None for row in overall.pck.image):
         found["pck"] = draw_svg(_draw_pck, overall.pck, SMALL)
-    if len(report.by.time) > 1:
+    accepted = [each.figures.agreement.acceptance.untouched for each in report.by.time]
+    if len(accepted) > 1 and any(each.value is not None for each in accepted):
         found["time"] = draw_svg(_draw_over_time, report.by.time, SMALL)
     if len(report.reliability) > 1:
         found["reliability"] = draw_svg(_draw_reliability, report.reliability, SMALL)
@@ -268,11 +269,13 @@ def _times_chance(shown: Estimate, withheld: Estimate) -> str:
 def _draw_confusion(figure: Any, cells: Sequence[ConfusionCell]) -> None:
     rows = _most_frequent([(cell.suggested, cell.count) for cell in cells])
     columns = _most_frequent([(cell.final, cell.count) for cell in cells])
-    counts = [[0] * len(columns) for _ in rows]
+    counts, kept = [[0] * len(columns) for _ in rows], dict.fromkeys(rows, 0)
     for cell in cells:
+        if cell.suggested in rows:
+            kept[cell.suggested] += cell.count
         if cell.suggested in rows and cell.final in columns:
             counts[rows.index(cell.suggested)][columns.index(cell.final)] += cell.count
-    shares = [[each / max(sum(row), 1) for each in row] for row in counts]
+    shares = [[each / kept[name] for each in row] for name, row in zip(rows, counts, strict=True)]
     axes = figure.subplots()
     axes.imshow(shares, cmap=CELL_COLOURS, vmin=0, vmax=DARKEST, aspect="auto")
     for i, row in enumerate(shares):

@@ -24,7 +24,8 @@ class AnnotatorHaste:
     Attributes:
         hasty: share of the annotations of known time.
         others: that share of everybody else; None where there is nobody else.
-        flagged: whether the interval of `hasty` lies above `others`.
+        flagged: whether the interval of `hasty` lies above `others`, or above one hasty annotation
+            of the others where they have none.
     """
 
     annotator: str
@@ -96,11 +97,13 @@ def _of_annotator(
     image, others = columns.image[own & known], known & ~own
     found = share(np.bincount(image, hasty[own & known]), np.bincount(image), parameters.limits)
     of_others = float(hasty[others].mean()) if others.any() else None
+    # Others of whom nobody was hasty yet count with one hasty annotation, or a single one of this
+    # annotator's would be enough for a flag.
     flagged = (
         found.n >= parameters.fewest_annotations_flagged
         and found.low is not None
         and of_others is not None
-        and found.low > of_others
+        and found.low > max(of_others, 1 / int(others.sum()))
     )
     return AnnotatorHaste(name, found, of_others, flagged)
 

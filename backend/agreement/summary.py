@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from backend.agreement.anchoring import Anchoring
 from backend.agreement.clustered import Estimate
-from backend.agreement.group_figures import PointFigures
+from backend.agreement.group_figures import AnnotationFigures, PointFigures
 from backend.agreement.next_steps import Step, say_next
 from backend.agreement.wording import (
     number_with_interval,
@@ -35,26 +35,45 @@ class Sentence:
 
 
 def summarise(
-    agreement: PointFigures, work: WorkSaved, anchoring: Anchoring, steps: Sequence[Step]
+    overall: AnnotationFigures,
+    work: WorkSaved,
+    anchoring: Anchoring,
+    steps: Sequence[Step],
+    *,
+    of_one_label: bool = False,
 ) -> list[Sentence]:
     """Return five sentences: acceptance, work saved, quality, anchoring, and what to do next.
 
     Args:
-        agreement: figures of all points.
+        overall: figures of all annotations.
         steps: what to do, the most urgent first.
+        of_one_label: whether a filter leaves the points of one label; times are those of all.
     """
+    agreement = overall.agreement
+    kept = say_acceptance(agreement.acceptance.untouched, overall.annotations)
+    seconds = None if of_one_label else work.measured_seconds
     anchor = steps[0].anchor if steps else "h-verdicts"
     return [
-        Sentence("acceptance", say_acceptance(agreement.acceptance.untouched), "h-verdicts"),
-        Sentence("work_saved", say_work_saved(work.actions.saved), "h-work-saved"),
+        Sentence("acceptance", kept, "h-verdicts"),
+        Sentence(
+            "work_saved",
+            say_work_saved(work.figures.actions.saved, seconds),
+            "h-work-saved",
+        ),
         Sentence("quality", say_quality(agreement), "h-groups"),
         Sentence("anchoring", say_anchoring(anchoring), "h-anchoring"),
         Sentence("next", say_next(steps), anchor),
     ]
 
 
-def say_acceptance(untouched: Estimate) -> str:
-    """Say which share of suggestions annotators left as they were."""
+def say_acceptance(untouched: Estimate, annotations: int) -> str:
+    """Say which share of suggestions annotators left as they were.
+
+    Args:
+        annotations: their number, also of those without a suggestion that counts here.
+    """
+    if untouched.value is None and annotations:
+        return "Nothing was suggested here that annotators could keep."
     if untouched.value is None:
         return "No suggestion has been judged yet."
     if untouched.low is None:
@@ -66,29 +85,47 @@ def say_acceptance(untouched: Estimate) -> str:
     return f"Annotators kept {percent_with_interval(untouched)} of suggestions untouched."
 
 
-def say_work_saved(saved: Estimate) -> str:
-    """Say whether suggestions save actions, or cost some.
+def say_work_saved(saved: Estimate, seconds: Estimate | None) -> str:
+    """Say whether suggestions save work, or cost some.
 
     Args:
         saved: actions saved an image, against drawing the same points from nothing.
+        seconds: lead time where suggestions were withheld less where they were shown; None where
+            it is not about the same points.
     """
+    return f"{_say_actions(saved)}{_say_seconds(seconds)}."
+
+
+def _say_actions(saved: Estimate) -> str:
     if saved.value is None:
-        return f"Whether suggestions save work cannot be told yet: {saved.reason}."
+        return f"Whether suggestions save work cannot be told yet: {saved.reason}"
     if saved.low is None or saved.high is None:
         so_far = f"{plain_number(abs(saved.value))} actions an image"
         so_far += " saved" if saved.value >= 0 else " more than from nothing"
-        return f"Whether suggestions save work cannot be told yet: {so_far} ({saved.reason})."
+        return f"Whether suggestions save work cannot be told yet: {so_far} ({saved.reason})"
     if saved.low > 0:
         found = number_with_interval(saved, "actions an image")
-        return f"Suggestions save {found}, against drawing the same points from nothing."
+        return f"Suggestions save {found}, against drawing the same points from nothing"
     if saved.high < 0:
         found = number_with_interval(_times(-1, saved), "actions an image")
-        return f"Suggestions cost {found} more than drawing the same points from nothing."
+        return f"Suggestions cost {found} more than drawing the same points from nothing"
     return (
         "Whether suggestions save or cost work cannot be told yet: the actions from nothing less"
         f" those with suggestions are {number_with_interval(saved, 'an image')}, which may be"
-        " chance."
+        " chance"
     )
+
+
+def _say_seconds(saved: Estimate | None) -> str:
+    """Say by how much annotators were faster or slower, where that is known to be one of both."""
+    if saved is None:
+        return ""
+    if saved.low is not None and saved.low > 0:
+        return f"; with them annotators took {number_with_interval(saved, 's')} less than without"
+    if saved.high is not None and saved.high < 0:
+        longer = number_with_interval(_times(-1, saved), "s")
+        return f"; with them annotators took {longer} longer than without"
+    return ""
 
 
 def say_quality(agreement: PointFigures) -> str:

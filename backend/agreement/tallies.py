@@ -115,18 +115,18 @@ def contributions(
     """
     first, columns = columns.first_submissions, columns.newest_states
     objects, similarity = _similarities(columns, parameters.sigma, part)
-    image = columns.displacement / columns.image_length
-    object_ = columns.displacement / columns.length
-    relative = columns.displacement / columns.longer_side
     unmoved = np.isin(columns.verdict, (CODES[ACCEPTED], CODES[MOVED])) & first.suggested
     paired = np.isin(columns.verdict, PAIRED) & columns.final
     with_object = np.isfinite(columns.length)
     paired_with_object = paired & with_object
+    image = columns.displacement[paired] / columns.image_length[paired]
+    object_ = columns.displacement[paired_with_object] / columns.length[paired_with_object]
+    near_by_share = columns.displacement / columns.longer_side <= parameters.tau
     moved = is_moved(first)
     return Tallies(
         judged=Contribution("suggested", first.suggested),
         accepted=Contribution("suggested", unmoved & (columns.verdict == CODES[ACCEPTED])),
-        near_by_share=Contribution("suggested", unmoved & (relative <= parameters.tau)),
+        near_by_share=Contribution("suggested", unmoved & near_by_share),
         near_by_px=Contribution("suggested", unmoved & (columns.displacement <= parameters.tau_px)),
         suggested=Contribution("suggested", columns.suggested),
         suggested_hit=Contribution("suggested", columns.suggested_hit),
@@ -136,19 +136,27 @@ def contributions(
         final_with_object=Contribution("final", columns.final & with_object),
         paired=Contribution("final", paired),
         paired_with_object=Contribution("final", paired_with_object),
-        image_error=Contribution("final", paired, image[paired]),
-        object_error=Contribution("final", paired_with_object, object_[paired_with_object]),
+        image_error=Contribution("final", paired, image),
+        object_error=Contribution("final", paired_with_object, object_),
         image_within=tuple(
-            Contribution("final", paired & (image <= alpha)) for alpha in parameters.alphas
+            Contribution("final", _among(paired, image <= alpha)) for alpha in parameters.alphas
         ),
         object_within=tuple(
-            Contribution("final", paired & (object_ <= alpha)) for alpha in parameters.alphas
+            Contribution("final", _among(paired_with_object, object_ <= alpha))
+            for alpha in parameters.alphas
         ),
         moved=Contribution("final", moved),
         distance=Contribution("final", moved, columns.displacement[moved]),
         similarity=Contribution("final", objects, similarity),
         objects=Contribution("final", objects),
     )
+
+
+def _among(rows: Flags, chosen: Flags) -> Flags:
+    """Return flags of all verdicts, given which of some rows are chosen."""
+    found = rows.copy()
+    found[rows] = chosen
+    return found
 
 
 def _similarities(

@@ -2,13 +2,20 @@
 
 An action is one thing that an annotator does: move or delete a point, or choose its label. What
 annotators who saw the suggestions did is compared with drawing the same final points from nothing.
-Seconds are no measurements: they are estimates from the costs among the parameters.
+Seconds are estimates from what each action costs (`costs`); where suggestions were withheld, the
+seconds saved are measured as well.
+
+A suggestion belongs to its suggested label, whatever became of it, and an added point to its own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from backend.agreement.as_json import fields_as_json, to_json
+from backend.agreement.cells import ImageCells
 from backend.agreement.clustered import (
     NO_DATA,
     NO_SPREAD,
@@ -19,7 +26,9 @@ from backend.agreement.clustered import (
     share,
     too_few,
 )
-from backend.agreement.columns import CODES, Flags, Floats, VerdictColumns
+from backend.agreement.columns import CODES, Flags, Floats, Integers, VerdictColumns
+from backend.agreement.costs import Costs
+from backend.agreement.group_figures import NamedGroup
 from backend.agreement.linearised import Linearised, influences, spread
 from backend.agreement.parameters import AgreementParameters
 from backend.verdicts.judging import (
@@ -58,20 +67,18 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkSaved:
+class WorkFigures:
     """Actions and estimated seconds with suggestions and from nothing.
 
     Attributes:
-        summary: what the figures say, in words.
         share_of_actions_saved: 1 - with / from nothing; negative where suggestions make work.
         actions: number of actions an image.
-        estimated_seconds: seconds an image, by the default costs.
-        break_even: share of suggestions that must be right for suggesting to pay; None where even
+        estimated_seconds: seconds an image, by the costs of the actions.
+        break_even: share of suggestions that must be kept for suggesting to pay; None where even
             all would not do.
         reached: share of suggestions that were kept with their label, untouched or moved.
     """
 
-    summary: str
     share_of_actions_saved: Estimate
     actions: Comparison
     estimated_seconds: Comparison
@@ -79,66 +86,184 @@ class WorkSaved:
     reached: Estimate
 
 
-def work_saved(columns: VerdictColumns, parameters: AgreementParameters) -> WorkSaved:
+@dataclass(frozen=True, slots=True)
+class WorkSaved:
+    """The work that suggestions save, or cost.
+
+    Attributes:
+        summary: what the figures say, in words.
+        figures: of all labels together.
+        measured_seconds: geometric mean lead time where suggestions were withheld less where they
+            were shown, within project and model version.
+        by_label: the same figures of the largest labels among those that were suggested.
+        labels_left_out: number of suggested labels that are not listed.
+    """
+
+    summary: str
+    figures: WorkFigures
+    measured_seconds: Estimate
+    by_label: Sequence[NamedGroup[WorkFigures]]
+    labels_left_out: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures of all labels beside the rest."""
+        return {
+            "summary": self.summary,
+            **fields_as_json(self.figures),
+            "measured_seconds": to_json(self.measured_seconds),
+            "by_label": to_json(self.by_label),
+            "labels_left_out": self.labels_left_out,
+        }
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over the verdicts of each group and image, (cells,) each.
+
+    Attributes:
+        annotations: those with a verdict of the group on the image.
+        actions, seconds: done with suggestions.
+        drawn: final points.
+        suggested, kept: suggestions, and those kept with their label.
+        gained: seconds saved by suggestions that were kept.
+        lost: seconds lost by the others.
+    """
+
+    annotations: Floats
+    actions: Floats
+    seconds: Floats
+    drawn: Floats
+    suggested: Floats
+    kept: Floats
+    gained: Floats
+    lost: Floats
+
+    def of(self, cells: slice) -> "_Sums":
+        """Return the sums of some cells."""
+        return _Sums(*(getattr(self, name)[cells] for name in self.__dataclass_fields__))
+
+
+def work_saved(
+    columns: VerdictColumns, costs: Costs, withheld_less: Estimate, parameters: AgreementParameters
+) -> WorkSaved:
     """Compare the work on annotations whose annotators saw the suggestions with none shown.
 
-    Each verdict belongs to its final label, or if it was deleted to the suggested one, so the
-    figures of a label filter add up to those of all labels.
+    Args:
+        withheld_less: geometric mean lead time, shown less withheld (see `anchoring`).
     """
     columns = columns.first_submissions
-    counted = columns.final | (columns.suggested & (columns.verdict == CODES[DELETED]))
-    actions = _by_code(ACTIONS)
-    seconds = _by_code(verdict_seconds(parameters))
-    with_actions = _sums(columns, counted, actions[columns.verdict])
-    drawn = _sums(columns, columns.final, np.ones(len(columns.verdict)))
-    compared = _compare(columns, counted, with_actions, ACTIONS[ADDED] * drawn, parameters)
-    estimated = _compare(
-        columns,
-        counted,
-        _sums(columns, counted, seconds[columns.verdict]),
-        parameters.add_seconds * drawn,
-        parameters,
-    )
+    rows = np.flatnonzero(columns.suggested | (columns.final & (columns.verdict == CODES[ADDED])))
+    code = columns.verdict[rows]
+    label = np.where(code == CODES[ADDED], columns.final_label[rows], columns.suggested_label[rows])
+    labels = len(columns.labels)
+    # One more group, of all labels together, comes last.
+    overall = _sums(columns, rows, np.zeros(len(rows), np.int64), 1, costs)[0]
+    by_label, cells = _sums(columns, rows, label.astype(np.int64), labels, costs)
+    sizes = np.bincount(label[code != CODES[ADDED]], minlength=labels)
+    largest = np.argsort(-sizes, kind="stable")[: parameters.most_groups].tolist()
+    listed = [each for each in largest if sizes[each]]
+    figures = _figures(overall, costs, parameters)
+    measured = _negative(withheld_less)
     return WorkSaved(
-        summary=summarise(compared.saved, estimated.saved),
-        share_of_actions_saved=_share_saved(with_actions, ACTIONS[ADDED] * drawn, parameters),
-        actions=compared,
-        estimated_seconds=estimated,
-        break_even=break_even(parameters),
-        reached=_reached(columns, parameters),
+        summary=summarise(figures, measured, costs),
+        figures=figures,
+        measured_seconds=measured,
+        by_label=[
+            NamedGroup(
+                columns.labels[each],
+                _figures(by_label.of(cells.of_group(each)), costs, parameters),
+            )
+            for each in listed
+        ],
+        labels_left_out=int(np.count_nonzero(sizes)) - len(listed),
     )
 
 
-def verdict_seconds(parameters: AgreementParameters) -> dict[str, float]:
+def verdict_seconds(costs: Costs) -> dict[str, float]:
     """Return the estimated seconds that each verdict takes."""
-    look, move, name = (
-        parameters.look_seconds,
-        parameters.move_seconds,
-        parameters.name_seconds,
-    )
+    look, move, name = costs.look.seconds, costs.move.seconds, costs.name.seconds
     return {
         ACCEPTED: look,
         MOVED: look + move,
-        DELETED: look + parameters.delete_seconds,
+        DELETED: look + costs.delete.seconds,
         RELABELLED: look + name,
         MOVED_AND_RELABELLED: look + move + name,
-        ADDED: parameters.add_seconds,
+        ADDED: costs.add.seconds,
     }
 
 
-def break_even(parameters: AgreementParameters) -> float | None:
-    """Return the share of right suggestions from which on suggesting pays, or None for never.
+def _sums(
+    columns: VerdictColumns, rows: Integers, group: Integers, groups: int, costs: Costs
+) -> tuple[_Sums, ImageCells]:
+    code, annotation = columns.verdict[rows], columns.annotation[rows]
+    image = columns.image[annotation]
+    cells = ImageCells.of(group, image, groups)
+    cell = cells.find(group, image)
+    seconds = _by_code(verdict_seconds(costs))
+    saved = np.where(_is(DELETED), 0.0, costs.add.seconds) - seconds
+    kept = _is(ACCEPTED, MOVED)
+    wrong = ~kept & ~_is(ADDED)
 
-    Looking at a suggestion and deleting it if wrong, look + (1 - p)·delete, must take no longer
-    than placing the right ones oneself, p·(add - name).
+    def total(value: Floats | Flags) -> Floats:
+        return cells.sums(cell, value[code].astype(np.float64))
+
+    # Every annotation once for each of its groups.
+    once = np.unique(annotation.astype(np.int64) * groups + group)
+    return (
+        _Sums(
+            annotations=cells.sums(cells.find(once % groups, columns.image[once // groups]), None),
+            actions=total(_by_code(ACTIONS)),
+            seconds=total(seconds),
+            drawn=total(~_is(DELETED)),
+            suggested=total(~_is(ADDED)),
+            kept=total(kept),
+            gained=total(np.where(kept, saved, 0.0)),
+            lost=total(np.where(wrong, -saved, 0.0)),
+        ),
+        cells,
+    )
+
+
+def _figures(sums: _Sums, costs: Costs, parameters: AgreementParameters) -> WorkFigures:
+    limits = parameters.limits
+
+    def compare(done: Floats, drawn: Floats) -> Comparison:
+        each = (done, drawn, drawn - done)
+        found = [ratio(one, sums.annotations, scale="any", limits=limits) for one in each]
+        return Comparison(*found)
+
+    from_nothing = ACTIONS[ADDED] * sums.drawn
+    return WorkFigures(
+        share_of_actions_saved=_share_saved(sums.actions, from_nothing, parameters),
+        actions=compare(sums.actions, from_nothing),
+        estimated_seconds=compare(sums.seconds, costs.add.seconds * sums.drawn),
+        break_even=_break_even(sums, costs),
+        reached=share(sums.kept, sums.suggested, limits),
+    )
+
+
+def _break_even(sums: _Sums, costs: Costs) -> float | None:
+    """Return the share of kept suggestions from which on suggesting pays, or None for never.
+
+    At that share p the seconds that kept suggestions gain make up for those that the others lose:
+    p·gain = (1 - p)·loss, with the mean gain and loss of this team. Where no suggestion was kept,
+    or all were, the missing one is that of a suggestion that is accepted, or deleted, as it is.
     """
-    lost = parameters.delete_seconds + parameters.look_seconds
-    gained = parameters.add_seconds - parameters.name_seconds + parameters.delete_seconds
-    return lost / gained if gained > 0 and lost <= gained else None
+    kept, others = float(sums.kept.sum()), float((sums.suggested - sums.kept).sum())
+    gain = costs.add.seconds - costs.look.seconds
+    loss = costs.look.seconds + costs.delete.seconds
+    if kept:
+        gain = float(sums.gained.sum()) / kept
+    if others:
+        loss = float(sums.lost.sum()) / others
+    if loss <= 0:  # even suggestions that are wrong save time: their points need not be drawn
+        return 0.0
+    return loss / (gain + loss) if gain > 0 else None
 
 
-def summarise(actions: Estimate, seconds: Estimate) -> str:
-    """Say in a sentence what suggestions save or cost."""
+def summarise(figures: WorkFigures, measured: Estimate, costs: Costs) -> str:
+    """Say in a sentence or two what suggestions save or cost."""
+    actions, seconds = figures.actions.saved, figures.estimated_seconds.saved
     if actions.value is None or seconds.value is None:
         return "No annotation that started from suggestions tells what they save."
     first, second = ("save" if each >= 0 else "cost" for each in (actions.value, seconds.value))
@@ -148,10 +273,39 @@ def summarise(actions: Estimate, seconds: Estimate) -> str:
         f" {link} an estimated {abs(seconds.value):.1f} s."
     )
     if actions.low is None or actions.high is None:
-        return f"{sentence} There is no interval yet: {actions.reason}."
-    if actions.low <= 0 <= actions.high:
-        return f"{sentence} The interval of the actions includes 0, so this may be chance."
-    return sentence
+        sentence += f" There is no interval yet: {actions.reason}."
+    elif actions.low <= 0 <= actions.high:
+        sentence += " The interval of the actions includes 0, so this may be chance."
+    return f"{sentence} {say_measured(measured)}"
+
+
+def say_measured(measured: Estimate) -> str:
+    """Say what lead times with and without suggestions tell."""
+    if measured.value is None or measured.low is None or measured.high is None:
+        return f"The seconds saved are not measured yet: {measured.reason}."
+    low, high = sorted((abs(measured.low), abs(measured.high)))
+    interval = f"{low:.1f} to {high:.1f}"
+    if measured.low > 0:
+        return f"Measured, suggestions save {measured.value:.1f} s an image ({interval})."
+    if measured.high < 0:
+        return f"Measured, suggestions cost {-measured.value:.1f} s an image ({interval})."
+    longer = "longer" if measured.value < 0 else "less long"
+    return (
+        f"Measured, an image takes {abs(measured.value):.1f} s {longer} with suggestions, which may"
+        f" be chance (saved: {measured.low:.1f} to {measured.high:.1f} s)."
+    )
+
+
+def _negative(figure: Estimate) -> Estimate:
+    low, high = (None if end is None else -end for end in (figure.high, figure.low))
+    return replace(
+        figure, value=None if figure.value is None else -figure.value, low=low, high=high
+    )
+
+
+def _is(*verdicts: str) -> Flags:
+    """Return for each code whether it is one of these verdicts."""
+    return np.isin(np.arange(len(CODES)), [CODES[each] for each in verdicts])
 
 
 def _by_code(values: dict[str, int] | dict[str, float]) -> Floats:
@@ -160,30 +314,6 @@ def _by_code(values: dict[str, int] | dict[str, float]) -> Floats:
     for name, value in values.items():
         found[CODES[name]] = value
     return found
-
-
-def _sums(columns: VerdictColumns, rows: Flags, values: Floats) -> Floats:
-    """Return the sum of the rows' values in each image."""
-    image = columns.image[columns.annotation[rows]]
-    return np.asarray(np.bincount(image, values[rows], columns.images), np.float64)
-
-
-def _compare(
-    columns: VerdictColumns,
-    counted: Flags,
-    done: Floats,
-    drawn: Floats,
-    parameters: AgreementParameters,
-) -> Comparison:
-    """Average both over the annotations that have a verdict."""
-    annotations = np.bincount(
-        columns.image[np.unique(columns.annotation[counted])], minlength=columns.images
-    )
-
-    def mean(sums: Floats) -> Estimate:
-        return ratio(sums, annotations, scale="any", limits=parameters.limits)
-
-    return Comparison(mean(done), mean(drawn), mean(drawn - done))
 
 
 def _share_saved(done: Floats, drawn: Floats, parameters: AgreementParameters) -> Estimate:
@@ -209,11 +339,3 @@ def _share_saved(done: Floats, drawn: Floats, parameters: AgreementParameters) -
         return replace(plain, reason=NO_SPREAD)
     low, high = ends(Linearised(value, variance, df, total, images), "any", limits)
     return replace(plain, low=low, high=high)
-
-
-def _reached(columns: VerdictColumns, parameters: AgreementParameters) -> Estimate:
-    """Estimate the share of suggestions that were kept with their label."""
-    right = np.isin(columns.verdict, (CODES[ACCEPTED], CODES[MOVED])) & columns.suggested
-    one = np.ones(len(columns.verdict))
-    suggested = _sums(columns, columns.suggested, one)
-    return share(_sums(columns, right, one), suggested, parameters.limits)

@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.commands.doctor_label_studio import check_label_studio
+from backend.commands.doctor_projects import check_projects
 from backend.commands.doctor_results import CheckResult, note, ok, problem
 from backend.commands.serve import address_of
 from backend.database.connection import Database, StorageError
@@ -178,5 +179,6 @@ CHECKS: tuple[Check, ...] = (
     check_database,
     check_redis,
     check_web,
+    check_projects,
     check_label_studio,
 )

@@ -10,9 +10,11 @@ from backend.commands.serve import address_of
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import WHAT_TO_SET, LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.project_settings import ExtraParamsError, read_extra_params
 from backend.labelstudio.schemas import Project
+from backend.learning.records import base_of
 from backend.settings import Settings
-from backend.training.registry import active_model
+from backend.training.registry import active_versions
 
 CONNECTED = "CO"
 BLOCKED = "reserved network address"
@@ -60,6 +62,7 @@ def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[C
             connected = True
             yield from _check_connection(label_studio, project, ours, backends[0])
             yield from _check_project(project)
+            yield from _check_extra_params(project, ours)
             yield _check_webhook(label_studio, settings, project, ours)
     if not connected:
         address = address_of(settings)
@@ -73,9 +76,10 @@ def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[C
 
 
 def _is_this_backend(backend: MlBackend, settings: Settings) -> bool:
-    """Recognise this backend by its model version or its port."""
-    version = active_model(settings).version
-    return backend.model_version == version or _port(backend.url) == settings.port
+    """Recognise this backend by one of its active models or by its port."""
+    if _port(backend.url) == settings.port:
+        return True
+    return base_of(backend.model_version or "") in active_versions(settings)
 
 
 def _port(url: str) -> int | None:
@@ -118,6 +122,14 @@ def _check_project(project: Project) -> Iterator[CheckResult]:
         keypoint_control(project.label_config)
     except LabelConfigError as error:
         yield problem(_name(project), str(error))
+
+
+def _check_extra_params(project: Project, ours: MlBackend) -> Iterator[CheckResult]:
+    """Check the settings that Label Studio sends with each /setup; `check_projects` has more."""
+    try:
+        read_extra_params(ours.extra_params)
+    except ExtraParamsError as error:
+        yield problem(_name(project), f"{error}; change them under Settings > Model > Edit")
 
 
 def _check_webhook(

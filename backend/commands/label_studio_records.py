@@ -1,5 +1,7 @@
 """What only the commands `doctor` and `demo` read from Label Studio's API."""
 
+from typing import Any
+
 from pydantic import Field
 
 from backend.labelstudio.shapes import Flag, Id, Json, OrNone, Shape, Text
@@ -17,6 +19,7 @@ class MlBackend(Shape):
     Attributes:
         state: `CO` if Label Studio can use it.
         readable_state, error_message: the state and its reason in words.
+        extra_params: raw; see `project_settings.read_extra_params`.
     """
 
     id: Id = Field(description="a whole number")
@@ -26,6 +29,7 @@ class MlBackend(Shape):
     state: OrNone[Text] = None
     readable_state: OrNone[Text] = None
     error_message: OrNone[Text] = None
+    extra_params: Any = None
 
 
 class Webhook(Shape):

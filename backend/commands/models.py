@@ -1,75 +1,101 @@
-"""`python -m backend models`: list the models and choose the active one."""
+"""`python -m backend models`: list the models and choose the active ones."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from backend.commands.command_line import refusing
 from backend.commands.open_database import open_database
-from backend.settings import Settings, load_settings
+from backend.labelstudio.project_settings import DEPLOYMENT
+from backend.labelstudio.projects import ProjectStorage, UnknownProject, project_id_of
+from backend.settings import load_settings
 from backend.training.registry import Model, ModelRegistry, UnknownModel
+
+project_option = click.option(
+    "--project",
+    type=int,
+    metavar="ID",
+    help="Its number in Label Studio. Default: the deployment, whose active model all projects use "
+    "that have none of their own.",
+)
 
 
 @click.group(invoke_without_command=True)
+@project_option
 @click.pass_context
-def models(context: click.Context) -> int:
-    """List all models, or choose the active one.
+def models(context: click.Context, project: int | None) -> int:
+    """List all models, or choose the active one, of a project or of the deployment.
 
-    A model is "active", "retired" if it was active before, or a "candidate" if it never was.
+    A model is "active"; "in use" if only projects have it as their own; "retired" if it was active
+    before; or a "candidate" if it never was.
     """
+    context.obj = project
     if context.invoked_subcommand is None:
-        list_models(load_settings())
+        with opened(project) as (registry, uid):
+            print_models(registry, uid)
     return 0
 
 
 @models.command()
 @click.argument("version")
-def use(version: str) -> int:
-    """Make the model with this VERSION active."""
-    with refusing(UnknownModel):
-        activate_model(load_settings(), version)
+@project_option
+@click.pass_obj
+def use(outer: int | None, version: str, project: int | None) -> int:
+    """Make the model with this VERSION active.
+
+    With --project, VERSION may be "deployment": the project then uses the deployment's.
+    """
+    with opened(outer if project is None else project) as (registry, uid):
+        if uid is not None and version == DEPLOYMENT:
+            registry.follow_deployment(uid)
+        else:
+            registry.activate(version, uid)
+        print_models(registry, uid)
     return 0
 
 
 @models.command()
-def back() -> int:
+@project_option
+@click.pass_obj
+def back(outer: int | None, project: int | None) -> int:
     """Make the previously active model active again."""
-    with refusing(UnknownModel):
-        activate_previous_model(load_settings())
+    with opened(outer if project is None else project) as (registry, uid):
+        registry.activate_previous(uid)
+        print_models(registry, uid)
     return 0
 
 
-def list_models(settings: Settings) -> None:
-    """Print one line for each model."""
-    with open_database(settings) as database:
-        _print(ModelRegistry(settings, database))
+@contextmanager
+def opened(project_id: int | None) -> Iterator[tuple[ModelRegistry, str | None]]:
+    """Inside the block, use the registry of models, and the uid of a project if one is meant."""
+    settings = load_settings()
+    with refusing(UnknownModel, UnknownProject), open_database(settings) as database:
+        uid = None if project_id is None else ProjectStorage(database).find_uid(project_id)
+        yield ModelRegistry(settings, database), uid
 
 
-def activate_model(settings: Settings, version: str) -> None:
-    """Make a model active, and print them all.
-
-    Raises:
-        UnknownModel: no model has that version.
-    """
-    with open_database(settings) as database:
-        registry = ModelRegistry(settings, database)
-        registry.activate(version)
-        _print(registry)
-
-
-def activate_previous_model(settings: Settings) -> None:
-    """Make the previously active model active again, and print all models.
-
-    Raises:
-        UnknownModel: none was active before.
-    """
-    with open_database(settings) as database:
-        registry = ModelRegistry(settings, database)
-        registry.activate_previous()
-        _print(registry)
-
-
-def _print(registry: ModelRegistry) -> None:
+def print_models(registry: ModelRegistry, project_uid: str | None) -> None:
+    """Print a line for each model, and then which model each project uses."""
     for model in registry.all():
-        print(f"{model.version}  {registry.state(model):9}  {_origin(model)}")
+        print(f"{model.version}  {registry.state(model, project_uid):9}  {_origin(model)}")
+    if project_uid is None:
+        for uid, model in registry.own_models().items():
+            print(f"project {_number(uid)} uses {_use(registry, uid, model)}")
+        return
+    own = registry.own(project_uid)
+    used = _use(registry, project_uid, own) if own else f"{registry.active().version}, as all do"
+    print(f"project {_number(project_uid)} uses {used}")
+
+
+def _use(registry: ModelRegistry, uid: str, model: Model) -> str:
+    named = registry.named_by(uid)
+    return f"{model.version}, {'named by its extra params in Label Studio' if named else 'its own'}"
+
+
+def _number(uid: str) -> str:
+    number = project_id_of(uid)
+    return uid if number is None else str(number)
 
 
 def _origin(model: Model) -> str:

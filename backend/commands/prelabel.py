@@ -1,7 +1,8 @@
 """`python -m backend prelabel`: request suggestions for every task that has none yet.
 
-Each is requested as `/predict` does, and a worker delivers it to Label Studio. The command only
-watches: workers go on without it, and the command may be run again at any time.
+With `--again`, existing suggestions are changed to what the settings show now, without detecting
+again. Each missing one is requested as `/predict` does, and a worker delivers it to Label Studio.
+The command only watches: workers go on without it, and it may be run again at any time.
 """
 
 import time
@@ -22,10 +23,18 @@ from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
-from backend.labelstudio.projects import ProjectStorage, label_studio_of
+from backend.labelstudio.projects import (
+    LabelStudios,
+    NotDeliverable,
+    ProjectStorage,
+    label_studio_of,
+)
 from backend.labelstudio.schemas import Project, Task
+from backend.learning.versions import SuggestionVersions
 from backend.local.embedded_redis import redis_url
 from backend.settings import Settings, load_settings
+from backend.suggestions.changes import Change
+from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.delivery_storage import DeliverySchedule
 from backend.suggestions.holdout import is_in_holdout
 from backend.suggestions.queue import enqueue, make_queue
@@ -35,6 +44,13 @@ from backend.suggestions.wanted import wanted_of
 from backend.training.registry import ModelRegistry
 
 TASKS_PER_REQUEST = 100
+CHANGES: dict[Change, str] = {
+    "changed": "changed",
+    "same": "already as the settings say",
+    "begun": "left as they are, because someone has begun",
+    "foreign": "left as they are, because they did not come from this backend",
+    "busy": "left as they are, because they are being delivered just now",
+}
 POLL_SECONDS = 0.5
 
 
@@ -42,10 +58,16 @@ POLL_SECONDS = 0.5
 @click.option(
     "--project", type=int, required=True, metavar="ID", help="Its number in Label Studio."
 )
-def prelabel(project: int) -> int:
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Also change existing suggestions to what the project's settings show now, such as its "
+    "threshold, where nobody has begun.",
+)
+def prelabel(project: int, again: bool) -> int:
     """Request suggestions for all tasks of a project, and wait."""
-    with refusing(LabelStudioError, LabelConfigError):
-        return prelabel_project(load_settings(), project)
+    with refusing(LabelStudioError, LabelConfigError, NotDeliverable):
+        return prelabel_project(load_settings(), project, again=again)
 
 
 @dataclass
@@ -56,21 +78,29 @@ class Summary:
         existing: tasks that already had a prediction of this model version.
         delivered: tasks whose prediction was delivered by this run.
         failures: reason → tasks without a prediction.
+        changes: what became of changing existing predictions → tasks; None if that was not asked.
     """
 
     existing: int = 0
     delivered: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    changes: Counter[Change] | None = None
 
     def __str__(self) -> str:
         failed = self.failures.total()
         lines = [f"{self.existing} existed before, {self.delivered} are new, {failed} failed"]
         lines += [f"  {count} × {reason}" for reason, count in self.failures.most_common()]
+        if self.changes is not None:
+            counts = [(self.changes[each], text) for each, text in CHANGES.items()]
+            lines += [f"  {count} × {text}" for count, text in counts if count]
         return "\n".join(lines)
 
 
-def prelabel_project(settings: Settings, project_id: int) -> int:
+def prelabel_project(settings: Settings, project_id: int, *, again: bool = False) -> int:
     """Request the missing predictions, wait until each is delivered or failed, print a summary.
+
+    Args:
+        again: also change those that exist to what the project's settings show now.
 
     Returns:
         0 if every task has its prediction, else 1.
@@ -81,9 +111,9 @@ def prelabel_project(settings: Settings, project_id: int) -> int:
     """
     label_studio = label_studio_of(settings)
     with open_database(settings) as database, Redis.from_url(redis_url(settings)) as connection:
-        run = PrelabelRun(settings, database, make_queue(connection), label_studio)
         project = label_studio.project(project_id)
-        summary = run.run(project)
+        run = PrelabelRun(settings, database, make_queue(connection), label_studio, project)
+        summary = run.run(again=again)
     print(f"Predictions of {run.version} for project {project_id}, {project.title}: {summary}")
     return 1 if summary.failures else 0
 
@@ -92,30 +122,42 @@ class PrelabelRun:
     """Requests the missing predictions of a project, and waits for them."""
 
     def __init__(
-        self, settings: Settings, database: Database, queue: Queue, label_studio: LabelStudio
+        self,
+        settings: Settings,
+        database: Database,
+        queue: Queue,
+        label_studio: LabelStudio,
+        project: Project,
     ) -> None:
         self._settings = settings
+        self._project = project
         self._projects = ProjectStorage(database)
         self._predictions = PredictionStorage(database)
         self._deliveries = DeliverySchedule(database)
         self._queue = queue
         self._label_studio = label_studio
-        self.version = ModelRegistry(settings, database).active().version
+        self._service = DeliveryService(settings, database, LabelStudios(settings))
+        models = ModelRegistry(settings, database)
+        self.version = SuggestionVersions(settings, database, models).current(project.uid)
 
-    def run(self, project: Project) -> Summary:
+    def run(self, *, again: bool = False) -> Summary:
         """Request, wait and count.
+
+        Args:
+            again: also change the predictions that exist.
 
         Raises:
             LabelStudioError, LabelConfigError: the tasks or the configuration cannot be used.
         """
-        summary = Summary()
-        requested = self._request(project, summary)
+        summary = Summary(changes=Counter() if again else None)
+        requested = self._request(summary)
         if requested:
             self._wait(requested, summary)
         return summary
 
-    def _request(self, project: Project, summary: Summary) -> set[int]:
+    def _request(self, summary: Summary) -> set[int]:
         """Return the ids of the requested predictions; queue those that do not exist yet."""
+        project = self._project
         control, uid = keypoint_control(project.label_config), project.uid
         self._projects.save_label_config(uid, project.label_config)
         requested: set[int] = set()
@@ -124,6 +166,9 @@ class PrelabelRun:
             for chunk in _chunks(tasks):
                 missing = [task for task in chunk if not task.has_prediction_of(self.version)]
                 summary.existing += len(chunk) - len(missing)
+                if summary.changes is not None:
+                    existing = [task for task in chunk if task not in missing]
+                    summary.changes.update(map(self._change, existing))
                 wanted = [
                     one
                     for task in missing
@@ -139,6 +184,14 @@ class PrelabelRun:
                 requested.update(row.id for row in rows)
                 bar.update(len(chunk))
         return requested
+
+    def _change(self, task: Task) -> Change:
+        """Change the prediction that a task has to what the settings show now."""
+        if task.annotations or task.drafts:
+            return "begun"
+        of_task = self._predictions.of_task(task.id, self._project.uid)
+        ours = [row for row in of_task if row.model_version == self.version and row.delivery]
+        return self._service.change(ours[0].id) if ours else "foreign"
 
     def _enqueue(self, rows: Sequence[Prediction]) -> None:
         try:

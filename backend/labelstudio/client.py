@@ -157,8 +157,38 @@ class LabelStudio:
             left = found.total - page * PAGE
             page += 1
 
-    def task(self, project_id: int, task_id: int) -> Task | None:
+    def first_without_annotation(self, project_id: int, limit: int) -> list[Task]:
+        """Fetch the tasks that have no annotation yet, in the order of their ids.
+
+        Label Studio's label stream hands them out in this order, unless the project chooses random
+        sampling.
+        """
+        none_yet = {
+            "filter": "filter:tasks:total_annotations",
+            "operator": "equal",
+            "type": "Number",
+            "value": 0,
+        }
+        query = {
+            "filters": {"conjunction": "and", "items": [none_yet]},
+            "ordering": ["tasks:id"],
+        }
+        found = self.fetch(
+            _TaskPage,
+            TASKS,
+            project=project_id,
+            query=json.dumps(query),
+            page_size=limit,
+            fields="all",
+            resolve_uri="false",
+        )
+        return list(_rows(Task, found.tasks[:limit], TASKS, self.url))
+
+    def task(self, project_id: int, task_id: int, **more: str) -> Task | None:
         """Fetch a task as the project's list has it; None if it is deleted.
+
+        Args:
+            more: further parameters of the list; with fields="all", it has its annotations.
 
         A request for the task alone would make Label Studio ask its ML backend for a prediction.
         """
@@ -171,6 +201,7 @@ class LabelStudio:
                 query=json.dumps(chosen),
                 resolve_uri="false",  # image addresses in the same form as in /predict
                 page_size=1,
+                **more,
             )
         except LabelStudioError as error:
             if error.status != 404:
@@ -190,6 +221,10 @@ class LabelStudio:
         """
         made = self.post(PREDICTIONS, {**prediction, "task": task_id})
         return _read(_Created, made, f"POST {PREDICTIONS}", self.url).id
+
+    def change_prediction(self, prediction_id: int, prediction: PredictionJson) -> None:
+        """Replace the content of a prediction, which keeps its primary key."""
+        self._request("PATCH", f"{PREDICTIONS}{prediction_id}/", json=dict(prediction))
 
     def fetch(self, shape: type[ShapeT], path: str, **parameters: str | int) -> ShapeT:
         """Fetch an API path whose answer is one object.

@@ -66,6 +66,7 @@ class KeypointControl:
         aliases: (shown to annotators, held by results) for each label where the two differ.
         plain: whether the control is a `KeyPoint` rather than a `KeyPointLabels`.
         labels_from_name: name of the `Labels` beside a `KeyPoint`.
+        max_usages: (label, largest number of points with it) for each label that has a limit.
     """
 
     from_name: str
@@ -76,14 +77,19 @@ class KeypointControl:
     aliases: tuple[tuple[str, str], ...] = ()
     plain: bool = False
     labels_from_name: str | None = None
+    max_usages: tuple[tuple[str, int], ...] = ()
 
     def label(self, class_name: str, default: str | None) -> str | None:
         """Return the label of a class, else `default`, else the first label; as results hold it."""
         for wanted in (class_name, default):
-            found = _stored(wanted, self.labels, self.aliases) if wanted else None
+            found = self.find_label(wanted) if wanted else None
             if found is not None:
                 return found
         return self.labels[0] if self.labels else None
+
+    def find_label(self, name: str) -> str | None:
+        """Return the label of this value or alias, as results hold it; None if there is none."""
+        return _stored(name, self.labels, self.aliases)
 
 
 def keypoint_control(label_config: str) -> KeypointControl:
@@ -157,7 +163,19 @@ def _control(root: Element, tag: Element, image: Element, *, plain: bool) -> Key
         aliases=aliases,
         plain=plain,
         labels_from_name=beside.get("name") if plain and labels and beside is not None else None,
+        max_usages=_max_usages(labelled_by) if labelled_by is not None else (),
     )
+
+
+def _max_usages(control: Element) -> tuple[tuple[str, int], ...]:
+    """Return the limits of labels: a label's own, else that of the control around it."""
+    found = {}
+    for tag in _tags(control, "Label"):
+        name = tag.get("alias") or tag.get("value")
+        limit = tag.get("maxUsages") or control.get("maxUsages") or ""
+        if name and limit.isascii() and limit.isdigit():
+            found[name] = int(limit)
+    return tuple(found.items())
 
 
 def _field(image: Element) -> str:

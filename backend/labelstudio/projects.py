@@ -1,14 +1,16 @@
 """Label Studio projects: their uids, their connection as sent by `/setup`, and their clients."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Column, String, Table, Text, select
+from sqlalchemy import JSON, Column, String, Table, Text, select, update
 
 from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.project_settings import NO_SETTINGS, ProjectSettings
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -23,7 +25,16 @@ projects = Table(
     Column("hostname", Text),
     Column("access_token", Text),
     Column("label_config", Text),
+    # See `project_settings.ProjectSettings`; NULL for none.
+    Column("settings", JSON(none_as_null=True)),
     Column("changed_at", Time, nullable=False),
+)
+_COLUMNS = (
+    projects.c.uid,
+    projects.c.hostname,
+    projects.c.access_token,
+    projects.c.label_config,
+    projects.c.settings,
 )
 
 
@@ -36,12 +47,18 @@ class Project:
         hostname: address that Label Studio gave itself in /setup.
         access_token: legacy token that Label Studio handed over with it.
         label_config: labelling configuration, as XML.
+        settings: made in the dialog that connects the backend.
     """
 
     uid: str
     hostname: str | None
     access_token: str | None
     label_config: str | None
+    settings: ProjectSettings = NO_SETTINGS
+
+
+class UnknownProject(ValueError):
+    """The backend knows no such project; the message says which there are."""
 
 
 class ProjectStorage:
@@ -52,17 +69,36 @@ class ProjectStorage:
 
     def project(self, uid: str) -> Project | None:
         """Return a project; None if it is unknown."""
-        columns = (projects.c.uid, projects.c.hostname, projects.c.access_token)
         with self._database.reading() as connection:
-            row = connection.execute(
-                select(*columns, projects.c.label_config).where(projects.c.uid == uid)
-            ).one_or_none()
-        return None if row is None else Project(*row)
+            row = connection.execute(select(*_COLUMNS).where(projects.c.uid == uid)).one_or_none()
+        return None if row is None else _project(row)
+
+    def projects(self) -> list[Project]:
+        """Return all known projects, sorted by uid."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(*_COLUMNS).order_by(projects.c.uid))
+            return [_project(row) for row in rows]
 
     def project_uids(self) -> list[str]:
         """Return the uids of all known projects, sorted."""
         with self._database.reading() as connection:
             return list(connection.scalars(select(projects.c.uid).order_by(projects.c.uid)))
+
+    def find_uid(self, project_id: int) -> str:
+        """Return the uid of a project; of the newest, if Label Studio has reused its id.
+
+        Raises:
+            UnknownProject: the backend knows none with that id.
+        """
+        uids = self.project_uids()
+        found = [uid for uid in uids if project_id_of(uid) == project_id]
+        if not found:
+            known = sorted({number for uid in uids if (number := project_id_of(uid)) is not None})
+            raise UnknownProject(
+                f"expected the number of a project that is connected to this backend, got "
+                f"{project_id}: {'there are ' + ', '.join(map(str, known)) if known else 'none is'}"
+            )
+        return max(found, key=_created_at)
 
     def save_connection(
         self, uid: str, *, hostname: str | None, access_token: str | None, label_config: str | None
@@ -70,8 +106,24 @@ class ProjectStorage:
         """Store the connection that `/setup` sends for a project: always both host and token."""
         known = self.project(uid)
         new = Project(uid, hostname, access_token, label_config)
-        if known != new:
-            self._save(asdict(new))
+        if known is None or replace(known, settings=NO_SETTINGS) != new:
+            self._save(
+                {
+                    "uid": uid,
+                    "hostname": hostname,
+                    "access_token": access_token,
+                    "label_config": label_config,
+                }
+            )
+
+    def save_settings(self, uid: str, settings: ProjectSettings) -> None:
+        """Store the settings of a known project."""
+        with self._database.writing() as connection:
+            connection.execute(
+                update(projects)
+                .where(projects.c.uid == uid)
+                .values(settings=settings.as_json() or None, changed_at=now())
+            )
 
     def save_label_config(self, uid: str, label_config: str) -> None:
         """Store the labelling configuration that `/predict` sends for a project."""
@@ -88,6 +140,18 @@ class ProjectStorage:
                 .values(row)
                 .on_conflict_do_update(index_elements=["uid"], set_=changes)
             )
+
+
+def _project(row: Any) -> Project:
+    values = dict(row._mapping)
+    settings = ProjectSettings.model_validate(values.pop("settings") or {})
+    return Project(**values, settings=settings)
+
+
+def _created_at(uid: str) -> int:
+    """Return when a project was made, s since 1970; 0 if its uid does not say it."""
+    moment = uid.partition(".")[2]
+    return int(moment) if moment.isascii() and moment.isdigit() else 0
 
 
 class NotDeliverable(Exception):

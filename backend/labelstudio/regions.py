@@ -8,7 +8,7 @@ be matched, and a `width`, without which Label Studio does not draw the point.
 import hashlib
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from backend.labelstudio.label_config import KeypointControl
@@ -44,15 +44,19 @@ def to_prediction(
         key: identifies the prediction; the same key gives the same region ids.
         model_version: the version that /setup reports.
         default_label: label of the keypoints if the predicted class is none of the labels.
+
+    A keypoint that carries one of the configuration's labels keeps it. Of each label, the first
+    points are kept, as many as its `maxUsages` allows.
     """
-    keypoints = detection.keypoints
-    ids = _region_ids(key, len(keypoints) + 1)
     label = control.label(detection.class_name, default_label)
+    labelled = [(each, control.find_label(each.label) or label) for each in detection.keypoints]
+    labelled = _within_max_usages(labelled, control)
+    ids = _region_ids(key, len(labelled) + 1)
     size = (int(detection.width), int(detection.height))
     result = [
         region
-        for keypoint, region_id in zip(keypoints, ids[1:], strict=True)
-        for region in keypoint_regions(keypoint, size, control, region_id, label)
+        for (keypoint, own), region_id in zip(labelled, ids[1:], strict=True)
+        for region in keypoint_regions(keypoint, size, control, region_id, own)
     ]
     choices = control.choices
     choice = choices.choice(detection.class_name) if choices else None
@@ -69,6 +73,20 @@ def to_prediction(
         )
     score = float(detection.probability)
     return {"result": result, "score": score, "model_version": model_version}
+
+
+def _within_max_usages(
+    labelled: Sequence[tuple[Keypoint, str | None]], control: KeypointControl
+) -> list[tuple[Keypoint, str | None]]:
+    """Return the points that Label Studio's editor would allow."""
+    left = dict(control.max_usages)
+    kept = []
+    for keypoint, label in labelled:
+        if label in left:
+            left[label] -= 1
+        if label is None or left.get(label, 0) >= 0:
+            kept.append((keypoint, label))
+    return kept
 
 
 def keypoint_regions(

@@ -259,12 +259,22 @@ class ChoicesRegion(Shape):
 
 
 class SetupRequest(Shape):
-    """Body of POST /setup."""
+    """Body of POST /setup.
+
+    Attributes:
+        extra_params: raw; see `project_settings.read_extra_params`.
+    """
 
     project: ProjectUid = Field(description="text such as 3.1795347724, id and time of creation")
     label_config: Text | None = Field(None, alias="schema", description="text")
     hostname: WebAddress = Field(None, description="an address such as http://localhost:8080")
     access_token: Text | None = Field(None, description="text", repr=False)
+    extra_params: Any = None
+
+    @property
+    def has_extra_params(self) -> bool:
+        """Whether the request says which extra params there are, even if there are none."""
+        return "extra_params" in self.model_fields_set
 
 
 class _Parameters(Shape):

@@ -7,7 +7,7 @@ fork.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
@@ -56,16 +56,19 @@ def required_redis_url(settings: Settings) -> str:
 class SteadyWorker(SimpleWorker):  # type: ignore[misc]
     """An RQ worker that sends heartbeats during a job and requeues the job when it has to stop.
 
+    Args:
+        queues: to take jobs from; from a later one only while the earlier ones are empty.
+
     Attributes:
         stop_requested: whether a signal asked the worker to stop.
     """
 
     log_result_lifespan = False
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, *queues: Queue) -> None:
         super().__init__(
-            [queue],
-            connection=queue.connection,
+            list(queues),
+            connection=queues[0].connection,
             serializer=JSONSerializer,
             worker_ttl=IDLE_SECONDS,
             log_job_description=False,
@@ -128,17 +131,17 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
         interrupt()
 
 
-def work_until_stopped(queue: Queue, context: WorkerContext) -> None:
+def work_until_stopped(queues: Sequence[Queue], context: WorkerContext) -> None:
     """Run jobs until a signal asks to stop, with a new worker after each loss of Redis.
 
     Args:
-        queue: to take jobs from.
+        queues: see `SteadyWorker`.
         context: opened around each worker.
     """
     failures = 0
     while True:
         began = time.monotonic()
-        if _work_once(queue, context):
+        if _work_once(queues, context):
             return
         if time.monotonic() - began > retries.WORKER_REDIS.longest:
             failures = 0
@@ -149,7 +152,7 @@ def work_until_stopped(queue: Queue, context: WorkerContext) -> None:
         failures += 1
 
 
-def _work_once(queue: Queue, context: WorkerContext) -> bool:
+def _work_once(queues: Sequence[Queue], context: WorkerContext) -> bool:
     """Run jobs until a signal asks to stop or Redis is lost.
 
     Returns:
@@ -157,7 +160,7 @@ def _work_once(queue: Queue, context: WorkerContext) -> bool:
     """
     worker: SteadyWorker | None = None
     try:
-        worker = SteadyWorker(queue)
+        worker = SteadyWorker(*queues)
         with context(worker):
             worker.work()
     except RedisError as error:

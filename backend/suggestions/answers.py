@@ -16,9 +16,9 @@ from backend.labelstudio.projects import LabelStudios, Project
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
 from backend.settings import Settings
-from backend.suggestions.delivery import as_sent
 from backend.suggestions.delivery_storage import DeliverySchedule
 from backend.suggestions.holdout import HoldoutStorage, is_in_holdout
+from backend.suggestions.presentation import Presentation
 from backend.suggestions.queue import enqueue
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.reply import Answer, ReplyBuilder
@@ -46,7 +46,7 @@ class PredictService:
     Some threads of the process never wait for predictions, so that `/health` is always answered.
 
     Args:
-        model_version: returns the version of the active model.
+        model_version: returns the version of a project's suggestions, given its uid.
     """
 
     def __init__(
@@ -54,13 +54,14 @@ class PredictService:
         settings: Settings,
         database: Database,
         queue: Queue,
-        model_version: Callable[[], str],
+        model_version: Callable[[str], str],
     ) -> None:
         self._settings = settings
         self._database = database
         self._predictions = PredictionStorage(database)
         self._schedule = DeliverySchedule(database)
         self._holdouts = HoldoutStorage(database)
+        self._presentation = Presentation(settings, database)
         self._queue = queue
         self._model_version = model_version
         self._studios = LabelStudios(settings)
@@ -132,8 +133,8 @@ class PredictService:
             found = self._predictions.predictions([row.id for row in rows])
             ready = [row for row in found if row.status == "ready"]
         if not ready:
-            return {"result": [], "score": 0.0, "model_version": self._model_version()}
-        return as_sent(ready[0], control, self._settings.default_label)
+            return {"result": [], "score": 0.0, "model_version": self._model_version(project.uid)}
+        return self._presentation.as_sent(ready[0], project, control)
 
     def _request(
         self, project: Project, wanted: list[Wanted], *, to_deliver: bool
@@ -144,7 +145,7 @@ class PredictService:
         pause = timedelta(seconds=self._settings.retry_failed_after)
         return self._predictions.request(
             project.uid,
-            self._model_version(),
+            self._model_version(project.uid),
             wanted,
             retry_failed_before=now() - pause,
             to_deliver=to_deliver,

@@ -7,7 +7,6 @@ about it, after looking whether the prediction is there. `delivery_storage` has 
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from backend import retries
@@ -19,22 +18,26 @@ from backend.labelstudio.label_config import KeypointControl, LabelConfigError, 
 from backend.labelstudio.projects import (
     LabelStudios,
     NotDeliverable,
-    Project,
     ProjectStorage,
     project_id_of,
 )
-from backend.labelstudio.regions import to_prediction
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
 from backend.settings import Settings
+from backend.suggestions.changes import (
+    LEASE_SECONDS,
+    Change,
+    ChangeService,
+    DeliveryAttempt,
+    record,
+)
 from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
-from backend.suggestions.records import DeliveryLease, Prediction, Way
+from backend.suggestions.presentation import Presentation
+from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 
 logger = logging.getLogger(__name__)
 
-# Longer than three calls of Label Studio of at most 10 s each, and a new access token.
-LEASE_SECONDS = 60.0
 # Time that Label Studio needs to store our reply.
 REPLY_SETTLES_SECONDS = 10.0
 # Label Studio waits 100 s for a reply. A prediction that is not there by now never will be.
@@ -74,43 +77,17 @@ def _ids(regions: Iterable[Json]) -> set[object]:
     return {region.get("id") for region in regions}
 
 
-def as_sent(row: Prediction, control: KeypointControl, default_label: str | None) -> PredictionJson:
-    """Convert a prediction that is ready to what Label Studio's API takes."""
-    assert row.detection is not None, "guaranteed for a prediction that is ready"
-    return to_prediction(
-        row.detection,
-        control,
-        key=row.key,
-        model_version=row.model_version,
-        default_label=default_label,
-    )
-
-
-@dataclass
-class DeliveryAttempt:
-    """One attempt to deliver a prediction.
-
-    Attributes:
-        lease: the current one; every extension replaces it.
-        posted: whether the prediction was sent, with or without success.
-    """
-
-    row: Prediction
-    project: Project
-    lease: DeliveryLease
-    posted: bool = False
-
-
 class DeliveryService:
     """Delivers predictions from a worker through Label Studio's API."""
 
     def __init__(self, settings: Settings, database: Database, studios: LabelStudios) -> None:
-        self._default_label = settings.default_label
+        self._presentation = Presentation(settings, database)
         self._deliveries = DeliveryStorage(database)
         self._schedule = DeliverySchedule(database)
         self._predictions = PredictionStorage(database)
         self._projects = ProjectStorage(database)
         self._studios = studios
+        self._changes = ChangeService(self._deliveries)
         self._logged: set[tuple[str, str]] = set()
 
     def deliver_due(self, limit: int) -> bool:
@@ -130,12 +107,10 @@ class DeliveryService:
         Does nothing if it is not due or another process holds its lease. Errors are logged, and
         the prediction becomes due again unless they are permanent.
         """
-        lease = self._deliveries.acquire(prediction_id, LEASE_SECONDS, only_if_due=True)
-        row = self._predictions.prediction(prediction_id)
-        project = self._projects.project(row.project_uid) if row else None
-        if lease is None or row is None or project is None:
+        attempt = self._begin(prediction_id, only_if_due=True)
+        if attempt is None:
             return
-        attempt = DeliveryAttempt(row, project, lease)
+        row = attempt.row
         try:
             self._run(attempt)
         except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
@@ -146,36 +121,81 @@ class DeliveryService:
             )
             self._postpone(attempt, error)
 
+    def change(self, prediction_id: int) -> Change:
+        """Change a prediction that Label Studio has to what the settings show now.
+
+        Does so only where nobody has begun; see `changes`.
+
+        Raises:
+            LabelStudioError, LabelConfigError, NotDeliverable: it is not known whether Label Studio
+                has changed it; a worker finds out, and finishes it.
+        """
+        attempt = self._begin(prediction_id, only_if_due=False)
+        if attempt is None:
+            return "busy"
+        try:
+            return self._change(attempt)
+        except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
+            self._postpone(attempt, error)
+            raise
+
+    def _change(self, attempt: DeliveryAttempt) -> Change:
+        row, project = attempt.row, attempt.project
+        client = self._studios.of(project)
+        sent = row.delivery.sent if row.delivery else None
+        found = find_delivered(client.predictions(row.task_id), row, sent)
+        if found is None:
+            self._post(attempt, client)
+            return "changed"
+        if row.delivery is not None and row.delivery.is_pending_change:
+            self._changes.resume(attempt, client, found)
+            return self.change(row.id)
+        control = keypoint_control(project.label_config or "")
+        new = self._presentation.as_sent(row, project, control)
+        return self._changes.change(attempt, client, found, new)
+
+    def _begin(self, prediction_id: int, *, only_if_due: bool) -> DeliveryAttempt | None:
+        """Acquire the lease of a prediction; None if it is not to be had."""
+        lease = self._deliveries.acquire(prediction_id, LEASE_SECONDS, only_if_due=only_if_due)
+        row = self._predictions.prediction(prediction_id)
+        project = self._projects.project(row.project_uid) if row else None
+        if lease is None or row is None or project is None:
+            return None
+        return DeliveryAttempt(row, project, lease)
+
     def _run(self, attempt: DeliveryAttempt) -> None:
         row = attempt.row
         sent = row.delivery.sent if row.delivery else None
         client = self._studios.of(attempt.project)
         found = find_delivered(client.predictions(row.task_id), row, sent)
-        if found is not None:
-            self._confirm_found(attempt, found)
-        else:
+        if found is None:
             self._post(attempt, client)
+        elif row.delivery is not None and row.delivery.is_pending_change:
+            self._changes.resume(attempt, client, found)
+        else:
+            self._confirm_found(attempt, found)
 
     def _confirm_found(self, attempt: DeliveryAttempt, found: schemas.Prediction) -> None:
         """Confirm a delivery that is in Label Studio, and record it first if it is not ours."""
         number = attempt.row.deliveries
         if number == 0:
             number = 1
-            if not self._record(attempt, number, found.as_json(), way="found"):
+            if not record(self._deliveries, attempt, number, found.as_json(), way="found"):
                 return
         self._deliveries.confirm(attempt.lease, found.id, number=number)
 
     def _post(self, attempt: DeliveryAttempt, client: LabelStudio) -> None:
         row, latest = attempt.row, attempt.row.delivery
-        control = keypoint_control(attempt.project.label_config or "")
+        project = attempt.project
+        control = keypoint_control(project.label_config or "")
         self._check_task(client, row, control)
         if latest is not None and latest.way == "push" and latest.confirmed_at is None:
             # A push of ours did not arrive: repeat the same delivery.
             number, sent = latest.number, latest.sent
             won = self._extend(attempt)
         else:
-            number, sent = row.deliveries + 1, as_sent(row, control, self._default_label)
-            won = self._record(attempt, number, sent, way="push")
+            number, sent = row.deliveries + 1, self._presentation.as_sent(row, project, control)
+            won = record(self._deliveries, attempt, number, sent, way="push")
         if not won:
             return
         attempt.posted = True
@@ -186,22 +206,6 @@ class DeliveryService:
     def _extend(self, attempt: DeliveryAttempt) -> bool:
         """Extend the lease, and return False if it is lost."""
         lease = self._deliveries.extend(attempt.lease, LEASE_SECONDS)
-        attempt.lease = lease or attempt.lease
-        return lease is not None
-
-    def _record(
-        self, attempt: DeliveryAttempt, number: int, sent: PredictionJson, *, way: Way
-    ) -> bool:
-        """Record a delivery, and return False if another process was faster."""
-        lease = self._deliveries.record_delivery(
-            attempt.row.id,
-            way,
-            sent,
-            number=number,
-            lease=attempt.lease,
-            settles_in=LEASE_SECONDS,
-            check_in=LEASE_SECONDS,
-        )
         attempt.lease = lease or attempt.lease
         return lease is not None
 

@@ -5,27 +5,38 @@ worker process sets once.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
 from backend.database.connection import Database, now
 from backend.labelstudio.images import ImageFetchError, Images
-from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.label_config import (
+    KeypointControl,
+    LabelConfigError,
+    keypoint_control,
+)
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
 from backend.labelstudio.regions import RegionError, task_box
+from backend.learning.backbones import Backbone, Backbones, BackboneUnusable
+from backend.learning.named_points import NamedPoints
+from backend.learning.records import base_of, searched_part
+from backend.learning.step_storage import StepChanged, StepStorage
 from backend.queue.interruption import Interrupted, JobFailed, interruptible, reset_interrupt
+from backend.queue.row_jobs import requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
-from backend.suggestions.detector import ActiveDetector, ModelUnusable
+from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.maps import MapStorage, keep_first_maps
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.storage import PredictionStorage
 from model.decoding import UnreadableImage
-from model.keypoint import Detection
+from model.keypoint import Detection, NamedKeypoint
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +49,33 @@ class JobContext:
     database: Database
     studios: LabelStudios
     delivery: DeliveryService
-    detector: ActiveDetector
+    detectors: ActiveDetectors
+
+    @cached_property
+    def steps(self) -> StepStorage:
+        """The table of what projects have learnt."""
+        return StepStorage(self.database, limit=self.settings.learn_examples)
+
+    @cached_property
+    def named_points(self) -> NamedPoints:
+        """What finds landmarks by what projects have learnt."""
+        return NamedPoints(self.settings, self.database)
+
+    @cached_property
+    def _backbones(self) -> Backbones:
+        return Backbones()
+
+    def backbone_of(self, project_uid: str) -> Backbone:
+        """Return the network of a project's model.
+
+        Raises:
+            BackboneUnusable: the model cannot be loaded.
+        """
+        try:
+            loaded = self.detectors.get(project_uid)
+        except ModelUnusable as error:
+            raise BackboneUnusable(str(error)) from error
+        return self._backbones.of(loaded.version, loaded.detector.classifier)
 
     @cached_property
     def predictions(self) -> PredictionStorage:
@@ -88,7 +125,7 @@ def predict(prediction_id: int) -> None:
         )
         return
     if row.status == "queued":
-        successor = context.detector.successor_of(row.model_version)
+        successor = _successor_of(context, row)
         if successor is not None:
             _request_from_active_model(context, row, successor)
             return
@@ -96,8 +133,19 @@ def predict(prediction_id: int) -> None:
     context.delivery.deliver(prediction_id)
 
 
+def _successor_of(context: JobContext, row: Prediction) -> str | None:
+    """Return the version that has replaced that of a prediction; None if it is the current one.
+
+    Another model may be active, or the project may have learnt or forgotten something.
+    """
+    base = base_of(row.model_version)
+    active = context.detectors.successor_of(base, row.project_uid) or base
+    current = context.steps.version(row.project_uid, active)
+    return None if current == row.model_version else current
+
+
 def _request_from_active_model(context: JobContext, row: Prediction, version: str) -> None:
-    """Request the prediction of the active model instead; the next sweep queues it."""
+    """Request the prediction of the project's current version; the next sweep queues it."""
     wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
     context.predictions.request(
         row.project_uid,
@@ -107,7 +155,7 @@ def _request_from_active_model(context: JobContext, row: Prediction, version: st
         to_deliver=row.to_deliver,
     )
     context.predictions.fail(
-        row.id, f"model {version} is the active model now: it makes the prediction instead"
+        row.id, f"{version} is the current version now: it makes the prediction instead"
     )
 
 
@@ -118,13 +166,13 @@ def _make(context: JobContext, row: Prediction) -> None:
             detection = _detect(context, row)
     except ImageFetchError as error:
         _fail(context, row, str(error), may_pass=error.retryable)
-    except (ModelUnusable, _OtherModel) as error:
+    except (ModelUnusable, BackboneUnusable, StepChanged, _OtherModel) as error:
         _fail(context, row, str(error), may_pass=True)
     except _PERMANENT as error:
         _fail(context, row, str(error), may_pass=False)
     except Interrupted:
         context.predictions.undo_attempt(row.id)
-        _requeue_at_front()
+        requeue_at_front(get_current_job())
         raise
     except JobTimeoutException:
         _fail(
@@ -141,11 +189,12 @@ def _make(context: JobContext, row: Prediction) -> None:
         context.predictions.finish(row.id, detection)
         keep_first_maps(context.maps, row.id, row.model_version, detection)
         logger.info(
-            "Task %s of project %s: %d keypoints of class %s",
+            "Task %s of project %s: %d keypoints of class %s, %d landmarks",
             row.task_id,
             row.project_uid,
             len(detection.keypoints),
             detection.class_name,
+            len(detection.named),
         )
 
 
@@ -155,8 +204,8 @@ def _detect(context: JobContext, row: Prediction) -> Detection:
             f"expected to finish within {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
             "during each of them: it may lack memory for this image or model"
         )
-    model = context.detector.get()
-    if row.model_version != model.version:
+    model = context.detectors.get(row.project_uid)
+    if base_of(row.model_version) != model.version:
         raise _OtherModel(
             f"expected a worker with model {row.model_version}, got one with {model.version}: "
             "give web process and workers the same settings, and restart whichever is older"
@@ -168,9 +217,28 @@ def _detect(context: JobContext, row: Prediction) -> Detection:
     height, width = image.shape[:2]
     box = task_box(row.task, control, width, height)
     try:
-        return model.detector.detect(image, box)
+        detection = model.detector.detect(image, box)
     except ValueError as error:
         raise _Refused(str(error)) from error
+    return replace(detection, named=_named(context, row, control, image, detection))
+
+
+def _named(
+    context: JobContext,
+    row: Prediction,
+    control: KeypointControl,
+    image: NDArray[np.uint8],
+    detection: Detection,
+) -> tuple[NamedKeypoint, ...]:
+    """Return the landmarks that the project has learnt, in the part of the image searched."""
+    return context.named_points.find(
+        context.backbone_of(row.project_uid),
+        row.project_uid,
+        row.model_version,
+        image,
+        searched_part(detection),
+        control.labels,
+    )
 
 
 class _Refused(Exception):
@@ -209,14 +277,3 @@ def _fail(context: JobContext, row: Prediction, reason: str, *, may_pass: bool) 
     outcome = "tried again soon" if retry else "given up"
     message = f"Task {row.task_id} of project {row.project_uid}: {reason} ({outcome})"
     raise JobFailed(message) from None
-
-
-def _requeue_at_front() -> None:
-    """Have RQ put the current job back to the front of the queue, without using up a retry."""
-    job = get_current_job()
-    if job is None:
-        return
-    left, pauses = job.retries_left or 0, list(job.retry_intervals or [])
-    job.retries_left = left + 1
-    job.retry_intervals = [*pauses[: len(pauses) - left], 0, *pauses[len(pauses) - left :]]
-    job.enqueue_at_front_on_retry = True

@@ -1,70 +1,110 @@
-"""The detector of the active model, reloaded when another model becomes active."""
+"""The detectors of the active models; each project may have a model of its own."""
 
 import logging
+from collections import OrderedDict
 from dataclasses import dataclass
 
+from torch import nn
+
 from backend.settings import Settings
-from backend.training.registry import ModelRegistry
+from backend.training.registry import Model, ModelRegistry
 from model.detector import Detector
 from model.networks import load_classifier
 
 logger = logging.getLogger(__name__)
 
+MIB = 2**20
+
 
 @dataclass(frozen=True)
 class LoadedDetector:
-    """A detector and the version of its model."""
+    """A detector, the version of its model, and the size of its network in bytes."""
 
     version: str
     detector: Detector
+    size: int
 
 
 class ModelUnusable(Exception):
-    """The active model cannot be loaded here; the message says what to do, in one line."""
+    """An active model cannot be loaded here; the message says what to do, in one line."""
 
 
-class ActiveDetector:
-    """The detector of the active model; asks the database before each job which one that is."""
+class ActiveDetectors:
+    """The detectors of the active models; asks the database before each job which one that is.
+
+    The detectors used last stay loaded, as many as MODEL_MEMORY allows.
+    """
 
     def __init__(self, settings: Settings, registry: ModelRegistry) -> None:
         self._settings = settings.detector_settings()
+        self._limit = settings.model_memory * MIB
         self._registry = registry
-        self._loaded: LoadedDetector | None = None
+        self._loaded: OrderedDict[str, LoadedDetector] = OrderedDict()  # least recently used first
 
-    def get(self) -> LoadedDetector:
-        """Return the detector of the active model, and load it if needed.
+    def get(self, project_uid: str | None = None) -> LoadedDetector:
+        """Return the detector of a project's active model, and load it if needed.
+
+        Args:
+            project_uid: None for the model of the deployment.
 
         Raises:
             ModelUnusable: its weights are missing or do not fit.
         """
-        model = self._registry.active()
-        if self._loaded is None or self._loaded.version != model.version:
-            try:
-                classifier = load_classifier(model.arch, model.weights)
-                detector = Detector(classifier, self._settings)
-            except (OSError, ValueError) as error:
-                reason = " ".join(str(error).split())
-                advice = (
-                    " (it was trained: every worker needs access to the MODELS_DIR of the trainer; "
-                    "`python -m backend models back` activates the previous model)"
-                )
-                raise ModelUnusable(reason + (advice if model.trained else "")) from error
-            self._loaded = LoadedDetector(model.version, detector)
-            logger.info(
-                "Loaded the active model, version %s, %s",
-                model.version,
-                f"trained for project {model.trained.project_uid}"
-                if model.trained
-                else "from the settings",
-            )
-        return self._loaded
+        model = self._registry.active(project_uid)
+        if model.version not in self._loaded:
+            self._loaded[model.version] = self._load(model, project_uid)
+        self._loaded.move_to_end(model.version)
+        self._unload_others()
+        return self._loaded[model.version]
 
-    def successor_of(self, version: str) -> str | None:
-        """Return the active version if it replaced another one that is known here.
+    def successor_of(self, version: str, project_uid: str) -> str | None:
+        """Return a project's active version if it replaced another one that is known here.
 
         Returns:
             None if `version` is active, or unknown because a process has other settings.
         """
-        active = self._registry.active().version
-        known = version == active or any(model.version == version for model in self._registry.all())
+        active = self._registry.active(project_uid).version
+        known = version == active or self._registry.find(version) is not None
         return active if known and version != active else None
+
+    def _load(self, model: Model, project_uid: str | None) -> LoadedDetector:
+        try:
+            classifier = load_classifier(model.arch, model.weights)
+            detector = Detector(classifier, self._settings)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ModelUnusable(reason + _advice(model, project_uid)) from error
+        logger.info(
+            "Loaded model %s, %s",
+            model.version,
+            f"trained for project {model.trained.project_uid}"
+            if model.trained
+            else "from the settings",
+        )
+        return LoadedDetector(model.version, detector, size_of(classifier.network))
+
+    def _unload_others(self) -> None:
+        """Unload the least recently used detectors until the rest fits; the last one stays."""
+        while len(self._loaded) > 1 and self._total() > self._limit:
+            version, _ = self._loaded.popitem(last=False)
+            logger.info("Unloaded model %s, because of MODEL_MEMORY", version)
+
+    def _total(self) -> int:
+        return sum(each.size for each in self._loaded.values())
+
+
+def size_of(network: nn.Module) -> int:
+    """Return the size of a network's parameters and buffers in bytes."""
+    tensors = [*network.parameters(), *network.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _advice(model: Model, project_uid: str | None) -> str:
+    if model.trained is None:
+        return ""
+    number = (project_uid or "").partition(".")[0]
+    option = f" --project {number}" if number else ""
+    return (
+        " (it was trained: every worker needs access to the MODELS_DIR of the trainer; "
+        f"`python -m backend models back{option}` activates the previous model)"
+    )

@@ -1,16 +1,23 @@
 """Predictions and deliveries, as the rest of the program sees them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
+import numpy as np
+
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
-from model.keypoint import Box, Detection, Keypoint
+from model.keypoint import Box, Detection, Keypoint, NamedKeypoint
 
 Status = Literal["queued", "ready", "failed"]
-# In the reply to /predict, through Label Studio's API, or found there without a delivery of ours.
-Way = Literal["reply", "push", "found"]
+# In the reply to /predict, through Label Studio's API as a new prediction or as a change of the
+# last one, or found there without a delivery of ours.
+Way = Literal["reply", "push", "change", "found"]
+
+POINTS = np.dtype("<f4")
+MOST_CANDIDATES = 2000  # stored for a prediction; the default settings find 300 to 450
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,11 @@ class Delivery:
     made_at: datetime
     confirmed_at: datetime | None
     label_studio_id: int | None
+
+    @property
+    def is_pending_change(self) -> bool:
+        """Whether it is a change that Label Studio may or may not have made."""
+        return self.way == "change" and self.confirmed_at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +108,20 @@ class Prediction:
         return "/".join(parts)
 
 
+def pack_points(points: Sequence[Keypoint]) -> bytes:
+    """Pack the first `MOST_CANDIDATES` points: x, y (px) and score of each, as 32-bit floats."""
+    rows = [(point.x, point.y, point.score) for point in points[:MOST_CANDIDATES]]
+    return np.array(rows, POINTS).tobytes()
+
+
+def unpack_points(packed: bytes, label: str) -> tuple[Keypoint, ...]:
+    """Inverse of `pack_points`; all points have the same label."""
+    rows = np.frombuffer(packed, POINTS).reshape(-1, 3).astype(float).tolist()
+    return tuple(Keypoint(x, y, score, label) for x, y, score in rows)
+
+
 def detection_to_json(detection: Detection) -> Json:
-    """Convert a detection, except for its maps."""
+    """Convert a detection, except for its maps and candidates."""
     return {
         "class_name": detection.class_name,
         "probability": detection.probability,
@@ -105,11 +129,12 @@ def detection_to_json(detection: Detection) -> Json:
         "width": detection.width,
         "height": detection.height,
         "box": asdict(detection.box),
+        "named": [asdict(keypoint) for keypoint in detection.named],
     }
 
 
 def detection_from_json(kept: Json) -> Detection:
-    """Inverse of `detection_to_json`; the maps are empty."""
+    """Inverse of `detection_to_json`; there are no maps and no candidates."""
     return Detection(
         class_name=kept["class_name"],
         probability=kept["probability"],
@@ -117,4 +142,6 @@ def detection_from_json(kept: Json) -> Detection:
         width=kept["width"],
         height=kept["height"],
         box=Box(**kept["box"]),
+        # Rows from before corrections were learnt have none.
+        named=tuple(NamedKeypoint(**keypoint) for keypoint in kept.get("named", ())),
     )

@@ -10,14 +10,14 @@ from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project
 from backend.labelstudio.schemas import PredictionJson
 from backend.settings import Settings
+from backend.suggestions.changes import LEASE_SECONDS
 from backend.suggestions.delivery import (
-    LEASE_SECONDS,
     REPLY_CHECKED_AFTER_SECONDS,
     REPLY_SETTLES_SECONDS,
-    as_sent,
     find_delivered,
 )
 from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
+from backend.suggestions.presentation import Presentation
 from backend.suggestions.records import DeliveryLease, Prediction
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class ReplyBuilder:
         control: KeypointControl,
         wait_deadline: float,
     ) -> None:
-        self._default_label = settings.default_label
+        self._presentation = Presentation(settings, database)
         self._deliveries = DeliveryStorage(database)
         self._schedule = DeliverySchedule(database)
         self._studios = studios
@@ -70,6 +70,9 @@ class ReplyBuilder:
 
     def _answer_again(self, row: Prediction) -> Answer:
         """Answer for a prediction that was delivered, and may be lost or deleted."""
+        if row.delivery is not None and row.delivery.is_pending_change:
+            self._unchecked.append(row.id)
+            return []
         if not self._unreachable and time.monotonic() > self._wait_deadline:
             self._unchecked.append(row.id)
             return []
@@ -100,7 +103,7 @@ class ReplyBuilder:
         return find_delivered(predictions, row, sent)
 
     def _deliver(self, row: Prediction, lease: DeliveryLease | None) -> Answer:
-        sent = as_sent(row, self._control, self._default_label)
+        sent = self._presentation.as_sent(row, self._project, self._control)
         recorded = self._deliveries.record_delivery(
             row.id,
             "reply",

@@ -18,9 +18,15 @@ from backend.suggestions.queries import (
     select_predictions,
     update_prediction,
 )
-from backend.suggestions.records import Prediction, Wanted, detection_to_json
-from backend.suggestions.tables import predictions
-from model.keypoint import Detection
+from backend.suggestions.records import (
+    Prediction,
+    Wanted,
+    detection_to_json,
+    pack_points,
+    unpack_points,
+)
+from backend.suggestions.tables import candidates, predictions
+from model.keypoint import Detection, Keypoint
 
 
 class PredictionStorage:
@@ -156,14 +162,42 @@ class PredictionStorage:
         """Store a detection, unless the row is no longer queued."""
         moment = now()
         waiting_until = predictions.c.waiting_until
-        self._update_queued(
-            prediction_id,
-            status="ready",
-            reason=None,
-            detection=detection_to_json(detection),
-            finished_at=moment,
-            check_at=case((waiting_until > moment, waiting_until), else_=moment),
-        )
+        values = {
+            "status": "ready",
+            "reason": None,
+            "detection": detection_to_json(detection),
+            "finished_at": moment,
+            "check_at": case((waiting_until > moment, waiting_until), else_=moment),
+        }
+        with self._database.writing() as connection:
+            finished = connection.execute(
+                update(predictions)
+                .where(predictions.c.id == prediction_id, predictions.c.status == "queued")
+                .values(values)
+            )
+            if finished.rowcount == 1 and detection.candidates:
+                points = pack_points(detection.candidates)
+                connection.execute(
+                    self._database.insert(candidates)
+                    .values(prediction_id=prediction_id, points=points)
+                    .on_conflict_do_nothing()
+                )
+
+    def candidates(self, row: Prediction) -> tuple[Keypoint, ...] | None:
+        """Return every point that a detection found, best first, as exact as is stored of each.
+
+        Returns:
+            None if only those that were shown are stored, by an earlier version of the program.
+        """
+        if row.detection is None:
+            return None
+        query = select(candidates.c.points).where(candidates.c.prediction_id == row.id)
+        with self._database.reading() as connection:
+            packed = connection.scalar(query)
+        if packed is None:
+            return None
+        shown = row.detection.keypoints
+        return shown + unpack_points(packed, row.detection.class_name)[len(shown) :]
 
     def fail(self, prediction_id: int, reason: str) -> None:
         """Give up on a prediction, unless it is no longer queued."""

@@ -67,6 +67,14 @@ deliveries = Table(
     sqlite_autoincrement=True,
 )
 
+# Every point that a detection found; see `records.pack_points`. Earlier versions stored none.
+candidates = Table(
+    "candidates",
+    metadata,
+    Column("prediction_id", ForeignKey("predictions.id"), primary_key=True, autoincrement=False),
+    Column("points", LargeBinary, nullable=False),
+)
+
 # Tasks whose suggestions are withheld, to measure what annotators do without them.
 holdouts = Table(
     "holdouts",

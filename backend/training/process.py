@@ -105,7 +105,9 @@ class TrainingRun:
         """
         self._record("reading annotations")
         control, images = self._labelled_images()
-        start = choose_start(self._training.options, self._registry.active())
+        start = choose_start(
+            self._training.options, self._registry.active(self._training.project_uid)
+        )
         trained, training_settings = self._train(images, start)
         file = f"{self._training.project_uid}-{self._training.id}.safetensors"
         self._record("saving")
@@ -181,11 +183,12 @@ class TrainingRun:
         trained: Trained,
         settings: TrainingSettings,
     ) -> None:
-        """Store the model; make it active unless it is worse than the active one."""
-        before = self._registry.active()
+        """Store the model; the project uses it unless it is worse than the active one."""
+        before = self._registry.active(self._training.project_uid)
         previous = self._accuracy_of(before, images, settings)
         accuracy = trained.best.validation_accuracy
-        use, decision = _decide(accuracy, before.version, previous)
+        named = self._registry.named_by(self._training.project_uid)
+        use, decision = _decide(accuracy, before.version, previous, named)
         classifier = trained.classifier
         model = NewModel(
             control=control,
@@ -257,26 +260,34 @@ def _log_outcome(name: str, outcome: Outcome) -> None:
     logger.info("%s: %s", name, outcome.decision)
 
 
-def _decide(accuracy: float, version: str, previous: float | None) -> tuple[bool, str]:
+def _decide(
+    accuracy: float, version: str, previous: float | None, named: str | None
+) -> tuple[bool, str]:
     """Return whether the new model becomes active, and a sentence with the reason.
 
     Args:
         accuracy: accuracy of the new model.
         version, previous: version and accuracy of the active model; the accuracy is None if the two
             cannot be compared.
+        named: model that the project's settings in Label Studio name; None for none.
     """
     new = f"{accuracy:.1%} of the validation images right"
+    if named is not None:
+        return False, (
+            f"{new}; {version} stays active, because the project's extra params in Label Studio "
+            f"name the model {named}"
+        )
     if previous is None:
         return True, (
-            f"{new}; it is the active model now: {version} does not know all of these classes, or "
-            "cannot be loaded, so there is nothing to compare with"
+            f"{new}; it is the project's active model now: {version} does not know all of these "
+            "classes, or cannot be loaded, so there is nothing to compare with"
         )
     old = f"{version} has {previous:.1%} of the same images right"
     if accuracy >= previous:
-        return True, f"{new}; it is the active model now: {old}"
+        return True, f"{new}; it is the project's active model now: {old}"
     return False, (
-        f"{new}; {old} and stays active; python -m backend models lists the new one and can "
-        "activate it all the same"
+        f"{new}; {old} and stays active; python -m backend models lists the new one, and "
+        "models use can activate it all the same"
     )
 
 

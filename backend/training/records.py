@@ -131,3 +131,14 @@ class TrainedModel(NewModel):
     training_id: int
     project_uid: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """Which model was chosen, for a project or for the deployment.
+
+    Attributes:
+        model: None for the model of the settings.
+    """
+
+    model: TrainedModel | None

@@ -1,9 +1,12 @@
 """The models that exist, and which of them is active: that of the settings, or a trained one.
 
-A backend has one active model at a time, for all of its projects. Activations form a stack: the
-top one is active, and `activate_previous` removes it.
+The deployment has an active model, and so may every project; a project without one of its own uses
+the deployment's. Activations form a stack for each: the top one holds, and `activate_previous`
+removes it. A model that a project's settings in Label Studio name comes before all of these.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +14,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database.connection import Database
+from backend.labelstudio.project_settings import DEPLOYMENT
+from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.training.records import TrainedModel
 from backend.training.storage import ModelStorage
@@ -40,6 +45,8 @@ class UnknownModel(ValueError):
 class ModelRegistry:
     """All models. Reads the settings' weights file once, to compute its version.
 
+    Methods take the uid of a project, or None for the deployment.
+
     Raises:
         OSError: the weights file of the settings cannot be read.
     """
@@ -48,17 +55,41 @@ class ModelRegistry:
         self._folder = settings.models_folder
         self._detector = settings.detector_settings()
         self._storage = ModelStorage(database)
+        self._projects = ProjectStorage(database)
         self.of_settings = Model(settings.model_version(), *settings.model())
         self._last_known = self.of_settings
 
-    def active(self) -> Model:
+    def active(self, project_uid: str | None = None) -> Model:
         """Return the active model."""
-        trained = self._storage.active_model()
-        self._last_known = self.of_settings if trained is None else self._model(trained)
+        if project_uid is not None:
+            return self.own(project_uid) or self.active()
+        self._last_known = self._activated(None) or self.of_settings
         return self._last_known
 
+    def own(self, project_uid: str) -> Model | None:
+        """Return the model that a project has of its own; None if it uses the deployment's."""
+        named = self.named_by(project_uid)
+        if named is None:
+            return self._activated(project_uid)
+        return None if named == DEPLOYMENT else self.find(named)
+
+    def named_by(self, project_uid: str) -> str | None:
+        """Return the version, or `DEPLOYMENT`, that a project's settings name.
+
+        Returns:
+            None if they name none, or one that is no longer there: versions change with the
+            detector's settings.
+        """
+        project = self._projects.project(project_uid)
+        named = project.settings.model if project else None
+        return named if named == DEPLOYMENT or (named and self.find(named)) else None
+
+    def find(self, version: str) -> Model | None:
+        """Return the model of a version; None if there is none."""
+        return next((model for model in self.all() if model.version == version), None)
+
     def active_or_last_known(self) -> Model:
-        """Return the active model, or the last known one if the database is unreachable."""
+        """Return the deployment's active model, or the last known if the database is down."""
         try:
             return self.active()
         except SQLAlchemyError:
@@ -68,41 +99,83 @@ class ModelRegistry:
         """Return every model: trained ones, newest first, then that of the settings."""
         return [*map(self._model, self._storage.models()), self.of_settings]
 
-    def activate(self, version: str) -> Model:
+    def own_models(self) -> dict[str, Model]:
+        """Return uid → model for each project that has one of its own, sorted."""
+        named = [each.uid for each in self._projects.projects() if each.settings.model]
+        uids = sorted({*named, *self._storage.projects_with_activations()})
+        found = {uid: self.own(uid) for uid in uids}
+        return {uid: model for uid, model in found.items() if model is not None}
+
+    def activate(self, version: str, project_uid: str | None = None) -> Model:
         """Make the model of a version active.
 
         Raises:
-            UnknownModel: no model has that version.
+            UnknownModel: no model has that version, or the project's settings name another one.
         """
-        for model in self.all():
-            if model.version == version:
-                if model != self.active():
-                    self._storage.activate(model.trained.id if model.trained else None, "command")
-                return model
-        known = ", ".join(model.version for model in self.all())
-        raise UnknownModel(
-            f"expected the version of a model, got {version!r}: choose one of {known}"
-        )
+        self._expect_free(project_uid)
+        model = self.find(version)
+        if model is None:
+            known = ", ".join(model.version for model in self.all())
+            raise UnknownModel(
+                f"expected the version of a model, got {version!r}: choose one of {known}"
+            )
+        if model != (self.own(project_uid) if project_uid else self.active()):
+            trained = model.trained.id if model.trained else None
+            self._storage.activate(trained, "command", project_uid)
+        return model
 
-    def activate_previous(self) -> Model:
+    def activate_previous(self, project_uid: str | None = None) -> Model:
         """Activate the model that was active before the current one.
 
         Raises:
-            UnknownModel: no model was active before.
+            UnknownModel: no model was active before, or the project's settings name one.
         """
-        if not self._storage.undo_activation():
+        self._expect_free(project_uid)
+        if not self._storage.undo_activation(project_uid):
             raise UnknownModel(
-                f"expected a model that was active before {self.of_settings.version}, but that "
-                "one, of the settings, was the first: train a model, or activate one by its version"
+                f"expected a model that was active before {self.active(project_uid).version}, but "
+                f"{'the project has none of its own' if project_uid else 'it was the first'}: "
+                "train a model, or activate one by its version"
             )
-        return self.active()
+        return self.active(project_uid)
 
-    def state(self, model: Model) -> str:
-        """Return `active`, `retired` if the model once was active, or `candidate` if never."""
-        if model == self.active():
+    def follow_deployment(self, project_uid: str) -> Model:
+        """Have a project use the deployment's active model, and return that.
+
+        Raises:
+            UnknownModel: the project's settings name a model.
+        """
+        self._expect_free(project_uid)
+        self._storage.undo_all_activations(project_uid)
+        return self.active(project_uid)
+
+    def state(self, model: Model, project_uid: str | None = None) -> str:
+        """Return whether a model is active.
+
+        Returns:
+            `active`, `in use` if it is not that of the deployment but a project's own, `retired`
+            if it once was active anywhere, or `candidate` if never.
+        """
+        if model == self.active(project_uid):
             return "active"
+        if project_uid is None and model in self.own_models().values():
+            return "in use"
         once = model.trained is None or model.trained.id in self._storage.ever_active()
         return "retired" if once else "candidate"
+
+    def _expect_free(self, project_uid: str | None) -> None:
+        named = self.named_by(project_uid) if project_uid else None
+        if named:
+            raise UnknownModel(
+                f"expected a project without a model in its extra params, but those of project "
+                f"{project_uid} name {named}: change them in Label Studio, under Settings > Model"
+            )
+
+    def _activated(self, project_uid: str | None) -> Model | None:
+        activation = self._storage.activation(project_uid)
+        if activation is None:
+            return None
+        return self._model(activation.model) if activation.model else self.of_settings
 
     def _model(self, trained: TrainedModel) -> Model:
         version = version_name(trained.arch, trained.fingerprint, self._detector)
@@ -115,11 +188,38 @@ def active_model(settings: Settings) -> Model:
     Raises:
         OSError: the weights file of the settings cannot be read.
     """
+    with existing_database(settings) as database:
+        if database is None:
+            return Model(settings.model_version(), *settings.model())
+        return ModelRegistry(settings, database).active_or_last_known()
+
+
+def active_versions(settings: Settings) -> set[str]:
+    """Return the versions of the active models: of the deployment, and of projects of their own.
+
+    Raises:
+        OSError: the weights file of the settings cannot be read.
+    """
+    with existing_database(settings) as database:
+        if database is None:
+            return {settings.model_version()}
+        registry = ModelRegistry(settings, database)
+        found = {registry.active_or_last_known().version}
+        try:
+            return found | {model.version for model in registry.own_models().values()}
+        except SQLAlchemyError:  # as for the active one, what is known without it
+            return found
+
+
+@contextmanager
+def existing_database(settings: Settings) -> Iterator[Database | None]:
+    """Inside the block, use the database as it is; None if it is SQLite's and does not exist."""
     place = make_url(settings.database)
     if place.get_backend_name() == "sqlite" and not Path(place.database or "").exists():
-        return Model(settings.model_version(), *settings.model())
+        yield None
+        return
     database = Database(settings.database)
     try:
-        return ModelRegistry(settings, database).active_or_last_known()
+        yield database
     finally:
-        database.engine.dispose()
+        database.close()

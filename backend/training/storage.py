@@ -3,11 +3,12 @@
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, insert, select, update
 
 from backend.database.connection import Database, now
 from backend.database.text import storable
 from backend.training.records import (
+    Activation,
     NewModel,
     Outcome,
     Progress,
@@ -122,7 +123,7 @@ class TrainingStorage:
         """End a training with a model, in one transaction.
 
         Args:
-            use: make the model active.
+            use: make the model the active one of its project.
 
         Returns:
             False, with nothing changed, if the training has ended, perhaps by another worker.
@@ -155,7 +156,12 @@ class TrainingStorage:
             ).scalar_one()
             if use:
                 connection.execute(
-                    insert(activations).values(model_id=model_id, way="training", chosen_at=moment)
+                    insert(activations).values(
+                        project_uid=row.project_uid,
+                        model_id=model_id,
+                        way="training",
+                        chosen_at=moment,
+                    )
                 )
         return True
 
@@ -171,7 +177,10 @@ class TrainingStorage:
 
 
 class ModelStorage:
-    """Stores trained models, and which of them is active."""
+    """Stores trained models, and which of them is active for the deployment and for each project.
+
+    Methods take the uid of a project, or None for the deployment.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -182,52 +191,79 @@ class ModelStorage:
         with self._database.reading() as connection:
             return [_model(row) for row in connection.execute(query)]
 
-    def active_model(self) -> TrainedModel | None:
-        """Return the active model; None for that of the settings."""
+    def activation(self, project_uid: str | None) -> Activation | None:
+        """Return the activation that holds; None if none was made, or all are undone."""
         query = (
             select(*MODEL_COLUMNS)
             .select_from(activations)
             .outerjoin(models, models.c.id == activations.c.model_id)
-            .where(activations.c.undone_at.is_(None))
+            .where(_holds(project_uid))
             .order_by(activations.c.id.desc())
             .limit(1)
         )
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None or row.id is None else _model(row)
+        if row is None:
+            return None
+        return Activation(None if row.id is None else _model(row))
+
+    def projects_with_activations(self) -> list[str]:
+        """Return the uids of projects with an activation that holds, sorted."""
+        query = (
+            select(activations.c.project_uid)
+            .where(activations.c.undone_at.is_(None), activations.c.project_uid.is_not(None))
+            .distinct()
+            .order_by(activations.c.project_uid)
+        )
+        with self._database.reading() as connection:
+            return list(connection.scalars(query))
 
     def ever_active(self) -> set[int]:
         """Return the ids of the models that are or once were active."""
         with self._database.reading() as connection:
             return set(connection.scalars(select(activations.c.model_id).distinct())) - {None}
 
-    def activate(self, model_id: int | None, way: Way) -> None:
-        """Make a model active; None for that of the settings."""
+    def activate(self, model_id: int | None, way: Way, project_uid: str | None) -> None:
+        """Make a model active; `model_id` is None for that of the settings."""
+        values = {"project_uid": project_uid, "model_id": model_id, "way": way}
         with self._database.writing() as connection:
-            connection.execute(
-                insert(activations).values(model_id=model_id, way=way, chosen_at=now())
-            )
+            connection.execute(insert(activations).values(**values, chosen_at=now()))
 
-    def undo_activation(self) -> bool:
-        """Reactivate the model that the last activation replaced.
+    def undo_activation(self, project_uid: str | None) -> bool:
+        """Undo the activation that holds, so that the one before it does.
 
         Returns:
             False if no activation is left.
         """
         last = (
             select(activations.c.id)
-            .where(activations.c.undone_at.is_(None))
+            .where(_holds(project_uid))
             .order_by(activations.c.id.desc())
             .limit(1)
             .scalar_subquery()
         )
+        return self._undo(activations.c.id == last)
+
+    def undo_all_activations(self, project_uid: str) -> bool:
+        """Undo every activation of a project; return False if none is left."""
+        return self._undo(_holds(project_uid))
+
+    def _undo(self, which: ColumnElement[bool]) -> bool:
         with self._database.writing() as connection:
             undone = connection.execute(
                 update(activations)
-                .where(activations.c.id == last, activations.c.undone_at.is_(None))
+                .where(which, activations.c.undone_at.is_(None))
                 .values(undone_at=now())
             )
         return undone.rowcount > 0
+
+
+def _holds(project_uid: str | None) -> ColumnElement[bool]:
+    """Return the condition that an activation is of this project and is not undone."""
+    return and_(
+        activations.c.project_uid.is_not_distinct_from(project_uid),
+        activations.c.undone_at.is_(None),
+    )
 
 
 def _training(row: Row[Any]) -> Training:

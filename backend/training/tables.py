@@ -68,12 +68,14 @@ models = Table(
     sqlite_autoincrement=True,
 )
 
-# The last activation that is not undone names the active model; without any, it is that of the
+# The last activation of a project that is not undone names its active model. Without any, that is
+# the active model of the deployment: the last activation without a project, or else that of the
 # settings.
 activations = Table(
     "model_choices",
     metadata,
     Column("id", Integer, primary_key=True),
+    Column("project_uid", String(100), index=True),  # NULL: of the deployment
     Column("model_id", ForeignKey("models.id")),  # NULL: that of the settings
     Column("way", String(10), nullable=False),
     Column("chosen_at", Time, nullable=False),

@@ -6,7 +6,7 @@ the reason.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from backend.database.connection import Database, now
@@ -15,8 +15,8 @@ from backend.labelstudio.projects import ProjectStorage
 from backend.labelstudio.schemas import Annotation, EventBody, TaskReference, deleted_ids
 from backend.labelstudio.shapes import Json, ShapeError, one_or_many, read, read_or_none
 from backend.settings import Settings
-from backend.suggestions.delivery import as_sent
 from backend.suggestions.holdout import HoldoutStorage
+from backend.suggestions.presentation import Presentation
 from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.digests import digest_of, sha256_of_json
 from backend.verdicts.drawn import Shown, Unusable
@@ -34,6 +34,7 @@ from backend.verdicts.records import (
 from backend.verdicts.storage import EventStorage, VerdictStorage
 
 EPOCH = datetime.fromtimestamp(0, UTC)
+LONGEST_WORK = 7 * 24 * 3600.0  # s; a longer lead time is not believed
 
 NO_ANNOTATION = "an event without an annotation"
 NO_ID = "an annotation without an id"
@@ -52,7 +53,7 @@ class Recorder:
     """Brings the verdict log up to date; several processes may do so at once."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self._default_label = settings.default_label
+        self._presentation = Presentation(settings, database)
         self._events = EventStorage(database)
         self._projects = ProjectStorage(database)
         self._predictions = PredictionStorage(database)
@@ -124,7 +125,7 @@ class Recorder:
         candidates = self.verdicts.candidates(state.project_uid, state.task_id)
         withheld = self._holdouts.is_withheld(state.project_uid, state.task_id)
         origin = self._origins.get(state.annotation) or self.verdicts.origin(state.annotation)
-        chosen = _seen(candidates, parent, origin, _ids(result), state.made_at, withheld)
+        chosen = _seen(candidates, parent, origin, _ids(result), state, withheld)
         if chosen is None:
             reason = NOT_DELIVERED if candidates else UNKNOWN_TASK
             return state if state.outcome == "skipped" else replace(state, reason=reason)
@@ -179,7 +180,7 @@ class Recorder:
             row = self._predictions.prediction(chosen.prediction_id)
             assert project is not None and row is not None, "guaranteed by the foreign keys"
             control = keypoint_control(project.label_config or "")
-            sent = as_sent(row, control, self._default_label)
+            sent = self._presentation.as_sent(row, project, control)
         detection = chosen.detection
         return Shown(sent["result"], detection.width, detection.height, detection.box)
 
@@ -221,30 +222,33 @@ def _seen(
     parent: int | None,
     origin: int | None,
     region_ids: set[str],
-    made_at: datetime,
+    state: State,
     withheld: bool,
 ) -> Candidate | None:
     """Return the prediction that an annotation is compared with.
 
     The one that Label Studio names, else the one that it named before, else the one that shares
     most regions, else the last one delivered before the annotation was made, else one whose
-    suggestions were withheld.
+    suggestions were withheld. A prediction that was changed in Label Studio keeps its key there:
+    before others comes what it was when the annotator opened the task.
 
     Args:
         parent: Label Studio's id of the prediction that it names.
         origin: our id of the one that an earlier state began as.
     """
+    worked = timedelta(seconds=min(state.lead_time or 0.0, LONGEST_WORK))
     delivered = [each for each in candidates if each.sent is not None]
 
-    def rank(each: Candidate) -> tuple[bool, bool, int, bool, float, int]:
+    def rank(each: Candidate) -> tuple[bool, bool, int, bool, bool, float, int]:
         assert each.sent is not None and each.delivered_at is not None, "it was delivered"
         moment = each.delivered_at.timestamp()
-        before = each.delivered_at <= made_at
+        before = each.delivered_at <= state.made_at
         return (
             parent is not None and each.label_studio_id == parent,
             each.prediction_id == origin,
             len(region_ids & _ids(each.sent.get("result") or [])),
             before,
+            each.delivered_at + worked <= state.made_at,
             moment if before else -moment,
             each.prediction_id,
         )

@@ -33,6 +33,7 @@ from backend.verdicts.records import (
 )
 from backend.verdicts.tables import (
     arrivals,
+    changed_annotations,
     events,
     handled_events,
     origins,
@@ -128,6 +129,9 @@ class VerdictStorage:
                 rows = [asdict(retraction) for retraction in entry.retractions]
                 if rows:
                     connection.execute(retractions.insert(), rows)
+                    names = ("project_uid", "annotation_id", "task_id")
+                    changed = [{name: row[name] for name in names} for row in rows]
+                    connection.execute(changed_annotations.insert(), changed)
                 retracted += len(rows)
                 for each in entry.unused:
                     self._add_unused(connection, event_id=entry.event_id, **asdict(each))
@@ -165,6 +169,11 @@ class VerdictStorage:
             connection.execute(arrival.on_conflict_do_nothing())
         if new_id is not None:
             self._add_verdicts(connection, new_id, state)
+            connection.execute(
+                changed_annotations.insert().values(
+                    project_uid=state.project_uid, annotation_id=state.annotation_id
+                )
+            )
         return new_id is not None
 
     def _insert_state(self, connection: Connection, state: State, moment: datetime) -> int | None:

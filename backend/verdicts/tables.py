@@ -1,4 +1,5 @@
-"""Tables of the verdict log, as the newest migration leaves them. Rows are only ever added.
+"""Tables of the verdict log, as the newest migration leaves them. Rows are only ever added,
+except for `changed_annotations`, which is an outbox.
 
 Project, id and moment of creation identify an annotation, because Label Studio on SQLite reuses
 the ids of deleted annotations.
@@ -141,6 +142,18 @@ retractions = Table(
     Column("source", String(10), nullable=False),
     Index("ix_retractions_project_uid_annotation_id", "project_uid", "annotation_id"),
     Index("ix_retractions_project_uid_task_id", "project_uid", "task_id"),
+    sqlite_autoincrement=True,
+)
+
+# Annotations, or all annotations of a task, whose current state may have changed since it was last
+# passed on to the learning; see `lesson_storage`. A row is deleted once that is done.
+changed_annotations = Table(
+    "changed_annotations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_uid", String(100), nullable=False),
+    Column("annotation_id", BigInteger),
+    Column("task_id", BigInteger),
     sqlite_autoincrement=True,
 )
 

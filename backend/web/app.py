@@ -14,9 +14,13 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthoriz
 from backend import retries
 from backend.database.connection import Database, StorageError
 from backend.labelstudio.projects import ProjectStorage
+from backend.learning.storage import ExampleStorage
+from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.settings import Settings, SettingsError, load_settings
 from backend.suggestions.answers import PredictService
+from backend.suggestions.cold_start import ColdStart
+from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.training.queue import make_training_queue
@@ -59,15 +63,20 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
 
 
 def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
-    models = ModelRegistry(settings, database)
+    models, projects = ModelRegistry(settings, database), ProjectStorage(database)
+    versions = SuggestionVersions(settings, database, models)
     return Backend(
-        projects=ProjectStorage(database),
-        predictions=PredictService(settings, database, queue, lambda: models.active().version),
+        projects=projects,
+        predictions=PredictService(settings, database, queue, versions.current),
         stored_predictions=PredictionStorage(database),
         events=EventStorage(database),
         models=models,
+        versions=versions,
         trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),
-        metrics=BackendMetrics(database, queue, lambda: models.active_or_last_known().version),
+        metrics=BackendMetrics(database, queue, models),
+        extra_params=ExtraParams(projects, models),
+        cold_start=ColdStart(settings, models, versions),
+        examples=ExampleStorage(database, limit=settings.learn_examples),
     )
 
 

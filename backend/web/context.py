@@ -4,15 +4,41 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.projects import Project, ProjectStorage
+from backend.labelstudio.shapes import Json
+from backend.learning.records import LearningStatus
+from backend.learning.storage import ExampleStorage
+from backend.learning.versions import SuggestionVersions
 from backend.suggestions.answers import PredictService
+from backend.suggestions.cold_start import ColdStart
+from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.storage import PredictionStorage
-from backend.training.registry import ModelRegistry
+from backend.training.registry import Model, ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.storage import EventStorage
 from backend.web.prometheus import BackendMetrics
 
 BACKEND = "backend"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectState:
+    """What holds for one project.
+
+    Attributes:
+        project: its uid.
+        model_version: version of its suggestions: the model, and what was learnt.
+        settings: those of its own; see `ProjectSettings.as_json`.
+        learning: how far it has learnt what people corrected.
+        advice: what to do before it gets suggestions; None if it gets some.
+    """
+
+    project: str
+    model_version: str
+    has_own_model: bool
+    settings: Json
+    learning: LearningStatus
+    advice: str | None
 
 
 @dataclass(frozen=True)
@@ -25,8 +51,12 @@ class Backend:
         stored_predictions: every prediction that was requested.
         events: what Label Studio's webhook sent.
         models: which model is active.
+        versions: the version of each project's suggestions.
         trainings: starts and lists trainings.
         metrics: figures for Prometheus.
+        extra_params: accepts the settings of projects.
+        cold_start: knows which projects have to begin by correcting.
+        examples: what people corrected.
     """
 
     projects: ProjectStorage
@@ -34,13 +64,46 @@ class Backend:
     stored_predictions: PredictionStorage
     events: EventStorage
     models: ModelRegistry
+    versions: SuggestionVersions
     trainings: TrainingRequests
     metrics: BackendMetrics
+    extra_params: ExtraParams
+    cold_start: ColdStart
+    examples: ExampleStorage
 
     @property
     def model_version(self) -> str:
-        """Version of the active model, or of the last known one if the database is unreachable."""
+        """Version of the deployment's active model, or the last known if the database is down."""
         return self.models.active_or_last_known().version
+
+    def project_states(self) -> list[ProjectState]:
+        """Return what holds for each known project."""
+        own = self.models.own_models()
+        deployment = self.models.active()
+        return [
+            self._state(project, own.get(project.uid, deployment), project.uid in own)
+            for project in self.projects.projects()
+        ]
+
+    def _state(self, project: Project, model: Model, has_own_model: bool) -> ProjectState:
+        return ProjectState(
+            project=project.uid,
+            model_version=self.versions.current(project.uid),
+            has_own_model=has_own_model,
+            settings=project.settings.as_json(),
+            learning=self.examples.status(project.uid, model.version),
+            advice=self.cold_start.advice(project),
+        )
+
+    def accept_extra_params(self, project_uid: str, raw: object) -> None:
+        """Store the settings that /setup brings for a known project.
+
+        Raises:
+            ExtraParamsError: they cannot be used.
+        """
+        project = self.projects.project(project_uid)
+        assert project is not None, "stored before"
+        self.extra_params.accept(project, raw)
 
 
 def current_backend() -> Backend:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import BadRequest
 
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.project_settings import ExtraParamsError
 from backend.labelstudio.projects import Project
 from backend.labelstudio.schemas import (
     PredictRequest,
@@ -38,7 +39,7 @@ def model_version() -> Response:
 
 @bp.post("/setup")
 def setup() -> Response:
-    """Store how to reach a project's Label Studio, and report the active model."""
+    """Store a project's connection and settings, and report its active model."""
     backend, body = current_backend(), parsed(SetupRequest, json_object())
     label_config = body.label_config or ""
     if body.hostname:
@@ -50,19 +51,42 @@ def setup() -> Response:
         )
     else:
         backend.projects.save_label_config(body.project, label_config)
-    answer = {"model_version": backend.model_version}
+    if body.has_extra_params:
+        try:
+            backend.accept_extra_params(body.project, body.extra_params)
+        except ExtraParamsError as error:
+            logger.warning("Project %s: %s", body.project, error)
+            return _refused_setup(str(error))
+    answer = {"model_version": backend.versions.current(body.project)}
     try:
         keypoint_control(label_config)
     except LabelConfigError as error:
         logger.warning("Project %s: %s", body.project, error)
         answer["error"] = str(error)
+    project = backend.projects.project(body.project)
+    advice = project and backend.cold_start.advice(project)
+    if advice:
+        answer["advice"] = advice
     return jsonify(answer)
+
+
+def _refused_setup(reason: str) -> Response:
+    """Return an answer with which Label Studio refuses to save the dialog, and shows why.
+
+    It shows the reason phrase of the HTTP status and no part of the body.
+    """
+    answer = jsonify(error=reason)
+    phrase = "".join(char if " " <= char <= "~" else "?" for char in reason)
+    answer.status = f"400 {phrase}"
+    return answer
 
 
 @bp.get("/versions")
 def versions() -> Response:
-    """List the model versions that Label Studio may choose from: the active one."""
-    return jsonify(versions=[current_backend().model_version])
+    """List the current versions: of the deployment's active model, and of every project."""
+    backend = current_backend()
+    current = map(backend.versions.current, backend.projects.project_uids())
+    return jsonify(versions=list(dict.fromkeys([backend.models.active().version, *current])))
 
 
 @bp.post("/predict")

@@ -1,6 +1,6 @@
 """Figures for Prometheus, counted on each request: no process keeps counters of its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -11,6 +11,7 @@ from rq import Queue
 from backend.database.connection import Database
 from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.storage import PredictionStorage
+from backend.training.registry import ModelRegistry
 from backend.verdicts.storage import EventStorage
 
 
@@ -18,15 +19,15 @@ class BackendMetrics(Collector):
     """Counts what the database and the queue hold now.
 
     Args:
-        model_version: returns the version of the active model.
+        models: which model is active.
     """
 
-    def __init__(self, database: Database, queue: Queue, model_version: Callable[[], str]) -> None:
+    def __init__(self, database: Database, queue: Queue, models: ModelRegistry) -> None:
         self._predictions = PredictionStorage(database)
         self._deliveries = DeliveryStorage(database)
         self._events = EventStorage(database)
         self._queue = queue
-        self._version = model_version
+        self._models = models
 
     def registry(self) -> CollectorRegistry:
         """Return a registry with these figures alone."""
@@ -54,7 +55,7 @@ class BackendMetrics(Collector):
             labels=["way"],
         )
         given = self._deliveries.deliveries_by_way()
-        for way in ("reply", "push", "found"):
+        for way in ("reply", "push", "change", "found"):
             deliveries.add_metric([way], given.get(way, 0))
         yield deliveries
 
@@ -65,9 +66,19 @@ class BackendMetrics(Collector):
             events.add_metric([action], count)
         yield events
 
-        model = GaugeMetricFamily("keypoint_model_info", "The active model", labels=["version"])
-        model.add_metric([self._version()], 1)
+        model = GaugeMetricFamily(
+            "keypoint_model_info", "The active model of the deployment", labels=["version"]
+        )
+        model.add_metric([self._models.active_or_last_known().version], 1)
         yield model
+        own = GaugeMetricFamily(
+            "keypoint_project_model_info",
+            "The active model of each project that has one of its own",
+            labels=["project", "version"],
+        )
+        for uid, each in self._models.own_models().items():
+            own.add_metric([uid, each.version], 1)
+        yield own
         yield from self._redis_metrics()
 
     def _redis_metrics(self) -> Iterator[Metric]:

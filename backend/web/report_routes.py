@@ -1,7 +1,7 @@
 """Routes of the agreement report, its figures as JSON, and the exports."""
 
 import secrets
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 from flask import Blueprint, Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import BadRequest
@@ -14,6 +14,7 @@ from backend.database.connection import Database
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
+from backend.web.context import current_backend
 
 bp = Blueprint("agreement", __name__, template_folder="templates")
 AGREEMENT = "agreement"
@@ -52,10 +53,18 @@ def _agreement() -> Agreement:
 @bp.get("/")
 def index() -> Response:
     """Return the start page to a browser, and the status as JSON to a program."""
-    version: str = current_app.extensions["backend"].model_version
+    version, projects = current_backend().model_version, current_backend().project_states()
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        return _page(render_template("index.html", model_version=version, formats=FORMATS))
-    return jsonify(status="UP", model_version=version, report="/report")
+        page = render_template(
+            "index.html", model_version=version, projects=projects, formats=FORMATS
+        )
+        return _page(page)
+    return jsonify(
+        status="UP",
+        model_version=version,
+        report="/report",
+        projects=[asdict(each) for each in projects],
+    )
 
 
 @bp.get("/agreement")

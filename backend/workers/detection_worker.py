@@ -9,12 +9,17 @@ from redis import Redis
 from backend.database.connection import Database
 from backend.database.prepare import prepare_database
 from backend.labelstudio.projects import LabelStudios
+from backend.learning import learn_job
+from backend.learning.queue import make_learning_queue
+from backend.learning.storage import ExampleStorage
+from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.queue.steady_worker import WorkerRefused, required_redis_url, work_until_stopped
 from backend.settings import Settings
 from backend.suggestions import detection_job
+from backend.suggestions.ahead import NextTasks
 from backend.suggestions.delivery import DeliveryService
-from backend.suggestions.detector import ActiveDetector, ModelUnusable
+from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.queue import make_queue
 from backend.training.registry import ModelRegistry
 from backend.workers.maintenance import Maintenance
@@ -31,29 +36,55 @@ def run_worker(settings: Settings) -> None:
     set_up_logging(settings.log_level)
     redis_url = required_redis_url(settings)
     prepare_database(settings)
-    context = _job_context(settings, Database(settings.database))
+    database = Database(settings.database)
+    try:
+        models = ModelRegistry(settings, database)
+        context = _job_context(settings, database, models)
+    except (OSError, ModelUnusable) as error:
+        raise WorkerRefused(f"the worker cannot start without its model: {error}") from error
     detection_job.set_job_context(context)
+    learn_job.set_learning_context(_learning_context(context))
     logger.info("Ready")
     queue = make_queue(Redis.from_url(redis_url))
-    maintenance = Maintenance(settings, context.database, context.delivery, queue)
+    versions = SuggestionVersions(settings, database, models)
+    next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
+    maintenance = Maintenance(settings, database, context.delivery, next_tasks, queue)
     with maintenance.maintain_verdicts():
-        work_until_stopped(queue, maintenance.maintain_queues)
+        # What was just corrected is learnt before the next prediction is made.
+        queues = [make_learning_queue(queue.connection), queue]
+        work_until_stopped(queues, maintenance.maintain_queues)
     logger.info("Stopped")
 
 
-def _job_context(settings: Settings, database: Database) -> detection_job.JobContext:
-    """Load the active model, and collect what the jobs of this process use."""
+def _job_context(
+    settings: Settings, database: Database, models: ModelRegistry
+) -> detection_job.JobContext:
+    """Load the deployment's active model, and collect what the jobs of this process use.
+
+    Raises:
+        ModelUnusable: it cannot be loaded.
+    """
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // settings.detection_workers))
     studios = LabelStudios(settings)
-    try:
-        detector = ActiveDetector(settings, ModelRegistry(settings, database))
-        detector.get()
-    except (OSError, ModelUnusable) as error:
-        raise WorkerRefused(f"the worker cannot start without its model: {error}") from error
+    detectors = ActiveDetectors(settings, models)
+    detectors.get()
     return detection_job.JobContext(
         settings=settings,
         database=database,
         studios=studios,
         delivery=DeliveryService(settings, database, studios),
-        detector=detector,
+        detectors=detectors,
+    )
+
+
+def _learning_context(context: detection_job.JobContext) -> learn_job.LearningContext:
+    """Collect what the learning jobs of this process use; they share the networks."""
+    examples = ExampleStorage(context.database, limit=context.settings.learn_examples)
+    return learn_job.LearningContext(
+        settings=context.settings,
+        examples=examples,
+        steps=context.steps,
+        projects=context.projects,
+        images=context.images,
+        backbone_of=context.backbone_of,
     )

@@ -31,5 +31,5 @@ def run_trainer(settings: Settings) -> None:
     os.nice(NICENESS)
     logger.info("Ready to train")
     # The detection workers' maintenance covers the queue of trainings as well.
-    work_until_stopped(make_training_queue(Redis.from_url(redis_url)), lambda _: nullcontext())
+    work_until_stopped([make_training_queue(Redis.from_url(redis_url))], lambda _: nullcontext())
     logger.info("Stopped")

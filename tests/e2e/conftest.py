@@ -59,6 +59,7 @@ def environment(label_studio: LocalLabelStudio, weights: Path) -> dict[str, str]
         "LABEL_STUDIO_API_KEY": label_studio.token,
         "MODEL_WEIGHTS": str(weights),
         "DETECTOR_MAX_KEYPOINTS": "10",
+        "SUGGEST": "always",  # tests of other settings set them
     }
 
 

@@ -1,0 +1,62 @@
+"""SQL that the storages of examples and of steps share."""
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from backend.labelstudio.projects import projects
+from backend.learning.records import Example, Step
+from backend.learning.tables import examples, learnt_steps
+from model.keypoint import Box
+
+EXAMPLE_COLUMNS = [examples.c[field.name] for field in fields(Example)]
+STEP_COLUMNS = [learnt_steps.c[field.name] for field in fields(Step)]
+
+
+def lock_project(connection: Connection, project_uid: str) -> None:
+    """Wait until no other transaction changes the examples of a project (PostgreSQL)."""
+    connection.execute(
+        select(projects.c.uid)
+        .where(projects.c.uid == project_uid)
+        .with_for_update(key_share=True)  # lets predictions be requested meanwhile
+    )
+
+
+def current_step(connection: Connection, project_uid: str, base_version: str) -> Step | None:
+    """Return the current step of a project with one of the models; None before the first."""
+    row = connection.execute(
+        select(*STEP_COLUMNS).where(
+            learnt_steps.c.project_uid == project_uid,
+            learnt_steps.c.base_version == base_version,
+        )
+    ).one_or_none()
+    return None if row is None else step_from_row(row)
+
+
+def step_from_row(row: Row[Any]) -> Step:
+    """Convert a row with `STEP_COLUMNS`."""
+    values = {field.name: getattr(row, field.name) for field in fields(Step)}
+    values["members"] = tuple((number, digest) for number, digest in row.members)
+    return Step(**values)
+
+
+def example_from_row(row: Row[Any]) -> Example:
+    """Convert a row with `EXAMPLE_COLUMNS`."""
+    values = {field.name: getattr(row, field.name) for field in fields(Example)}
+    values["box"] = None if row.box is None else Box(**row.box)
+    values["points"] = {label: (place[0], place[1]) for label, place in row.points.items()}
+    return Example(**values)
+
+
+def waiting_values() -> dict[str, object]:
+    """Return the values of columns that make an example wait for its features."""
+    return {
+        "status": "waiting",
+        "reason": None,
+        "key": None,
+        "features": None,
+        "round": examples.c.round + 1,
+        "attempts": 0,
+        "failures": 0,
+    }

@@ -1,0 +1,145 @@
+"""Examples and steps, as the rest of the program sees their rows."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Literal
+
+from model.keypoint import Box, Detection
+
+# Waits for its features, has them, cannot get them, or has given them up for more telling ones.
+Status = Literal["waiting", "ready", "failed", "spare"]
+
+WHOLE_IMAGE = -1  # the `object` of an example that is about no rectangle
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What an annotation says about one object: where its named points are.
+
+    Attributes:
+        object: index of the object's rectangle in the annotation; `WHOLE_IMAGE` without one.
+        width, height: of the upright image, px.
+        box: the part of the image to look at, px; None for the whole image.
+        class_name: predicted class of the image.
+        points: label → (x, y), px; (0, 0) is the centre of the first pixel.
+        absent: labels that the annotator could have used for this object, and did not.
+    """
+
+    object: int
+    task_id: int
+    image_url: str
+    width: float
+    height: float
+    box: Box | None
+    class_name: str
+    points: Mapping[str, tuple[float, float]]
+    absent: Sequence[str]
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything that a fit depends on."""
+        facts = [
+            self.image_url,
+            None if self.box is None else asdict(self.box),
+            self.class_name,
+            dict(self.points),
+            sorted(self.absent),
+        ]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Example(Lesson):
+    """A row of the table of examples, without the features."""
+
+    id: int
+    project_uid: str
+    annotation_id: int
+    status: Status
+    reason: str | None
+    round: int
+    attempts: int
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LearntExample:
+    """A row of the table of examples that is part of a step.
+
+    Attributes:
+        features: what `ExampleFeatures.to_bytes` returned.
+    """
+
+    example: Example
+    features: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the suggestions of a project know with one of the models.
+
+    Attributes:
+        base_version: version of that model.
+        key: which backbone made the features.
+        images: number of images learnt, also of those that are spare.
+        name: `IMAGES-DIGEST`; empty if nothing is learnt.
+        members: (id, digest) of the examples that a fit uses, sorted.
+    """
+
+    id: int
+    project_uid: str
+    base_version: str
+    key: str
+    images: int
+    name: str
+    members: tuple[tuple[int, str], ...]
+    made_at: datetime
+
+    @property
+    def version(self) -> str:
+        """Version of the suggestions: that of the model, and what was learnt."""
+        return version_of(self.base_version, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class LearningStatus:
+    """How far the learning of a project is.
+
+    Attributes:
+        learnt, waiting, failed: numbers of images.
+        failures: reason → number of images.
+        in_use: number of images that the current suggestions know.
+    """
+
+    project_uid: str
+    learnt: int = 0
+    waiting: int = 0
+    failed: int = 0
+    failures: Mapping[str, int] | None = None
+    in_use: int = 0
+
+
+def searched_part(detection: Detection) -> Box | None:
+    """Return the part of the image that the detector searched; None for all of it.
+
+    Landmarks are looked for in the same part, for examples as for predictions.
+    """
+    box = detection.box
+    covers_all = box.width >= detection.width and box.height >= detection.height
+    return None if covers_all else box
+
+
+SEPARATOR = "+"  # occurs in no version of a model
+
+
+def version_of(base_version: str, step_name: str) -> str:
+    """Return the version of suggestions made by a model with what a step has learnt."""
+    return f"{base_version}{SEPARATOR}{step_name}" if step_name else base_version
+
+
+def base_of(version: str) -> str:
+    """Return the version of the model; inverse of `version_of`."""
+    return version.partition(SEPARATOR)[0]

@@ -1,0 +1,262 @@
+"""SQL for examples: what annotations teach, and the work of extracting their features.
+
+Each transaction that changes a project's examples locks the project first and ends with
+`step_storage.advance`, so that the examples and the step made of them never disagree.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
+
+from backend.database.connection import Database, now
+from backend.database.text import storable
+from backend.learning.queries import (
+    EXAMPLE_COLUMNS,
+    current_step,
+    example_from_row,
+    lock_project,
+    waiting_values,
+)
+from backend.learning.records import Example, LearningStatus, Lesson
+from backend.learning.step_storage import advance
+from backend.learning.tables import examples
+
+
+def replace_lessons(
+    connection: Connection,
+    project_uid: str,
+    annotation_id: int,
+    current: Mapping[datetime, Sequence[Lesson]],
+    *,
+    limit: int,
+) -> None:
+    """Make the examples of an annotation's id exactly these; harmless if repeated.
+
+    The features are kept if only the points changed. Examples that are not listed are deleted, with
+    their features.
+
+    Args:
+        current: moment at which the annotation was made → what it says; several annotations may
+            have had the id, one after the other.
+        limit: see `advance`.
+    """
+    lock_project(connection, project_uid)
+    of_annotation = (
+        examples.c.project_uid == project_uid,
+        examples.c.annotation_id == annotation_id,
+    )
+    query: Select[Any] = select(*EXAMPLE_COLUMNS, examples.c.made_at).where(*of_annotation)
+    rows = connection.execute(query)
+    known = {(row.made_at, row.object): row for row in rows}
+    wanted = {(made_at, each.object): each for made_at, some in current.items() for each in some}
+    changed = known.keys() != wanted.keys()
+    for identity, lesson in wanted.items():
+        row = known.pop(identity, None)
+        if row is None:
+            _add(connection, project_uid, annotation_id, identity[0], lesson)
+        else:
+            changed |= _update(connection, row, lesson)
+    gone = [row.id for row in known.values()]
+    if gone:
+        connection.execute(delete(examples).where(examples.c.id.in_(gone)))
+    if changed:
+        advance(connection, project_uid, limit=limit)
+
+
+def _add(
+    connection: Connection,
+    project_uid: str,
+    annotation_id: int,
+    made_at: datetime,
+    lesson: Lesson,
+) -> None:
+    connection.execute(
+        insert(examples).values(
+            **_values(lesson),
+            project_uid=project_uid,
+            annotation_id=annotation_id,
+            made_at=made_at,
+            status="waiting",
+            round=1,
+            attempts=0,
+            failures=0,
+        )
+    )
+
+
+def _update(connection: Connection, row: Row[Any], lesson: Lesson) -> bool:
+    """Update a row, and return whether anything changed."""
+    before = example_from_row(row)
+    if dict(before.points) == dict(lesson.points):
+        # A label that was added to the configuration since could not have been used.
+        lesson = replace(lesson, absent=before.absent)
+    if before.digest == lesson.digest:
+        return False
+    values = _values(lesson)
+    if (before.image_url, before.box) != (lesson.image_url, lesson.box):
+        values |= waiting_values()
+    connection.execute(update(examples).where(examples.c.id == row.id).values(values))
+    return True
+
+
+def _values(lesson: Lesson) -> dict[str, object]:
+    box = None if lesson.box is None else asdict(lesson.box)
+    points = {label: list(place) for label, place in lesson.points.items()}
+    values = {field.name: getattr(lesson, field.name) for field in fields(Lesson)}
+    return values | {
+        "box": box,
+        "points": points,
+        "absent": list(lesson.absent),
+        "changed_at": now(),
+    }
+
+
+class ExampleStorage:
+    """The table of examples.
+
+    An example is `waiting` until a worker has extracted its features (`ready`) or given up on it
+    (`failed`). Beyond the limit, examples that tell least become `spare`, without features.
+
+    Args:
+        limit: largest number of examples a project whose features are kept.
+    """
+
+    def __init__(self, database: Database, *, limit: int) -> None:
+        self._database = database
+        self._limit = limit
+
+    def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
+        """Return (id, round) of the rows that wait for a worker and follow `after`, by id."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(examples.c.id, examples.c.round)
+                .where(examples.c.status == "waiting", examples.c.id > after)
+                .order_by(examples.c.id)
+                .limit(limit)
+            )
+            return [(row.id, row.round) for row in rows]
+
+    def next_round(self, example_id: int, after: int) -> bool:
+        """Begin the round that follows `after`, whose job will not extract the features.
+
+        Returns:
+            False if another process was faster, or the row no longer waits.
+        """
+        return self._update_waiting(example_id, examples.c.round == after, round=after + 1)
+
+    def start_attempt(self, example_id: int) -> Example | None:
+        """Count an attempt of a worker, if the row is waiting.
+
+        Returns:
+            The row, or None if it does not exist: the annotation may be deleted.
+        """
+        self._update_waiting(example_id, attempts=examples.c.attempts + 1)
+        return self.example(example_id)
+
+    def undo_attempt(self, example_id: int) -> None:
+        """Uncount an attempt that was interrupted through no fault of the example."""
+        self._update_waiting(example_id, attempts=examples.c.attempts - 1)
+
+    def example(self, example_id: int) -> Example | None:
+        """Return a row, or None if it does not exist."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                select(*EXAMPLE_COLUMNS).where(examples.c.id == example_id)
+            ).one_or_none()
+        return None if row is None else example_from_row(row)
+
+    def finish(self, example: Example, key: str, features: bytes) -> bool:
+        """Store the features of an example, unless it changed or was forgotten meanwhile.
+
+        Returns:
+            Whether they were stored.
+        """
+        with self._database.writing() as connection:
+            lock_project(connection, example.project_uid)
+            found = connection.execute(
+                update(examples)
+                .where(
+                    examples.c.id == example.id,
+                    examples.c.status == "waiting",
+                    # Its image and box are those that the features were extracted from.
+                    examples.c.round == example.round,
+                )
+                .values(status="ready", reason=None, key=key, features=features, changed_at=now())
+            )
+            if found.rowcount == 0:
+                return False
+            advance(connection, example.project_uid, limit=self._limit)
+        return True
+
+    def fail(self, example_id: int, reason: str) -> None:
+        """Give up on an example, unless it no longer waits."""
+        self._update_waiting(example_id, status="failed", reason=storable(reason))
+
+    def record_failure(self, example_id: int, reason: str, *, limit: int) -> bool:
+        """Count a failure that may pass, and give up after more than `limit` of them.
+
+        Returns:
+            Whether to try again.
+        """
+        failures = examples.c.failures
+        self._update_waiting(example_id, failures=failures + 1, reason=storable(reason))
+        return not self._update_waiting(example_id, failures > limit, status="failed")
+
+    def extract_again(self, project_uid: str) -> int:
+        """Have the features of every example of a project extracted anew, also of failed ones.
+
+        Returns:
+            The number of examples.
+        """
+        with self._database.writing() as connection:
+            lock_project(connection, project_uid)
+            found = connection.execute(
+                update(examples)
+                .where(examples.c.project_uid == project_uid)
+                .values(**waiting_values(), changed_at=now())
+            )
+            advance(connection, project_uid, limit=self._limit)
+        return found.rowcount
+
+    def project_uids(self) -> list[str]:
+        """Return the uids of the projects that have an example, sorted."""
+        column = examples.c.project_uid
+        with self._database.reading() as connection:
+            return list(connection.scalars(select(column).distinct().order_by(column)))
+
+    def status(self, project_uid: str, base_version: str) -> LearningStatus:
+        """Return how far the learning of a project is, with one of the models."""
+        columns = (examples.c.task_id, examples.c.image_url, examples.c.status, examples.c.reason)
+        with self._database.reading() as connection:
+            query = select(*columns).where(examples.c.project_uid == project_uid)
+            rows = connection.execute(query).all()
+            step = current_step(connection, project_uid, base_version)
+        images: dict[str, set[tuple[int, str]]] = {}
+        for row in rows:
+            status = "ready" if row.status == "spare" else row.status
+            images.setdefault(status, set()).add((row.task_id, row.image_url))
+        reasons = {(row.task_id, row.reason or "") for row in rows if row.status == "failed"}
+        return LearningStatus(
+            project_uid,
+            learnt=len(images.get("ready", ())),
+            waiting=len(images.get("waiting", ())),
+            failed=len(images.get("failed", ())),
+            failures=dict(Counter(reason for _, reason in sorted(reasons))),
+            in_use=step.images if step and step.name else 0,
+        )
+
+    def _update_waiting(
+        self, example_id: int, *conditions: ColumnElement[bool], **values: object
+    ) -> bool:
+        """Change a row if it waits and the conditions hold, and return whether they did."""
+        with self._database.writing() as connection:
+            found = connection.execute(
+                update(examples)
+                .where(examples.c.id == example_id, examples.c.status == "waiting", *conditions)
+                .values(**values)
+            )
+        return found.rowcount == 1

@@ -1,0 +1,74 @@
+"""Tables of what a project's corrections teach: examples, and the steps made of them."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from backend.database.schema import Time, metadata
+
+# An object on an image, as the state of an annotation that counts leaves it. A row is deleted when
+# its annotation is.
+examples = Table(
+    "examples",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_uid", String(100), nullable=False),
+    Column("annotation_id", BigInteger, nullable=False),
+    Column("made_at", Time, nullable=False),
+    Column("object", Integer, nullable=False),
+    Column("task_id", BigInteger, nullable=False),
+    Column("image_url", Text, nullable=False),
+    Column("width", Float, nullable=False),
+    Column("height", Float, nullable=False),
+    Column("box", JSON(none_as_null=True)),
+    Column("class_name", Text, nullable=False),
+    Column("points", JSON, nullable=False),
+    Column("absent", JSON, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("reason", Text),
+    # The work: number of the current RQ job, its starts, and its temporary failures.
+    Column("round", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    # Which backbone made the features, and the features, in half precision.
+    Column("key", String(200)),
+    Column("features", LargeBinary),
+    Column("changed_at", Time, nullable=False),
+    UniqueConstraint(
+        "project_uid", "annotation_id", "made_at", "object", name="uq_examples_object"
+    ),
+    Index("ix_examples_project_uid_status", "project_uid", "status"),
+    Index("ix_examples_status", "status"),
+    sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
+)
+
+# What the suggestions of a project know, with one of the models: one row for each, replaced
+# by every new step.
+learnt_steps = Table(
+    "learnt_steps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_uid", String(100), nullable=False),
+    Column("base_version", String(200), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("images", Integer, nullable=False),
+    # Appended to the model's version; empty as long as nothing is learnt.
+    Column("name", String(40), nullable=False),
+    # Pairs of an example's id and digest.
+    Column("members", JSON, nullable=False),
+    Column("made_at", Time, nullable=False),
+    # When the next tasks were requested anew; NULL until then.
+    Column("requested_at", Time),
+    UniqueConstraint("project_uid", "base_version", name="uq_learnt_steps_project_model"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,58 @@
+"""What to tell a project that gets no suggestions before its first corrections."""
+
+from pathlib import Path
+
+from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
+from backend.labelstudio.projects import Project
+from backend.learning.steps import STEPS
+from backend.learning.versions import SuggestionVersions
+from backend.settings import Settings
+from backend.suggestions.shown import is_label_known
+from backend.training.registry import Model, ModelRegistry
+from model.weights_files import is_file_name, read_sidecar
+
+NUMBERS = {3: "three"}
+ADVICE = (
+    f"correct {NUMBERS[STEPS[0]]} images: the class of an image does not tell the labels of its "
+    "points, so suggestions begin with what your first corrections teach "
+    '(or set "suggest": "always" in the extra params)'
+)
+
+
+class ColdStart:
+    """Knows which projects have to begin by correcting."""
+
+    def __init__(
+        self, settings: Settings, models: ModelRegistry, versions: SuggestionVersions
+    ) -> None:
+        self._settings = settings
+        self._models = models
+        self._versions = versions
+
+    def advice(self, project: Project) -> str | None:
+        """Return what to do before a project gets suggestions; None if it gets some."""
+        suggest = project.settings.suggest or self._settings.suggest
+        try:
+            control = keypoint_control(project.label_config or "")
+        except LabelConfigError:
+            return None  # /setup's answer says so already
+        if suggest == "always" or self._versions.has_learnt(project.uid):
+            return None
+        known = self._is_some_label_known(control, self._models.active(project.uid))
+        return None if suggest == "worthwhile" and known else ADVICE
+
+    def _is_some_label_known(self, control: KeypointControl, model: Model) -> bool:
+        names = _classes(model) or ("",)
+        return any(is_label_known(control, name, self._settings.default_label) for name in names)
+
+
+def _classes(model: Model) -> tuple[str, ...]:
+    """Return the classes of a model; none for torchvision's own weights, which name no file."""
+    if model.trained is not None:
+        return model.trained.classes
+    if not is_file_name(model.weights):
+        return ()
+    try:
+        return tuple(map(str, read_sidecar(Path(model.weights)).get("classes", ())))
+    except (OSError, ValueError):
+        return ()  # workers report it

@@ -1,0 +1,65 @@
+"""Settings that a project gets in Label Studio's dialog: accept them, and check what they name."""
+
+import logging
+from collections.abc import Iterator
+
+from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
+from backend.labelstudio.project_settings import (
+    DEPLOYMENT,
+    ExtraParamsError,
+    ProjectSettings,
+    read_extra_params,
+)
+from backend.labelstudio.projects import Project, ProjectStorage
+from backend.training.registry import ModelRegistry
+
+logger = logging.getLogger(__name__)
+
+
+class ExtraParams:
+    """The settings that projects get as "Any extra params" of Label Studio's dialog."""
+
+    def __init__(self, projects: ProjectStorage, models: ModelRegistry) -> None:
+        self._projects = projects
+        self._models = models
+
+    def accept(self, project: Project, raw: object) -> None:
+        """Store the settings that /setup brings for a known project.
+
+        What is stored already is not checked again for the labels and the model that it names:
+        both may change later, and a project must not lose its suggestions then. `problems` tells.
+
+        Raises:
+            ExtraParamsError: they are malformed, or new ones name a label or a model that does not
+                exist; what was stored before stays.
+        """
+        settings = read_extra_params(raw)
+        if settings == project.settings:
+            return
+        problems = list(self.problems(project, settings))
+        if problems:
+            raise ExtraParamsError(f"Extra params: {'; '.join(problems)}")
+        self._projects.save_settings(project.uid, settings)
+        logger.info("Project %s: settings of its own: %s", project.uid, settings)
+
+    def problems(self, project: Project, settings: ProjectSettings) -> Iterator[str]:
+        """Yield what settings name and the project does not have."""
+        try:
+            control = keypoint_control(project.label_config or "")
+        except LabelConfigError:  # /setup's answer and the doctor tell this already
+            control = None
+        if control is not None:
+            yield from _unknown_labels(settings, control)
+        named = settings.model
+        if named not in (None, DEPLOYMENT) and self._models.find(str(named)) is None:
+            known = [model.version for model in self._models.all()]
+            yield f"expected model to be {' or '.join([DEPLOYMENT, *known])}, got {named!a}"
+
+
+def _unknown_labels(settings: ProjectSettings, control: KeypointControl) -> Iterator[str]:
+    for name in settings.thresholds or {}:
+        if control.find_label(name) is None:
+            known = ", ".join(map(ascii, control.labels)) or "none"
+            yield (
+                f"expected thresholds to name labels of {control.from_name} ({known}), got {name!a}"
+            )

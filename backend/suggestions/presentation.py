@@ -1,0 +1,117 @@
+"""Which points of a detection Label Studio gets, by the settings of the project and the deployment.
+
+The points are chosen when a prediction is sent, from all that the detector found: a new threshold
+needs no new detection.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from backend.database.connection import Database
+from backend.labelstudio.label_config import KeypointControl
+from backend.labelstudio.project_settings import ProjectSettings
+from backend.labelstudio.projects import Project
+from backend.labelstudio.regions import to_prediction
+from backend.labelstudio.schemas import PredictionJson
+from backend.settings import Settings
+from backend.suggestions.records import Prediction
+from backend.suggestions.shown import best_share, is_label_known, landmarks_to_show
+from backend.suggestions.storage import PredictionStorage
+from model.keypoint import Detection, Keypoint, select_best
+
+
+class Presentation:
+    """Converts predictions that are ready to what Label Studio's API takes."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._default_label = settings.default_label
+        self._suggest = settings.suggest
+        self._detector = settings.detector_settings()
+        self._predictions = PredictionStorage(database)
+
+    def as_sent(
+        self, row: Prediction, project: Project, control: KeypointControl
+    ) -> PredictionJson:
+        """Return a prediction that is ready as Label Studio gets it."""
+        detection = row.detection
+        assert detection is not None, "guaranteed for a prediction that is ready"
+        shown = self._shown(row, detection, project, control)
+        return to_prediction(
+            replace(detection, keypoints=shown),
+            control,
+            key=row.key,
+            model_version=row.model_version,
+            default_label=self._default_label,
+        )
+
+    def _shown(
+        self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
+    ) -> tuple[Keypoint, ...]:
+        """Return landmarks, which have their own label, before points that get the class's."""
+        suggest = project.settings.suggest or self._suggest
+        thresholds = Thresholds(project.settings, control, default=0.0)
+        landmarks = [
+            point
+            for point in landmarks_to_show(detection.named, suggest)
+            if thresholds.admit(point, point.label)
+        ]
+        if suggest == "learnt" or (suggest == "worthwhile" and detection.named):
+            return tuple(landmarks)
+        if suggest == "worthwhile" and not is_label_known(
+            control, detection.class_name, self._default_label
+        ):
+            return ()
+        points = self._without_name(row, detection, project, control)
+        if suggest == "worthwhile" and not project.settings.chooses_points:
+            points = best_share(points)
+        return (*landmarks, *points)
+
+    def _without_name(
+        self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
+    ) -> Sequence[Keypoint]:
+        settings = project.settings
+        if not settings.chooses_points:
+            return detection.keypoints
+        candidates = self._predictions.candidates(row)
+        keep = self._detector.keep if settings.keep is None else settings.keep
+        limit = settings.max_keypoints
+        if limit is None:
+            limit = self._detector.max_keypoints
+        best = select_best(
+            detection.keypoints if candidates is None else candidates,
+            keep=1.0 if candidates is None else keep,  # of those shown, no further share is taken
+            max_keypoints=None if limit == "none" else limit,
+        )
+        thresholds = Thresholds(settings, control, default=self._detector.min_score)
+        label = control.label(detection.class_name, self._default_label)
+        return tuple(point for point in best if thresholds.admit(point, label))
+
+
+class Thresholds:
+    """The smallest scores of points to show, by their labels.
+
+    Args:
+        settings: of the project.
+        default: where the project has none.
+    """
+
+    def __init__(
+        self, settings: ProjectSettings, control: KeypointControl, *, default: float
+    ) -> None:
+        self._control = control
+        self._default = default if settings.threshold is None else settings.threshold
+        self._of_label = {
+            label: threshold
+            for name, threshold in (settings.thresholds or {}).items()
+            if (label := control.find_label(name)) is not None
+        }
+
+    def admit(self, point: Keypoint, label: str | None) -> bool:
+        """Return whether a point is shown.
+
+        Args:
+            label: what it gets if its own label is none of the configuration's.
+        """
+        own = self._control.find_label(point.label) or label
+        threshold = self._of_label.get(own, self._default) if own else self._default
+        return point.score >= threshold

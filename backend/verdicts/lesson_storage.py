@@ -1,0 +1,165 @@
+"""SQL that passes the current states of changed annotations on to the learning.
+
+`VerdictStorage.record` notes each change in the transaction that makes it, so none is lost. Passing
+on computes the state that counts now, so neither order nor repetition matters.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, select
+
+from backend.database.connection import Database
+from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.projects import ProjectStorage
+from backend.learning.records import Lesson
+from backend.learning.storage import replace_lessons
+from backend.learning.tables import examples
+from backend.suggestions.records import detection_from_json
+from backend.suggestions.tables import predictions
+from backend.verdicts.lessons import FinalPoint, FinalState, lessons_of
+from backend.verdicts.queries import not_retracted
+from backend.verdicts.tables import changed_annotations, states, verdicts
+from model.keypoint import Box
+
+BATCH = 50  # changes a transaction
+
+Annotation = tuple[str, int]  # project uid and id
+
+
+class LessonStorage:
+    """Passes the annotations of the log on to the learning.
+
+    Args:
+        limit: largest number of examples a project; see `replace_lessons`.
+    """
+
+    def __init__(self, database: Database, *, limit: int) -> None:
+        self._database = database
+        self._limit = limit
+        self._projects = ProjectStorage(database)
+
+    def pass_on(self) -> int:
+        """Pass on every change that was noted, and return how many there were.
+
+        Several processes may do so at once.
+        """
+        count = 0
+        while done := self._pass_on_batch():
+            count += done
+        return count
+
+    def note_project(self, project_uid: str) -> int:
+        """Note the annotations of a project as changed: those that are learnt, and the newest.
+
+        Not all, because only so many examples are kept.
+
+        Returns:
+            How many there are.
+        """
+        newest = (
+            select(states.c.annotation_id)
+            .where(states.c.project_uid == project_uid, states.c.outcome == "judged")
+            .group_by(states.c.annotation_id)
+            .order_by(func.max(states.c.id).desc())
+            .limit(self._limit)
+        )
+        learnt = select(examples.c.annotation_id).where(examples.c.project_uid == project_uid)
+        with self._database.writing() as connection:
+            ids = {*connection.scalars(newest), *connection.scalars(learnt)}
+            rows = [{"project_uid": project_uid, "annotation_id": each} for each in sorted(ids)]
+            if rows:
+                connection.execute(changed_annotations.insert(), rows)
+        return len(rows)
+
+    def _pass_on_batch(self) -> int:
+        with self._database.writing() as connection:
+            # Another process that passes on waits here, and then finds the states of now.
+            rows = connection.execute(
+                select(changed_annotations)
+                .order_by(changed_annotations.c.id)
+                .limit(BATCH)
+                .with_for_update()
+            ).all()
+            for project_uid, annotation_id in sorted(_annotations(connection, rows)):
+                replace_lessons(
+                    connection,
+                    project_uid,
+                    annotation_id,
+                    self._lessons(connection, project_uid, annotation_id),
+                    limit=self._limit,
+                )
+            ids = [row.id for row in rows]
+            connection.execute(delete(changed_annotations).where(changed_annotations.c.id.in_(ids)))
+        return len(rows)
+
+    def _lessons(
+        self, connection: Connection, project_uid: str, annotation_id: int
+    ) -> dict[datetime, list[Lesson]]:
+        """Return what each annotation that has had this id teaches, by when it was made."""
+        labels = self._labels(project_uid)
+        return {
+            row.made_at: list(lessons_of(_final_state(connection, row), labels))
+            for row in _current(connection, project_uid, annotation_id)
+            if row.outcome == "judged"
+        }
+
+    def _labels(self, project_uid: str) -> Sequence[str]:
+        """Return the labels of a project's configuration; none if it cannot be read."""
+        project = self._projects.project(project_uid)
+        try:
+            return keypoint_control((project and project.label_config) or "").labels
+        except LabelConfigError:
+            return ()
+
+
+def _annotations(connection: Connection, rows: Sequence[Row[Any]]) -> set[Annotation]:
+    """Return the annotations that changes concern; a change may concern a whole task."""
+    found = {(row.project_uid, row.annotation_id) for row in rows if row.annotation_id is not None}
+    for row in rows:
+        if row.task_id is not None:
+            query = select(states.c.annotation_id).where(
+                states.c.project_uid == row.project_uid, states.c.task_id == row.task_id
+            )
+            found |= {(row.project_uid, number) for number in connection.scalars(query)}
+    return found
+
+
+def _current(connection: Connection, project_uid: str, annotation_id: int) -> list[Row[Any]]:
+    """Return the newest state of each annotation with this id that was not deleted."""
+    query = (
+        select(states, predictions.c.image_url, predictions.c.detection)
+        .outerjoin(predictions, predictions.c.id == states.c.prediction_id)
+        .where(
+            states.c.project_uid == project_uid,
+            states.c.annotation_id == annotation_id,
+            not_retracted(states),
+        )
+        .order_by(states.c.made_at, states.c.updated_at, states.c.id)
+    )
+    newest = {row.made_at: row for row in connection.execute(query)}
+    return list(newest.values())
+
+
+def _final_state(connection: Connection, row: Row[Any]) -> FinalState:
+    points = connection.execute(
+        select(verdicts).where(
+            verdicts.c.state_id == row.id,
+            verdicts.c.kind == "point",
+            verdicts.c.final_x.is_not(None),
+        )
+    )
+    return FinalState(
+        task_id=row.task_id,
+        image_url=row.image_url,
+        detection=detection_from_json(row.detection),
+        objects=[
+            Box(each["left"], each["top"], each["width"], each["height"])
+            for each in row.objects or []
+        ],
+        points=[
+            FinalPoint(each.final_label or "", each.final_x, each.final_y, each.object)
+            for each in points
+        ],
+    )

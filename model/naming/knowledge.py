@@ -1,0 +1,184 @@
+"""What examples teach, before any calibration: heat maps of every label, and layouts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.naming.examples import View, layout
+from model.naming.features import ExampleFeatures
+from model.naming.grid import is_known, sample
+from model.naming.moments import Moments
+from model.naming.symmetry import mirrored_name
+
+# The most similar examples of a label whose similarities are averaged.
+NEAREST = 3
+# Whitening divides each principal direction by √(variance + SHRINKAGE · mean variance).
+SHRINKAGE = 0.5
+# Principal directions that are kept: 50, 80 and all 160 find as many points, within the error.
+DIRECTIONS = 64
+# A descriptor is taken at a point and at this many cells to its right, left, bottom and top.
+REACH = 2
+AROUND = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]) * REACH
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """Makes features of a cell comparable by their scalar product.
+
+    Attributes:
+        mean: (D,), subtracted first.
+        transform: (D, K), applied then; the result is divided by its length.
+    """
+
+    mean: Array
+    transform: Array
+
+    def __call__(self, values: Array) -> Array:
+        """Return (..., K) unit vectors for (..., D) features."""
+        moved = (values - self.mean) @ self.transform
+        length = np.linalg.norm(moved, axis=-1, keepdims=True)
+        return np.asarray(moved / np.maximum(length, 1e-6), np.float32)
+
+
+def whitening(moments: Moments) -> Whitening:
+    """Return the whitening by the covariance of all cells, onto their principal directions."""
+    variances, directions = np.linalg.eigh(moments.covariance())
+    scale = 1 / np.sqrt(variances.clip(0) + SHRINKAGE * max(variances.mean(), 1e-12))
+    return Whitening(
+        moments.means().astype(np.float32),
+        (directions * scale)[:, -DIRECTIONS:].astype(np.float32),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """Everything that suggestions are made of.
+
+    Attributes:
+        labels: names of the landmarks, in the order of all arrays.
+        weights: (D + 1, L) ridge regressions to heat maps.
+        whitening: for the similarities.
+        descriptors: (V, L, 5K) whitened features at and around the points of V views; NaN without a
+            point.
+        layouts: (V, L, 2) unit coordinates; NaN without a point.
+        decided: (V, L), whether it is known that the label has a point in the view, or has none.
+        groups: (V,) group of each view.
+    """
+
+    labels: tuple[str, ...]
+    weights: Array
+    whitening: Whitening
+    descriptors: Array
+    layouts: NDArray[np.float64]
+    decided: NDArray[np.bool_]
+    groups: tuple[str, ...]
+
+    @property
+    def opposites(self) -> NDArray[np.intp]:
+        """Index of each label's name in the mirror image; its own where there is no such label."""
+        index = {label: number for number, label in enumerate(self.labels)}
+        return np.array([index.get(mirrored_name(label), index[label]) for label in self.labels])
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """One view's part of the knowledge: (L, 5, D) before whitening, (L, 2), (L,) and its group."""
+
+    descriptors: Array
+    layout: NDArray[np.float64]
+    decided: NDArray[np.bool_]
+    group: str
+
+
+def taught(view: View, labels: Sequence[str]) -> Taught:
+    """Return what a view teaches about each of the labels."""
+    points = layout(view, labels)
+    absent = np.array([label in view.absent for label in labels], bool)
+    inside = ((points >= 0) & (points <= 1)).all(axis=1)
+    reachable = np.where(np.reshape(inside, (-1, 1)), points, np.nan)
+    decided = absent | is_known(points)
+    near = reachable[:, None] + AROUND / len(view.values)
+    found = sample(view.values, near.reshape(-1, 2)).reshape(*near.shape[:2], -1)
+    return Taught(found, points, decided, view.group)
+
+
+def knowledge(labels: Sequence[str], moments: Moments, parts: Sequence[Taught]) -> Knowledge:
+    """Combine the moments of some examples with what each of their views teaches."""
+    white = whitening(moments)
+    return Knowledge(
+        tuple(labels),
+        moments.weights(labels),
+        white,
+        _joined(white(np.array([part.descriptors for part in parts]))),
+        np.array([part.layout for part in parts]),
+        np.array([part.decided for part in parts]),
+        tuple(part.group for part in parts),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMaps:
+    """Evidence for each label, (L, grid, grid) each.
+
+    Attributes:
+        similarity: mean similarity to the nearest examples, in [-1, 1]; 0 for an unknown label.
+        regression: the ridge regression's heat, about 1 at a sure point and 0 elsewhere.
+    """
+
+    similarity: NDArray[np.float64]
+    regression: NDArray[np.float64]
+
+    @property
+    def total(self) -> NDArray[np.float64]:
+        """The sum of both."""
+        return self.similarity + self.regression
+
+
+def heat_maps(known: Knowledge, features: ExampleFeatures) -> HeatMaps:
+    """Return the evidence in an image: the mean of its own and that in its mirror image."""
+    direct, opposite = _of_view(known, features.seen), _of_view(known, features.mirrored)
+    back = opposite[:, known.opposites, :, ::-1]
+    similarity, regression = (direct + back).astype(np.float64) / 2
+    return HeatMaps(similarity, regression)
+
+
+def _of_view(known: Knowledge, values: NDArray[np.float16]) -> Array:
+    """Return (2, L, grid, grid), similarity and regression."""
+    grid, _, dimensions = values.shape
+    cells = values.reshape(grid * grid, dimensions).astype(np.float32)
+    regression = cells @ known.weights[:-1] + known.weights[-1]
+    white = _joined(_neighbours(known.whitening(cells).reshape(grid, grid, -1)))
+    similarity = np.zeros_like(regression)
+    for number in range(len(known.labels)):
+        examples = known.descriptors[:, number]
+        examples = examples[np.isfinite(examples[:, 0])]
+        if len(examples):
+            similarity[:, number] = _mean_of_nearest(white @ examples.T)
+    return np.stack([similarity, regression]).transpose(0, 2, 1).reshape(2, -1, grid, grid)
+
+
+def _joined(parts: Array) -> Array:
+    """Join (..., 5, K) unit vectors to (..., 5K) unit vectors."""
+    return parts.reshape(*parts.shape[:-2], -1) / np.float32(np.sqrt(len(AROUND)))
+
+
+def _neighbours(values: Array) -> Array:
+    """Return (grid², 5, K): each cell's value and those around it, repeated beyond the border."""
+    grid = len(values)
+    padded = np.pad(values, ((REACH, REACH), (REACH, REACH), (0, 0)), mode="edge")
+    shifted = [
+        padded[REACH + y : REACH + y + grid, REACH + x : REACH + x + grid] for x, y in AROUND
+    ]
+    return np.stack(shifted, axis=2).reshape(grid * grid, len(AROUND), -1)
+
+
+def _mean_of_nearest(similarities: Array) -> Array:
+    """Return the mean of the `NEAREST` highest of each row's (cells, examples) similarities."""
+    count = similarities.shape[1]
+    if count > NEAREST:
+        similarities = np.partition(similarities, count - NEAREST, axis=1)[:, -NEAREST:]
+    return np.asarray(similarities.mean(axis=1), np.float32)

@@ -1,0 +1,124 @@
+"""Where the layouts of the examples, laid over the evidence, place each label."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.naming.grid import bumps
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How layouts are varied.
+
+    Attributes:
+        scales: factors around the frame's centre.
+        rotations: degrees.
+        shifts: along either axis, unit coordinates.
+        most: layouts that are tried; of more, as many at even steps.
+    """
+
+    scales: tuple[float, ...] = (0.85, 1.0, 1.18)
+    rotations: tuple[float, ...] = (-15.0, 0.0, 15.0)
+    shifts: tuple[float, ...] = (-0.08, -0.04, 0.0, 0.04, 0.08)
+    most: int = 400
+
+
+# For the object's box, and for a whole image with the object anywhere.
+IN_BOX = Search()
+ANYWHERE = Search(
+    scales=(0.6, 0.8, 1.0, 1.25, 1.6),
+    shifts=tuple(np.linspace(-0.4, 0.4, 11).tolist()),
+    most=60,
+)
+
+VOTERS = 20
+TEMPERATURE = 0.3  # of the softmax over the voters' fits
+VOTE_SIGMA = 0.042  # of the Gaussian around each vote, unit coordinates
+VOTE_WEIGHT = 0.07  # of the logarithm of the votes, beside the evidence
+VOTE_FLOOR = 1e-2
+OUTSIDE = -0.3  # fit of a point outside the frame
+# A label's evidence counts from this quantile of it on.
+BASELINE = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """What the best layouts say.
+
+    Attributes:
+        places: (L, grid, grid), density of the votes for where each label is; at most 1.
+        visible: (L,), share of the votes, by weight, in which the label has a point.
+        fit: mean evidence above the baseline at the points of the best layout.
+    """
+
+    places: Floats
+    visible: Floats
+    fit: float
+
+    def added_to(self, evidence: Floats) -> Floats:
+        """Return (L, grid, grid) evidence and votes together."""
+        voted = VOTE_WEIGHT * np.log(self.places + VOTE_FLOOR)
+        return evidence + np.where(self.visible[:, None, None] > 0, voted, 0)
+
+
+def vote(evidence: Floats, layouts: Floats, search: Search) -> Votes:
+    """Fit the layouts to the evidence, and let the best vote.
+
+    A layout fits by the sum, over its points, of the evidence there above the label's baseline.
+
+    Args:
+        evidence: (L, grid, grid).
+        layouts: (V, L, 2) unit coordinates; NaN where a label has no point.
+        search: how they are varied.
+    """
+    labels, grid, _ = evidence.shape
+    layouts = layouts[np.isfinite(layouts).any(axis=(1, 2))]
+    if not len(layouts):
+        return Votes(np.zeros_like(evidence), np.zeros(labels), 0.0)
+    if len(layouts) > search.most:
+        layouts = layouts[np.arange(search.most) * len(layouts) // search.most]
+    flat = evidence.reshape(labels, -1)
+    gain = flat - np.quantile(flat, BASELINE, axis=1)[:, None]
+    tried = _variants(layouts, search)
+    fits = _fits(gain, tried, grid)
+    best = np.argpartition(fits, -min(VOTERS, len(fits)))[-VOTERS:]
+    weights = np.exp((fits[best] - fits[best].max()) / TEMPERATURE)
+    weights /= weights.sum()
+    visible = np.isfinite(tried[best, :, 0])
+    share = weights @ visible
+    places = np.zeros_like(evidence)
+    for layout, weight in zip(tried[best], weights, strict=True):
+        places += weight * bumps(layout, grid, VOTE_SIGMA)
+    top = fits.argmax()
+    count = np.isfinite(tried[top, :, 0]).sum()
+    return Votes(places / np.maximum(share, 1e-6)[:, None, None], share, float(fits[top] / count))
+
+
+def _variants(layouts: Floats, search: Search) -> NDArray[np.float32]:
+    """Return (N, L, 2), every layout at every scale, rotation and shift."""
+    turned = []
+    for scale, degrees in itertools.product(search.scales, search.rotations):
+        angle = np.deg2rad(degrees)
+        turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        turned.append((layouts - 0.5) @ turn + 0.5)
+    shifts = np.array(list(itertools.product(search.shifts, search.shifts)), np.float32)
+    variants = np.stack(turned).astype(np.float32)[:, :, None] + shifts[:, None]
+    return np.asarray(variants.reshape(-1, *layouts.shape[1:]), np.float32)
+
+
+def _fits(gain: Floats, layouts: NDArray[np.float32], grid: int) -> Floats:
+    """Return (N,) sums of (L, grid²) gains at the points of (N, L, 2) layouts."""
+    fits = np.zeros(len(layouts))
+    for number, row in enumerate(gain):
+        points = layouts[:, number]
+        has = np.isfinite(points[:, 0])
+        cells = np.floor(np.where(has[:, None], points, 0) * grid).astype(np.int32)
+        inside = ((cells >= 0) & (cells < grid)).all(axis=1)
+        places = np.where(inside, cells[:, 1] * grid + cells[:, 0], 0)
+        fits += np.where(has, np.where(inside, row[places], OUTSIDE), 0)
+    return fits

@@ -1,0 +1,95 @@
+"""Sums over examples, from which ridge regressions to heat maps follow in closed form."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.naming.examples import Example, View, views
+from model.naming.grid import bumps
+
+# Deviation of the Gaussian around a point, in unit coordinates.
+SIGMA = 0.03
+# Share of the mean variance that is added to every variance.
+RIDGE = 1e-3
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Normal equations of the regression of heat maps on features with a constant.
+
+    They are sums over the cells of all views: adding an example and subtracting it again leaves
+    what there was, up to rounding of float64.
+
+    Attributes:
+        gram: (D + 1, D + 1), Σ x xᵀ.
+        cross: label → (D + 1,), Σ x·heat; labels that never had a point are missing.
+    """
+
+    gram: Floats
+    cross: Mapping[str, Floats]
+
+    def __add__(self, other: "Moments") -> "Moments":
+        return self._combined(other, 1)
+
+    def __sub__(self, other: "Moments") -> "Moments":
+        return self._combined(other, -1)
+
+    def _combined(self, other: "Moments", sign: int) -> "Moments":
+        nothing = np.zeros(len(self.gram))
+        labels = self.cross.keys() | other.cross.keys()
+        cross = {
+            label: self.cross.get(label, nothing) + sign * other.cross.get(label, nothing)
+            for label in labels
+        }
+        return Moments(self.gram + sign * other.gram, cross)
+
+    def means(self) -> Floats:
+        """Return the (D,) mean features of a cell."""
+        return np.asarray(self.gram[-1, :-1] / self.gram[-1, -1])
+
+    def covariance(self) -> Floats:
+        """Return the (D, D) covariance of the features of a cell."""
+        mean = self.means()
+        return np.asarray(self.gram[:-1, :-1] / self.gram[-1, -1] - np.outer(mean, mean))
+
+    def weights(self, labels: Sequence[str]) -> NDArray[np.float32]:
+        """Return (D + 1, L) weights of the ridge regressions; the last row is the constant.
+
+        With X the features of all cells, they solve (XᵀX + λI) w = Xᵀheat, where λ is `RIDGE` times
+        the mean of XᵀX's diagonal. The constant is not penalised.
+        """
+        size = len(self.gram) - 1
+        penalty = RIDGE * np.trace(self.gram[:-1, :-1]) / size
+        penalties = np.append(np.full(size, penalty), 0)
+        nothing = np.zeros(size + 1)
+        targets = np.array([self.cross.get(label, nothing) for label in labels])
+        solved = np.linalg.solve(self.gram + np.diag(penalties), targets.reshape(-1, size + 1).T)
+        return np.asarray(solved, np.float32)
+
+
+def moments(example: Example) -> Moments:
+    """Return the moments of one example, in both views."""
+    seen, mirrored = map(_of_view, views(example))
+    return seen + mirrored
+
+
+def total(parts: Sequence[Moments]) -> Moments:
+    """Return the sum of one or more moments."""
+    result = parts[0]
+    for part in parts[1:]:
+        result = result + part
+    return result
+
+
+def _of_view(view: View) -> Moments:
+    grid, _, dimensions = view.values.shape
+    rows = np.ones((grid * grid, dimensions + 1), np.float32)
+    rows[:, :-1] = view.values.reshape(grid * grid, dimensions)
+    points = np.array(list(view.points.values())).reshape(-1, 2)
+    heat = bumps(points, grid, SIGMA).reshape(len(points), -1).astype(np.float32)
+    cross = dict(zip(view.points, (heat @ rows).astype(np.float64), strict=True))
+    return Moments((rows.T @ rows).astype(np.float64), cross)

@@ -1,0 +1,203 @@
+"""Annotating in sequence: each image is suggested from those before it, corrected, and learnt."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from model.keypoint import Keypoint
+from model.naming.learner import NamedPoint
+from model.naming.worth import Costs, is_worth_showing
+from studies.naming.accuracy import distances, learn
+from studies.naming.cases import Case
+
+# A point has to be moved beyond this distance, in box lengths.
+TOLERANCE = 0.05
+SCRATCH, UNNAMED, EVERYTHING, WORTHWHILE = (
+    "from scratch",
+    "unnamed points",
+    "everything shown",
+    "worthwhile shown",
+)
+
+
+def is_step(learnt: int) -> bool:
+    """Return whether a model is fitted after so many images: 1 to 12, then every 5, from 50 10."""
+    return learnt <= 12 or learnt % (5 if learnt < 50 else 10) == 0
+
+
+@dataclass(frozen=True, eq=False)
+class Suggested:
+    """A case with what was suggested for it when it was opened.
+
+    Attributes:
+        position: number of images corrected before it.
+        points: of every label, shown or not.
+        unnamed: what the detector finds without names.
+    """
+
+    sequence: int
+    position: int
+    case: Case
+    points: Sequence[NamedPoint]
+    unnamed: Sequence[Keypoint]
+
+
+def simulate(
+    cases: Sequence[Case],
+    length: int,
+    sequences: int,
+    unnamed: Mapping[str, Sequence[Keypoint]],
+) -> list[Suggested]:
+    """Suggest every image of some random sequences from those before it.
+
+    Args:
+        unnamed: name of an image → the detector's points.
+    """
+    found = []
+    for sequence in range(sequences):
+        model = None
+        order = np.random.default_rng([sequence, length]).permutation(len(cases))[:length]
+        for position in tqdm(range(len(order)), desc=f"sequence {sequence + 1}", leave=False):
+            case = cases[order[position]]
+            if position and is_step(position):
+                before = [cases[index] for index in order[:position]]
+                model = learn(before)
+            points = model.predict(case.example.features) if model else []
+            seen = unnamed.get(case.example.name, ())
+            found.append(Suggested(sequence, position, case, points, seen))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one image takes.
+
+    Attributes:
+        seconds: by the cost model.
+        actions: points placed, moved, deleted or renamed, and labels decided absent.
+        shown, right: suggestions shown, and those of them that needed nothing.
+    """
+
+    seconds: float
+    actions: int
+    shown: int = 0
+    right: int = 0
+
+
+def from_scratch(suggested: Suggested, costs: Costs) -> Work:
+    """Return the work without suggestions."""
+    example = suggested.case.example
+    visible, absent = len(example.points), len(example.absent)
+    return Work(visible * costs.place + absent * costs.absent, visible + absent)
+
+
+def with_names(suggested: Suggested, costs: Costs, *, everything: bool) -> Work:
+    """Return the work with named suggestions: those that are worth showing, or all.
+
+    A suggestion takes a look; a misplaced one is moved, and one of a hidden label deleted.
+    """
+    shown = [point for point in suggested.points if everything or is_worth_showing(point, costs)]
+    away = distances(suggested.case, shown)
+    right = int((away <= TOLERANCE).sum())
+    hidden = int(np.isnan(away).sum())
+    moved = len(shown) - right - hidden
+    labels = {point.label for point in shown}
+    missing = len(suggested.case.example.points.keys() - labels)
+    absent = len(suggested.case.example.absent - labels)
+    seconds = (
+        len(shown) * costs.verify
+        + moved * costs.drag
+        + hidden * costs.delete
+        + missing * costs.place
+        + absent * costs.absent
+    )
+    return Work(seconds, moved + hidden + missing + absent, len(shown), right)
+
+
+def with_unnamed_points(suggested: Suggested, costs: Costs) -> Work:
+    """Return the work with the detector's points, all of one name.
+
+    A point within the tolerance of a landmark that no better one has gets its name; all others are
+    deleted, and the landmarks without a point are placed.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    example = suggested.case.example
+    points = np.array([(point.x, point.y) for point in suggested.unnamed]).reshape(-1, 2)
+    truth = np.array(list(example.points.values())).reshape(-1, 2)
+    away = np.linalg.norm(points[:, None] - truth, axis=2) / suggested.case.length
+    near = away <= TOLERANCE
+    rows, columns = linear_sum_assignment(~near)
+    kept = int(near[rows, columns].sum())
+    deleted, missing = len(points) - kept, len(truth) - kept
+    seconds = (
+        len(points) * costs.verify
+        + kept * costs.relabel
+        + deleted * costs.delete
+        + missing * costs.place
+        + len(example.absent) * costs.absent
+    )
+    actions = len(points) + missing + len(example.absent)
+    return Work(seconds, actions, len(points), 0)
+
+
+def work(suggested: Suggested, costs: Costs) -> dict[str, Work]:
+    """Return the work on one image by way of working."""
+    return {
+        SCRATCH: from_scratch(suggested, costs),
+        UNNAMED: with_unnamed_points(suggested, costs),
+        EVERYTHING: with_names(suggested, costs, everything=True),
+        WORTHWHILE: with_names(suggested, costs, everything=False),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Change against working from scratch, in %; negative where time is saved.
+
+    Attributes:
+        low, high: 95 % interval over images.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def change(works: Sequence[Work], scratch: Sequence[Work], images: Sequence[str]) -> Change:
+    """Return the change of the sum of the seconds, with an interval.
+
+    The ratio of the sums is linearised; an image that occurs in several sequences counts as one
+    cluster, and the interval is Student's with as many degrees of freedom as there are images
+    less one.
+
+    Args:
+        images: name of the image of each.
+
+    Source: Cochran, "Sampling Techniques", 1977, section 6.3 and 9A.
+    """
+    from scipy.stats import t
+
+    with_it = np.array([each.seconds for each in works])
+    without = np.array([each.seconds for each in scratch])
+    ratio = float(with_it.sum() / without.sum())
+    _, cluster = np.unique(images, return_inverse=True)
+    residuals = np.bincount(cluster, with_it - ratio * without)
+    count = len(residuals)
+    half = np.nan
+    if count > 1:
+        variance = count / (count - 1) * float((residuals**2).sum()) / float(without.sum()) ** 2
+        half = float(t.ppf(0.975, count - 1)) * variance**0.5
+    return Change(100 * (ratio - 1), 100 * (ratio - half - 1), 100 * (ratio + half - 1))
+
+
+def change_of(suggested: Sequence[Suggested], costs: Costs, way: str) -> Change:
+    """Return the change of the seconds by one way of working, against working from scratch."""
+    works = [work(each, costs) for each in suggested]
+    return change(
+        [each[way] for each in works],
+        [each[SCRATCH] for each in works],
+        [each.case.example.name for each in suggested],
+    )

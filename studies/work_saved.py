@@ -1,0 +1,174 @@
+"""The command `python -m studies work-saved`: what suggestions learnt from corrections save."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import torch
+from tqdm import tqdm
+
+from model.commands.classifier_options import classifier_options
+from model.decoding import read
+from model.detector import Detector
+from model.keypoint import Keypoint
+from model.naming.features import FeatureExtractor
+from model.networks import Classifier, build_network, load_classifier
+from model.weights_files import resolve_model, weights_fingerprint
+from studies.data_options import AT_LEAST_ONE
+from studies.requirements import development_requirements
+
+if TYPE_CHECKING:  # these need the libraries of requirements-dev.txt
+    from studies.naming.accuracy import Row
+    from studies.naming.cases import Case
+    from studies.naming.sequence import Suggested
+
+UNNAMED_POINTS = 20
+
+
+def parse_counts(text: str) -> tuple[int, ...]:
+    """Read numbers of corrected images, separated by commas; none for an empty text."""
+    try:
+        counts = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        counts = (0,)
+    if any(count < 1 for count in counts):
+        raise ValueError(f"expected numbers of images, such as 1,3,5, got {text!r}")
+    return counts
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Folder with annotations.csv; its split train is corrected and learnt.",
+)
+@click.option("--test-split", default="test", show_default=True, help="Measure accuracy on it.")
+@click.option("--train-split", default="train", show_default=True, help="Correct and learn it.")
+@classifier_options
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Keep features here: they are computed once for each network.",
+)
+@click.option("--whole-image", is_flag=True, help="Give no box.")
+@click.option("--per-class", type=parse_counts, default="1,3,5,10,20", show_default=True)
+@click.option("--pooled", type=parse_counts, default="10,50,100,200", show_default=True)
+@click.option("--draws", type=AT_LEAST_ONE, default=3, show_default=True)
+@click.option("--length", type=click.IntRange(min=0), default=200, show_default=True,
+              help="Images in a sequence; 0 for no sequence.")  # fmt: skip
+@click.option("--sequences", type=AT_LEAST_ONE, default=3, show_default=True)
+@click.option("--controls/--no-controls", default=True, show_default=True)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Put the tables between the data set's markers in this page, and plots beside it.",
+)
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write a row for each image, draw and method.")  # fmt: skip
+def work_saved(
+    data: Path,
+    test_split: str,
+    train_split: str,
+    arch: str | None,
+    weights: str | None,
+    cache: Path,
+    whole_image: bool,
+    per_class: tuple[int, ...],
+    pooled: tuple[int, ...],
+    draws: int,
+    length: int,
+    sequences: int,
+    controls: bool,
+    report: Path | None,
+    csv_file: Path | None,
+) -> None:
+    """Annotate a data set in sequence, correct, learn, and report what suggestions save."""
+    with development_requirements():
+        from studies.naming import report as pages
+        from studies.naming.accuracy import PER_CLASS, POOLED, Method, measure, named
+        from studies.naming.cases import read_cases
+        from studies.naming.controls import (
+            detected_points,
+            mean_position,
+            nearest_layout,
+            with_features_of,
+        )
+        from studies.naming.sequence import simulate
+    classifier = load_classifier(arch, weights)
+    extractor = FeatureExtractor(classifier, weights_fingerprint(resolve_model(arch, weights)[1]))
+    train, test = (
+        read_cases(data, split, extractor, cache, boxed=not whole_image)
+        for split in (train_split, test_split)
+    )
+    methods: dict[str, Method] = {"named": named}
+    unnamed: dict[str, Sequence[Keypoint]] = {}
+    if controls:
+        unnamed = detect([*train, *test], classifier, extractor.key, cache)
+        random = FeatureExtractor(randomised(classifier), "random")
+        others = [
+            case
+            for split in (train_split, test_split)
+            for case in read_cases(data, split, random, cache, boxed=not whole_image)
+        ]
+        methods |= {
+            "mean position": mean_position,
+            "nearest layout": nearest_layout,
+            "random features": with_features_of({case.example.name: case for case in others}),
+            "detected points": detected_points(unnamed),
+        }
+    rows: list[Row] = []
+    for setting, counts in ((PER_CLASS, per_class), (POOLED, pooled)):
+        for count in tqdm(counts, desc=setting):
+            rows += measure(train, test, methods, setting, count, draws)
+    suggested: list[Suggested] = []
+    if length:
+        suggested = simulate(train, min(length, len(train)), sequences, unnamed)
+    name = data.name + (", whole images" if whole_image else "")
+    page = pages.markdown(rows, suggested)
+    print(page)
+    if csv_file:
+        pages.write_csv(rows, csv_file)
+    if report:
+        pages.publish(report, name, page, rows, suggested)
+
+
+def randomised(classifier: Classifier) -> Classifier:
+    """Return the same network with random weights, always the same ones."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_network(classifier.arch, len(classifier.classes))
+    return Classifier(
+        network,
+        classifier.arch,
+        classifier.classes,
+        classifier.input_size,
+        classifier.mean,
+        classifier.std,
+    )
+
+
+def detect(
+    cases: Sequence[Case], classifier: Classifier, key: str, cache: Path
+) -> dict[str, Sequence[Keypoint]]:
+    """Return name → the best points of the detector's default, kept in the cache."""
+    detector = Detector(classifier)
+    found: dict[str, Sequence[Keypoint]] = {}
+    for case in tqdm(cases, desc="detect", leave=False):
+        box = case.example.box
+        told = f"points {key} {case.annotated.path} {box}"
+        path = cache / f"{hashlib.sha256(told.encode()).hexdigest()}.json"
+        if not path.exists():
+            points = detector.detect(read(case.annotated.path), box).keypoints[:UNNAMED_POINTS]
+            path.write_text(json.dumps([[p.x, p.y, p.score, p.label] for p in points]))
+        found[case.example.name] = [Keypoint(*point) for point in json.loads(path.read_text())]
+    return found

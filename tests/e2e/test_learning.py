@@ -1,0 +1,160 @@
+"""Three corrected images teach names; the fourth has them, and what is deleted is forgotten."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import requests
+from serving import Serving, eventually, serving
+
+from backend.commands.demo_project import DemoProject, find_or_create, uploaded_name
+from backend.labelstudio.schemas import Project
+from backend.local.label_studio import LocalLabelStudio
+
+CONFIG = (
+    '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
+    '<Label value="disc"/><Label value="square"/></KeyPointLabels></View>'
+)
+SIDE = 160
+TASKS = 6
+
+
+def places(number: int) -> dict[str, tuple[int, int]]:
+    """Where the disc and the square of an image are, px."""
+    random = np.random.default_rng(number)
+    move = random.integers(-8, 9, 4)
+    return {"disc": (45 + move[0], 80 + move[1]), "square": (115 + move[2], 80 + move[3])}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for number in range(TASKS):
+        image = np.full((SIDE, SIDE, 3), 190, np.uint8)
+        at = places(number)
+        cv2.circle(image, [int(x) for x in at["disc"]], 18, (20, 20, 220), -1)
+        x, y = map(int, at["square"])
+        cv2.rectangle(image, (x - 16, y - 16), (x + 16, y + 16), (220, 20, 20), -1)
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+    return folder
+
+
+@pytest.fixture
+def backend(environment: dict[str, str], tmp_path: Path):
+    with serving(
+        tmp_path / "backend", {**environment, "SUGGEST": "worthwhile", "SYNC_EVERY": "0"}
+    ) as backend:
+        assert eventually(backend.health), backend.words()
+        yield backend
+
+
+def api(studio: LocalLabelStudio, method: str, path: str, **body: Any) -> Any:
+    answer = requests.request(
+        method, f"{studio.url}{path}", headers=studio.headers, timeout=60, **body
+    )
+    assert answer.ok, answer.text
+    return answer.json() if answer.content else None
+
+
+def tasks_of(project: DemoProject) -> list[int]:
+    """The tasks, in the order of their images."""
+    tasks = project.tasks()
+    return sorted(tasks, key=lambda task: uploaded_name(tasks[task]))
+
+
+def opened(studio: LocalLabelStudio, project: DemoProject, task: int) -> list[dict[str, Any]]:
+    """Let Label Studio request the suggestions of a task; its predictions, newest first."""
+    path = f"/api/dm/actions?id=retrieve_tasks_predictions&project={project.id}"
+    chosen = {"selectedItems": {"all": False, "included": [task]}}
+    api(studio, "POST", path, json=chosen)
+    found: list[dict[str, Any]] = api(studio, "GET", f"/api/predictions?task={task}")
+    return sorted(found, key=lambda each: each["id"], reverse=True)
+
+
+def correct(studio: LocalLabelStudio, task: int, number: int) -> int:
+    """Submit the named points of an image, as somebody who drew them; the annotation's id."""
+    result = [
+        {
+            "id": f"{label}{number}",
+            "from_name": "kp",
+            "to_name": "image",
+            "type": "keypointlabels",
+            "origin": "manual",
+            "original_width": SIDE,
+            "original_height": SIDE,
+            "image_rotation": 0,
+            "value": {
+                "x": 100 * float(x) / SIDE,
+                "y": 100 * float(y) / SIDE,
+                "width": 1,
+                "keypointlabels": [label],
+            },
+        }
+        for label, (x, y) in places(number).items()
+    ]
+    body = {"result": result, "lead_time": 9.0}
+    made: int = api(studio, "POST", f"/api/tasks/{task}/annotations/", json=body)["id"]
+    return made
+
+
+def setup_version(backend: Serving, project: DemoProject, studio: LocalLabelStudio) -> str:
+    """The version that /setup reports for a project."""
+    path = f"/api/projects/{project.id}/"
+    about = api(studio, "GET", path)
+    uid = Project.model_validate(about).uid
+    body = {"project": uid, "schema": about["label_config"]}
+    answer = requests.post(f"{backend.url}/setup", json=body, timeout=30)
+    return str(answer.json()["model_version"])
+
+
+def connected(
+    studio: LocalLabelStudio, backend: Serving, images: Path, title: str
+) -> tuple[DemoProject, list[int]]:
+    project = find_or_create(studio, title, CONFIG)
+    project.upload(images)
+    project.connect(backend.url)
+    return project, tasks_of(project)
+
+
+def test_the_fourth_image_has_names_and_a_deleted_annotation_is_forgotten(
+    label_studio, backend, images
+):
+    project, tasks = connected(label_studio, backend, images, "Discs and squares")
+    other, other_tasks = connected(label_studio, backend, images, "Nothing corrected")
+    base = setup_version(backend, project, label_studio)
+    for number, task in enumerate(tasks[:3]):
+        [cold] = opened(label_studio, project, task)
+        assert cold["result"] == []  # the class does not tell the labels
+        made = correct(label_studio, task, number)
+
+    def version() -> str:
+        return setup_version(backend, project, label_studio)
+
+    assert eventually(lambda: version() != base, 10), backend.words()
+    learnt = version()
+    assert learnt.startswith(f"{base}+3-")
+    newest = opened(label_studio, project, tasks[3])[0]
+    assert newest["model_version"] == learnt
+    found = {region["value"]["keypointlabels"][0]: region for region in newest["result"]}
+    assert found.keys() == {"disc", "square"}, backend.words()
+    for label, (x, y) in places(3).items():
+        value = found[label]["value"]
+        assert abs(value["x"] - 100 * x / SIDE) < 10
+        assert abs(value["y"] - 100 * y / SIDE) < 10
+        assert 0 < found[label]["score"] <= 1
+    # The next tasks are predicted without being opened.
+    path = f"/api/predictions?task={tasks[5]}"
+    assert eventually(
+        lambda: learnt in [each["model_version"] for each in api(label_studio, "GET", path)], 30
+    ), backend.words()
+
+    # Another project on the same backend knows nothing of it.
+    assert setup_version(backend, other, label_studio) == base
+    assert opened(label_studio, other, other_tasks[3])[0]["result"] == []
+
+    api(label_studio, "DELETE", f"/api/annotations/{made}/")
+    assert eventually(lambda: version() == base, 10), backend.words()
+    forgotten = opened(label_studio, project, tasks[4])[0]
+    assert (forgotten["model_version"], forgotten["result"]) == (base, [])

@@ -1,0 +1,170 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from conftest import at_once
+from learning_data import BASE, KEY, LIMIT, MADE, OTHER_UID, UID, extract, learn, lesson, teach
+from sqlalchemy import select
+
+from backend.database.connection import Database
+from backend.learning.records import Example, LearningStatus
+from backend.learning.step_storage import StepStorage
+from backend.learning.storage import ExampleStorage, replace_lessons
+from backend.learning.tables import examples
+from model.keypoint import Box
+
+
+def rows(database: Database) -> list[Example]:
+    storage = ExampleStorage(database, limit=LIMIT)
+    with database.reading() as connection:
+        ids = list(connection.scalars(select(examples.c.id).order_by(examples.c.id)))
+    return [found for each in ids if (found := storage.example(each))]
+
+
+def features(database: Database) -> list[bytes | None]:
+    with database.reading() as connection:
+        return list(connection.scalars(select(examples.c.features).order_by(examples.c.id)))
+
+
+def test_a_lesson_waits_until_its_features_are_extracted(any_database: Database) -> None:
+    teach(any_database, 7, lesson(1, box=Box(1, 2, 30, 40)))
+    [waiting] = rows(any_database)
+    assert waiting.status == "waiting"
+    assert waiting.points == {"nose": (11.0, 20.0)}
+    assert waiting.box == Box(1, 2, 30, 40)
+    assert waiting.digest == lesson(1, box=Box(1, 2, 30, 40)).digest
+    extract(any_database)
+    [ready] = rows(any_database)
+    assert (ready.status, ready.key, ready.attempts) == ("ready", KEY, 1)
+    assert features(any_database) == [b"features1"]
+
+
+def test_teaching_the_same_again_changes_nothing(any_database: Database) -> None:
+    teach(any_database, 7, lesson(1))
+    extract(any_database)
+    before = rows(any_database)
+    teach(any_database, 7, lesson(1))
+    assert rows(any_database) == before
+
+
+def test_the_features_are_kept_if_only_the_points_changed(any_database: Database) -> None:
+    teach(any_database, 7, lesson(1))
+    extract(any_database)
+    teach(any_database, 7, lesson(1, points={"nose": (3.0, 4.0)}))
+    [row] = rows(any_database)
+    assert (row.status, row.points) == ("ready", {"nose": (3.0, 4.0)})
+    assert features(any_database) == [b"features1"]
+
+
+@pytest.mark.parametrize("change", [{"box": Box(1, 1, 9, 9)}, {"image_url": "/another.png"}])
+def test_another_part_or_image_needs_new_features(
+    database: Database, change: dict[str, object]
+) -> None:
+    teach(database, 7, lesson(1))
+    extract(database)
+    teach(database, 7, lesson(1, **change))
+    [row] = rows(database)
+    assert (row.status, row.round, row.attempts) == ("waiting", 2, 0)
+    assert features(database) == [None]
+
+
+def test_a_label_that_was_configured_later_is_not_absent(database: Database) -> None:
+    teach(database, 7, lesson(1, absent=("tail",)))
+    teach(database, 7, lesson(1, absent=("tail", "new label")))
+    [row] = rows(database)
+    assert list(row.absent) == ["tail"]
+
+
+def test_what_is_forgotten_is_gone_with_its_features(any_database: Database) -> None:
+    teach(any_database, 7, lesson(1))
+    teach(any_database, 8, lesson(2))
+    extract(any_database)
+    teach(any_database, 7)
+    assert [row.annotation_id for row in rows(any_database)] == [8]
+    assert features(any_database) == [b"features2"]
+
+
+def test_several_objects_and_annotators_are_examples_of_their_own(database: Database) -> None:
+    teach(database, 7, lesson(1, object=0), lesson(1, object=1))
+    teach(database, 8, lesson(1, points={"nose": (60.0, 40.0)}))
+    assert [(row.annotation_id, row.object) for row in rows(database)] == [(7, 0), (7, 1), (8, -1)]
+    teach(database, 7, lesson(1, object=1))
+    assert [(row.annotation_id, row.object) for row in rows(database)] == [(7, 1), (8, -1)]
+
+
+def test_an_id_that_was_given_out_again_is_another_annotation(database: Database) -> None:
+    teach(database, 7, lesson(1))
+    with database.writing() as connection:
+        current = {MADE + timedelta(hours=1): [lesson(2)]}
+        replace_lessons(connection, UID, 7, current, limit=LIMIT)
+    assert [row.task_id for row in rows(database)] == [2]
+
+
+def test_features_of_an_example_that_changed_meanwhile_are_not_stored(database: Database) -> None:
+    storage = ExampleStorage(database, limit=LIMIT)
+    teach(database, 7, lesson(1))
+    old = storage.start_attempt(1)
+    assert old is not None
+    teach(database, 7, lesson(1, box=Box(1, 1, 9, 9)))
+    assert not storage.finish(old, KEY, b"of the whole image")
+    teach(database, 7)
+    assert not storage.finish(old, KEY, b"of a forgotten image")
+    assert storage.start_attempt(1) is None
+
+
+def test_a_failure_that_may_pass_is_tried_again_until_the_limit(database: Database) -> None:
+    storage = ExampleStorage(database, limit=LIMIT)
+    teach(database, 7, lesson(1))
+    assert storage.record_failure(1, "busy", limit=1)
+    assert storage.queued(0, 10) == [(1, 1)]
+    assert not storage.record_failure(1, "busy", limit=1)
+    [row] = rows(database)
+    assert (row.status, row.reason) == ("failed", "busy")
+    assert storage.queued(0, 10) == []
+
+
+def test_everything_can_be_extracted_again(database: Database) -> None:
+    storage = ExampleStorage(database, limit=LIMIT)
+    learn(database, 1, 2)
+    teach(database, 3, lesson(3))
+    storage.fail(3, "not an image")
+    assert storage.extract_again(UID) == 3
+    assert [row.status for row in rows(database)] == ["waiting"] * 3
+    assert [row.reason for row in rows(database)] == [None] * 3
+
+
+def test_the_status_counts_images_and_names_the_reasons(database: Database) -> None:
+    storage = ExampleStorage(database, limit=LIMIT)
+    learn(database, 1, 2, 3)
+    teach(database, 13, lesson(3))  # another annotation of an image that is learnt
+    extract(database)
+    teach(database, 4, lesson(4))
+    teach(database, 5, lesson(5))
+    storage.fail(6, "expected an image, got a web page")
+    assert storage.status(UID, BASE) == LearningStatus(
+        UID,
+        learnt=3,
+        waiting=1,
+        failed=1,
+        failures={"expected an image, got a web page": 1},
+        in_use=3,
+    )
+    assert storage.status(OTHER_UID, BASE) == LearningStatus(OTHER_UID, failures={})
+
+
+def test_workers_that_finish_at_once_miss_no_step(any_database: Database) -> None:
+    storage = ExampleStorage(any_database, limit=LIMIT)
+    for task in range(1, 9):
+        teach(any_database, task, lesson(task))
+    StepStorage(any_database, limit=LIMIT).adopt(UID, BASE, KEY)
+    waiting = [storage.start_attempt(number) for number, _ in storage.queued(0, 10)]
+
+    def finish(place: int) -> bool:
+        example = waiting[place]
+        assert example is not None
+        return storage.finish(replace(example), KEY, b"features")
+
+    assert at_once(8, finish) == [True] * 8
+    step = StepStorage(any_database, limit=LIMIT).current(UID, BASE)
+    assert step is not None
+    assert step.images == 8

@@ -1,0 +1,184 @@
+"""From examples to named points."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naming_scene import BIRD, LABELS, example, examples, planted
+
+from model.naming import leave_one_out
+from model.naming.examples import Example, views
+from model.naming.features import ExampleFeatures
+from model.naming.knowledge import knowledge, taught
+from model.naming.learner import fit
+from model.naming.model_bytes import model_from_bytes, model_to_bytes
+from model.naming.moments import moments, total
+
+
+def places(points):
+    return {point.label: (point.x, point.y) for point in points}
+
+
+def test_points_are_found_by_name():
+    model = fit(examples(6))
+    asked = example(50)
+    found = places(model.predict(asked.features))
+    for label, point in asked.points.items():
+        assert np.hypot(*np.subtract(found[label], point)) < 4  # of a box of 80 px
+
+
+def test_a_mirrored_bird_shows_its_other_eye_though_no_example_was_mirrored():
+    model = fit([example(seed) for seed in range(6)])
+    asked = example(50, mirrored=True)
+    points = {point.label: point for point in model.predict(asked.features)}
+    assert np.hypot(*np.subtract((points["beak"].x, points["beak"].y), asked.points["beak"])) < 4
+
+
+def test_the_visible_eye_is_more_probable_than_the_hidden_one():
+    model = fit(examples(12))
+    for mirrored in (False, True):
+        asked = example(50, mirrored=mirrored)
+        points = {point.label: point for point in model.predict(asked.features)}
+        seen, hidden = ("right eye", "left eye") if mirrored else ("left eye", "right eye")
+        assert points[seen].visible_probability > 0.8
+        assert points[hidden].visible_probability < 0.3
+        assert points[hidden].score <= points[hidden].visible_probability
+
+
+def test_the_mirror_image_of_an_image_gets_mirrored_points():
+    model = fit(examples(4))
+    asked = example(50).features
+    opposite = dataclasses.replace(asked, seen=asked.mirrored, mirrored=asked.seen)
+    direct, mirrored = places(model.predict(asked)), places(model.predict(opposite))
+    for label, other in zip(LABELS, ("beak", "right eye", "left eye", "tail"), strict=True):
+        x, y = direct[label]
+        np.testing.assert_allclose(mirrored[other], (99 - x, y), atol=0.5)
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 4))
+def test_leaving_an_example_out_equals_never_having_learnt_it(number):
+    taught_examples = examples(5)
+    sums = total([moments(each) for each in taught_examples])
+    parts = [[taught(view, LABELS) for view in views(each)] for each in taught_examples]
+    left = leave_one_out.without(LABELS, sums, parts, taught_examples, number)
+    others = [each for index, each in enumerate(taught_examples) if index != number]
+    never = knowledge(
+        LABELS,
+        total([moments(each) for each in others]),
+        [taught(view, LABELS) for each in others for view in views(each)],
+    )
+    np.testing.assert_allclose(left.weights, never.weights, atol=1e-5)
+    np.testing.assert_array_equal(left.layouts, never.layouts)
+    first, second = left.descriptors, never.descriptors
+    np.testing.assert_allclose(
+        np.einsum("vld,wld->vwl", first, first),
+        np.einsum("vld,wld->vwl", second, second),
+        atol=1e-4,
+    )
+
+
+def test_forgetting_an_example_gives_the_model_without_it():
+    all_of_them = examples(6)
+    forgotten = all_of_them[2]
+    left = [each for each in all_of_them if each is not forgotten]
+    sums = fit(all_of_them).moments - moments(forgotten)
+    after, never = fit(left, total_moments=sums), fit(left)
+    asked = planted(BIRD, seed=77)
+    for first, second in zip(after.predict(asked), never.predict(asked), strict=True):
+        np.testing.assert_allclose((first.x, first.y), (second.x, second.y), atol=1e-3)
+        np.testing.assert_allclose(first.score, second.score, atol=1e-3)
+
+
+def test_a_label_without_an_example_is_not_suggested():
+    model = fit([example(0)], labels=(*LABELS, "crest"))
+    assert "crest" not in places(model.predict(example(1).features))
+
+
+def test_the_order_of_examples_does_not_matter():
+    taught_examples = examples(4)
+    asked = planted(BIRD, seed=77)
+    forward, backward = fit(taught_examples), fit(list(reversed(taught_examples)))
+    for first, second in zip(forward.predict(asked), backward.predict(asked), strict=True):
+        np.testing.assert_allclose(first.score, second.score, atol=1e-4)
+
+
+def test_given_points_stay_and_draw_the_others_along():
+    model = fit(examples(6))
+    # Features of nothing: only the layout speaks.
+    blank = planted({}, seed=5)
+    moved = {label: (x + 6, y - 5) for label, (x, y) in BIRD.items()}
+    given_points = {"beak": moved["beak"], "left eye": moved["left eye"]}
+    found = places(model.predict(blank, given=given_points))
+    assert not found.keys() & given_points.keys()
+    assert np.hypot(*np.subtract(found["tail"], moved["tail"])) < 12
+
+
+def test_one_example_is_enough_to_suggest_but_promises_little():
+    points = fit([example(0)]).predict(example(2).features)
+    assert {point.label for point in points} >= set(BIRD)
+    assert all(point.score <= 0.5 for point in points)
+
+
+def test_features_of_another_network_are_refused():
+    model = fit([example(0)])
+    other = dataclasses.replace(example(1).features, key="other")
+    with pytest.raises(ValueError, match="expected features of planted, got other"):
+        model.predict(other)
+    with pytest.raises(ValueError, match="expected features of planted, got other"):
+        fit([example(0), dataclasses.replace(example(1), features=other)])
+
+
+def test_without_examples_or_points_nothing_can_be_learnt():
+    with pytest.raises(ValueError, match="one or more examples"):
+        fit([])
+    with pytest.raises(ValueError, match="an example with a point"):
+        fit([dataclasses.replace(example(0), points={}, absent=frozenset())])
+
+
+def test_a_label_cannot_be_placed_and_absent():
+    with pytest.raises(ValueError, match=r"got both: .*beak"):
+        Example(example(0).features, {"beak": (1.0, 2.0)}, frozenset({"beak"}))
+
+
+def test_a_point_without_finite_coordinates_is_refused():
+    with pytest.raises(ValueError, match="finite coordinates"):
+        Example(example(0).features, {"beak": (float("nan"), 2.0)})
+
+
+def test_a_point_far_outside_the_frame_does_no_harm():
+    odd = dataclasses.replace(example(9), points={**example(9).points, "tail": (900.0, 900.0)})
+    points = fit([*examples(4), odd]).predict(example(50).features)
+    assert all(np.isfinite((point.x, point.y, point.score)).all() for point in points)
+
+
+def test_a_model_comes_back_from_bytes_with_the_same_suggestions():
+    model = fit(examples(5))
+    again = model_from_bytes(model_to_bytes(model))
+    asked = planted(BIRD, seed=77)
+    for first, second in zip(model.predict(asked), again.predict(asked), strict=True):
+        assert first.label == second.label
+        np.testing.assert_allclose((first.x, first.y), (second.x, second.y), atol=0.1)
+        np.testing.assert_allclose(first.score, second.score, atol=0.02)
+    assert again.moments.cross.keys() == model.moments.cross.keys()
+
+
+def test_bytes_of_something_else_are_refused():
+    with pytest.raises(ValueError, match="expected bytes that pack wrote"):
+        model_from_bytes(b"something else")
+    with pytest.raises(ValueError, match="expected bytes that pack wrote"):
+        model_from_bytes(model_to_bytes(fit([example(0)]))[:-100])
+
+
+def test_features_that_were_stored_teach_the_same():
+    stored = [
+        dataclasses.replace(each, features=ExampleFeatures.from_bytes(each.features.to_bytes()))
+        for each in examples(4)
+    ]
+    asked = planted(BIRD, seed=77)
+    for first, second in zip(
+        fit(stored).predict(asked), fit(examples(4)).predict(asked), strict=True
+    ):
+        np.testing.assert_allclose((first.x, first.y), (second.x, second.y), atol=0.5)

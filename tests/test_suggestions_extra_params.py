@@ -1,0 +1,100 @@
+"""What the settings of a project may name, on both kinds of database."""
+
+from pathlib import Path
+
+import pytest
+from label_studio_fake import CONFIG, UID
+from test_training_registry import Scene
+
+from backend.database.connection import Database
+from backend.labelstudio.project_settings import NO_SETTINGS, ExtraParamsError
+from backend.labelstudio.projects import Project, ProjectStorage
+from backend.suggestions.extra_params import ExtraParams
+
+
+class Settled:
+    """A project, its settings, and the models there are."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.models = Scene(database, folder)
+        self.projects = ProjectStorage(database)
+        self.extra_params = ExtraParams(self.projects, self.models.registry)
+        self.configure(CONFIG)
+
+    @property
+    def project(self) -> Project:
+        found = self.projects.project(UID)
+        assert found is not None
+        return found
+
+    def configure(self, label_config: str) -> None:
+        self.projects.save_label_config(UID, label_config)
+
+    def accept(self, raw: object) -> None:
+        self.extra_params.accept(self.project, raw)
+
+    def problems(self) -> list[str]:
+        return list(self.extra_params.problems(self.project, self.project.settings))
+
+
+@pytest.fixture
+def settled(any_database: Database, tmp_path: Path) -> Settled:
+    return Settled(any_database, tmp_path)
+
+
+def test_settings_are_stored_with_the_project_and_removed_with_null(settled: Settled) -> None:
+    settled.accept('{"threshold": 0.4, "thresholds": {"nose": 0.6}}')
+    assert settled.project.settings.as_json() == {"threshold": 0.4, "thresholds": {"nose": 0.6}}
+    settled.accept(None)
+    assert settled.project.settings == NO_SETTINGS
+
+
+def test_a_new_connection_or_configuration_keeps_the_settings(settled: Settled) -> None:
+    settled.accept({"threshold": 0.4})
+    settled.configure(CONFIG.replace("bus", "tram"))
+    settled.projects.save_connection(
+        UID, hostname="http://a", access_token="t", label_config=CONFIG
+    )
+    assert settled.project.settings.threshold == 0.4
+    assert settled.project.hostname == "http://a"
+
+
+def test_what_is_refused_leaves_the_settings_as_they_were(settled: Settled) -> None:
+    settled.accept({"threshold": 0.4})
+    for wrong in ({"threshold": 4}, {"thresholds": {"tail": 0.5}}, {"model": "vgg19-0"}):
+        with pytest.raises(ExtraParamsError):
+            settled.accept(wrong)
+    assert settled.project.settings.as_json() == {"threshold": 0.4}
+
+
+def test_a_new_setting_must_name_labels_and_models_that_exist(settled: Settled) -> None:
+    with pytest.raises(ExtraParamsError, match=r"labels of kp \('nose', 'bus'\), got 'tail'"):
+        settled.accept({"thresholds": {"tail": 0.5}})
+    own = settled.models.registry.of_settings.version
+    with pytest.raises(ExtraParamsError, match=f"to be deployment or {own}, got 'vgg19-0'"):
+        settled.accept({"model": "vgg19-0"})
+    settled.accept({"thresholds": {"NOSE": 0.5}, "model": own})
+
+
+def test_a_label_that_disappears_later_is_a_problem_and_no_refusal(settled: Settled) -> None:
+    """Else a project would lose its suggestions because of a change of its configuration."""
+    settled.accept({"thresholds": {"bus": 0.5}})
+    settled.configure(CONFIG.replace("bus", "tram"))
+    settled.accept({"thresholds": {"bus": 0.5}})
+    assert settled.project.settings.thresholds == {"bus": 0.5}
+    [problem] = settled.problems()
+    assert "got 'bus'" in problem
+
+
+def test_without_a_usable_configuration_labels_are_not_checked(settled: Settled) -> None:
+    settled.configure("<View/>")
+    settled.accept({"thresholds": {"tail": 0.5}})
+    assert settled.problems() == []
+
+
+def test_a_trained_model_can_be_named(settled: Settled) -> None:
+    model = settled.models.trained(1, use=False)
+    settled.accept({"model": model.version})
+    assert settled.models.active == model
+    settled.accept({"model": "deployment"})
+    assert settled.models.active == settled.models.registry.of_settings

@@ -1,0 +1,226 @@
+"""Which points of a stored detection are sent, by the settings of the project."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from label_studio_fake import CONFIG, UID
+from prediction_rows import DETECTION, VERSION, fetched, wanted
+from sqlalchemy import delete
+
+from backend.database.connection import Database, now
+from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.project_settings import ProjectSettings
+from backend.labelstudio.projects import Project, ProjectStorage
+from backend.settings import Settings
+from backend.suggestions.presentation import Presentation
+from backend.suggestions.records import MOST_CANDIDATES, pack_points, unpack_points
+from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.tables import candidates
+from model.keypoint import Detection, Keypoint, NamedKeypoint
+
+SCORES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
+POINTS = tuple(Keypoint(10.1 * n, 7.3 * n, score, "bus") for n, score in enumerate(SCORES, 1))
+
+
+def detection(shown: int) -> Detection:
+    """The ten points, of which the detector's settings show the first ones."""
+    return replace(DETECTION, keypoints=POINTS[:shown], candidates=POINTS)
+
+
+class Scene:
+    """A prediction that is ready, and what is sent of it with some settings."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        ProjectStorage(database).save_label_config(UID, CONFIG)
+
+    def store(self, found: Detection) -> int:
+        [row] = PredictionStorage(self.database).request(
+            UID, VERSION, [wanted(1)], retry_failed_before=now()
+        )
+        PredictionStorage(self.database).finish(row.id, found)
+        return row.id
+
+    def sent(
+        self, row: int, config: str = CONFIG, deployment: Settings | None = None, **settings: Any
+    ) -> list[dict[str, Any]]:
+        """The regions that are sent."""
+        project = Project(UID, None, None, config, ProjectSettings(**settings))
+        deployment = deployment or Settings(suggest="always")
+        presentation = Presentation(deployment, self.database)
+        made = presentation.as_sent(fetched(self.database, row), project, keypoint_control(config))
+        return made["result"]
+
+    def scores(self, row: int, **more: Any) -> list[float]:
+        return [round(region["score"], 6) for region in self.sent(row, **more)]
+
+
+@pytest.fixture
+def scene(any_database: Database) -> Scene:
+    return Scene(any_database)
+
+
+@pytest.fixture
+def row(scene: Scene) -> int:
+    return scene.store(detection(4))
+
+
+def test_without_settings_the_points_that_the_detector_shows_are_sent(
+    scene: Scene, row: int
+) -> None:
+    assert scene.scores(row) == list(SCORES[:4])
+    assert scene.scores(row, suggest="always", tolerance=0.1) == list(SCORES[:4])
+
+
+def test_more_points_than_the_detector_shows_can_be_sent_without_detecting_again(
+    scene: Scene, row: int
+) -> None:
+    assert scene.scores(row, max_keypoints=7) == list(SCORES[:7])
+    assert scene.scores(row, max_keypoints="none") == list(SCORES)
+
+
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        ({"threshold": 0.7}, 3),
+        ({"threshold": 0.0}, 10),
+        ({"threshold": 1.0}, 0),
+        ({"max_keypoints": 1}, 1),
+        ({"keep": 0.41}, 5),  # rounded up, as DETECTOR_KEEP is
+        ({"keep": 0.41, "max_keypoints": 2}, 2),
+        ({"keep": 0.41, "threshold": 0.75}, 2),
+        ({"threshold": 0.7, "thresholds": {"bus": 0.15}}, 8),
+        ({"threshold": 0.7, "thresholds": {"BUS": 0.15}}, 8),
+        ({"thresholds": {"nose": 0.15}}, 10),
+        ({"threshold": 0.7, "thresholds": {"gone": 0.15}}, 3),
+    ],
+)
+def test_each_setting_chooses_points(
+    scene: Scene, row: int, settings: dict[str, Any], count: int
+) -> None:
+    assert scene.scores(row, **settings) == list(SCORES[:count])
+
+
+def test_where_a_project_has_no_setting_the_detectors_holds(scene: Scene, row: int) -> None:
+    deployment = Settings(detector_max_keypoints=6, detector_min_score=0.45)
+    assert scene.scores(row, deployment=deployment, keep=1.0) == list(SCORES[:5])
+    assert scene.scores(row, deployment=deployment, threshold=0.0) == list(SCORES[:6])
+
+
+def test_the_same_point_has_the_same_id_and_place_whatever_else_is_sent(
+    scene: Scene, row: int
+) -> None:
+    few, usual, all_ = (
+        scene.sent(row, max_keypoints=2),
+        scene.sent(row),
+        scene.sent(row, max_keypoints="none"),
+    )
+    assert (few, usual) == (all_[:2], all_[:4])
+    for region, point in zip(all_, POINTS, strict=True):
+        assert region["value"]["x"] == pytest.approx((point.x + 0.5) / 640 * 100, rel=1e-6)
+        assert region["value"]["y"] == pytest.approx((point.y + 0.5) / 480 * 100, rel=1e-6)
+
+
+def test_a_label_is_that_which_the_points_get_and_not_the_class(scene: Scene) -> None:
+    points = tuple(replace(point, label="tram") for point in POINTS)
+    row = scene.store(replace(DETECTION, class_name="tram", keypoints=points, candidates=points))
+    assert scene.scores(row, thresholds={"nose": 0.75}) == [0.9, 0.8]
+    named = Settings(default_label="bus")
+    assert scene.scores(row, deployment=named, thresholds={"nose": 0.75}) == list(SCORES)
+
+
+def test_points_without_a_label_have_the_projects_threshold(scene: Scene, row: int) -> None:
+    plain = '<View><Image name="image" value="$image"/><KeyPoint name="kp" toName="image"/></View>'
+    settings = {"threshold": 0.75, "thresholds": {"bus": 0.1}}
+    assert scene.scores(row, config=plain, **settings) == [0.9, 0.8]
+
+
+def test_of_an_older_prediction_points_can_be_left_out_and_none_added(
+    scene: Scene, row: int
+) -> None:
+    """Earlier versions stored what they showed, and nothing else."""
+    with scene.database.writing() as connection:
+        connection.execute(delete(candidates))
+    assert scene.scores(row) == list(SCORES[:4])
+    assert scene.scores(row, max_keypoints="none") == list(SCORES[:4])
+    assert scene.scores(row, keep=0.5) == list(SCORES[:4])  # they are a share already
+    assert scene.scores(row, threshold=0.75) == [0.9, 0.8]
+
+
+def test_a_detection_that_is_finished_twice_keeps_its_first_points(scene: Scene, row: int) -> None:
+    PredictionStorage(scene.database).finish(row, replace(detection(1), candidates=POINTS[:1]))
+    assert len(scene.sent(row, max_keypoints="none")) == len(POINTS)
+
+
+def test_points_are_packed_to_a_hundredth_of_a_pixel_and_as_many_as_there_is_room_for() -> None:
+    far = Keypoint(49_999.015625, 0.0078125, 0.123456789, "bus")
+    [found] = unpack_points(pack_points([far]), "bus")
+    assert (found.x, found.y) == pytest.approx((far.x, far.y), abs=0.005)
+    assert found.score == pytest.approx(far.score, abs=1e-7)
+    assert len(pack_points([far] * 3)) == 36
+    assert len(unpack_points(pack_points([far] * (MOST_CANDIDATES + 1)), "")) == MOST_CANDIDATES
+
+
+NAMES = (
+    '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
+    '<Label value="nose"/><Label value="tail"/></KeyPointLabels></View>'
+)
+ONE_NAME = NAMES.replace('<Label value="tail"/>', "")
+# Probabilities of being right and visible: one is worth showing, the other is not.
+NOSE = NamedKeypoint(5, 6, 0.8, "nose", 0.9)
+TAIL = NamedKeypoint(7, 8, 0.1, "tail", 0.3)
+
+
+def labels(regions: list[dict[str, Any]]) -> list[str]:
+    return [region["value"]["keypointlabels"][0] for region in regions]
+
+
+def test_before_any_correction_the_best_points_are_shown_if_the_class_tells_their_label(
+    scene: Scene,
+) -> None:
+    row = scene.store(detection(10))
+    worthwhile = Settings(suggest="worthwhile")
+    assert scene.scores(row, deployment=worthwhile) == list(SCORES[:4])
+    assert scene.scores(row, config=ONE_NAME, deployment=worthwhile) == list(SCORES[:4])
+    assert scene.scores(row, config=NAMES, deployment=worthwhile) == []
+    named_by_the_settings = Settings(suggest="worthwhile", default_label="tail")
+    assert labels(scene.sent(row, NAMES, named_by_the_settings)) == ["tail"] * 4
+
+
+def test_a_projects_own_choice_of_points_comes_before_the_share_that_pays(scene: Scene) -> None:
+    row = scene.store(detection(10))
+    worthwhile = Settings(suggest="worthwhile")
+    assert scene.scores(row, deployment=worthwhile, threshold=0.45) == list(SCORES[:5])
+
+
+def test_landmarks_are_shown_with_their_labels_where_they_are_worth_it(scene: Scene) -> None:
+    row = scene.store(replace(detection(10), named=(TAIL, NOSE)))
+    [nose] = scene.sent(row, NAMES, Settings(suggest="worthwhile"))
+    assert nose["value"]["keypointlabels"] == ["nose"]
+    assert nose["score"] == 0.8
+    assert labels(scene.sent(row, NAMES, Settings(suggest="learnt"))) == ["nose"]
+    always = labels(scene.sent(row, NAMES, Settings(suggest="always")))
+    assert always == ["nose", "tail", *["nose"] * 10]  # bus is no label: the first one
+
+
+def test_only_what_was_learnt_is_shown_where_that_is_wanted(scene: Scene) -> None:
+    row = scene.store(detection(10))
+    assert scene.sent(row, suggest="learnt") == []
+
+
+def test_the_setting_of_a_project_comes_before_that_of_the_deployment(scene: Scene) -> None:
+    row = scene.store(detection(10))
+    assert len(scene.sent(row, deployment=Settings(suggest="learnt"), suggest="always")) == 10
+
+
+def test_thresholds_hold_for_landmarks_too(scene: Scene) -> None:
+    row = scene.store(replace(detection(0), named=(NOSE,)))
+    assert len(scene.sent(row, NAMES, threshold=0.8, suggest="worthwhile")) == 1
+    assert scene.sent(row, NAMES, thresholds={"nose": 0.9}, suggest="worthwhile") == []
+
+
+def test_a_label_is_sent_no_more_often_than_the_configuration_allows(scene: Scene) -> None:
+    row = scene.store(replace(detection(4), named=(NOSE, TAIL)))
+    limited = NAMES.replace('<Label value="nose"/>', '<Label value="nose" maxUsages="2"/>')
+    assert labels(scene.sent(row, limited)) == ["nose", "tail", "nose"]
