@@ -139,4 +139,6 @@ def test_at_most_twelve_panels_are_drawn_and_those_that_differ_are_marked():
     assert (len(found), len(drawn)) == (14, MOST_PANELS)
     svg = draw_svg(draw_offsets, drawn, panels_size(drawn))
     assert "1, beak *" in svg
+    assert svg.count('id="axes_') == MOST_PANELS
+    assert draw_svg(draw_offsets, drawn[:5], panels_size(drawn[:5])).count('id="axes_') == 5
     assert "2, &lt;tail&gt;<" in svg

@@ -4,11 +4,13 @@ Annotators are not sampled, so every interval holds for these annotators. How fa
 from another is therefore given as a range beside the figures of all.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.agreement.anchoring import StratumName, first_withheld
 from backend.agreement.clustered import (
@@ -131,7 +133,11 @@ class _Side:
 
     @classmethod
     def of(
-        cls, columns: VerdictColumns, listed: Sequence[str], strata: Sequence[StratumName]
+        cls,
+        columns: VerdictColumns,
+        names: NDArray[np.str_],
+        listed: Sequence[str],
+        strata: Sequence[StratumName],
     ) -> "_Side":
         newest, annotations = columns.newest_states, len(columns.annotations)
         place = {name: number for number, name in enumerate(listed)}
@@ -141,9 +147,7 @@ class _Side:
         seconds = np.array([each.lead_time for each in columns.annotations], np.float64)
         return cls(
             columns=columns,
-            number=np.array(
-                [place.get(name, -1) for name in annotator_names(columns).tolist()], np.int64
-            ),
+            number=np.array([place.get(name, -1) for name in names.tolist()], np.int64),
             hits=np.bincount(newest.annotation, hits, minlength=annotations).astype(np.float64),
             points=np.bincount(newest.annotation, points, minlength=annotations).astype(np.float64),
             stratum=np.array(
@@ -187,12 +191,16 @@ def annotators(
         submitted: of `shown`; None to compute them.
     """
     submitted = submitted or Submissions.of(shown, parameters)
-    sizes = _sizes(shown, withheld)
+    names = (submitted.annotator, annotator_names(withheld))
+    sizes = _sizes(zip(names, (shown.is_newest, withheld.is_newest), strict=True))
     listed = sorted(sizes, key=lambda name: (-sizes[name], name))[: parameters.most_groups]
     since = first_withheld(withheld)
-    sides = [_Side.of(columns, listed, list(since)) for columns in (shown, withheld)]
+    sides = [
+        _Side.of(columns, of_side, listed, list(since))
+        for columns, of_side in zip((shown, withheld), names, strict=True)
+    ]
     flagged = {each.annotator for each in stamping.annotators if each.flagged}
-    compared = _compared(shown, since)
+    compared = _compared(sides[0], list(since.values()))
     found = [
         AnnotatorFigures(
             annotator=name,
@@ -213,22 +221,21 @@ def annotators(
     )
 
 
-def _sizes(*sides: VerdictColumns) -> dict[str, int]:
-    """Count the annotations of each known annotator."""
-    found: dict[str, int] = {}
-    for columns in sides:
-        for name in annotator_names(columns)[columns.is_newest].tolist():
-            if name:
-                found[name] = found.get(name, 0) + 1
-    return found
+def _sizes(sides: Iterable[tuple[NDArray[np.str_], Flags]]) -> dict[str, int]:
+    """Count the annotations of each known annotator, given names and which states are newest."""
+    found: Counter[str] = Counter()
+    for names, newest in sides:
+        found.update(names[newest].tolist())
+    return {name: size for name, size in found.items() if name}
 
 
-def _compared(shown: VerdictColumns, since: Mapping[StratumName, datetime]) -> Flags:
+def _compared(shown: _Side, since: Sequence[datetime]) -> Flags:
     """Return which annotations are not older than the first withheld one of their stratum."""
+    annotations = shown.columns.annotations
     return np.array(
         [
-            each.stratum in since and each.updated_at >= since[each.stratum]
-            for each in shown.annotations
+            number >= 0 and each.updated_at >= since[number]
+            for number, each in zip(shown.stratum.tolist(), annotations, strict=True)
         ],
         bool,
     )

@@ -3,7 +3,7 @@
 1 - α and 1 - κ are disagreement over that expected by chance, so their intervals are t intervals
 on the log scale, with the variance and the degrees of freedom of the delete-one jackknife
 (`linearised.spread`). In simulated projects they held the true figure more often than the BCa
-bootstrap, which is too narrow below 50 tasks; `docs/agreement.md` has both.
+bootstrap over tasks, which was too narrow below 50 of them.
 
 Sources: Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011; Cohen, Educational and
 Psychological Measurement 20, 1960; Wolter, Introduction to Variance Estimation, 2007, chapter 4.

@@ -32,7 +32,8 @@ def draw_offsets(figure: Any, offsets: Sequence[Offset]) -> None:
         math.hypot(each.x, each.y) + each.ellipse.major for each in offsets if each.ellipse
     )
     rows = math.ceil(len(offsets) / COLUMNS)
-    axes = figure.subplots(rows, COLUMNS, squeeze=False, sharex=True, sharey=True).flat
+    grid = figure.subplots(rows, COLUMNS, squeeze=False, sharex=True, sharey=True)
+    axes = list(grid.flat)
     for each, at in zip(offsets, axes, strict=False):
         assert each.ellipse is not None  # `drawn_offsets` leaves others out
         differs = each.p_holm is not None and each.p_holm < 1 - LIMITS.level
@@ -49,7 +50,7 @@ def draw_offsets(figure: Any, offsets: Sequence[Offset]) -> None:
         # y of an image points downwards.
         at.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
         at.set_title(_title(each) + (" *" if differs else ""), fontsize=9)
-    for at in list(axes)[len(offsets) :]:
+    for at in axes[len(offsets) :]:
         at.set_visible(False)
     figure.supxlabel("% of the longer side, to the right", fontsize=9)
     figure.supylabel("% of the longer side, downwards", fontsize=9)

@@ -13,10 +13,10 @@ Estimation, 2007, chapter 4; Holm, Scandinavian Journal of Statistics 6, 1979.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
-from backend.agreement.cells import ImageCells
 from backend.agreement.clustered import NO_SPREAD, too_few
 from backend.agreement.columns import CODES, Floats, Integers, VerdictColumns
 from backend.agreement.comparisons import fisher_p, holm
@@ -167,15 +167,18 @@ def _sums(columns: VerdictColumns, rows: Integers, group: Integers, groups: int)
     Returns:
         For each group (images, 5): x and y as a share, x and y in px, points.
     """
-    image = columns.image[columns.annotation[rows]]
-    cells = ImageCells.of(group, image, groups)
-    cell, length = cells.find(group, image), columns.longer_sides(rows)
+    order = np.argsort(group.astype(np.int16), kind="stable")
+    rows, ends = rows[order], np.searchsorted(group[order], np.arange(groups + 1))
+    image, length = columns.image[columns.annotation[rows]], columns.longer_sides(rows)
     x = columns.final_x[rows] - columns.suggested_x[rows]
     y = columns.final_y[rows] - columns.suggested_y[rows]
-    sums = np.stack(
-        [cells.sums(cell, each) for each in (x / length, y / length, x, y, None)], axis=1
-    )
-    return [sums[cells.of_group(number)] for number in range(groups)]
+    found, shares = [], (x / length, y / length)
+    for first, last in pairwise(ends.tolist()):
+        own = slice(first, last)
+        parts = [np.bincount(image[own], each[own]) for each in (*shares, x, y)]
+        sums = np.stack([*parts, np.bincount(image[own])], axis=1)
+        found.append(sums[sums[:, 4] > 0])
+    return found
 
 
 def _offset(annotator: str, label: str, sums: Floats, limits: Limits) -> Offset:
