@@ -20,6 +20,7 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings as hypothesis_settings
 from loopback_server import LoopbackServer, loopback_server
 from playwright.sync_api import Page, sync_playwright
 from rq import Queue
@@ -30,6 +31,10 @@ from backend.settings import Settings
 from backend.web.app import create_app
 
 STARTS_WITHIN = 30.0
+
+# No test fails because the machine is busy.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 
 def free_port() -> int:

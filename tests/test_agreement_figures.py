@@ -550,7 +550,7 @@ def stories() -> st.SearchStrategy[list[tuple]]:
     return st.lists(st.tuples(act, st.integers(1, 3), st.integers(0, 15)), max_size=8)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(stories(), st.randoms(use_true_random=False))
 def test_neither_order_nor_repetition_of_events_changes_a_figure(story, draw):
     def figures_of(order) -> dict:

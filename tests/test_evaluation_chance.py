@@ -45,7 +45,7 @@ def test_no_landmarks_or_no_radius_is_no_chance_and_a_large_radius_is_certain():
     assert chance_precision(middle, HUNDRED, 100) == pytest.approx(1, rel=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 15), radius=st.floats(1, 60))
 def test_it_is_what_random_points_reach(seed, count, radius):
     rng = np.random.default_rng(seed)

@@ -190,7 +190,7 @@ def fits(network: nn.Sequential, height: int, width: int) -> bool:
     return True
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_networks_give_the_logits_of_the_dense_loop(data: st.DataObject):
     torch.manual_seed(data.draw(st.integers(0, 1000)))

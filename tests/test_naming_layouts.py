@@ -1,7 +1,7 @@
 """Layouts of examples, laid over the evidence."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model.naming.grid import bumps
@@ -15,7 +15,6 @@ def evidence(points):
     return bumps(points, 40, 0.05)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_fit_is_the_sum_of_the_gains_at_the_points(seed):
     random = np.random.RandomState(seed)

@@ -57,7 +57,7 @@ def test_the_mirror_image_of_an_image_gets_mirrored_points():
         np.testing.assert_allclose(mirrored[other], (99 - x, y), atol=0.5)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.integers(0, 4))
 def test_leaving_an_example_out_equals_never_having_learnt_it(number):
     taught_examples = examples(5)

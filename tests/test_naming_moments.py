@@ -43,7 +43,7 @@ def test_mean_and_covariance_are_those_of_all_cells():
     np.testing.assert_allclose(sums.covariance(), np.cov(rows.T, bias=True), atol=1e-3)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=6, unique=True), st.data())
 def test_an_example_that_is_subtracted_might_never_have_been_added(seeds, data):
     forgotten = data.draw(st.sampled_from(seeds))

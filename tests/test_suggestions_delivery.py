@@ -607,6 +607,5 @@ TestOnePrediction = OnePrediction.TestCase
 TestOnePrediction.settings = settings(
     max_examples=40,
     stateful_step_count=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -137,9 +137,7 @@ number = st.floats(allow_nan=False, allow_infinity=False, width=64)
 keypoints = st.builds(Keypoint, number, number, number, st.text(st.characters(codec="utf-8")))
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(points=st.lists(keypoints, max_size=5), share=st.floats(0, 1))
 def test_every_detection_comes_back_as_it_was(
     database: Database, points: list[Keypoint], share: float

@@ -304,7 +304,6 @@ def predicted(recorder: Recorder) -> Recorder:
 
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.dictionaries(fields, json_values), st.lists(regions | json_values, max_size=6))

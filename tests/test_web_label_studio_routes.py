@@ -342,7 +342,6 @@ def test_an_event_of_an_unknown_kind_is_kept(client: FlaskClient, database: Data
 
 @settings(
     max_examples=50,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
