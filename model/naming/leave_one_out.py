@@ -61,7 +61,7 @@ def outcomes(
     """Find each of the newest examples by what all others teach.
 
     Args:
-        parts: what the two views of each example teach.
+        parts: what the views of each example teach, that of the image as it is first.
         tolerance: share of the longer side of the box.
         most: examples that are left out in turn.
     """
