@@ -182,3 +182,13 @@ def test_features_that_were_stored_teach_the_same():
         fit(stored).predict(asked), fit(examples(4)).predict(asked), strict=True
     ):
         np.testing.assert_allclose((first.x, first.y), (second.x, second.y), atol=0.5)
+
+
+def test_labels_without_sides_are_learnt_as_they_are_alone():
+    """Nobody knows what p1 is called in the mirror."""
+    plain = example(0)
+    renamed = {f"p{number}": point for number, point in enumerate(plain.points.values())}
+    unsided = dataclasses.replace(plain, points=renamed, absent=frozenset())
+    assert len(list(views(plain))) == 2
+    assert len(list(views(unsided))) == 1
+    assert not fit([unsided]).known.names_sides

@@ -148,11 +148,11 @@ def heat_maps(known: Knowledge, features: ExampleFeatures) -> HeatMaps:
 
     Where labels name sides, it is the mean of the image's own and that in its mirror image.
     """
-    direct = _of_view(known, features.seen)
+    evidence = _of_view(known, features.seen).astype(np.float64)
     if known.names_sides:
-        back = _of_view(known, features.mirrored)[:, known.opposites, :, ::-1]
-        direct = (direct + back) / 2
-    similarity, regression = direct.astype(np.float64)
+        mirrored = _of_view(known, features.mirrored)
+        evidence = (evidence + mirrored[:, known.opposites, :, ::-1]) / 2
+    similarity, regression = evidence
     return HeatMaps(similarity, regression)
 
 
