@@ -182,3 +182,26 @@ def test_features_that_were_stored_teach_the_same():
         fit(stored).predict(asked), fit(examples(4)).predict(asked), strict=True
     ):
         np.testing.assert_allclose((first.x, first.y), (second.x, second.y), atol=0.5)
+
+
+def test_labels_without_sides_are_learnt_as_they_are_alone():
+    """Nobody knows what p1 is called in the mirror."""
+    plain = example(0)
+    renamed = {f"p{number}": point for number, point in enumerate(plain.points.values())}
+    unsided = dataclasses.replace(plain, points=renamed, absent=frozenset())
+    assert len(list(views(plain))) == 2
+    assert len(list(views(unsided))) == 1
+    assert not fit([unsided]).known.names_sides
+
+
+def test_without_a_box_the_tolerance_is_a_share_of_the_points_extent():
+    """The bird measures 60 px, its image 100: 5 % are 3 px and not 5."""
+    boxed = example(0)
+    frame = dataclasses.replace(boxed.features.frame, boxed=False, length=100.0)
+    whole = dataclasses.replace(
+        boxed, features=dataclasses.replace(boxed.features, frame=frame), points=dict(BIRD)
+    )
+    assert leave_one_out._length(boxed) == 80
+    assert leave_one_out._length(whole) == pytest.approx(60)
+    lone = dataclasses.replace(whole, points={"beak": (3.0, 4.0)})
+    assert leave_one_out._length(lone) == 100

@@ -65,6 +65,15 @@ def test_work_with_names_counts_every_kind_of_correction():
     assert (found.actions, found.shown, found.right) == (3, 3, 1)
 
 
+def test_a_point_that_was_given_the_other_sides_name_is_renamed():
+    """The left eye was suggested as the right one: a look and a new name; two are placed."""
+    x, y = example(0).points["left eye"]
+    points = [NamedPoint("right eye", x + 1, y, 1.0, 1.0)]
+    found = with_names(suggested(points), STANDARD, everything=True)
+    assert found.seconds == pytest.approx(0.8 + 2.0 + 2 * 3.4)
+    assert (found.actions, found.right) == (3, 0)
+
+
 def test_a_suggestion_that_is_not_worth_showing_costs_as_much_as_none():
     hidden = NamedPoint("right eye", 50.0, 50.0, 0.01, 0.02)
     none = with_names(suggested([]), STANDARD, everything=False)

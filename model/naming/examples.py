@@ -59,13 +59,20 @@ class View:
 
 
 def views(example: Example) -> Iterator[View]:
-    """Yield an example as it is, and as it is in the mirror: left and right change places."""
+    """Yield an example as it is and, if labels name sides, as it is in the mirror.
+
+    In the mirror left and right change places. Where no label of the example says left or right,
+    nobody knows what a landmark is called in the mirror: on the other side of a car, the first
+    wheel may be the second one.
+    """
     features = example.features
     points = {
         label: features.frame.to_unit(np.array(point, np.float64))
         for label, point in example.points.items()
     }
     yield View(features.seen.astype(np.float32), points, example.absent, example.group)
+    if not any(mirrored_name(label) != label for label in points.keys() | example.absent):
+        return
     yield View(
         features.mirrored.astype(np.float32),
         {mirrored_name(label): np.array([1 - x, y]) for label, (x, y) in points.items()},

@@ -83,6 +83,11 @@ class Knowledge:
         index = {label: number for number, label in enumerate(self.labels)}
         return np.array([index.get(mirrored_name(label), index[label]) for label in self.labels])
 
+    @property
+    def names_sides(self) -> bool:
+        """Whether some label has an opposite."""
+        return bool((self.opposites != np.arange(len(self.labels))).any())
+
 
 @dataclass(frozen=True, eq=False)
 class Taught:
@@ -139,10 +144,15 @@ class HeatMaps:
 
 
 def heat_maps(known: Knowledge, features: ExampleFeatures) -> HeatMaps:
-    """Return the evidence in an image: the mean of its own and that in its mirror image."""
-    direct, opposite = _of_view(known, features.seen), _of_view(known, features.mirrored)
-    back = opposite[:, known.opposites, :, ::-1]
-    similarity, regression = (direct + back).astype(np.float64) / 2
+    """Return the evidence in an image.
+
+    Where labels name sides, it is the mean of the image's own and that in its mirror image.
+    """
+    evidence = _of_view(known, features.seen).astype(np.float64)
+    if known.names_sides:
+        mirrored = _of_view(known, features.mirrored)
+        evidence = (evidence + mirrored[:, known.opposites, :, ::-1]) / 2
+    similarity, regression = evidence
     return HeatMaps(similarity, regression)
 
 

@@ -41,6 +41,7 @@ TEMPERATURE = 0.3  # of the softmax over the voters' fits
 VOTE_SIGMA = 0.042  # of the Gaussian around each vote, unit coordinates
 VOTE_WEIGHT = 0.07  # of the logarithm of the votes, beside the evidence
 VOTE_FLOOR = 1e-2
+VARIATION = 0.2  # loss of fit for the outermost scale, rotation or shift, growing with its square
 OUTSIDE = -0.3  # fit of a point outside the frame
 # A label's evidence counts from this quantile of it on.
 BASELINE = 0.9
@@ -85,7 +86,7 @@ def vote(evidence: Floats, layouts: Floats, search: Search) -> Votes:
     flat = evidence.reshape(labels, -1)
     gain = flat - np.quantile(flat, BASELINE, axis=1)[:, None]
     tried = _variants(layouts, search)
-    fits = _fits(gain, tried, grid)
+    fits = _fits(gain, tried, grid) - _losses(search, len(layouts))
     best = np.argpartition(fits, -min(VOTERS, len(fits)))[-VOTERS:]
     weights = np.exp((fits[best] - fits[best].max()) / TEMPERATURE)
     weights /= weights.sum()
@@ -109,6 +110,18 @@ def _variants(layouts: Floats, search: Search) -> NDArray[np.float32]:
     shifts = np.array(list(itertools.product(search.shifts, search.shifts)), np.float32)
     variants = np.stack(turned).astype(np.float32)[:, :, None] + shifts[:, None]
     return np.asarray(variants.reshape(-1, *layouts.shape[1:]), np.float32)
+
+
+def _losses(search: Search, layouts: int) -> Floats:
+    """Return the (N,) losses of fit by scale, rotation and shift, in the order of `_variants`."""
+    scales, rotations, shifts = (
+        (np.array(part) / np.abs(part).max() if np.any(part) else np.zeros(len(part))) ** 2
+        for part in (np.log(search.scales), search.rotations, search.shifts)
+    )
+    turns = np.add.outer(scales, rotations).reshape(-1, 1, 1)
+    moves = np.add.outer(shifts, shifts).reshape(1, 1, -1)
+    losses = VARIATION * np.broadcast_to(turns + moves, (turns.size, layouts, moves.size))
+    return np.asarray(losses.ravel())
 
 
 def _fits(gain: Floats, layouts: NDArray[np.float32], grid: int) -> Floats:

@@ -14,7 +14,7 @@ from model.naming.knowledge import Knowledge, knowledge, taught
 from model.naming.leave_one_out import outcomes, rehearsals, score_models
 from model.naming.moments import Moments, moments, total
 
-# A point is right within this share of the longer side of the box.
+# A point is right within this share of the longer side of the box, or of what stands for it.
 TOLERANCE = 0.05
 
 
@@ -102,7 +102,8 @@ def fit(
         labels: those to suggest; all that have an example if None.
         total_moments: `NamingModel.moments` of an earlier fit, plus those of what came since, less
             those of what was forgotten; computed anew if None.
-        tolerance: share of the longer side of the box within which a point is right.
+        tolerance: share of the longer side of the box (of the example's points without a box)
+            within which a point is right.
         rehearsed: how many of the newest examples are left out in turn to calibrate the scores;
             None for `rehearsals` of their number.
 

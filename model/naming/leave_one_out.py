@@ -61,8 +61,8 @@ def outcomes(
     """Find each of the newest examples by what all others teach.
 
     Args:
-        parts: what the two views of each example teach.
-        tolerance: share of the longer side of the box.
+        parts: what the views of each example teach, that of the image as it is first.
+        tolerance: share of the longer side of the box; of the points' extent without a box.
         most: examples that are left out in turn.
     """
     found = [_nothing()]
@@ -85,12 +85,24 @@ def _outcome(known: Knowledge, example: Example, own: Taught, tolerance: float) 
     found = find(known, example.features)
     usable = own.decided & is_known(found.places)
     frame = example.features.frame
-    distance = np.linalg.norm(found.places - own.layout, axis=1) * frame.side / frame.length
+    distance = np.linalg.norm(found.places - own.layout, axis=1) * frame.side / _length(example)
     return Outcomes(
         found.figures[usable],
         np.isfinite(own.layout[usable, 0]),
         np.nan_to_num(distance[usable], nan=np.inf) <= tolerance,
     )
+
+
+def _length(example: Example) -> float:
+    """Return the unit of the tolerance, px: the longer side of the box, or of the points' extent.
+
+    The extent stands for a box that was not given; the frame's length for points without extent.
+    """
+    frame = example.features.frame
+    if frame.boxed or not example.points:
+        return frame.length
+    extent = float(np.ptp(np.array(list(example.points.values())), axis=0).max())
+    return extent or frame.length
 
 
 def score_models(measured: Outcomes) -> tuple[Logistic, Logistic]:

@@ -72,9 +72,8 @@ class Moments:
 
 
 def moments(example: Example) -> Moments:
-    """Return the moments of one example, in both views."""
-    seen, mirrored = map(_of_view, views(example))
-    return seen + mirrored
+    """Return the moments of one example, in all its views."""
+    return total([_of_view(view) for view in views(example)])
 
 
 def total(parts: Sequence[Moments]) -> Moments:

@@ -96,24 +96,44 @@ def from_scratch(suggested: Suggested, costs: Costs) -> Work:
 def with_names(suggested: Suggested, costs: Costs, *, everything: bool) -> Work:
     """Return the work with named suggestions: those that are worth showing, or all.
 
-    A suggestion takes a look; a misplaced one is moved, and one of a hidden label deleted.
+    A suggestion takes a look; a misplaced one is moved. One of a hidden label is deleted, or gets
+    the name of a landmark that it lies on and that nothing was suggested for, as where left and
+    right were confused.
     """
+    example = suggested.case.example
     shown = [point for point in suggested.points if everything or is_worth_showing(point, costs)]
     away = distances(suggested.case, shown)
     right = int((away <= TOLERANCE).sum())
     hidden = int(np.isnan(away).sum())
     moved = len(shown) - right - hidden
     labels = {point.label for point in shown}
-    missing = len(suggested.case.example.points.keys() - labels)
-    absent = len(suggested.case.example.absent - labels)
+    unsuggested = [place for label, place in example.points.items() if label not in labels]
+    astray = [(p.x, p.y) for p in shown if p.label not in example.points]
+    renamed = _pairs(astray, unsuggested, TOLERANCE * suggested.case.length)
+    deleted, missing = hidden - renamed, len(unsuggested) - renamed
+    absent = len(example.absent - labels)
     seconds = (
         len(shown) * costs.verify
         + moved * costs.drag
-        + hidden * costs.delete
+        + renamed * min(costs.relabel, costs.delete + costs.place)
+        + deleted * costs.delete
         + missing * costs.place
         + absent * costs.absent
     )
     return Work(seconds, moved + hidden + missing + absent, len(shown), right)
+
+
+def _pairs(
+    points: Sequence[tuple[float, float]], landmarks: Sequence[tuple[float, float]], radius: float
+) -> int:
+    """Return how many points can be given a landmark of their own within a radius, px."""
+    from scipy.optimize import linear_sum_assignment
+
+    first = np.array(points, np.float64).reshape(-1, 2)
+    second = np.array(landmarks, np.float64).reshape(-1, 2)
+    near = np.linalg.norm(first[:, None] - second, axis=2) <= radius
+    rows, columns = linear_sum_assignment(~near)
+    return int(near[rows, columns].sum())
 
 
 def with_unnamed_points(suggested: Suggested, costs: Costs) -> Work:
@@ -122,15 +142,9 @@ def with_unnamed_points(suggested: Suggested, costs: Costs) -> Work:
     A point within the tolerance of a landmark that no better one has gets its name; all others are
     deleted, and the landmarks without a point are placed.
     """
-    from scipy.optimize import linear_sum_assignment
-
-    example = suggested.case.example
-    points = np.array([(point.x, point.y) for point in suggested.unnamed]).reshape(-1, 2)
-    truth = np.array(list(example.points.values())).reshape(-1, 2)
-    away = np.linalg.norm(points[:, None] - truth, axis=2) / suggested.case.length
-    near = away <= TOLERANCE
-    rows, columns = linear_sum_assignment(~near)
-    kept = int(near[rows, columns].sum())
+    example, points = suggested.case.example, suggested.unnamed
+    truth = list(example.points.values())
+    kept = _pairs([(p.x, p.y) for p in points], truth, TOLERANCE * suggested.case.length)
     deleted, missing = len(points) - kept, len(truth) - kept
     seconds = (
         len(points) * costs.verify

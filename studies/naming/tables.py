@@ -16,6 +16,7 @@ from studies.naming.sequence import (
 )
 
 # Images of the sequence, the first and the one after the last, counted from 0.
+TRUSTED = (10, 200)  # where scores have to be calibrated
 STRETCHES = ((1, 4), (4, 10), (10, 20), (20, 50), (50, 100), (100, 200))
 
 
@@ -61,7 +62,7 @@ def _share(found: Share) -> str:
 def calibration_table(suggested: Sequence[Suggested]) -> str:
     """Return calibration, and how well right points and visible labels are told, by stretch."""
     lines = []
-    for first, end in STRETCHES:
+    for first, end in (*STRETCHES, TRUSTED):
         part = _stretch(suggested, first, end)
         if not part:
             continue
