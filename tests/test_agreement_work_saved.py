@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from agreement_table import Made, added, columns_of, deleted, kept
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from backend.agreement.clustered import PLAIN_T, Estimate
@@ -188,6 +188,10 @@ def test_break_even_is_where_kept_suggestions_make_up_for_the_others():
     assert measured().break_even == pytest.approx(2.0 / 4.8)
     # Relabelling saves 3.3 - 0.5 - 1.5 s: even all wrong names pay.
     assert measured(Made(1, [kept(AT, final_label="tail")])).break_even == 0
+    # Kept ones take longer than drawing, wrong ones less: no share of kept ones pays.
+    odd = replace(PARAMETERS, move_seconds=9.0, name_seconds=0.1)
+    both = Made(1, [kept(AT, by=7), kept(AT, final_label="tail")])
+    assert work(columns_of(both), parameters=odd).figures.break_even is None
     slow = replace(PARAMETERS, look_seconds=4.0)
     assert work(columns_of(EVERY_VERDICT), parameters=slow).figures.break_even is None
 
@@ -207,6 +211,8 @@ SECONDS = st.floats(0.1, 9.0)
 
 @given(st.lists(VERDICTS, min_size=1, max_size=12), st.tuples(*[SECONDS] * 5))
 def test_seconds_are_saved_exactly_where_more_is_kept_than_the_break_even(verdicts, seconds):
+    look, move, _, _, add = seconds
+    assume(look + move < add)  # a kept suggestion never takes longer than drawing its point
     names = ("look", "move", "delete", "name", "add")
     given_costs = {f"{name}_seconds": one for name, one in zip(names, seconds, strict=True)}
     parameters = replace(PARAMETERS, **given_costs)

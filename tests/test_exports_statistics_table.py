@@ -3,10 +3,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from agreement_table import MOMENT, Made, table_of
+from agreement_table import added as added_point
 from verdict_data import added, annotation, detection, event, moved, predict
 
 from backend.agreement.exports.statistics_table import STATISTICS_COLUMNS, statistics_rows
-from backend.agreement.figures import measure_agreement
+from backend.agreement.figures import DEFAULTS, agreement_report, measure_agreement
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
@@ -96,3 +98,17 @@ def test_members_of_a_list_that_nothing_tells_apart_have_their_place_as_name():
         ["ends", "", "at[0]", 1.0],
         ["ends", "", "at[1]", 2.0],
     ]
+
+
+def test_agreement_in_labels_is_a_figure_and_no_name():
+    """Of annotators whose suggestions were withheld; the α of PCK names a row."""
+    made = [
+        Made(task, [added_point((10, 10), label)], annotator=annotator, shown=False)
+        for task in range(12)
+        for annotator, label in ((1, "beak"), (2, "tail" if task % 3 == 0 else "beak"))
+    ]
+    table = table_of(*made)
+    report = agreement_report(table, DEFAULTS, made_at=MOMENT).as_json()
+    rows = [dict(zip(STATISTICS_COLUMNS, row, strict=True)) for row in statistics_rows(report)]
+    alphas = [row for row in rows if row["dimension"] == "pairs" and "alpha" in row["figure"]]
+    assert any(row["value"] is not None for row in alphas)

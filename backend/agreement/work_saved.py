@@ -248,6 +248,7 @@ def _break_even(sums: _Sums, costs: Costs) -> float | None:
     At that share p the seconds that kept suggestions gain make up for those that the others lose:
     p·gain = (1 - p)·loss, with the mean gain and loss of this team. Where no suggestion was kept,
     or all were, the missing one is that of a suggestion that is accepted, or deleted, as it is.
+    Where a kept suggestion takes longer than drawing its point, no share pays.
     """
     kept, others = float(sums.kept.sum()), float((sums.suggested - sums.kept).sum())
     gain = costs.add.seconds - costs.look.seconds
@@ -256,9 +257,11 @@ def _break_even(sums: _Sums, costs: Costs) -> float | None:
         gain = float(sums.gained.sum()) / kept
     if others:
         loss = float(sums.lost.sum()) / others
+    if gain <= 0:
+        return None
     if loss <= 0:  # even suggestions that are wrong save time: their points need not be drawn
         return 0.0
-    return loss / (gain + loss) if gain > 0 else None
+    return loss / (gain + loss)
 
 
 def summarise(figures: WorkFigures, measured: Estimate, costs: Costs) -> str:

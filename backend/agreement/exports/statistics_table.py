@@ -91,9 +91,10 @@ def _names(each: Any) -> dict[str, Any]:
     """Return the fields that tell a member of a list from the others."""
     if not isinstance(each, Mapping):
         return {}
-    for name in ("alpha", "name"):
-        if name in each:
-            return {name: each[name]}
+    if isinstance(each.get("alpha"), int | float):  # of PCK; Krippendorff's is a figure
+        return {"alpha": each["alpha"]}
+    if "name" in each:
+        return {"name": each["name"]}
     return {
         name: value
         for name, value in each.items()
