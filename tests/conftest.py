@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 import redis
+from chromium_flags import CHROMIUM_FLAGS
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
@@ -291,18 +292,6 @@ def server(studio: Any) -> Iterator[LoopbackServer]:
     """Serve the test module's own `studio`, whose `handle` plays Label Studio, on the loopback."""
     with loopback_server(studio.handle) as served:
         yield served
-
-
-# A browser that asks nobody for anything.
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="module")

@@ -5,21 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium_flags import CHROMIUM_FLAGS
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 from serving import LABEL_STUDIO, Serving, eventually, serving
 
 from backend.local.label_studio import LocalLabelStudio, free_port, running
 from model.networks import SMALL, Classifier, build_network, save_classifier
-
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +75,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
             tmp_path_factory.mktemp("profile"),
             executable_path=executable,
             headless=True,
-            args=CHROMIUM_FLAGS,
+            args=list(CHROMIUM_FLAGS),
             viewport={"width": 1400, "height": 900},
         )
         context.set_default_timeout(90_000)  # the machine may be busy
