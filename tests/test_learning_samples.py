@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from model.decoding import UnreadableImage
+from model.learning.class_sizes import UnusableLabels
 from model.learning.labelled_images import LabelledImages
-from model.learning.samples import UnusableLabels, prepared
+from model.learning.samples import prepared
 
 Pixels = np.ndarray
 
@@ -69,13 +70,39 @@ def test_an_image_with_two_labels_is_not_used_at_all():
         ([], "found none that is usable"),
         ([(OSError("gone"), "cat")], r"found none that is usable\n  left out 0.png: gone"),
         (FOUR[:2], "expected at least two classes, found 'cat' alone"),
-        (FOUR[:3], "at least 2 usable images of each class.* got 1 of 'dog': add images"),
-        ([*FOUR[:2], (OSError("gone"), "dog")], "got 0 of 'dog'"),
+        (
+            FOUR[:3],
+            "two classes with 2 usable images each.* got 2 of 'cat', 1 of 'dog': add images",
+        ),
+        ([*FOUR[:2], (OSError("gone"), "dog")], "got 2 of 'cat', 0 of 'dog'"),
     ],
 )
 def test_labels_that_do_not_suffice_are_refused_with_what_is_needed(images, message):
     with pytest.raises(UnusableLabels, match=message), prepared(labelled(*images), 8):
         pass
+
+
+@pytest.mark.parametrize(
+    "scarce", [[(flat(99), "fox")], [(flat(99), "fox"), (flat(99), "fox")]], ids=["one", "copies"]
+)
+def test_a_class_with_a_single_image_is_left_out_and_the_others_are_learnt(scarce):
+    with prepared(labelled(*FOUR, *scarce), 8) as samples:
+        assert samples.classes == ("cat", "dog")
+        assert samples.counts() == {"cat": 2, "dog": 2}
+        reason = "'fox' has only 1 usable image, and a class needs at least 2"
+        assert ("4.png", reason) in samples.left_out
+        assert len(samples.left_out) == len(scarce)
+        assert "never name it: 'fox'" in samples.warnings[0]
+        pixels, labels = samples.batch(np.arange(4))
+        assert labels.tolist() == [0, 0, 1, 1]
+        assert pixels[:, 0, 0, 0].tolist() == [image[0, 0, 0] for image, _ in FOUR]
+
+
+def test_a_class_whose_images_cannot_be_read_is_left_out_too():
+    with prepared(labelled(*FOUR, (OSError("gone"), "fox")), 8) as samples:
+        assert samples.classes == ("cat", "dog")
+        assert samples.left_out == (("4.png", "gone"),)
+        assert "never name it: 'fox'" in samples.warnings[0]
 
 
 def test_few_images_of_a_class_are_warned_of():

@@ -6,6 +6,7 @@ import torch
 from test_learning_training import QUICK, shapes
 from torch import nn
 
+from model.learning.accuracy import Accuracy
 from model.learning.training import train
 from model.learning.validation import validation_accuracy
 from model.networks import Classifier
@@ -35,19 +36,19 @@ def test_the_accuracy_is_the_one_that_training_reports(by_content):
     settings = replace(QUICK, split_by_content=by_content)
     trained = train(shapes(40), settings=settings)
     found = validation_accuracy(trained.classifier, shapes(40), settings)
-    assert found == trained.best.validation_accuracy
+    assert found == trained.best.accuracy
 
 
 @pytest.mark.parametrize("name", ["disc", "bar"])
 def test_a_constant_classifier_is_right_as_often_as_its_class_occurs(name):
     classes = ("disc", "bar", "something else")
-    assert validation_accuracy(always(name, classes), shapes(40), QUICK) == 0.5
+    assert validation_accuracy(always(name, classes), shapes(40), QUICK) == Accuracy(0.5, 0.5)
 
 
 def test_other_classes_count_as_wrong():
     classes = ("disc", "something else", "bar")
     rival = always("something else", classes)
-    assert validation_accuracy(rival, shapes(40), QUICK) == 0.0
+    assert validation_accuracy(rival, shapes(40), QUICK) == Accuracy(0.0, 0.0)
 
 
 def test_a_classifier_that_lacks_a_class_is_not_compared():

@@ -6,7 +6,7 @@ from backend.labelstudio.label_config import ClassControl, LabelConfigError, cla
 from backend.labelstudio.schemas import Task
 from backend.labelstudio.shapes import read_each
 from backend.training.labels import ClassLabels, class_labels, labels_of, possible_controls
-from model.learning.samples import UnusableLabels
+from model.learning.class_sizes import UnusableLabels
 
 CONFIG = """<View>
   <Image name="image" value="$photo"/>
@@ -116,6 +116,13 @@ def test_the_control_that_is_named_is_learnt_alone():
 def test_a_configuration_without_classes_is_refused_with_an_example():
     with pytest.raises(UnusableLabels, match="<Choices name="):
         possible_controls('<View><Image name="image" value="$image"/></View>')
+
+
+def test_a_choice_made_once_does_not_keep_the_others_from_being_learnt():
+    tasks = [task(n, chosen("bus" if n % 2 else "van")) for n in range(4)]
+    tasks.append(task(4, chosen("lorry")))
+    labels = class_labels(read_each(Task, tasks), [TYPE])
+    assert labels.counts() == {"bus": 2, "van": 2, "lorry": 1}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from backend.labelstudio.project_settings import DEPLOYMENT
 from backend.labelstudio.projects import ProjectStorage, UnknownProject, project_id_of
 from backend.settings import load_settings
 from backend.training.registry import Model, ModelRegistry, UnknownModel
+from model.learning.class_sizes import listed
 
 project_option = click.option(
     "--project",
@@ -106,6 +107,6 @@ def _origin(model: Model) -> str:
     compared = f" ({trained.previous_version}: {before:.1%})" if before is not None else ""
     return (
         f"{trained.accuracy:.1%} of {trained.validation_images} validation images right{compared}; "
-        f"project {trained.project_uid}, {trained.control}: {', '.join(trained.classes)}; "
+        f"project {trained.project_uid}, {trained.control}: {listed(trained.classes)}; "
         f"{trained.images} images; {trained.created_at:%Y-%m-%d %H:%M} UTC"
     )

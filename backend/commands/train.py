@@ -24,6 +24,7 @@ from backend.training.queue import TRAINING_QUEUE, make_training_queue
 from backend.training.records import Progress, Training, TrainingOptions
 from backend.training.requests import TrainingRequests
 from backend.training.storage import TrainingStorage
+from model.learning.class_sizes import listed
 
 POLL_SECONDS = 0.5
 
@@ -152,7 +153,7 @@ def _print_result(training: Training) -> int:
         print(f"left out {image}: {reason}", file=sys.stderr)
     for warning in outcome.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    counts = ", ".join(f"{count} {name}" for name, count in outcome.images.items())
+    counts = listed(f"{count} {name}" for name, count in outcome.images.items())
     print(f"trained on {counts}, the choices of {outcome.control!r}")
     print(outcome.decision)
     return 0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from backend.labelstudio.label_config import ClassControl, class_controls
 from backend.labelstudio.schemas import ChoicesRegion, Task
 from backend.labelstudio.shapes import read_each
+from model.learning.class_sizes import MIN_IMAGES, UnusableLabels, listed
 from model.learning.labelled_images import LeftOut
-from model.learning.samples import MIN_IMAGES, UnusableLabels
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +51,8 @@ class ClassLabels:
         return Counter(task.label for task in self.tasks)
 
     def is_enough(self) -> bool:
-        """Return whether there are at least two classes, and enough tasks of each."""
-        counts = self.counts()
-        return len(counts) > 1 and min(counts.values()) >= MIN_IMAGES
+        """Return whether at least two classes have enough tasks."""
+        return sum(count >= MIN_IMAGES for count in self.counts().values()) > 1
 
 
 def task_name(task_id: object) -> str:
@@ -156,11 +155,11 @@ def _what_is_needed(found: Sequence[ClassLabels]) -> str:
     )
     without = "".join(f"\n  left out {name}: {reason}" for name, reason in found[0].left_out[:10])
     return (
-        f"expected submitted annotations with at least two different choices, and of each choice "
+        f"expected submitted annotations with at least two different choices, and of two of them "
         f"at least {MIN_IMAGES} images, one to learn and one to check the result; got {got}: "
         f"annotate more images, and submit them{without}"
     )
 
 
 def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    return listed(f"{count} {name}" for name, count in sorted(counts.items()))

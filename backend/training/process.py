@@ -27,6 +27,7 @@ from backend.training.records import NewModel, Outcome, Progress, Training
 from backend.training.registry import Model, ModelRegistry
 from backend.training.start import FALLBACK, NOTHING, Start, choose_settings, choose_start
 from backend.training.storage import TrainingStorage
+from model.learning.accuracy import Accuracy
 from model.learning.labelled_images import LabelledImages
 from model.learning.training import Epoch, Trained, TrainingSettings, train
 from model.learning.validation import validation_accuracy
@@ -186,7 +187,7 @@ class TrainingRun:
         """Store the model; the project uses it unless it is worse than the active one."""
         before = self._registry.active(self._training.project_uid)
         previous = self._accuracy_of(before, images, settings)
-        accuracy = trained.best.validation_accuracy
+        accuracy = trained.best.accuracy
         named = self._registry.named_by(self._training.project_uid)
         use, decision = _decide(accuracy, before.version, previous, named)
         classifier = trained.classifier
@@ -198,9 +199,9 @@ class TrainingRun:
             classes=classifier.classes,
             images=sum(trained.images.values()),
             validation_images=trained.validation_images,
-            accuracy=accuracy,
+            accuracy=accuracy.images,
             previous_version=before.version,
-            previous_accuracy=previous,
+            previous_accuracy=previous.images if previous else None,
         )
         outcome = Outcome(
             control=control,
@@ -214,7 +215,7 @@ class TrainingRun:
 
     def _accuracy_of(
         self, model: Model, images: LabelledImages, settings: TrainingSettings
-    ) -> float | None:
+    ) -> Accuracy | None:
         """Return the active model's accuracy on the same validation images.
 
         Returns:
@@ -230,11 +231,11 @@ class TrainingRun:
 
     def _record_epoch(self, epoch: Epoch, epochs: int) -> None:
         logger.info(
-            "%s: epoch %d of at most %d, %.1f%% of the validation images right",
+            "%s: epoch %d of at most %d, %s",
             _name(self._training),
             epoch.number,
             epochs,
-            100 * epoch.validation_accuracy,
+            epoch.accuracy,
         )
         progress = Progress("training", epoch.number, epochs, epoch.loss, epoch.validation_accuracy)
         self._trainings.record_progress(self._training.id, progress, resumable=True)
@@ -261,9 +262,12 @@ def _log_outcome(name: str, outcome: Outcome) -> None:
 
 
 def _decide(
-    accuracy: float, version: str, previous: float | None, named: str | None
+    accuracy: Accuracy, version: str, previous: Accuracy | None, named: str | None
 ) -> tuple[bool, str]:
     """Return whether the new model becomes active, and a sentence with the reason.
+
+    Compare the mean over classes: if one class has most of the images, never naming the others
+    costs hardly any image.
 
     Args:
         accuracy: accuracy of the new model.
@@ -271,7 +275,7 @@ def _decide(
             cannot be compared.
         named: model that the project's settings in Label Studio name; None for none.
     """
-    new = f"{accuracy:.1%} of the validation images right"
+    new = str(accuracy)
     if named is not None:
         return False, (
             f"{new}; {version} stays active, because the project's extra params in Label Studio "
@@ -282,8 +286,8 @@ def _decide(
             f"{new}; it is the project's active model now: {version} does not know all of these "
             "classes, or cannot be loaded, so there is nothing to compare with"
         )
-    old = f"{version} has {previous:.1%} of the same images right"
-    if accuracy >= previous:
+    old = f"{version} has {previous.in_words('the same images')}"
+    if accuracy.classes >= previous.classes:
         return True, f"{new}; it is the project's active model now: {old}"
     return False, (
         f"{new}; {old} and stays active; python -m backend models lists the new one, and "

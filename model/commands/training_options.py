@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from model.learning.class_sizes import listed
 from model.learning.labelled_images import LabelledImages, shuffled
 from model.learning.training import Trained, TrainingSettings, train
 from model.networks import save_classifier
@@ -159,9 +160,9 @@ def _print_summary(trained: Trained, out: Path) -> None:
         print(f"left out {name}: {reason}", file=sys.stderr)
     for warning in trained.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    counts = ", ".join(f"{count} {name}" for name, count in trained.images.items())
+    counts = listed(f"{count} {name}" for name, count in trained.images.items())
     print(f"trained on {counts}; {trained.validation_images} of these only checked the result")
     print(
-        f"wrote {out}: {trained.classifier.arch}, {trained.best.validation_accuracy:.1%} of the "
-        f"validation images right (epoch {trained.best.number} of {len(trained.history)})"
+        f"wrote {out}: {trained.classifier.arch}, {trained.best.accuracy} "
+        f"(epoch {trained.best.number} of {len(trained.history)})"
     )

@@ -3,8 +3,8 @@
 import hashlib
 import os
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,14 +18,8 @@ from tqdm import tqdm
 
 from model.decoding import UnreadableImage
 from model.image import clip_box, to_square
+from model.learning.class_sizes import class_sizes
 from model.learning.labelled_images import LabelledImages, LeftOut
-
-MIN_IMAGES = 2  # per class: one for training, one for validation
-FEW_IMAGES = 10  # per class: fewer are likely to give a poor result
-
-
-class UnusableLabels(ValueError):
-    """The labels do not suffice for training; the message says what is missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,33 +88,40 @@ def prepared(images: LabelledImages, side: int, *, progress: bool = False) -> It
     """Decode every image once; inside the block, the squares are in a temporary file.
 
     Leave out images that cannot be read, every copy of an image after the first (it might end up
-    both in training and in validation), and all copies of an image that has two classes.
+    both in training and in validation), all copies of an image that has two classes, and classes
+    with too few images.
 
     Args:
         side: side of the squares, px.
 
     Raises:
-        UnusableLabels: fewer than two classes, or too few images of one.
+        UnusableLabels: fewer than two classes have enough images.
         OSError: the disk is full.
     """
     with tempfile.TemporaryFile() as file:
         decoded, unreadable = _write_squares(images, side, file, progress=progress)
         digests = dict(decoded)
-        unwanted = _copies(images, digests)
-        left_out = (*images.left_out, *unreadable, *unwanted.values())
-        used = [index for index in digests if index not in unwanted]
-        labels = [images.labels[index] for index in used]
-        warnings = _check(labels, set(images.labels), left_out)
-        classes = tuple(sorted(set(labels)))
-        row = {index: number for number, index in enumerate(digests)}
+        copies = _copies(images, digests)
+        unusable = (*images.left_out, *unreadable, *copies.values())
+        usable = [index for index in digests if index not in copies]
+        sizes = class_sizes([images.labels[index] for index in usable], set(images.labels))
+        sizes.check(unusable)
+        used = [index for index in usable if images.labels[index] in sizes.learnt]
+        alone = tuple(
+            (images.names[index], sizes.reason(images.labels[index]))
+            for index in usable
+            if images.labels[index] not in sizes.learnt
+        )
+        number = {name: place for place, name in enumerate(sizes.learnt)}
+        row = {index: place for place, index in enumerate(digests)}
         yield Samples(
             squares=np.memmap(file, np.uint8, "r", shape=(len(digests), side, side, 3)),
             rows=np.array([row[index] for index in used]),
-            classes=classes,
-            labels=torch.tensor([classes.index(label) for label in labels]),
+            classes=sizes.learnt,
+            labels=torch.tensor([number[images.labels[index]] for index in used]),
             digests=tuple(digests[index] for index in used),
-            left_out=left_out,
-            warnings=tuple(warnings),
+            left_out=(*unusable, *alone),
+            warnings=sizes.warnings(),
         )
 
 
@@ -175,33 +176,3 @@ def _copies(images: LabelledImages, digests: dict[int, str]) -> dict[int, LeftOu
             reason = f"it is the same image as {images.names[first]}"
             unwanted.update({index: (images.names[index], reason) for index in others})
     return unwanted
-
-
-def _check(labels: Sequence[str], offered: set[str], left_out: Sequence[LeftOut]) -> list[str]:
-    """Return warnings, or raise UnusableLabels if training is impossible."""
-    counts = Counter(dict.fromkeys(offered, 0))
-    counts.update(labels)
-    unused = "".join(f"\n  left out {name}: {reason}" for name, reason in left_out[:10])
-    if not labels:
-        raise UnusableLabels(
-            f"expected images with class labels, found none that is usable{unused}"
-        )
-    if len(counts) == 1:
-        raise UnusableLabels(
-            f"expected at least two classes, found {labels[0]!r} alone: keypoints rest on what "
-            f"distinguishes classes; add images of something else{unused}"
-        )
-    scarce = sorted(label for label in counts if counts[label] < MIN_IMAGES)
-    if scarce:
-        got = ", ".join(f"{counts[label]} of {label!r}" for label in scarce)
-        raise UnusableLabels(
-            f"expected at least {MIN_IMAGES} usable images of each class, one for training and one "
-            f"for validation; got {got}: add images, or remove the class{unused}"
-        )
-    few = sorted(label for label in counts if counts[label] < FEW_IMAGES)
-    if few:
-        return [
-            f"fewer than {FEW_IMAGES} images of {', '.join(map(repr, few))}: "
-            f"expect a poor result until there are more"
-        ]
-    return []

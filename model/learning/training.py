@@ -7,7 +7,7 @@ weights, or a pretrained network whose last layer is replaced.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from tqdm import tqdm
 
 from model.image import normalise
 from model.learning import checkpoint as checkpoints
+from model.learning.accuracy import Accuracy, accuracy
 from model.learning.augmentation import augment
+from model.learning.class_sizes import repeated
 from model.learning.first_network import first_classifier, last_layer
 from model.learning.labelled_images import LabelledImages, LeftOut
 from model.learning.optimisation import build_optimiser, set_rate
@@ -92,14 +94,21 @@ class Epoch:
 
     Attributes:
         number: 1 for the first.
-        loss: mean cross-entropy of the training images, as measured during the pass.
+        loss: mean cross-entropy of the images shown, as measured during the pass.
         validation_loss, validation_accuracy: on the validation images.
+        class_accuracy: mean over classes of the share of validation images that is right.
     """
 
     number: int
     loss: float
     validation_loss: float
     validation_accuracy: float
+    class_accuracy: float
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Return both accuracies on the validation images."""
+        return Accuracy(self.validation_accuracy, self.class_accuracy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +194,7 @@ def _fingerprint(samples: Samples, settings: TrainingSettings, arch: str, init: 
         asdict(settings),
         [arch, weights_fingerprint(init)] if init else arch,
         torch.__version__,
+        [field.name for field in fields(Epoch)],
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -245,12 +255,14 @@ class _TrainingLoop:
         return replace(self.start, network=network.eval())
 
     def _batches(self, epoch: int) -> list[NDArray[np.intp]]:
-        """Shuffle the training images for an epoch and cut them into parts of nearly equal size."""
-        order = np.random.default_rng([self.settings.seed, epoch]).permutation(self.training)
+        """Shuffle the images shown in an epoch and cut them into parts of nearly equal size."""
+        rng = np.random.default_rng([self.settings.seed, epoch])
+        labels = self.samples.labels.numpy()
+        order = rng.permutation(repeated(self.training, labels[self.training], rng))
         return np.array_split(order, -(-len(order) // self.settings.batch))
 
     def _epoch(self, bar: Any) -> Epoch:
-        """Train on every training image once, then validate."""
+        """Train on every training image, on those of rare classes several times, then validate."""
         number = len(self.history)
         batches = self._batches(number)
         # Each epoch seeds its own generators, so that checkpoints need not hold their state.
@@ -265,8 +277,9 @@ class _TrainingLoop:
                 losses.append(self._step(indices, generator) * len(indices))
                 bar.update()
         self.network.eval()
-        loss, accuracy = self._validate()
-        epoch = Epoch(number + 1, sum(losses) / len(self.training), loss, accuracy)
+        loss, right = self._validate()
+        shown = sum(map(len, batches))
+        epoch = Epoch(number + 1, sum(losses) / shown, loss, right.images, right.classes)
         self.history.append(epoch)
         better = number == 0 or _rank(epoch) > _rank(self.history[self.best])
         if better or not self.settings.early_stopping:
@@ -299,9 +312,9 @@ class _TrainingLoop:
         return logits
 
     @torch.inference_mode()
-    def _validate(self) -> tuple[float, float]:
+    def _validate(self) -> tuple[float, Accuracy]:
         """Return the mean loss and the accuracy on the validation images."""
-        loss = right = 0.0
+        loss, right = 0.0, []
         size = (self.start.input_size, self.start.input_size)
         parts = np.array_split(self.validation, -(-len(self.validation) // self.settings.batch))
         for indices in parts:
@@ -311,8 +324,9 @@ class _TrainingLoop:
             )
             logits = self._logits(images).cpu()
             loss += functional.cross_entropy(logits, labels, reduction="sum").item()
-            right += (logits.argmax(1) == labels).sum().item()
-        return loss / len(self.validation), right / len(self.validation)
+            right.append((logits.argmax(1) == labels).numpy())
+        classes = self.samples.labels.numpy()[self.validation]
+        return loss / len(self.validation), accuracy(np.concatenate(right), classes)
 
     def _save(self, path: Path, fingerprint: str) -> None:
         """Write the state after an epoch."""
@@ -338,4 +352,4 @@ class _TrainingLoop:
 
 def _rank(epoch: Epoch) -> tuple[float, float]:
     """Return a key by which better epochs are greater."""
-    return epoch.validation_accuracy, -epoch.validation_loss
+    return epoch.class_accuracy, -epoch.validation_loss

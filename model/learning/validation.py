@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 from model.image import normalise
+from model.learning.accuracy import Accuracy, accuracy
 from model.learning.labelled_images import LabelledImages
 from model.learning.samples import prepared
 from model.learning.training import STORED, TrainingSettings
@@ -18,11 +19,11 @@ def validation_accuracy(
     settings: TrainingSettings,
     *,
     progress: bool = False,
-) -> float | None:
+) -> Accuracy | None:
     """Compute a classifier's accuracy on the validation images of `train` with these settings.
 
     Returns:
-        In [0, 1]; None if the classifier does not know all classes.
+        None if the classifier does not know all classes.
 
     Raises:
         UnusableLabels, OSError: as `train`.
@@ -35,12 +36,12 @@ def validation_accuracy(
             settings.validation_share, settings.seed, by_content=settings.split_by_content
         )
         size = (classifier.input_size, classifier.input_size)
-        right = 0.0
+        right = []
         for indices in np.array_split(validation, -(-len(validation) // settings.batch)):
             pixels, labels = samples.batch(indices)
             squares = functional.interpolate(
                 pixels.float() / 255, size, mode="bilinear", antialias=True
             )
             logits = classifier.network(normalise(squares, classifier.mean, classifier.std))
-            right += (logits.argmax(1) == number[labels]).sum().item()
-        return right / len(validation)
+            right.append((logits.argmax(1) == number[labels]).numpy())
+        return accuracy(np.concatenate(right), samples.labels.numpy()[validation])
