@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and how it says what is wrong."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,12 +91,77 @@ def test_a_mistake_is_reported_in_one_line(options, message, image, capsys):
     assert message in printed and printed.count("\n") == 1
 
 
-def test_a_picture_that_cannot_be_written_is_said_in_one_line(weights, image, tmp_path, capsys):
-    (tmp_path / "squares-keypoints.png").mkdir()
-    assert main(["detect", image, "--weights", weights, "--out", str(tmp_path)]) == 2
+def test_a_picture_that_cannot_be_written_is_named_and_hurts_no_other(
+    weights, image, tmp_path, capsys
+):
+    other = Path(image).with_name("other.png")
+    other.write_bytes(Path(image).read_bytes())
+    out = tmp_path / "out"
+    (out / "squares-keypoints.png").mkdir(parents=True)
+    assert main(["detect", image, str(other), "--weights", weights, "--out", str(out)]) == 1
     printed = capsys.readouterr()
-    assert f"could not write {tmp_path / 'squares-keypoints.png'}" in printed.err
+    assert f"could not write {out / 'squares-keypoints.png'}: Is a directory" in printed.err
     assert "Traceback" not in printed.err
+    assert (out / "other-keypoints.png").is_file()
+
+
+def test_images_of_equal_stems_keep_their_folders_and_suffixes(weights, image, tmp_path):
+    paths = [tmp_path / "set" / name for name in ("a/1.jpg", "b/1.jpg", "a/1.png", "b/2.png")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(Path(image).read_bytes())
+    options = ["--weights", weights, "--out", str(tmp_path / "out")]
+    assert main(["detect", *map(str, paths), *options]) == 0
+    written = {
+        str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")
+    }
+    stems = ("a/1.jpg", "b/1", "a/1.png", "b/2")
+    assert written == {f"{stem}-{kind}.png" for stem in stems for kind in ("keypoints", "panel")}
+
+
+def test_a_folder_is_searched_but_for_its_own_results(weights, image, tmp_path, capsys):
+    folder = tmp_path / "photos"
+    for name in ("1.png", "sub/2.PNG", ".hidden/3.png", "notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(Path(image).read_bytes())
+    options = ["--weights", weights, "--json", "--out", str(folder / "pictures")]
+    for _ in range(2):
+        assert main(["detect", str(folder), *options]) == 0
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [line["image"] for line in lines] == [
+            str(folder / "1.png"),
+            str(folder / "sub" / "2.PNG"),
+        ]
+    assert (folder / "pictures" / "sub" / "2-keypoints.png").is_file()
+
+
+def test_a_folder_without_images_and_results_among_the_images_are_refused(
+    weights, image, tmp_path, capsys
+):
+    (tmp_path / "none").mkdir()
+    assert main(["detect", str(tmp_path / "none"), "--weights", weights]) == 2
+    assert f"in {tmp_path / 'none'}, found none" in capsys.readouterr().err
+    folder = str(Path(image).parent)
+    assert main(["detect", folder, "--weights", weights, "--out", folder]) == 2
+    assert "expected another folder for the pictures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_a_name_that_cannot_be_printed_hurts_no_other_file(weights, image, tmp_path, encoding):
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    for name in (b"1-\xff.png", "2-größe.png".encode(), b"3.png"):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(Path(image).read_bytes())
+    ended = subprocess.run(
+        [sys.executable, "-m", "model", "detect", folder, "--out", out, "--weights", weights],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert b"1-\\udcff.png" in ended.stdout and b"3.png" in ended.stdout
+    assert len(list(out.iterdir())) == 6
 
 
 def test_without_a_command_they_are_listed():

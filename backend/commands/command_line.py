@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from backend.settings import SettingsError
+from model.commands.command_line import print_any_name
 
 PROGRAM = "python -m backend"
 INTERRUPTED = 130  # 128 + SIGINT, as shells report Ctrl-C
@@ -75,6 +76,7 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
         The exit status: the command's own, 2 for wrong usage, `EX_CONFIG` for a refusal,
         `EX_UNAVAILABLE` if a restart may help, or 130 after Ctrl-C.
     """
+    print_any_name()
     try:
         status: int | None = group.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except click.UsageError as error:

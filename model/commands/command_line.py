@@ -1,5 +1,6 @@
 """Run a command line and report its errors in one line, for every `python -m` but the backend's."""
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,7 @@ def run(group: click.Group, name: str, arguments: Sequence[str] | None = None) -
     Returns:
         The exit status: the command's own, 2 for wrong input, or 130 after Ctrl-C.
     """
+    print_any_name()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         status = group.main(given, prog_name=name, standalone_mode=False)
@@ -40,3 +42,10 @@ def run(group: click.Group, name: str, arguments: Sequence[str] | None = None) -
     command = given[:1] if given[:1] and given[0] in group.commands else []
     print(f"{' '.join([name, *command])}: {message}", file=sys.stderr)
     return WRONG_INPUT
+
+
+def print_any_name() -> None:
+    """Let stdout and stderr escape what their encoding lacks, such as odd file names in ASCII."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from model import pictures
 from model.commands.classifier_options import classifier_options
 from model.commands.detector_options import detector_options
+from model.commands.image_files import ImageFile, find_images
 from model.decoding import UnreadableImage, read
 from model.detector import Detector
 from model.keypoint import Box, Detection
@@ -39,7 +40,7 @@ def parse_box(text: str) -> Box:
 
 @click.command()
 @click.argument(
-    "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE..."
+    "named", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER..."
 )
 @classifier_options
 @click.option(
@@ -52,13 +53,14 @@ def parse_box(text: str) -> Box:
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write two pictures of each result to this folder.",
+    help="Write two pictures of each result to this folder, in subfolders like those of the "
+    "images.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each image.")
 @click.option("--profile", is_flag=True, help="Print at the end where the time went (stderr).")
 @detector_options
 def detect(
-    images: tuple[Path, ...],
+    named: tuple[Path, ...],
     arch: str | None,
     weights: str | None,
     box: Box | None,
@@ -67,14 +69,13 @@ def detect(
     profile: bool,
     settings: DetectorSettings,
 ) -> int:
-    """Find keypoints on image files.
+    """Find keypoints on image files, and on the images in folders.
 
     An image that cannot be used is named on stderr; the others are still detected, and the exit
     status is 1.
     """
+    images = find_images(named, out)
     detector = Detector(load_classifier(arch, weights), settings)
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
     failures = detect_on_files(detector, images, box, out, to_json if as_json else to_text)
     if profile:
         print(detector.profile.to_text(len(images) - failures), file=sys.stderr)
@@ -83,7 +84,7 @@ def detect(
 
 def detect_on_files(
     detector: Detector,
-    images: Sequence[Path],
+    images: Sequence[ImageFile],
     box: Box | None,
     out: Path | None,
     to_line: Callable[[Path, Detection], str],
@@ -92,33 +93,38 @@ def detect_on_files(
 
     Args:
         box: where to look on each image; None leaves that to the detector's settings.
-        out: existing folder for pictures of the results; None for no pictures.
+        out: folder for pictures of the results; None for no pictures.
 
     Returns:
         The number of images that failed; each is named on stderr with the reason.
     """
     failures = 0
-    for path in tqdm(images, unit="image", disable=len(images) == 1):
+    for image in tqdm(images, unit="image", disable=len(images) == 1):
         try:
             with detector.profile.stage("decode"):
-                picture = read(path)
+                picture = read(image.path)
             detection = detector.detect(picture, box)
+            if out:
+                _write_pictures(out / image.stem, picture, detection)
         except (OSError, UnreadableImage, ValueError) as error:
             failures += 1
-            tqdm.write(f"{path}: {error}", file=sys.stderr)
+            tqdm.write(f"{image.path}: {error}", file=sys.stderr)
             continue
-        if out:
-            _write_pictures(out / path.stem, picture, detection)
-        tqdm.write(to_line(path, detection))
+        tqdm.write(to_line(image.path, detection))
     return failures
 
 
 def _write_pictures(stem: Path, picture: NDArray[np.uint8], detection: Detection) -> None:
+    stem.parent.mkdir(parents=True, exist_ok=True)
     drawn = pictures.draw_keypoints(picture, detection.keypoints)
     for name, image in (("keypoints", drawn), ("panel", pictures.panel(picture, detection))):
         target = stem.with_name(f"{stem.name}-{name}.png")
-        if not cv2.imwrite(str(target), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-            raise OSError(f"could not write {target}")
+        # OpenCV itself opens no path that is not valid Unicode.
+        _, png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        try:
+            target.write_bytes(png.tobytes())
+        except OSError as error:
+            raise OSError(f"could not write {target}: {error.strerror}") from error
 
 
 def to_json(path: Path, detection: Detection) -> str:
