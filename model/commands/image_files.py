@@ -29,8 +29,8 @@ def find_images(named: Sequence[Path], out: Path | None = None) -> list[ImageFil
     Where images there differ in their suffixes alone, each keeps it.
 
     Args:
-        named: at least one; files, also missing ones, and folders, whose subfolders are searched too. Hidden
-            files and folders are ignored there.
+        named: at least one; files, also missing ones, and folders, whose subfolders are searched
+            too. Hidden files and folders are ignored there.
         out: folder for outputs, which is not searched.
 
     Raises:
