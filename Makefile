@@ -25,8 +25,8 @@ PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 pyth
 # An environment is ready when it holds the stamp of the requirements that it was made from.
 hash = $(shell cat $(1) | git hash-object --stdin | cut -c1-12)
 RUNTIME := .venv/ready-to-run-$(call hash,requirements.txt)
-DEVELOPMENT := .venv/ready-to-test-$(call hash,requirements.txt requirements-dev.txt)
-BENCHMARK := .venv/ready-to-measure-$(call hash,requirements.txt requirements-dev.txt requirements-bench.txt)
+DEVELOPMENT := .venv/ready-to-test-$(call hash,requirements.txt requirements-dev.txt requirements-formats.txt)
+BENCHMARK := .venv/ready-to-measure-$(call hash,requirements.txt requirements-dev.txt requirements-bench.txt requirements-formats.txt)
 LABEL_STUDIO := .venv-label-studio/ready-to-run-$(call hash,requirements-label-studio.txt)
 
 # Arguments for pytest or the benchmark, as in: make test ARGS="-k regions -x"

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -100,6 +101,7 @@ class Settings(DetectorVariables):
         default_label: label of a keypoint if the predicted class is not among the configuration's
             labels; None for the first label.
         max_image_bytes, max_image_pixels: larger images are refused.
+        contact: web or e-mail address of whoever runs the backend, for servers that it asks.
         image_hosts: hosts with private addresses that images may come from.
         holdout_share: share of the tasks whose suggestions are withheld, to measure how much
             suggestions influence annotators.
@@ -141,6 +143,7 @@ class Settings(DetectorVariables):
     default_label: str | None = None
     max_image_bytes: int = Field(default=50_000_000, ge=1)
     max_image_pixels: int = Field(default=50_000_000, ge=1)
+    contact: str | None = None
     image_hosts: Hosts = ()
     holdout_share: float = Field(default=0.0, ge=0, le=1)
     sync_every: float = Field(default=3600.0, ge=0)
@@ -165,6 +168,16 @@ class Settings(DetectorVariables):
         scheme = urlsplit(value or "").scheme.partition("+")[0]
         if value and scheme not in ("postgresql", "postgres", "sqlite"):
             raise ValueError("expected postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH")
+        return value
+
+    @field_validator("contact")
+    @classmethod
+    def _fits_into_a_header(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"[!-'*-~]+", value):
+            raise ValueError(
+                "expected a web or e-mail address in ASCII, such as https://example.org/annotation "
+                "or anna@example.org"
+            )
         return value
 
     @field_validator("label_studio_url")

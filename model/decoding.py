@@ -2,13 +2,18 @@
 
 import io
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from model.image_formats import FORMATS, Extra, extra_of
+from model.orientation import upright
 
 MAX_PIXELS = 50_000_000
+MAX_SIDE = 65_535  # px; JPEG has no longer ones, and browsers draw none
 
 
 class UnreadableImage(ValueError):
@@ -18,39 +23,75 @@ class UnreadableImage(ValueError):
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode an image as a browser would show it.
 
-    EXIF orientation is applied, an animation yields its first frame, transparent parts become
-    white, and 16-bit greys are scaled to 8 bits.
+    It is turned as browsers turn it (`model.orientation`), an animation yields its first frame,
+    transparent parts become white, and 16-bit greys are scaled to 8 bits.
 
     Returns:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        UnreadableImage: not an image, cut short, or over `max_pixels` (checked before decoding).
+        UnreadableImage: not an image, in a format that is not read, cut short, or over `max_pixels`
+            (checked before decoding).
     """
     if not data:
         raise UnreadableImage("expected an image, got 0 bytes")
+    extra = extra_of(data)
+    formats = FORMATS if extra is None else (_loaded(extra),)
     try:
         with warnings.catch_warnings():
-            # Pillow has a size limit of its own, which only warns; ours is `max_pixels`.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                pixels = image.width * image.height
-                if pixels > max_pixels:
-                    raise UnreadableImage(
-                        f"expected an image of at most {max_pixels / 1e6:g} megapixels, got "
-                        f"{image.width} × {image.height} = {pixels / 1e6:.1f}: reduce it"
-                    )
+            # Pillow has a size limit of its own, which only warns; ours is `max_pixels`. It also
+            # warns of damaged metadata, which are not used.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=formats) as image:
+                _check_size(image.width, image.height, max_pixels)
                 image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+                return _to_rgb(upright(image, data))
+    except (UnreadableImage, MemoryError):
+        raise
     except UnidentifiedImageError:
         raise UnreadableImage(
-            f"expected an image (JPEG, PNG, WebP, ...), got {len(data)} bytes of something else, "
-            f"beginning with {data[:16]!r}"
+            "expected an image (JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or PPM), got "
+            f"{len(data)} bytes of something else, beginning with {data[:16]!r}"
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        if isinstance(error, UnreadableImage):
-            raise
-        raise UnreadableImage(f"the image is damaged or cut short: {error}") from error
+    except Exception as error:
+        # Pillow's readers of damaged files raise nearly every kind of exception.
+        reason = str(error) or type(error).__name__
+        raise UnreadableImage(f"the image is damaged or cut short: {reason}") from error
+
+
+def read(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Decode an image file; see `decode`.
+
+    Raises:
+        FileNotFoundError, OSError: the file does not exist or cannot be read.
+        UnreadableImage: it is not a usable image.
+    """
+    return decode(path.read_bytes(), max_pixels=max_pixels)
+
+
+def _loaded(extra: Extra) -> str:
+    """Load the library that reads a format, and return Pillow's name of the format."""
+    try:
+        import_module(extra.module)
+    except ImportError:
+        raise UnreadableImage(
+            f"expected an image that browsers show (JPEG, PNG, WebP, ...), got {extra.name}: "
+            f"convert it, or install {extra.package} for the backend (requirements-formats.txt)"
+        ) from None
+    return extra.pillow_name
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    pixels = width * height
+    if pixels > max_pixels:
+        raise UnreadableImage(
+            f"expected an image of at most {max_pixels / 1e6:g} megapixels, got "
+            f"{width} × {height} = {pixels / 1e6:.1f}: reduce it"
+        )
+    if max(width, height) > MAX_SIDE:
+        raise UnreadableImage(
+            f"expected sides of at most {MAX_SIDE} px, got {width} × {height}: cut it into parts"
+        )
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
@@ -65,13 +106,3 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
     return np.array(image.convert("RGB"), dtype=np.uint8)
-
-
-def read(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Decode an image file; see `decode`.
-
-    Raises:
-        FileNotFoundError, OSError: the file does not exist or cannot be read.
-        UnreadableImage: it is not a usable image.
-    """
-    return decode(path.read_bytes(), max_pixels=max_pixels)

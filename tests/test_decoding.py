@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from model.decoding import UnreadableImage, decode, read
@@ -129,3 +131,77 @@ def test_decoding_loads_neither_torch_nor_opencv():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ended.stdout == "[]\n", ended.stderr
+
+
+@pytest.mark.parametrize("kind", ["EPS", "JPEG2000", "TGA", "DDS", "PCX", "SGI"])
+def test_formats_that_nobody_needs_are_switched_off(kind):
+    with pytest.raises(UnreadableImage, match=r"expected an image \(JPEG, PNG"):
+        decode(encoded(solid("RGB", (10, 20, 30)), kind))
+
+
+@pytest.mark.parametrize(
+    "kind", ["AVIF", "BMP", "GIF", "ICO", "JPEG", "PNG", "PPM", "TIFF", "WEBP"]
+)
+def test_formats_that_browsers_show_or_data_sets_have_are_read(kind):
+    pixels = decode(encoded(solid("RGB", (255, 255, 255), (16, 16)), kind))
+    assert pixels.shape == (16, 16, 3) and (pixels > 250).all()
+
+
+def test_heic_and_jpeg_xl_are_read_with_their_libraries():
+    import pillow_heif
+    import pillow_jxl  # noqa: F401
+
+    pillow_heif.register_heif_opener()
+    for kind in ("HEIF", "JXL"):
+        data = encoded(solid("RGB", (200, 100, 50), (64, 48)), kind)
+        pixels = decode(data)
+        assert pixels.shape == (48, 64, 3)
+        assert np.abs(pixels.astype(int) - (200, 100, 50)).max() < 8
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "package"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50), "HEIC", "pillow-heif"),
+        (b"\xff\x0a" + bytes(50), "JPEG XL", "pillow-jxl-plugin"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(50), "JPEG XL", "pillow-jxl-plugin"),
+    ],
+)
+def test_without_their_libraries_the_error_names_them(data, name, package, monkeypatch):
+    for module in ("pillow_heif.HeifImagePlugin", "pillow_heif", "pillow_jxl"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UnreadableImage, match=f"got {name}: convert it, or install {package}"):
+        decode(data)
+
+
+def test_avif_that_begins_like_heic_is_avif():
+    data = encoded(solid("RGB", (200, 100, 50), (16, 16)), "AVIF")
+    assert b"avif" in data[8:32]
+    assert decode(data.replace(b"ftypavif", b"ftypmif1", 1)).shape == (16, 16, 3)
+
+
+def test_an_image_longer_than_browsers_draw_is_refused():
+    with pytest.raises(UnreadableImage, match=r"sides of at most 65535 px, got 70000 × 1"):
+        decode(encoded(Image.new("1", (70_000, 1))))
+
+
+VALID = [
+    encoded(Image.effect_noise((24, 16), 60).convert("RGB"), kind)
+    for kind in ("AVIF", "BMP", "GIF", "ICO", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+]
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_damage_of_any_kind_is_said_and_never_unexpected(draw):
+    damaged = bytearray(draw.draw(st.sampled_from(VALID)))
+    places = st.integers(0, len(damaged) - 1)
+    for place in draw.draw(st.lists(places, max_size=8)):
+        damaged[place] = draw.draw(st.integers(0, 255))
+    cut = draw.draw(places)
+    for data in (bytes(damaged), bytes(damaged[:cut])):
+        try:
+            pixels = decode(data, max_pixels=1_000_000)
+        except UnreadableImage:
+            continue
+        assert pixels.dtype == np.uint8 and pixels.ndim == 3

@@ -7,11 +7,14 @@ import ssl
 import subprocess
 import sys
 import time
+import tomllib
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import brotli
 import numpy as np
 import pytest
 from loopback_server import Answer, Handle, LoopbackServer, Request, as_json, loopback_server
@@ -21,6 +24,7 @@ from backend.labelstudio import guarded_connections, images
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import ImageFetchError, Images, fetch
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project
+from backend.labelstudio.user_agent import NAME, VERSION, user_agent
 from backend.settings import Settings
 from model.decoding import UnreadableImage
 
@@ -41,7 +45,8 @@ def server() -> Iterator[LoopbackServer]:
 
 def get(url: str, studio: str, max_bytes: int = 1000, **more: Any) -> bytes:
     known_as = more.pop("known_as", ())
-    label_studio = LabelStudio(studio, more.pop("token", TOKEN), known_as=known_as)
+    agent = more.pop("agent", user_agent(None))
+    label_studio = LabelStudio(studio, more.pop("token", TOKEN), known_as=known_as, agent=agent)
     return fetch(url, label_studio, max_bytes=max_bytes, **more)
 
 
@@ -276,8 +281,10 @@ def test_a_server_that_is_not_there_may_be_there_later():
 @pytest.mark.parametrize(
     "page",
     [
-        Answer(body=b"<p>Log in</p>", headers={"Content-Type": "text/html; charset=utf-8"}),
         Answer(body=b"\n <!DOCTYPE html><p>Log in</p>"),
+        Answer(body=b"\xef\xbb\xbf<!-- <p> -->\n<!-- --><!doctype HTML><p>Log in</p>"),
+        Answer(body="\ufeff<HTML lang=de><p>Anmelden</p>".encode("utf-16-le")),
+        Answer(body=b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>'),
         Answer(body=b"<html><p>Log in</p></html>", headers={"Content-Type": "image/jpeg"}),
     ],
 )
@@ -286,6 +293,124 @@ def test_a_page_to_log_in_at_is_no_image(page: Answer):
         error = refusal("/a.png", studio.url)
     assert "got a web page" in str(error)
     assert not error.retryable
+
+
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "text/plain", "nonsense", ""])
+def test_the_bytes_say_what_an_image_is_and_not_its_type(kind: str):
+    answer = Answer(body=IMAGE, headers={"Content-Type": kind} if kind else {})
+    with loopback_server(answering(answer)) as studio:
+        assert get("/a.png", studio.url) == IMAGE
+
+
+def test_an_image_that_a_proxy_has_changed_is_an_image():
+    with loopback_server(answering(Answer(203, body=IMAGE))) as studio:
+        assert get("/a.png", studio.url) == IMAGE
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        ("gzip", gzip.compress(IMAGE)),
+        ("GZIP", gzip.compress(IMAGE)),
+        ("deflate", zlib.compress(IMAGE)),
+        ("br", brotli.compress(IMAGE)),
+        ("identity", IMAGE),
+    ],
+)
+def test_an_image_that_is_sent_packed_is_unpacked(coding: str, packed: bytes):
+    with loopback_server(
+        answering(Answer(body=packed, headers={"Content-Encoding": coding}))
+    ) as studio:
+        assert get("/a.png", studio.url) == IMAGE
+        assert studio.requests[0].headers["accept-encoding"] == "identity"
+
+
+def test_a_packing_that_is_not_known_is_named():
+    answer = Answer(body=IMAGE, headers={"Content-Encoding": "zstd"})
+    with loopback_server(answering(answer)) as studio:
+        error = refusal("/a.png", studio.url)
+    assert "packed by 'zstd'" in str(error)
+    assert not error.retryable
+
+
+def test_what_is_not_packed_as_announced_is_no_image():
+    answer = Answer(body=IMAGE, headers={"Content-Encoding": "br"})
+    with loopback_server(answering(answer)) as studio:
+        assert "no complete answer" in str(refusal("/a.png", studio.url))
+
+
+def test_what_unpacks_to_too_much_from_brotli_is_refused():
+    packed = brotli.compress(bytes(10**7))
+    answer = Answer(body=packed, headers={"Content-Encoding": "br"})
+    with loopback_server(answering(answer)) as studio:
+        assert "at most" in str(refusal("/a.png", studio.url, max_bytes=10**6))
+
+
+def test_a_redirect_in_raw_utf_8_is_followed_as_browsers_do():
+    def there(request: Request, _: BaseHTTPRequestHandler) -> Answer:
+        if request.path == "/a.png":
+            location = "/Größe/ß%20.png".encode().decode("latin-1")
+            return Answer(302, headers={"Location": location})
+        return Answer(body=request.path.encode())
+
+    with loopback_server(there) as studio:
+        assert get("/a.png", studio.url) == b"/Gr%C3%B6%C3%9Fe/%C3%9F%20.png"
+
+
+def test_an_address_may_leave_the_scheme_to_the_page(server: LoopbackServer):
+    with loopback_server(image) as other:
+        address = f"//localhost:{other.port}/a.png"
+        assert get(address, server.url, hosts=["localhost"]) == IMAGE
+        assert tokens(other) == [None]
+    assert get(f"//127.0.0.1:{server.port}/a.png", server.url) == IMAGE
+    assert tokens(server) == [f"Token {TOKEN}"]
+
+
+def test_the_version_is_the_project_s():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert (project["name"], project["version"]) == (NAME, VERSION)
+
+
+def test_every_request_says_whose_it_is(server: LoopbackServer):
+    get("/a.png", server.url)
+    assert server.requests[0].headers["user-agent"] == user_agent(None)
+    get("/a.png", server.url, agent=user_agent("anna@example.org"))
+    assert server.requests[1].headers["user-agent"] == (
+        f"keypoint-prelabelling/{VERSION} (anna@example.org)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b"Please set a user-agent and respect our robot policy\nMore.", "Please set a user-agent"),
+        (b"<!doctype html><title>Denied &amp; gone</title>\n<p>x", "Denied & gone"),
+        (b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>', "AccessDenied"),
+        (b'{"detail": "no such file"}', '{"detail": "no such file"}'),
+        ("Größe überschritten".encode(), "Größe überschritten"),
+    ],
+)
+def test_an_error_repeats_the_first_line_of_what_the_server_said(body: bytes, line: str):
+    with loopback_server(answering(Answer(403, body=body))) as studio:
+        assert f"got status 403 and “{line}" in str(refusal("/a.png", studio.url))
+
+
+@pytest.mark.parametrize("body", [b"", b"\0\1\2" * 50, b"\xff\xfe" * 50, b"<p></p>"])
+def test_an_error_repeats_nothing_that_is_no_text(body: bytes):
+    with loopback_server(answering(Answer(404, body=body))) as studio:
+        assert "got status 404" in str(refusal("/a.png", studio.url))
+        assert "“" not in str(refusal("/a.png", studio.url))
+
+
+def test_an_error_repeats_no_signature_even_if_the_server_does():
+    body = (
+        b"<Error><Message>Signature swordfish of ?X-Signature=swordfish expired</Message></Error>"
+    )
+    with loopback_server(answering(Answer(403, body=body))) as other:
+        url = f"http://localhost:{other.port}/a.png?X-Signature=swordfish"
+        error = refusal(url, "http://label-studio", hosts=["localhost"])
+    assert "expired" in str(error)
+    assert "swordfish" not in str(error)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import WHAT_TO_SET, LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.project_settings import ExtraParamsError, read_extra_params
+from backend.labelstudio.projects import label_studio_of
 from backend.labelstudio.schemas import Project
 from backend.learning.records import base_of
 from backend.settings import Settings
@@ -34,7 +35,7 @@ def check_label_studio(settings: Settings) -> Iterator[CheckResult]:
         )
         return
     key = settings.label_studio_api_key
-    label_studio = LabelStudio(settings.label_studio_url, key.get_secret_value() if key else None)
+    label_studio = label_studio_of(settings)
     try:
         label_studio.get("/health")
         yield ok("Label Studio", f"answers at {label_studio.url}")

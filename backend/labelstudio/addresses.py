@@ -49,6 +49,8 @@ def same_origin(one: str, other: str) -> bool:
 
 
 def _absolute(address: str, url: str, known_as: Sequence[str]) -> str:
+    if address.startswith("//"):  # a host, with the scheme of the page that shows it
+        address = f"{urlsplit(url).scheme}:{address}"
     if address.startswith("/"):
         return url + _without_prefix(urlsplit(url).path, address)
     if not same_origin(address, url):

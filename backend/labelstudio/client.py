@@ -31,6 +31,7 @@ from backend.labelstudio.shapes import (
     describe,
     read,
 )
+from backend.labelstudio.user_agent import user_agent
 
 ACCESS_TOKEN_LIFE = 240.0  # s; Label Studio's own limit is 5 minutes
 PAGE = 100
@@ -85,10 +86,17 @@ class LabelStudio:
         known_as: other addresses that it gives itself, such as the `hostname` of /setup; files at
             these addresses are fetched from `url`.
         timeout: for connecting, and for each pause within an answer; s.
+        agent: the User-Agent of requests.
     """
 
     def __init__(
-        self, url: str, token: str | None, *, known_as: Sequence[str] = (), timeout: float = 10
+        self,
+        url: str,
+        token: str | None,
+        *,
+        known_as: Sequence[str] = (),
+        timeout: float = 10,
+        agent: str = user_agent(None),
     ) -> None:
         self.url = url.rstrip("/")
         self._known_as = [name.rstrip("/") for name in known_as]
@@ -96,7 +104,9 @@ class LabelStudio:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._access: tuple[str, float] | None = None  # token, and when it must be renewed
+        self.agent = agent
         self._session = requests.Session()
+        self._session.headers["User-Agent"] = agent
         # With a session cookie Label Studio would ask for a CSRF token as well.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 

@@ -7,7 +7,7 @@ refused (see `guarded_connections`), and Label Studio's token is sent to its own
 import base64
 import binascii
 from collections.abc import Sequence
-from urllib.parse import unquote_to_bytes, urljoin
+from urllib.parse import parse_qsl, unquote_to_bytes, urljoin, urlsplit
 
 import numpy as np
 import requests
@@ -20,6 +20,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import LabelStudioError, innermost
 from backend.labelstudio.guarded_connections import GuardedConnections, PrivateAddressError
 from backend.labelstudio.projects import LabelStudios, Project
+from backend.labelstudio.web_pages import START, first_line, is_web_page
 from backend.retries import error_may_pass, status_may_pass
 from backend.settings import Settings
 from model.decoding import decode
@@ -27,6 +28,7 @@ from model.decoding import decode
 WHOLE_TIMEOUT = 120.0  # s, including redirects
 REDIRECTS = 5
 READ_BYTES = 1 << 16  # bytes read at a time
+CODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br")  # of `Content-Encoding`
 
 # Storage for which Label Studio itself has the keys.
 CLOUD = ("s3", "gs", "azure-blob")
@@ -157,14 +159,18 @@ def _download(
         trusted = trusted and location.own
         host = (parse_url(location.url).host or "").lower()
         connections.allow_private = location.own or host in hosts
-        headers = {"Accept": "image/*, */*;q=0.1", "Accept-Encoding": "identity"}
+        headers = {
+            "Accept": "image/*, */*;q=0.1",
+            "Accept-Encoding": "identity",
+            "User-Agent": label_studio.agent,
+        }
         if trusted:
             headers |= _authorization(label_studio)
         with connections.get(location.url, headers) as answer:
             if not answer.is_redirect:
-                _check_status(answer.status_code, location, trusted=trusted)
+                _check_status(answer, location, trusted=trusted)
                 return _body(answer, location.shown, max_bytes)
-            target = urljoin(location.url, answer.headers["Location"])
+            target = urljoin(location.url, _text_of_header(answer.headers["Location"]))
         location = label_studio.location(target)
     raise ImageFetchError(
         f"expected at most {REDIRECTS} redirects, got more, the last to {location.shown}"
@@ -178,19 +184,44 @@ def _authorization(label_studio: LabelStudio) -> dict[str, str]:
         raise ImageFetchError(str(error), retryable=error.retryable) from None
 
 
-def _check_status(status: int, location: Location, *, trusted: bool) -> None:
-    """Raise `ImageFetchError`, with a hint at what to do, unless the status is 200."""
-    if status == 200:
+def _text_of_header(value: str) -> str:
+    """Read a header as browsers do: as UTF-8, if it is; `requests` always reads Latin-1."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
+def _check_status(answer: requests.Response, location: Location, *, trusted: bool) -> None:
+    """Raise `ImageFetchError`, with a hint at what to do, unless the status is one of success.
+
+    Proxies that change images answer 203. With 206, only a part would come.
+    """
+    status = answer.status_code
+    if status in (200, 203):
         return
     hint = ""
     if status in (401, 403) and trusted:
         hint = ": Label Studio does not accept the token; python -m backend doctor says what to set"
     elif status == 404 and trusted and RESOLVE in location.url:
         hint = ": is the cloud storage that the task came from still connected to its project?"
+    said = _what_was_said(answer, location)
     raise ImageFetchError(
-        f"expected an image at {location.shown}, got status {status}{hint}",
+        f"expected an image at {location.shown}, got status {status}{said}{hint}",
         retryable=status_may_pass(status),
     )
+
+
+def _what_was_said(answer: requests.Response, location: Location) -> str:
+    """Return the first line of an answer without an image, in quotation marks; empty for none."""
+    try:
+        content = next(answer.iter_content(START), b"")
+    except (requests.RequestException, HTTPError, OSError):  # the status says enough
+        return ""
+    parts = urlsplit(location.url)
+    values = [value for _, value in parse_qsl(parts.query)]
+    line = first_line(content, [parts.query, *values, parts.password or ""])
+    return f" and “{line}”" if line else ""
 
 
 def _body(answer: requests.Response, shown: str, max_bytes: int) -> bytes:
@@ -198,24 +229,23 @@ def _body(answer: requests.Response, shown: str, max_bytes: int) -> bytes:
     announced = answer.headers.get("Content-Length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise ImageFetchError(_too_large(shown, max_bytes))
+    coding = answer.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in CODINGS:
+        raise ImageFetchError(
+            f"expected an image at {shown} as it is or packed by gzip, deflate or br, got it "
+            f"packed by {coding[:40]!r}: set up its server to send images unpacked"
+        )
     content = bytearray()
     for part in answer.iter_content(READ_BYTES):
         content += part
         if len(content) > max_bytes:
             raise ImageFetchError(_too_large(shown, max_bytes))
-    if _is_web_page(content, answer.headers.get("Content-Type", "")):
+    if is_web_page(content):
         raise ImageFetchError(
             f"expected an image at {shown}, got a web page, perhaps one to log in at: "
             "images must be readable without a browser's session"
         )
     return bytes(content)
-
-
-def _is_web_page(content: bytes | bytearray, content_type: str) -> bool:
-    start = content[:256].lstrip().lower()
-    return content_type.lower().startswith("text/html") or start.startswith(
-        (b"<!doctype html", b"<html")
-    )
 
 
 def _from_data_uri(uri: str, max_bytes: int) -> bytes:

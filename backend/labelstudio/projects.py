@@ -11,6 +11,7 @@ from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.project_settings import NO_SETTINGS, ProjectSettings
+from backend.labelstudio.user_agent import user_agent
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -167,8 +168,9 @@ class LabelStudios:
         self._key = key.get_secret_value() if key else None
         if self._key and not self._url:
             logger.warning("LABEL_STUDIO_API_KEY has no effect without LABEL_STUDIO_URL: set both")
+        self._agent = user_agent(settings.contact)
         # Limited, because anyone who calls /setup can make up addresses.
-        self._client = lru_cache(maxsize=MOST_CLIENTS)(_client)
+        self._client = lru_cache(maxsize=MOST_CLIENTS)(self._new_client)
 
     def of(self, project: Project) -> LabelStudio:
         """Return a client of the Label Studio in the settings, else of the one that /setup named.
@@ -195,13 +197,12 @@ class LabelStudios:
         try:
             return self.of(project)
         except NotDeliverable:
-            if image_url.lower().startswith(("http:", "https:", "data:")):
+            if image_url.lower().startswith(("http:", "https:", "data:", "//")):
                 return self._client(NOWHERE, None, None)
             raise
 
-
-def _client(url: str, token: str | None, also: str | None) -> LabelStudio:
-    return LabelStudio(url, token, known_as=[also] if also else [])
+    def _new_client(self, url: str, token: str | None, also: str | None) -> LabelStudio:
+        return LabelStudio(url, token, known_as=[also] if also else [], agent=self._agent)
 
 
 class LabelStudioNotSet(RuntimeError):
@@ -220,7 +221,11 @@ def label_studio_of(settings: Settings) -> LabelStudio:
             "LABEL_STUDIO_API_KEY"
         )
     key = settings.label_studio_api_key
-    return LabelStudio(settings.label_studio_url, key.get_secret_value() if key else None)
+    return LabelStudio(
+        settings.label_studio_url,
+        key.get_secret_value() if key else None,
+        agent=user_agent(settings.contact),
+    )
 
 
 def project_id_of(uid: str) -> int | None:
