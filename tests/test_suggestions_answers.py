@@ -192,10 +192,25 @@ def test_without_redis_the_answer_is_not_yet_and_nothing_is_lost(
     scene = Scene(database, away, Settings(predict_wait_one=0.1))
     with caplog.at_level(logging.ERROR):
         assert scene.answer(task(1)) == [[]]
-    assert "Redis cannot be reached" in caplog.text
+    assert "Redis cannot be written to" in caplog.text
     assert scene.row(1).status == "queued"
     scene.finish(1)
     assert scene.answer(task(1))[0]["result"]
+
+
+def test_a_redis_that_refuses_writes_keeps_nobody_waiting(patient: Scene) -> None:
+    """As after a failed snapshot (MISCONF) or without its replicas."""
+    redis = patient.queue.connection
+    redis.config_set("min-replicas-to-write", 1)
+    try:
+        with meanwhile(lambda: patient.answer(task(1))) as answers:
+            assert answers.result(30) == [[]]
+        drawing = (patient.project, CONTROL, task(2), {"result": []})
+        with meanwhile(lambda: patient.predictions.answer_interactive(*drawing)) as answers:
+            assert answers.result(30)["result"] == []
+    finally:
+        redis.config_set("min-replicas-to-write", 0)
+    assert patient.row(1).status == "queued"
 
 
 def test_what_failed_is_tried_again_after_a_while(database: Database, queue: Queue) -> None:

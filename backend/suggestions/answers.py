@@ -192,19 +192,21 @@ class PredictService:
         """Queue as many of the rows that are not ready as time allows.
 
         Returns:
-            The ids of all rows that are not ready.
+            The ids of the rows that are in the queue now, and so may be ready soon.
         """
         rounds = {row.id: row.round for row in rows if row.status == "queued"}
+        queued = set()
         try:
             for prediction_id, round_ in rounds.items():
                 if time.monotonic() > reply_deadline:
                     break
                 enqueue(self._queue, self._settings, prediction_id, round_)
+                queued.add(prediction_id)
         except RedisError as error:
             logger.error(
-                "Redis cannot be reached; workers will queue the tasks when it can: %s", error
+                "Redis cannot be written to; workers will queue the tasks when it can: %s", error
             )
-        return set(rounds)
+        return queued
 
     def _replies(
         self,
