@@ -34,7 +34,7 @@ from drawings.shapes import CLASSES
 
 def test_few_classes_are_labels_and_choices():
     control = keypoint_control(label_config(CLASSES))
-    assert control.image_field == "image"
+    assert control.image_path == "image"
     assert control.labels == CLASSES
     assert control.choices is not None
     assert control.choices.choices == CLASSES

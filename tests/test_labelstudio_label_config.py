@@ -37,7 +37,7 @@ def test_the_configuration_that_label_studio_sent_is_read():
     assert keypoint_control(sent) == KeypointControl(
         from_name="kp",
         to_name="image",
-        image_field="image",
+        image_path="image",
         labels=("nose", "left_ear", "right_ear"),
         choices=ChoicesControl("quality", "image", ("good", "bad")),
     )
@@ -81,7 +81,7 @@ def test_keypoints_go_to_their_own_image_among_several():
             choices("car", to_name="before"),
         )
     )
-    assert (control.to_name, control.image_field, control.choices) == ("after", "second", None)
+    assert (control.to_name, control.image_path, control.choices) == ("after", "second", None)
 
 
 def test_a_control_of_several_objects_counts_for_its_image():
@@ -191,7 +191,8 @@ def test_a_configuration_without_an_image_says_what_to_add():
         (view(IMAGE, keypoints("hub", to_name="other")), "expected a control for keypoints"),
         (view(IMAGE, '<KeyPointLabels name="kp"><Label value="a"/></KeyPointLabels>'), "a control"),
         (view('<Image value="$image"/>', keypoints("hub", to_name="")), "no <Image>"),
-        (view('<Image name="image" value="$a.b"/>', keypoints("hub")), "FIELD"),
+        (view('<Image name="image" value="$a b"/>', keypoints("hub")), "FIELD"),
+        (view('<Image name="image" value="https://host/$name"/>', keypoints("hub")), "FIELD"),
         (view('<Image name="image" valueList="$all"/>', keypoints("hub")), "one picture a task"),
         ("", "in XML"),
         ("<View>", "in XML"),
@@ -231,3 +232,9 @@ def test_the_limits_of_labels_are_read() -> None:
         '<Label value="ear" alias="e"/></KeyPointLabels></View>'
     )
     assert control.max_usages == (("nose", 1), ("e", 4))
+
+
+@pytest.mark.parametrize("path", ["image", "images[0]", "meta.image", "pages[1].views.left"])
+def test_an_image_may_be_anywhere_in_the_data_of_a_task(path: str):
+    config = view(f'<Image name="image" value="${path}"/>', keypoints("hub"))
+    assert keypoint_control(config).image_path == path

@@ -22,7 +22,7 @@ MOVED = (
 CONTROL = KeypointControl(
     from_name="kp",
     to_name="image",
-    image_field="image",
+    image_path="image",
     labels=("keypoint", "bus"),
     choices=ChoicesControl("class", "image", ("bus", "van")),
 )

@@ -4,13 +4,14 @@ Results follow the front end of Label Studio 1.23.2: they hold the alias of a la
 has one, else its value, and a `KeyPoint` beside `Labels` makes two results with the same id.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+
+from backend.labelstudio.task_values import path_of
 
 EXAMPLE = (
     '<KeyPointLabels name="keypoints" toName="{image}"><Label value="keypoint"/></KeyPointLabels>'
@@ -47,11 +48,11 @@ class ClassControl:
 
     Attributes:
         from_name: name of the control.
-        image_field: key of the image's address in the task's data.
+        image_path: where the image's address is in the task's data; see `task_values`.
     """
 
     from_name: str
-    image_field: str
+    image_path: str
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class KeypointControl:
 
     Attributes:
         from_name, to_name: names of the control and of the image.
-        image_field: key of the image's address in the task's data.
+        image_path: where the image's address is in the task's data; see `task_values`.
         labels: the labels, as results hold them; empty for a `KeyPoint` without `Labels`.
         choices: the control that receives the class, if any.
         aliases: (shown to annotators, held by results) for each label where the two differ.
@@ -71,7 +72,7 @@ class KeypointControl:
 
     from_name: str
     to_name: str
-    image_field: str
+    image_path: str
     labels: tuple[str, ...]
     choices: ChoicesControl | None
     aliases: tuple[tuple[str, str], ...] = ()
@@ -123,7 +124,7 @@ def class_controls(label_config: str) -> list[ClassControl]:
     for tag in _tags(root, "Choices"):
         image = _image_of(tag, images)
         if image is not None and _is_about_whole_image(tag):
-            found.append(ClassControl(tag.get("name", ""), _field(image)))
+            found.append(ClassControl(tag.get("name", ""), _image_path(image)))
     return found
 
 
@@ -157,7 +158,7 @@ def _control(root: Element, tag: Element, image: Element, *, plain: bool) -> Key
     return KeypointControl(
         from_name=tag.get("name", ""),
         to_name=to_name,
-        image_field=_field(image),
+        image_path=_image_path(image),
         labels=labels,
         choices=_choices(root, to_name),
         aliases=aliases,
@@ -178,20 +179,21 @@ def _max_usages(control: Element) -> tuple[tuple[str, int], ...]:
     return tuple(found.items())
 
 
-def _field(image: Element) -> str:
-    """Return the key in the task's data that `value="$key"` names."""
+def _image_path(image: Element) -> str:
+    """Return the path in the task's data that `value="$path"` names."""
     name, value = image.get("name"), image.get("value", "")
     if image.get("valueList"):
         raise LabelConfigError(
             f'expected one picture a task, got <Image name="{name}" '
             f'valueList="{image.get("valueList")}">: use value="$image", one task a picture'
         )
-    if not re.fullmatch(r"\$\w+", value):
+    path = path_of(value)
+    if path is None:
         raise LabelConfigError(
             f'expected <Image name="{name}" value="$FIELD"/> with a field of the task\'s data, '
-            f'such as "$image", got value="{value}"'
+            f'such as "$image", "$images[0]" or "$meta.image", got value="{value}"'
         )
-    return value[1:]
+    return path
 
 
 def _choices(root: Element, to_name: str) -> ChoicesControl | None:

@@ -34,6 +34,7 @@ from backend.labelstudio.shapes import (
     read,
     read_each,
 )
+from backend.labelstudio.task_values import value_at
 
 # Field of a task's data: {"x": 10, "y": 20, "width": 50, "height": 60}, percent of the image.
 BOX_FIELD = "box"
@@ -142,10 +143,10 @@ class Task(Shape):
     annotations: OneOrMany = Field(default_factory=list)
     predictions: OneOrMany = Field(default_factory=list)
 
-    def image_url(self, field: str) -> str | None:
-        """Return the text in a field of the task's data; None if there is none."""
+    def image_url(self, path: str) -> str | None:
+        """Return the text that a path in the task's data leads to; None if there is none."""
         try:
-            return _NON_EMPTY_TEXT.validate_python(self.data.get(field))
+            return _NON_EMPTY_TEXT.validate_python(value_at(self.data, path))
         except ValidationError:
             return None
 

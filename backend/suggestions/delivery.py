@@ -224,7 +224,7 @@ class DeliveryService:
                 "the prediction is kept here and not delivered"
             )
         task = client.task(project_id, row.task_id)
-        if task is None or task.image_url(control.image_field) != row.image_url:
+        if task is None or task.image_url(control.image_path) != row.image_url:
             raise TaskChanged(
                 f"expected task {row.task_id} to show the image that its prediction was made "
                 f"for, but in Label Studio it {'shows another one' if task else 'is deleted'}: "

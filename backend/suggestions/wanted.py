@@ -9,6 +9,7 @@ from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.regions import RegionError, box_of
 from backend.labelstudio.schemas import Task
 from backend.labelstudio.shapes import describe, read_or_none
+from backend.labelstudio.task_values import value_at
 from backend.suggestions.records import Wanted
 
 logger = logging.getLogger(__name__)
@@ -28,13 +29,13 @@ def wanted_of(task: object, control: KeypointControl) -> Wanted | None:
     if found is None:
         logger.warning("Expected a task with a whole number as its id, got %.100r", task)
         return None
-    url = found.image_url(control.image_field)
+    url = found.image_url(control.image_path)
     if url is None:
         return _refused(
             found.id,
-            f"expected the address of an image in the field {control.image_field!r} of the task's "
-            f"data, got {describe(found.data.get(control.image_field))}: give it one, or change "
-            f'value="${control.image_field}" in the labelling configuration',
+            f"expected the address of an image in the field {control.image_path!r} of the task's "
+            f"data, got {describe(value_at(found.data, control.image_path))}: give it one, or "
+            f'change value="${control.image_path}" in the labelling configuration',
         )
     sources = found.box_sources()
     try:

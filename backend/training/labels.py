@@ -118,14 +118,14 @@ def labels_of(tasks: Iterable[Task], control: ClassControl) -> ClassLabels:
     for task in tasks:
         chosen = _choices(task, control.from_name)
         classes = sorted(set().union(*chosen))
-        image = task.image_url(control.image_field)
+        image = task.image_url(control.image_path)
         if not classes:
             continue
         if len(classes) > 1:
             who = "annotators call it" if len(chosen) > 1 else "it is called"
             left_out.append((task_name(task.id), f"{who} {' and '.join(classes)}"))
         elif image is None:
-            reason = f"it has no address of an image in {control.image_field!r}"
+            reason = f"it has no address of an image in {control.image_path!r}"
             left_out.append((task_name(task.id), reason))
         else:
             labelled.append(LabelledTask(task.id, image, classes[0]))

@@ -81,7 +81,7 @@ def test_the_keypoint_control_is_the_one_that_label_studio_reads(read) -> None:
     for text, controls in read:
         ours = keypoint_control(text)
         first = next(each for each in controls if each["tag"] == "KeyPointLabels")
-        assert (ours.from_name, ours.to_name, ours.image_field, sorted(ours.labels)) == (
+        assert (ours.from_name, ours.to_name, ours.image_path, sorted(ours.labels)) == (
             first["name"],
             first["image"],
             first["field"],
@@ -92,7 +92,7 @@ def test_the_keypoint_control_is_the_one_that_label_studio_reads(read) -> None:
 def test_the_class_controls_are_those_that_label_studio_reads(read) -> None:
     for text, controls in read:
         theirs = [(each["name"], each["field"]) for each in controls if each["tag"] == "Choices"]
-        ours = [(each.from_name, each.image_field) for each in class_controls(text)]
+        ours = [(each.from_name, each.image_path) for each in class_controls(text)]
         assert ours == theirs, text
     assert any(class_controls(text) for text, _ in read)
 

@@ -24,6 +24,7 @@ from backend.agreement.exports.records import (
     Origin,
 )
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.task_values import value_at
 from backend.verdicts.drawn import Shown, Unusable
 from backend.verdicts.judging import Verdict, judge
 from backend.verdicts.records import Filters
@@ -114,7 +115,7 @@ class AnnotationStream:
             control = keypoint_control(self.label_configs.get(state.project_uid, ""))
         except LabelConfigError:
             return None
-        url = self._events.task_data(event_id, state.task_id).get(control.image_field)
+        url = value_at(self._events.task_data(event_id, state.task_id), control.image_path)
         return url if isinstance(url, str) and url else None
 
 

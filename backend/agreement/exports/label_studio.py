@@ -22,6 +22,7 @@ from backend.labelstudio.label_config import (
     keypoint_control,
 )
 from backend.labelstudio.regions import keypoint_regions
+from backend.labelstudio.task_values import data_with
 from model.keypoint import Keypoint
 
 # For projects whose configuration is unknown, or has no control for keypoints any more.
@@ -67,7 +68,7 @@ def _task(
     *,
     anew: bool,
 ) -> dict[str, Any]:
-    data = {control.image_field: task.annotations[0].image_url}
+    data = data_with(control.image_path, task.annotations[0].image_url)
     for each in predictions:
         kept = each.task.get("data")
         data |= kept if isinstance(kept, dict) else {}
