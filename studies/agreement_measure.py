@@ -37,8 +37,10 @@ def measure(path: str, repeats: int) -> Request:
     Raises:
         RuntimeError: the answer is an error.
     """
+    from backend.agreement.warm_up import warm_up
     from backend.web.app import create_from_environment
 
+    warm_up()  # as every web process does in the background
     client = create_from_environment().test_client()
     seconds, processor, size = [], [], 0
     for _ in range(1 + repeats):

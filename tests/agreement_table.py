@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from backend.agreement.annotation_points import AnnotationPoints
 from backend.agreement.columns import VerdictColumns, unpack_columns
 from backend.agreement.records import Arrivals, ChoiceCount, JudgedAnnotation, VersionDetection
 from backend.agreement.sampling import tasks_of_several_annotators
@@ -188,5 +189,5 @@ def table_of(*made: Made, detections: Sequence[VersionDetection] = ()) -> Verdic
         tasks_shown_to_several=len(tasks_of_several_annotators(columns_of_shown)),
         compared_tasks=shared,
         detections=detections,
-        verdicts={place: each.verdicts for place, each in enumerate(made, start=1)},
+        points=AnnotationPoints(columns, [each.id for each in columns.annotations]),
     )

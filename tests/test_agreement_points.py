@@ -2,25 +2,8 @@
 
 import numpy as np
 import pytest
-from agreement_table import added, deleted, kept
 
-from backend.agreement.points import (
-    Points,
-    detected_points,
-    final_points,
-    paired_f1,
-    suggested_points,
-)
-
-VERDICTS = [kept((10, 10), by=5, length=40.0), deleted((20, 20)), added((30, 30), "tail")]
-
-
-def test_points_are_those_that_were_suggested_and_those_that_were_left():
-    assert suggested_points(VERDICTS, 100.0).position.tolist() == [[10, 10], [20, 20]]
-    found = final_points(VERDICTS, 100.0)
-    assert found.position.tolist() == [[15, 10], [30, 30]]
-    assert (found.length.tolist(), found.label) == ([40, 100], ["beak", "tail"])
-    assert final_points([], 100.0).position.shape == (0, 2)
+from backend.agreement.points import Points, detected_points, paired_f1
 
 
 def points(*places: tuple[float, float], length: float = 100.0) -> Points:

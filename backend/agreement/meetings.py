@@ -13,7 +13,7 @@ import numpy as np
 
 from backend.agreement.columns import Floats, Integers
 from backend.agreement.parameters import AgreementParameters
-from backend.agreement.points import Points, final_points, pair, suggested_points
+from backend.agreement.points import Points, pair
 from backend.agreement.table import VerdictTable
 
 DETECTOR = "detector"
@@ -89,16 +89,14 @@ def meetings(table: VerdictTable, parameters: AgreementParameters) -> Meetings:
     for place, (task, image) in enumerate(
         zip(table.compared_tasks, images_of_tasks(table).tolist(), strict=True)
     ):
-        length = task[0].longer_side
         names = [str(each.annotator) for each in task]
-        verdicts = [table.verdicts.get(each.id, ()) for each in task]
-        final = [final_points(each, length) for each in verdicts]
+        final = [table.points.final(each.id) for each in task]
         for one, other in combinations(range(len(task)), 2):
             pairs = pair(final[one], final[other], near)
             both = (names[one], names[other])
             among.append(Meeting(place, image, both, final[one], final[other], pairs))
-        for name, points, of in zip(names, final, verdicts, strict=True):
-            suggested = suggested_points(of, length)
+        for name, points, annotation in zip(names, final, task, strict=True):
+            suggested = table.points.suggested(annotation.id)
             pairs = pair(suggested, points, near)
             with_detector.append(Meeting(place, image, (DETECTOR, name), suggested, points, pairs))
     return Meetings(among, with_detector)

@@ -118,11 +118,19 @@ def _most(rows: Sequence[T], size: Callable[[T], int], most: int) -> list[T]:
     return [rows[place] for place in sorted(order[:most])]
 
 
-def draw_svg(draw: Callable[[Any, Any], None], data: object, size: tuple[float, float]) -> str:
-    """Draw on a new Matplotlib figure and return it as an SVG element."""
+def load_matplotlib() -> Any:
+    """Import Matplotlib with the parts that plots need, which takes longer than to draw them."""
     import matplotlib
+    import matplotlib.backends.backend_svg
+    import matplotlib.figure
 
     matplotlib.use("svg")
+    return matplotlib
+
+
+def draw_svg(draw: Callable[[Any, Any], None], data: object, size: tuple[float, float]) -> str:
+    """Draw on a new Matplotlib figure and return it as an SVG element."""
+    matplotlib = load_matplotlib()
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 

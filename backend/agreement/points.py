@@ -1,13 +1,12 @@
 """Points of single annotations, and how far two sets of points agree."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.agreement.columns import Floats, Integers
-from backend.verdicts.judging import Verdict
 
 
 @dataclass(frozen=True)
@@ -26,48 +25,12 @@ class Points:
     label: Sequence[str]
 
 
-def final_points(verdicts: Sequence[Verdict], image_length: float) -> Points:
-    """Return the points that the annotator left.
-
-    Args:
-        image_length: longer side of the image, px.
-    """
-    return _points(
-        ((each.final_x, each.final_y, each.length, each.final_label) for each in verdicts),
-        image_length,
-    )
-
-
-def suggested_points(verdicts: Sequence[Verdict], image_length: float) -> Points:
-    """Return the points that were suggested.
-
-    Args:
-        image_length: longer side of the image, px.
-    """
-    return _points(
-        (
-            (each.suggested_x, each.suggested_y, each.length, each.suggested_label)
-            for each in verdicts
-        ),
-        image_length,
-    )
+NO_POINTS = Points(np.empty((0, 2)), np.empty(0), ())
 
 
 def detected_points(position: NDArray[np.float64]) -> Points:
     """Return detected points (N, 2), which know no object."""
     return Points(position, np.full(len(position), np.inf), [""] * len(position))
-
-
-def _points(
-    found: Iterable[tuple[float | None, float | None, float | None, str | None]],
-    image_length: float,
-) -> Points:
-    kept = [each for each in found if each[0] is not None]
-    return Points(
-        np.array([each[:2] for each in kept], np.float64).reshape(-1, 2),
-        np.array([image_length if each[2] is None else each[2] for each in kept], np.float64),
-        [each[3] or "" for each in kept],
-    )
 
 
 def pair(first: Points, second: Points, near: float) -> Integers:

@@ -84,6 +84,12 @@ def render(
     )
 
 
+def load_templates() -> None:
+    """Compile the page's templates; those that are loaded already stay."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
+
+
 @cache
 def _environment() -> Environment:
     """Return the templates, which are compiled once."""

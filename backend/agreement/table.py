@@ -1,12 +1,13 @@
 """The frozen table that every figure of agreement is computed from."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from backend.agreement.annotation_points import AnnotationPoints
 from backend.agreement.columns import Flags, VerdictColumns
 from backend.agreement.records import (
     AnnotationGroups,
@@ -16,7 +17,6 @@ from backend.agreement.records import (
     UnusedCount,
     VersionDetection,
 )
-from backend.verdicts.judging import Verdict
 from backend.verdicts.records import Filters, Group
 
 
@@ -43,8 +43,8 @@ class VerdictTable:
         compared_tasks: the drawn ones among them, each with one annotation of each annotator.
         detections: detections of all model versions, for tasks drawn among the annotated ones that
             several versions predicted; by project, then in the order of the requests.
-        verdicts: id of an annotation's state → its verdicts about points; of `compared_tasks`, and
-            of every annotation of a task in `detections`.
+        points: of the annotations of `compared_tasks`, and of every annotation of a task in
+            `detections`.
     """
 
     filters: Filters
@@ -58,7 +58,7 @@ class VerdictTable:
     tasks_shown_to_several: int
     compared_tasks: Sequence[tuple[JudgedAnnotation, ...]]
     detections: Sequence[VersionDetection]
-    verdicts: Mapping[int, Sequence[Verdict]]
+    points: AnnotationPoints
 
     @cached_property
     def shown(self) -> VerdictColumns:

@@ -13,7 +13,7 @@ import numpy as np
 from backend.agreement.clustered import Estimate, ratio
 from backend.agreement.comparisons import difference_paired
 from backend.agreement.parameters import AgreementParameters
-from backend.agreement.points import Points, detected_points, final_points, paired_f1
+from backend.agreement.points import Points, detected_points, paired_f1
 from backend.agreement.table import VerdictTable
 
 Task = tuple[str, int]  # project and task id
@@ -95,8 +95,8 @@ def _final_points(table: VerdictTable) -> Iterator[tuple[Task, Seen, Points]]:
     tasks = {each.task for each in table.detections}
     for each in table.columns.annotations:
         if each.task in tasks and each.is_newest and each.group != "from scratch":
-            points = final_points(table.verdicts.get(each.id, ()), each.longer_side)
-            yield each.task, each.model_version if each.group == "shown" else None, points
+            seen = each.model_version if each.group == "shown" else None
+            yield each.task, seen, table.points.final(each.id)
 
 
 def _compare(

@@ -71,9 +71,10 @@ class PackedPoints:
         self._rows = bytearray()
         self._sizes: list[int] = []
         self._names: dict[str, int] = {}
-        # The annotations' labels as indices into all labels, each list after a -1.
+        # Lists of labels as indices into all labels, each list after a -1.
         self._places = array("i")
-        self._starts = array("q")  # where the list of each annotation begins
+        self._known: dict[tuple[str, ...], int] = {}  # where each list begins
+        self._starts = array("q")  # where that of each annotation begins
 
     @classmethod
     def of(cls, packed: "PackedPoints | Iterable[tuple[bytes, Sequence[str]]]") -> "PackedPoints":
@@ -89,9 +90,12 @@ class PackedPoints:
         """Add the next annotation: what `pack` returned."""
         self._rows += memoryview(packed)[len(MARK) :]
         self._sizes.append(len(packed) // POINT.itemsize)
-        self._places.append(-1)
-        self._starts.append(len(self._places))
-        self._places.extend([self._names.setdefault(each, len(self._names)) for each in labels])
+        listed = tuple(labels)
+        if listed not in self._known:
+            self._places.append(-1)
+            self._known[listed] = len(self._places)
+            self._places.extend(self._names.setdefault(each, len(self._names)) for each in listed)
+        self._starts.append(self._known[listed])
 
     def unpack(
         self, order: NDArray[np.int64] | None = None

@@ -41,4 +41,5 @@ def web_command(settings: Settings, *, bind: str) -> list[str]:
         *("--bind", bind, "--worker-class", "gthread", "--preload", "--no-control-socket"),
         *("--workers", str(settings.workers), "--threads", str(settings.threads)),
         *("--graceful-timeout", _GRACE_SECONDS, "--log-level", "warning"),
+        *("--config", "python:backend.web.gunicorn_hooks"),
     ]
