@@ -448,7 +448,9 @@ def test_labels_of_two_annotators_agree_as_krippendorff_has_it(figures, points):
                 second.append(codes[other.final_label.iloc[match]])
     expected = krippendorff.alpha(reliability_data=[first, second], level_of_measurement="nominal")
     assert len(first) > 20
-    assert figures["people"]["human_human"]["label_alpha"] == pytest.approx(expected)
+    found = figures["people"]["human_human"]["label_alpha"]
+    assert found["value"] == pytest.approx(expected)
+    assert found["n"] == len(first)
 
 
 def test_landmarks_are_found_as_often_as_the_export_says(figures, shown):
