@@ -311,16 +311,18 @@ def cost_of(place: int) -> Callable[[World], Drawn]:
     return draw
 
 
-def groups_of(shares: bool) -> Callable[[World], Drawn]:
-    """Return what tests five equal annotators, by their shares or their mean log seconds."""
+def equal_groups(world: World) -> Drawn:
+    """Test five equal annotators by their shares."""
+    test = comparisons.compare_shares([linearised(world, 0.7) for _ in range(5)])
+    return Drawn(held=test.p is not None and test.p > ALPHA)
+
+
+def equal_pairs(mean: float) -> Callable[[World], Drawn]:
+    """Return what compares every two of five equal annotators."""
 
     def draw(world: World) -> Drawn:
-        if shares:
-            test = comparisons.compare_shares([linearised(world, 0.7) for _ in range(5)])
-        else:
-            times = [clustered.log_times(*world.seconds()) for _ in range(5)]
-            test = comparisons.compare_means([each for each in times if each])
-        return Drawn(held=test.p is not None and test.p > ALPHA)
+        found = comparisons.compare_pairs([linearised(world, mean) for _ in range(5)])
+        return Drawn(held=all(pair.p > ALPHA for pair in found))
 
     return draw
 
@@ -364,8 +366,11 @@ FIGURES = (
         Figure(f"cost of an action: {name}", constant(COSTS[place]), cost_of(place), fewest=50)
         for place, name in enumerate(ACTIONS)
     ),
-    Figure("test of five equal shares", constant(0.0), groups_of(True)),
-    Figure("test of five equal times", constant(0.0), groups_of(False)),
+    Figure("test of five equal shares", constant(0.0), equal_groups),
+    *(
+        Figure(f"pairs of five equal shares {mean}", constant(0.0), equal_pairs(mean), bound=False)
+        for mean in (0.7, 0.95)
+    ),
 )
 
 
