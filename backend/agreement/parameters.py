@@ -71,6 +71,10 @@ class AgreementParameters:
     wanted_half_width: float = _parameter(
         0.05, "Half width of the interval of the acceptance that the images should give."
     )
+    time_differences: tuple[float, ...] = _parameter(
+        (0.10, 0.20), "Differences in lead time for which the withheld images needed are given."
+    )
+    power: float = _parameter(0.8, "Chance to see such a difference that these images should give.")
     change_draws: int = _parameter(
         999, "Random orders of the images in the test of a change of acceptance."
     )
