@@ -40,6 +40,8 @@ def address(app: Flask) -> Iterator[str]:
         ("since=2026-02-01&until=2026-01-01", "Expected since before until"),
         ("label=a&label=b", "Expected 'label' once, got it 2 times."),
         ("colour=red", "Expected filters among project, label"),
+        ("since=вчера", "got 'вчера'."),
+        ("since=\u202ebeak", "got '\\u202ebeak'."),  # would turn the rest of the line around
     ],
 )
 def test_a_browser_gets_a_readable_page_where_a_filter_means_nothing(address, query, expected):

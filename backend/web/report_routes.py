@@ -104,7 +104,7 @@ def _flag(name: str) -> bool:
     """Return whether a parameter is 1 rather than 0 or missing."""
     value = request.args.get(name, "0")
     if value not in ("0", "1"):
-        raise BadRequest(f"expected 1 or 0 for {name}, got {value!a}")
+        raise BadRequest(f"expected 1 or 0 for {name}, got {value!r}")
     return value == "1"
 
 
@@ -120,7 +120,7 @@ def _filters(*others: str) -> Filters:
     given: dict[str, str] = {}
     for name, values in request.args.lists():
         if len(values) > 1:
-            raise BadRequest(f"expected {name!a} once, got it {len(values)} times")
+            raise BadRequest(f"expected {name!r} once, got it {len(values)} times")
         if name in NAMES or name not in others:
             given[name] = values[0]
     try:
