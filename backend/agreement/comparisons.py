@@ -192,7 +192,8 @@ def compare_shares(groups: Sequence[Linearised], limits: Limits = LIMITS) -> Gro
 def compare_pairs(groups: Sequence[Linearised], limits: Limits = LIMITS) -> list[PairTest]:
     """Compare the shares of every two groups with enough images, with Holm's p-values.
 
-    Call it only where the test of all groups together finds a difference.
+    Call it only where the test of all groups together finds a difference. Groups that share images
+    are taken for independent, as by `compare_shares`.
     """
     usable = [place for place, each in enumerate(groups) if each.images >= limits.fewest_images]
     pairs = list(combinations(usable, 2))
@@ -223,8 +224,8 @@ def equal_shares_p(first: Linearised, second: Linearised) -> float:
 def _design_effect(group: Linearised, other: Linearised) -> float:
     """Return the variance of a group's share over that of independent points, 1 or more.
 
-    Where the share is 0 or 1 it is not known: the mean of that of the other group,
-    and of the largest there can be, with images whose points never differ.
+    Where the share is 0 or 1 it is not known. Then it is taken for the mean of two: that of the
+    other group, and the largest there can be, of images whose points never differ.
     """
     own, others = (
         max(1.0, each.variance * each.total / (each.value * (1 - each.value)))
