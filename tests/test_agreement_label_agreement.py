@@ -130,6 +130,13 @@ def test_there_is_no_figure_of_one_label_alone_or_of_nothing():
 def test_there_is_no_interval_from_few_tasks_or_where_one_task_alone_differs():
     few = [meeting(task, ["a", "b"], ["a", "b"]) for task in range(9)]
     assert reason(alpha(few, PARAMETERS)) == (1.0, "9 of at least 10 tasks")
+    # Only tasks in which a label occurs tell of it.
+    rare = [meeting(task, ["a", "c"], ["b", "c"]) for task in range(3)]
+    rare += [meeting(task, ["a", "b"], ["a", "b"]) for task in range(3, 15)]
+    [of_a, of_b, of_c] = [each.alpha for each in alpha_by_label(rare, PARAMETERS).by_label]
+    assert of_c.reason == "3 of at least 10 tasks"
+    assert of_a.low is not None and of_b.low is not None
+    assert [each.images for each in (of_a, of_b, of_c)] == [15, 15, 3]
     one = [meeting(task, ["a"], ["b" if task == 3 else "a"]) for task in range(12)]
     found = alpha(one, PARAMETERS)
     assert (found.low, found.reason) == (None, NEARLY_ONE_LABEL)

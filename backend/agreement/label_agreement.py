@@ -132,7 +132,7 @@ def alpha(met: Sequence[Meeting], parameters: AgreementParameters) -> Estimate:
     # n - 1 over n² - Σ n_c², times the units that disagree, each of which counts twice.
     apart = 2 * _without(pairs.apart)
     found = _disagreement(apart * (total - 1), total**2 - _products(pairs.given, pairs.given))
-    return _estimate(found, round(pairs.points.sum()), parameters)
+    return _estimate(found, round(pairs.points.sum()), pairs.tasks, parameters)
 
 
 def alpha_by_label(met: Sequence[Meeting], parameters: AgreementParameters) -> AlphaByLabel:
@@ -147,9 +147,12 @@ def alpha_by_label(met: Sequence[Meeting], parameters: AgreementParameters) -> A
     of_label = _without(pairs.given[:, listed].toarray())
     apart = _without(pairs.split[:, listed].toarray())
     found = _disagreement(apart * (total - 1), of_label * (total - of_label))
+    # Tasks without the label tell next to nothing of it.
+    tasks = np.count_nonzero(of_label[0] != of_label[1:], axis=0).tolist()
     by_label = [
         LabelAlpha(
-            pairs.labels[label], _estimate(found[:, place], round(of_label[0, place]), parameters)
+            pairs.labels[label],
+            _estimate(found[:, place], round(of_label[0, place]), tasks[place], parameters),
         )
         for place, label in enumerate(listed)
     ]
@@ -169,7 +172,7 @@ def kappa(met: Sequence[Meeting], parameters: AgreementParameters) -> Estimate:
     by_chance = _products(pairs.of_first, pairs.of_second)
     apart = _without(pairs.apart)
     found = _disagreement(apart * total, total**2 - by_chance)
-    return _estimate(found, round(total[0]), parameters)
+    return _estimate(found, round(total[0]), pairs.tasks, parameters)
 
 
 def _nothing() -> Estimate:
@@ -203,17 +206,20 @@ def _disagreement(found: Floats, expected: Floats) -> Floats:
     return np.where(defined, found / np.where(defined, expected, 1.0), np.nan)
 
 
-def _estimate(disagreement: Floats, n: int, parameters: AgreementParameters) -> Estimate:
+def _estimate(
+    disagreement: Floats, n: int, tasks: int, parameters: AgreementParameters
+) -> Estimate:
     """Estimate 1 less a disagreement.
 
     Args:
         disagreement: (1 + tasks,): of all tasks, then without each.
+        tasks: those that contribute.
     """
     whole, left = float(disagreement[0]), disagreement[1:]
-    plain = Estimate(None, None, None, n, len(left), METHOD, reason=ONE_LABEL)
+    plain = Estimate(None, None, None, n, tasks, METHOD, reason=ONE_LABEL)
     if not math.isfinite(whole):
         return plain
-    reason = too_few(len(left), parameters.fewest_tasks_labelled, "tasks")
+    reason = too_few(tasks, parameters.fewest_tasks_labelled, "tasks")
     if not reason and not np.isfinite(left).all():
         reason = NEARLY_ONE_LABEL
     variance, df = (0.0, 1.0) if reason else spread(left - left.mean())

@@ -16,7 +16,7 @@ from backend.agreement.label_agreement import alpha, alpha_by_label, kappa
 from backend.agreement.meetings import Meeting
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.points import Points
-from studies.coverage.figure import Drawn, Figure
+from studies.coverage.figure import FEWEST, Drawn, Figure
 from studies.coverage.world import World
 
 LABELS, SHARES = np.array(["beak", "tail", "wing"]), np.array([0.5, 0.3, 0.2])
@@ -74,11 +74,17 @@ def alpha_of_one_label(met: Sequence[Meeting], parameters: AgreementParameters) 
 
 
 FIGURES = tuple(
-    Figure(f"{name}, {100 * errors:g} % errors", truth(errors), agreement_by(measure, errors))
+    Figure(
+        f"{name}, {100 * errors:g} % errors",
+        truth(errors),
+        agreement_by(measure, errors),
+        fewest=fewest,
+    )
     for errors in ERRORS
-    for name, measure in (
-        ("Krippendorff's α", alpha),
-        ("Krippendorff's α of one label", alpha_of_one_label),
-        ("Cohen's κ", kappa),
+    for name, measure, fewest in (
+        ("Krippendorff's α", alpha, FEWEST),
+        # It needs as many tasks in which the label occurs.
+        ("Krippendorff's α of one label", alpha_of_one_label, 2 * FEWEST),
+        ("Cohen's κ", kappa, FEWEST),
     )
 )
