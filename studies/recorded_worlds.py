@@ -1,6 +1,6 @@
 """Worlds of known truth whose annotations the backend's own recorder judges.
 
-`agreement_coverage` draws counts and computes intervals of them. Here the same counts become
+`studies.coverage` draws counts and computes intervals of them. Here the same counts become
 suggestions and annotations as Label Studio sends them, and the intervals are those of the report.
 """
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.proportion import proportions_ztest
 
 from backend.agreement import clustered, comparisons
 from backend.agreement.comparisons import Stratum
@@ -29,7 +30,6 @@ def test_an_independent_difference_is_welchs():
     ends = expected.confidence_interval(0.95)
     assert found.value == pytest.approx(SHORT.mean() - LONG.mean())
     assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
-    assert comparisons.p_value(mean(SHORT), mean(LONG)) == pytest.approx(expected.pvalue)
     assert found.images == 23
 
 
@@ -149,15 +149,6 @@ def test_seconds_saved_are_a_difference_of_geometric_means():
     assert (found.low, found.high) == pytest.approx((drawn.low, drawn.high), abs=0.1)
 
 
-def test_means_of_several_groups_are_compared_as_by_scipy():
-    found = comparisons.compare_means([mean(SHORT), mean(LONG), mean(WIDE)])
-    expected = stats.f_oneway(SHORT, LONG, WIDE, equal_var=False)
-    assert found.p == pytest.approx(expected.pvalue)
-    assert (found.groups, found.images) == (3, 34)
-    pair = comparisons.compare_means([mean(SHORT), mean(LONG)])
-    assert pair.p == pytest.approx(stats.ttest_ind(SHORT, LONG, equal_var=False).pvalue)
-
-
 def test_shares_in_alike_images_are_compared_by_pearsons_chi_square():
     groups = [([6] * 10, [10] * 10), ([4] * 12, [10] * 12), ([5] * 9, [10] * 9)]
     table = [[sum(won) for won, _ in groups], [sum(n) - sum(won) for won, n in groups]]
@@ -181,13 +172,11 @@ def test_shares_in_clustered_images_are_compared_with_their_design_effect():
 
 
 def test_groups_that_do_not_carry_a_test_give_a_reason():
-    for compare in (comparisons.compare_shares, comparisons.compare_means):
-        found = compare([mean(SHORT), mean([0.5, 1])])
-        assert (found.p, found.groups) == (None, 1)
-        assert found.reason == "fewer than two groups with 5 images that differ"
+    found = comparisons.compare_shares([mean(SHORT), mean([0.5, 1])])
+    assert (found.p, found.groups) == (None, 1)
+    assert found.reason == "fewer than two groups with 5 images"
     perfect = linearise([3] * 9, [3] * 9)
     assert comparisons.compare_shares([perfect, perfect]).p == 1
-    assert comparisons.compare_means([perfect, perfect]).p is None
 
 
 def test_holms_p_values_are_those_of_a_case_worked_by_hand():
@@ -208,10 +197,87 @@ def test_holm_rejects_what_the_stepwise_procedure_rejects(p_values, alpha):
     assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
 
 
+def shares(random, images, mean, icc):
+    """A share of 1 to 23 points in each image."""
+    points = random.integers(1, 24, images)
+    chances = np.full(images, mean)
+    if icc and 0 < mean < 1:
+        size = (1 - icc) / icc
+        chances = random.beta(mean * size, (1 - mean) * size, images)
+    return linearise(random.binomial(points, chances), points)
+
+
+def test_two_shares_of_alike_images_are_compared_by_the_pooled_test_of_statsmodels():
+    groups = [([6] * 10, [10] * 10), ([4] * 12, [10] * 12)]
+    statistic, _ = proportions_ztest([60, 48], [100, 120])
+    one, other = (60 + 48) / 220 * (1 - 108 / 220) / np.array([100, 120])
+    df = (one + other) ** 2 / (one**2 / 9 + other**2 / 11)
+    found = comparisons.equal_shares_p(*(linearise(*group) for group in groups))
+    assert found == pytest.approx(2 * stats.t.sf(statistic, df))
+
+
+def test_two_shares_of_clustered_images_are_nearly_compared_as_by_welch():
+    random = np.random.default_rng(5)
+    won = [random.binomial(12, random.beta(2, 2, 200)) for _ in range(2)]
+    found = comparisons.equal_shares_p(*(linearise(part, np.full(200, 12)) for part in won))
+    assert found == pytest.approx(stats.ttest_ind(*won, equal_var=False).pvalue, abs=0.002)
+
+
 def test_pairs_are_compared_with_p_values_that_hold_for_all_of_them():
-    groups = [mean(SHORT), mean(np.ones(9)), mean(LONG), mean(SHORT + 5)]
+    random = np.random.default_rng(3)
+    groups = [shares(random, 20, share, 0.1) for share in (0.6, 0.7, 0.1)]
+    groups.insert(1, shares(random, 4, 0.5, 0))
     found = comparisons.compare_pairs(groups)
     assert [(pair.first, pair.second) for pair in found] == [(0, 2), (0, 3), (2, 3)]
-    plain = [comparisons.p_value(groups[pair.first], groups[pair.second]) for pair in found]
+    plain = [comparisons.equal_shares_p(groups[pair.first], groups[pair.second]) for pair in found]
     assert [pair.p for pair in found] == pytest.approx(comparisons.holm(plain))
     assert found[1].p < 0.001
+
+
+def test_groups_without_spread_are_compared_as_well():
+    """Their images do not differ, so that only the points of the other group tell how far they
+    might."""
+    random = np.random.default_rng(4)
+    all_kept, none_kept = shares(random, 30, 1, 0), shares(random, 30, 0, 0)
+    some = shares(random, 30, 0.7, 0.2)
+    first, second, third = comparisons.compare_pairs([all_kept, some, none_kept])
+    assert first.p < 0.01
+    assert second.p < first.p
+    assert third.p < 0.001
+    assert comparisons.equal_shares_p(all_kept, shares(random, 9, 1, 0)) == 1
+    nearly = shares(random, 5, 0.9, 0)
+    assert comparisons.equal_shares_p(shares(random, 5, 1, 0), nearly) > 0.05
+
+
+@pytest.mark.parametrize(
+    "equal",
+    [
+        [(5, 0.9, 0.4)] * 5,
+        [(10, 0.95, 0.2)] * 5,
+        [(20, 0.7, 0.4)] * 5,
+        [(5, 0.9, 0.2), (50, 0.9, 0.2)],
+        [(10, 0.95, 0.4), (100, 0.95, 0)],
+        [(50, 0.98, 0)] * 5,
+        [(5, 1.0, 0)] * 2 + [(20, 0.7, 0.2)] * 3,
+    ],
+)
+def test_any_of_the_pairs_of_equal_groups_differs_in_at_most_5_of_100_projects(equal):
+    """Some of these groups have no spread; 5 % and three standard errors of 400 projects."""
+    random = np.random.default_rng(6)
+    wrong = 0
+    for _ in range(400):
+        groups = [shares(random, *each) for each in equal]
+        found = comparisons.compare_pairs(groups)
+        wrong += any(
+            pair.p < 0.05 for pair in found if equal[pair.first][1] == equal[pair.second][1]
+        )
+    assert wrong <= 0.05 * 400 + 13
+
+
+def test_a_group_that_keeps_everything_is_found_to_differ():
+    random = np.random.default_rng(7)
+    found = [
+        comparisons.compare_pairs([shares(random, 40, 1, 0), shares(random, 40, 0.85, 0.2)])[0].p
+        for _ in range(100)
+    ]
+    assert sum(p < 0.05 for p in found) > 80

@@ -439,9 +439,9 @@ def test_people_are_compared_with_one_another_and_with_the_detector(database, re
     people = figures(recorder)["people"]
     assert people["tasks"] == people["tasks_compared"] == 1
     assert people["human_human"]["f1"]["value"] == 1.0
-    assert people["human_human"]["label_alpha"] == 1.0
+    assert people["human_human"]["label_alpha"]["value"] == 1.0
     assert people["detector_human"]["f1"]["value"] == pytest.approx(2 / 3)
-    assert people["detector_human"]["label_alpha"] < 1
+    assert people["detector_human"]["label_alpha"]["value"] < 1
 
 
 def test_people_who_both_saw_the_suggestions_are_not_compared(database, recorder):

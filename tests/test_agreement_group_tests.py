@@ -52,10 +52,21 @@ def test_too_little_to_compare_gives_a_reason(made):
     found = group_tests(columns_of(*made), AgreementParameters())
     for each in (found.annotator, found.label):
         assert (each.test.p, each.pairs) == (None, [])
-        assert each.test.reason == "fewer than two groups with 5 images that differ"
+        assert each.test.reason == "fewer than two groups with 5 images"
 
 
 def test_the_largest_groups_are_compared_and_the_others_counted():
     made = [Made(n, [kept((10, 10))] * (2 + (n > 5)), annotator=n % 7) for n in range(30)]
     found = group_tests(columns_of(*made), AgreementParameters(most_groups=4)).annotator
     assert found.left_out == 3
+
+
+def test_groups_of_few_images_are_named_and_one_that_keeps_everything_is_compared():
+    made = [Made(n, [kept((10, 10), "a")] * 9, annotator=1) for n in range(30)]
+    made += [Made(n, [deleted((10, 10), "a")] * 9, annotator=2) for n in range(30, 60)]
+    made += [Made(n, [kept((10, 10), "b")], annotator=3) for n in range(60, 64)]
+    found = group_tests(columns_of(*made), AgreementParameters())
+    assert (found.annotator.test.groups, found.annotator.too_few_images) == (2, ["3"])
+    assert [(each.first, each.second) for each in found.annotator.pairs] == [("1", "2")]
+    assert found.annotator.pairs[0].p < 0.001
+    assert (found.label.too_few_images, found.label.left_out) == (["b"], 0)

@@ -10,8 +10,9 @@ from backend.agreement.label_agreement import (
     NEARLY_ONE_LABEL,
     NOT_LABELLED_TWICE,
     ONE_LABEL,
+    alpha,
+    alpha_by_label,
     kappa,
-    label_agreement,
 )
 from backend.agreement.meetings import Meeting
 from backend.agreement.parameters import AgreementParameters
@@ -54,24 +55,34 @@ def given(met: list[Meeting]) -> np.ndarray:
 
 def test_alpha_is_that_of_krippendorffs_package_and_kappa_that_of_scikit_learn():
     met = world(np.random.default_rng(1), 60, 0.2, 0.3)
-    found = label_agreement(met, PARAMETERS)
+    found, by_label = alpha(met, PARAMETERS), alpha_by_label(met, PARAMETERS).by_label
     labels = given(met)
     expected = krippendorff.alpha(labels, level_of_measurement="nominal")
-    assert found.alpha.value == pytest.approx(expected)
-    assert [each.label for each in found.by_label] == ["a", "b", "c"]
-    for each in found.by_label:
+    assert found.value == pytest.approx(expected)
+    assert [each.label for each in by_label] == ["a", "b", "c"]
+    for each in by_label:
         of_label = krippendorff.alpha(
             (labels == each.label).astype(int), level_of_measurement="nominal"
         )
         assert each.alpha.value == pytest.approx(of_label)
         assert each.alpha.n == (labels == each.label).sum()
     assert kappa(met, PARAMETERS).value == pytest.approx(cohen_kappa_score(*labels))
-    assert (found.alpha.n, found.alpha.images) == (labels.shape[1], 60)
+    assert (found.n, found.images) == (labels.shape[1], 60)
+
+
+def test_alpha_is_that_of_krippendorffs_own_example_and_of_cases_worked_by_hand():
+    """Computing Krippendorff's Alpha-Reliability, 2011, example B: two observers, 0.692."""
+    example = [meeting(1, list("aabbdcccedda"), list("babbbccceddd"))]
+    assert alpha(example, PARAMETERS).value == pytest.approx(0.692, abs=0.0005)
+    assert alpha([meeting(1, ["beak", "tail"], ["beak", "tail"])], PARAMETERS).value == 1.0
+    # All four pairable values disagree within units: 1 - 1 / (2 · 2 · 2 / (4 · 3)) = -1/2.
+    split = [meeting(1, ["beak", "tail"], ["tail", "beak"])]
+    assert alpha(split, PARAMETERS).value == pytest.approx(-0.5)
 
 
 def test_the_interval_rests_on_the_figure_without_each_task():
     met = world(np.random.default_rng(2), 30, 0.2, 0.3)
-    found = label_agreement(met, PARAMETERS).alpha
+    found = alpha(met, PARAMETERS)
     left = np.array(
         [
             1 - krippendorff.alpha(given(met[:n] + met[n + 1 :]), level_of_measurement="nominal")
@@ -89,11 +100,11 @@ def test_the_interval_rests_on_the_figure_without_each_task():
 @pytest.mark.parametrize("tasks", [10, 50])
 def test_intervals_hold_the_true_figure_in_95_of_100_projects(tasks, icc, error):
     many = world(np.random.default_rng(9), 4000, icc, error)
-    true = [label_agreement(many, PARAMETERS).alpha.value, kappa(many, PARAMETERS).value]
+    true = [alpha(many, PARAMETERS).value, kappa(many, PARAMETERS).value]
     random, held, made = np.random.default_rng(3), np.zeros(2), np.zeros(2)
     for _ in range(200):
         met = world(random, tasks, icc, error)
-        found = [label_agreement(met, PARAMETERS).alpha, kappa(met, PARAMETERS)]
+        found = [alpha(met, PARAMETERS), kappa(met, PARAMETERS)]
         for place, each in enumerate(found):
             if each.low is not None:
                 made[place] += 1
@@ -109,21 +120,28 @@ def reason(estimate: Estimate) -> tuple[object, str | None]:
 
 def test_there_is_no_figure_of_one_label_alone_or_of_nothing():
     same = [meeting(task, ["a", "a"], ["a", "a"]) for task in range(20)]
-    assert reason(label_agreement(same, PARAMETERS).alpha) == (None, ONE_LABEL)
+    assert reason(alpha(same, PARAMETERS)) == (None, ONE_LABEL)
     assert reason(kappa(same, PARAMETERS)) == (None, ONE_LABEL)
-    assert reason(label_agreement([], PARAMETERS).alpha) == (None, NOT_LABELLED_TWICE)
+    assert reason(alpha([], PARAMETERS)) == (None, NOT_LABELLED_TWICE)
     empty = [meeting(1, [], [])]
     assert reason(kappa(empty, PARAMETERS)) == (None, NOT_LABELLED_TWICE)
 
 
 def test_there_is_no_interval_from_few_tasks_or_where_one_task_alone_differs():
     few = [meeting(task, ["a", "b"], ["a", "b"]) for task in range(9)]
-    assert reason(label_agreement(few, PARAMETERS).alpha) == (1.0, "9 of at least 10 tasks")
+    assert reason(alpha(few, PARAMETERS)) == (1.0, "9 of at least 10 tasks")
+    # Only tasks in which a label occurs tell of it.
+    rare = [meeting(task, ["a", "c"], ["b", "c"]) for task in range(3)]
+    rare += [meeting(task, ["a", "b"], ["a", "b"]) for task in range(3, 15)]
+    [of_a, of_b, of_c] = [each.alpha for each in alpha_by_label(rare, PARAMETERS).by_label]
+    assert of_c.reason == "3 of at least 10 tasks"
+    assert of_a.low is not None and of_b.low is not None
+    assert [each.images for each in (of_a, of_b, of_c)] == [15, 15, 3]
     one = [meeting(task, ["a"], ["b" if task == 3 else "a"]) for task in range(12)]
-    found = label_agreement(one, PARAMETERS).alpha
+    found = alpha(one, PARAMETERS)
     assert (found.low, found.reason) == (None, NEARLY_ONE_LABEL)
     perfect = [meeting(task, ["a", "b"], ["a", "b"]) for task in range(12)]
-    assert reason(label_agreement(perfect, PARAMETERS).alpha) == (
+    assert reason(alpha(perfect, PARAMETERS)) == (
         1.0,
         "the images do not differ",
     )
@@ -131,6 +149,6 @@ def test_there_is_no_interval_from_few_tasks_or_where_one_task_alone_differs():
 
 def test_the_labels_given_most_are_listed_and_the_others_counted():
     met = [meeting(task, ["a", "b", str(task)], ["a", "b", str(task)]) for task in range(12)]
-    found = label_agreement(met, AgreementParameters(most_groups=2))
+    found = alpha_by_label(met, AgreementParameters(most_groups=2))
     assert [each.label for each in found.by_label] == ["a", "b"]
     assert found.left_out == 12

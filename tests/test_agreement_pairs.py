@@ -8,7 +8,6 @@ from sklearn.metrics import cohen_kappa_score
 from backend.agreement.meetings import meetings
 from backend.agreement.pairs import Pairs, pairs
 from backend.agreement.parameters import AgreementParameters
-from backend.agreement.people import people
 
 PARAMETERS = AgreementParameters()
 
@@ -71,19 +70,6 @@ def test_kappa_is_that_of_the_labels_of_paired_points_whoever_is_first():
     assert (found.first, found.second) == ("1", "2")
     assert found.label_kappa.value == pytest.approx(cohen_kappa_score(*zip(*labels, strict=True)))
     assert found.label_kappa.low < found.label_kappa.value < found.label_kappa.high
-
-
-def test_alpha_of_all_is_that_of_the_comparison_of_people():
-    random = np.random.default_rng(2)
-    made = [
-        withheld(task, annotator, [added((10, 10), random.choice(["beak", "tail"]))])
-        for task in range(20)
-        for annotator in (1, 2, 3)
-    ]
-    table = table_of(*made)
-    found = pairs(meetings(table, PARAMETERS), PARAMETERS)
-    expected = people(table, PARAMETERS).human_human.label_alpha
-    assert found.labels.alpha.value == pytest.approx(expected)
 
 
 def test_annotators_beyond_the_limit_are_counted():

@@ -1,5 +1,6 @@
 """The thresholds of the report."""
 
+import json
 from dataclasses import FrozenInstanceError, fields
 
 import pytest
@@ -15,6 +16,15 @@ def test_every_parameter_is_described_in_one_line():
     for each in described:
         assert each.documentation.endswith(".")
         assert "\n" not in each.documentation
+
+
+def test_the_json_has_every_parameter_and_what_is_no_number():
+    method = AgreementParameters(tau=0.5, alphas=(0.1, 0.2)).as_method()
+    names = {each.name for each in fields(AgreementParameters)}
+    assert method.keys() - names == {"cluster", "normaliser"}
+    assert names <= method.keys()
+    assert (method["tau"], method["alphas"]) == (0.5, [0.1, 0.2])
+    assert json.loads(json.dumps(method)) == method
 
 
 def test_thresholds_of_the_verdicts_themselves_are_those_that_verdicts_are_made_with():

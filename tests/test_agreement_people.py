@@ -6,27 +6,10 @@ import pytest
 from agreement_table import Made, added, deleted, kept, table_of
 
 from backend.agreement.parameters import AgreementParameters
-from backend.agreement.people import nominal_alpha, people
+from backend.agreement.people import people
 from backend.verdicts.judging import Verdict
 
 PARAMETERS = AgreementParameters()
-
-
-def test_krippendorffs_alpha_is_that_of_his_own_example():
-    """Computing Krippendorff's Alpha-Reliability, 2011, example C: nominal, 4 observers, 0.743."""
-    observers = ["123321412___", "1233224125_3", "_3332342251_", "12332441251_"]
-    units = []
-    for labels in zip(*observers, strict=True):
-        given = [label for label in labels if label != "_"]
-        units.append({label: given.count(label) for label in given})
-    assert nominal_alpha(units) == pytest.approx(0.743, abs=0.0005)
-    assert nominal_alpha([{"1": 2}]) is None
-
-
-def test_alpha_of_two_units_is_one_where_each_got_one_label_and_below_zero_where_both_are_split():
-    assert nominal_alpha([{"beak": 2}, {"tail": 2}]) == 1.0
-    # All four pairable values disagree within units: 1 - 1 / (2 · 2 · 2 / (4 · 3)) = -1/2.
-    assert nominal_alpha([{"beak": 1, "tail": 1}, {"beak": 1, "tail": 1}]) == pytest.approx(-0.5)
 
 
 def withheld(task: int, verdicts: Sequence[Verdict], annotator: int) -> Made:
@@ -53,12 +36,14 @@ def test_f1_is_averaged_over_pairs_of_annotators_and_over_annotators_with_the_de
 def test_labels_are_those_of_paired_points():
     first = withheld(1, [added((10, 10)), added((50, 50), "tail")], 1)
     second = withheld(1, [added((11, 10)), added((51, 50), "tail")], 2)
-    assert people(table_of(first, second), PARAMETERS).human_human.label_alpha == 1.0
+    assert people(table_of(first, second), PARAMETERS).human_human.label_alpha.value == 1.0
     second.verdicts = [added((11, 10), "tail"), added((51, 50), "tail")]
     found = people(table_of(first, second), PARAMETERS)
     # Units {beak, tail}, {tail, tail}: disagreement 1/2 over expected 2·1·3/(4·3) = 1/2.
-    assert found.human_human.label_alpha == pytest.approx(0.0)
-    assert found.detector_human.label_alpha is None
+    assert found.human_human.label_alpha.value == pytest.approx(0.0)
+    assert found.human_human.label_alpha.reason == "1 of at least 10 tasks"
+    assert found.detector_human.label_alpha.value is None
+    assert found.detector_human.label_alpha.reason == "nothing was labelled twice"
 
 
 def test_a_radius_in_the_parameters_decides_which_points_are_the_same():
@@ -95,4 +80,4 @@ def test_tasks_of_one_annotator_are_not_compared():
     assert found.reason == "no task has several annotators"
     assert found.human_human.f1 == found.detector_human.f1
     assert found.human_human.f1.reason == "no image contributes"
-    assert found.human_human.label_alpha is None
+    assert found.human_human.label_alpha.value is None

@@ -92,6 +92,78 @@ def test_every_interval_of_a_small_project_holds_its_figure_or_gives_a_reason(fo
                 assert estimate["reason"] is None, number
 
 
+# Numbers that stand without a method of their own, and why.
+PLAIN = {
+    "method": "parameters",
+    "half_width": "a parameter",
+    "difference": "a parameter",
+    "power": "a parameter",
+    "break_even": "follows from `costs`, which have methods",
+    "seconds": "the cost in use: `measured`, or the default",
+    "score": "mean of a bin of scores",
+    "low_score": "end of a bin",
+    "high_score": "end of a bin",
+    "alpha": "the radius of a PCK",
+    "others": "what the share of one annotator is compared with",
+    "lowest": "an annotator's figure, which is listed",
+    "highest": "an annotator's figure, which is listed",
+    "worst_tasks": "of single images",
+}
+
+
+def numbers_without_method(value: object, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Paths of fractional numbers that stand in no object with a method and are not explained."""
+    if isinstance(value, dict) and not value.get("method"):
+        for name, each in value.items():
+            yield from numbers_without_method(each, (*path, name))
+    elif isinstance(value, list):
+        for each in value:
+            yield from numbers_without_method(each, path)
+    elif isinstance(value, float) and not PLAIN.keys() & set(path):
+        yield ".".join(path)
+
+
+def objects_with(name: str, value: object) -> Iterator[dict[str, Any]]:
+    """Every object in a report's JSON that has this name."""
+    if isinstance(value, dict):
+        if name in value:
+            yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from objects_with(name, each)
+
+
+def test_every_figure_says_by_which_method_and_from_how_many_it_was_made(found):
+    methods = set()
+    for number, of_project in found.items():
+        for estimate in objects_with("value", of_project):
+            assert estimate["method"], number
+            assert estimate["n"] >= 0 and estimate["images"] >= 0, number
+            assert estimate["value"] is None or estimate["n"] >= 1, number
+            assert {"low", "high", "deff", "icc", "reason", "left_out"} <= estimate.keys()
+            methods.add(estimate["method"])
+        for test in objects_with("p", of_project):
+            pairs = of_project["differences"]
+            of_a_pair = any(test in each["pairs"] for each in pairs.values())
+            assert of_a_pair or (test["method"] and test["images"] >= 0), number
+        assert set(numbers_without_method(of_project)) == set(), number
+    assert len(methods) >= 8
+
+
+def test_shares_with_an_interval_say_how_much_alike_the_points_of_an_image_are(found):
+    shares = [
+        estimate
+        for of_project in found.values()
+        for group in of_project["by"]["annotator"]
+        for estimate in (group["acceptance"]["untouched"], group["precision"], group["recall"])
+        if estimate["low"] is not None and 0 < estimate["value"] < 1
+    ]
+    assert len(shares) > 100
+    assert all(each["deff"] is not None for each in shares)
+    assert all(each["icc"] is not None for each in shares if each["n"] > each["images"])
+
+
 @pytest.mark.parametrize("first", PROJECTS[::PART])
 def test_every_small_project_has_a_page(sqlite_client, first):
     for number in range(first, first + PART):

@@ -40,7 +40,9 @@ def verdicts_of(database: Database) -> list[tuple[Any, ...]]:
 def work(database: Database) -> list[dict[str, Any]]:
     """Two annotators of one task; the regions that each left."""
     regions = predict(database, 1, detection((10, 10), (30, 30), (50, 50)))
+    relation = {"type": "relation", "from_id": "rectangle", "to_id": regions[0]["id"]}
     first = [regions[0], moved(regions[1], 3), regions[3], added(70, 70, "nose"), RECTANGLE]
+    first.append({**relation, "direction": "right"})
     event(database, annotation(1, first, number=1, annotator=1))
     event(database, annotation(1, regions[1:], number=2, annotator=2))
     return [{"regions": first}, {"regions": regions[1:]}]

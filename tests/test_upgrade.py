@@ -66,7 +66,7 @@ CHANGED = {
     r"\.by\.label\[\d+\]\.(precision|recall|f1)": "equal labels only are paired",
     r"\.within_share": "2 % of the object where it is known, as the radius",
     r"\.points\.suggested": "a suggestion counts once; its judgements are `judged`",
-    r"\.people\.": "people who saw the same suggestions agree because of them",
+    r"\.people\.": "people who saw the same suggestions agree because of them; α has an interval",
     r"\.model_versions\[\d+\]": "only tasks whose annotators saw neither version compare them",
     r"\.anchoring\.(shown|difference)": "compared within project and model version",
 }

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from label_studio_fake import CONFIG, UID
 from rq import Queue
 from serving import PLAIN_ENVIRONMENT, ROOT
 
 from backend.database.connection import Database
 from backend.settings import Settings
-from backend.web.app import LARGEST_BODY, create_app
+from backend.web.app import create_app
 
 PASSWORD = "pä:ss"
 
@@ -74,52 +73,6 @@ def test_with_the_password_everything_is_answered(
 ) -> None:
     answer = guarded.open(address, method=method, headers=basic("anna", PASSWORD))
     assert answer.status_code != 401
-
-
-@pytest.mark.parametrize(
-    ("method", "address", "status"), [("GET", "/nowhere", 404), ("GET", "/predict", 405)]
-)
-def test_a_wrong_address_is_answered_in_json(
-    client: FlaskClient, method: str, address: str, status: int
-) -> None:
-    answer = client.open(address, method=method)
-    assert answer.status_code == status
-    assert answer.json["error"]  # type: ignore[index]
-
-
-def test_a_body_over_the_limit_is_refused(app: Flask, client: FlaskClient) -> None:
-    app.config["MAX_CONTENT_LENGTH"] = 1000
-    answer = client.post("/predict", data=b" " * 1001)
-    assert answer.status_code == 413
-    assert str(LARGEST_BODY) in answer.json["error"]  # type: ignore[index]
-
-
-def test_an_unexpected_error_tells_the_caller_nothing_and_the_log_everything(
-    app: Flask, caplog: pytest.LogCaptureFixture
-) -> None:
-    @app.get("/broken")
-    def broken() -> None:
-        raise KeyError("a secret of ours")
-
-    answer = app.test_client().get("/broken")
-    assert answer.status_code == 500
-    assert "secret" not in answer.text
-    assert "Traceback" not in answer.text
-    assert "a secret of ours" in caplog.text
-    assert "GET /broken" in caplog.text
-
-
-def test_an_unreachable_database_is_reported(
-    queue: Queue, unread_weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'empty.sqlite3'}")
-    client = create_app(Settings(model_weights=str(unread_weights)), database, queue).test_client()
-    body = {"tasks": [], "project": UID, "label_config": CONFIG}
-    answer = client.post("/predict", json=body)
-    database.close()
-    assert answer.status_code == 503
-    assert "database" in answer.json["error"]  # type: ignore[index]
-    assert "no such table" in caplog.text
 
 
 # As gunicorn starts it

@@ -1,7 +1,7 @@
 """Differences between groups of images, and tests whether several groups differ at all.
 
-Sources: Welch, Biometrika 34, 1947 (degrees of freedom) and 38, 1951 (several means); Rao and
-Scott, Biometrics 48, 1992 (χ² with the design effect); Holm, Scandinavian Journal of Statistics 6,
+Sources: Welch, Biometrika 34, 1947 (degrees of freedom); Rao and Scott, Biometrics 48,
+1992 (χ² with the design effect); Holm, Scandinavian Journal of Statistics 6,
 1979 (several comparisons).
 """
 
@@ -21,7 +21,6 @@ WELCH = "difference, t by images (Welch)"
 PAIRED = "paired difference, t by images"
 STRATIFIED = "difference within strata, weighted by withheld images"
 CHI_SQUARE = "χ² with design effect, as F"
-WELCH_F = "F by images (Welch)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,8 @@ def compare_shares(groups: Sequence[Linearised], limits: Limits = LIMITS) -> Gro
     kept = [group for group in groups if group.images >= limits.fewest_images]
     plain = GroupTest(None, len(kept), sum(group.images for group in kept), CHI_SQUARE)
     if len(kept) < 2:
-        return replace(plain, reason=few_groups(limits))
+        reason = f"fewer than two groups with {limits.fewest_images} images"
+        return replace(plain, reason=reason)
     shares = np.array([group.value for group in kept])
     points = np.array([group.total for group in kept])
     dfs = np.array([group.df for group in kept])
@@ -189,53 +189,54 @@ def compare_shares(groups: Sequence[Linearised], limits: Limits = LIMITS) -> Gro
     return replace(plain, p=fisher_p(chi_square / df, df, float(dfs.sum())))
 
 
-def compare_means(groups: Sequence[Linearised], limits: Limits = LIMITS) -> GroupTest:
-    """Test whether several groups have the same mean, by Welch's F; a group without spread is out.
-
-    Groups that share images are taken for independent, which is cautious where what they have in
-    common is the difficulty of the images.
-    """
-    kept = [each for each in groups if each.images >= limits.fewest_images and each.variance > 0]
-    plain = GroupTest(None, len(kept), sum(group.images for group in kept), WELCH_F)
-    if len(kept) < 2:
-        return replace(plain, reason=few_groups(limits))
-    means = np.array([group.value for group in kept])
-    weights = np.array([1 / group.variance for group in kept])
-    mean = float(weights @ means / weights.sum())
-    dfs = np.array([group.df for group in kept])
-    uncertain = float(((1 - weights / weights.sum()) ** 2 / dfs).sum())
-    count = len(kept)
-    between = float(weights @ (means - mean) ** 2) / (count - 1)
-    statistic = between / (1 + 2 * (count - 2) / (count**2 - 1) * uncertain)
-    return replace(plain, p=fisher_p(statistic, count - 1, (count**2 - 1) / (3 * uncertain)))
-
-
-def few_groups(limits: Limits) -> str:
-    """Return the reason for a missing test of groups."""
-    return f"fewer than two groups with {limits.fewest_images} images that differ"
-
-
 def compare_pairs(groups: Sequence[Linearised], limits: Limits = LIMITS) -> list[PairTest]:
-    """Compare every two groups, with Holm's p-values; a group without spread is left out.
+    """Compare the shares of every two groups with enough images, with Holm's p-values.
 
-    Call it only where the test of all groups together finds a difference.
+    Call it only where the test of all groups together finds a difference. Groups that share images
+    are taken for independent, as by `compare_shares`.
     """
-    usable = [
-        place
-        for place, group in enumerate(groups)
-        if group.images >= limits.fewest_images and group.variance > 0
-    ]
+    usable = [place for place, each in enumerate(groups) if each.images >= limits.fewest_images]
     pairs = list(combinations(usable, 2))
-    adjusted = holm([p_value(groups[one], groups[other]) for one, other in pairs])
+    adjusted = holm([equal_shares_p(groups[one], groups[other]) for one, other in pairs])
     return [PairTest(one, other, p) for (one, other), p in zip(pairs, adjusted, strict=True)]
 
 
-def p_value(first: Linearised, second: Linearised) -> float:
-    """Return the two-sided p-value of a difference of independent groups with spread."""
-    from scipy.special import stdtr  # the web process starts without SciPy
+def equal_shares_p(first: Linearised, second: Linearised) -> float:
+    """Return the two-sided p-value of a difference in shares, from two images or more of each.
 
-    variance, df = welch([(1, first), (-1, second)])
-    return float(2 * stdtr(df, -abs(first.value - second.value) / math.sqrt(variance)))
+    A score test: t = (p_1 - p_2) / √(Σ p(1 - p)·d_g / N_g), with p the share of all points of both,
+    d_g the design effects, and Welch's degrees of freedom. So it holds near 0 and 1 as well, where
+    the variance of few images comes out too small, and in groups whose share is 0 or 1.
+    """
+    both = (first, second)
+    p = sum(group.value * group.total for group in both) / sum(group.total for group in both)
+    if not 0 < p < 1:
+        return 1.0
+    terms = [
+        (p * (1 - p) * _design_effect(group, other) / group.total, max(1.0, group.df))
+        for group, other in (both, both[::-1])
+    ]
+    variance = sum(term for term, _ in terms)
+    df = variance**2 / sum(term**2 / df for term, df in terms)
+    return fisher_p((first.value - second.value) ** 2 / variance, 1, df)
+
+
+def _design_effect(group: Linearised, other: Linearised) -> float:
+    """Return the variance of a group's share over that of independent points, 1 or more.
+
+    Where the share is 0 or 1 it is not known. Then it is taken for the mean of two: that of the
+    other group, and the largest there can be, of images whose points never differ.
+    """
+    own, others = (
+        max(1.0, each.variance * each.total / (each.value * (1 - each.value)))
+        if 0 < each.value < 1
+        else None
+        for each in (group, other)
+    )
+    largest = max(1.0, group.total / group.images)
+    if own is not None:
+        return own
+    return largest if others is None else (others + largest) / 2
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

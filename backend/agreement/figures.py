@@ -16,7 +16,13 @@ from backend.agreement.annotators import Annotators, annotators, without_times
 from backend.agreement.as_json import to_json
 from backend.agreement.costs import UNDER_LABEL, Costs, default_costs, measure_costs
 from backend.agreement.drift import Drift, drift
-from backend.agreement.enough import Enough, enough, enough_withheld
+from backend.agreement.enough import (
+    Enough,
+    EnoughTimed,
+    enough,
+    enough_withheld,
+    enough_withheld_time,
+)
 from backend.agreement.filter_reach import not_reached
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
@@ -62,6 +68,7 @@ class AgreementReport:
     costs: Costs
     enough: Enough
     enough_withheld: Enough
+    enough_withheld_time: Sequence[EnoughTimed]
     overall: OverallFigures
     by: GroupTables
     labels: Sequence[ConfusionCell]
@@ -119,6 +126,7 @@ class AgreementReport:
             "costs": to_json(self.costs),
             "enough": to_json(self.enough),
             "enough_withheld": to_json(self.enough_withheld),
+            "enough_withheld_time": to_json(self.enough_withheld_time),
             "overall": to_json(self.overall),
             "by": to_json(self.by),
             "groups_left_out": dict(self.by.left_out),
@@ -179,6 +187,7 @@ def agreement_report(
         costs=costs,
         enough=enough(overall.agreement.acceptance.untouched, parameters),
         enough_withheld=enough_withheld(shown, table.withheld, parameters),
+        enough_withheld_time=enough_withheld_time(shown, table.withheld, parameters),
         overall=OverallFigures(overall, _count_choices(table), table.skipped),
         by=group_tables(shown, totals, parameters),
         labels=confusion(shown, parameters),

@@ -31,6 +31,7 @@ NOT_REACHED: Mapping[str, Mapping[str, str]] = {
             " the defaults."
         )
     },
+    "enough_withheld_time": {"label": f"Lead times {WHOLE}."},
     "rubber_stamping": {
         "label": "Haste is that of whole annotations, so the filter by label leaves none to show."
     },

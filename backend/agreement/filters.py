@@ -22,11 +22,11 @@ def filters_from(given: Mapping[str, str | None]) -> Filters:
     """
     unknown = sorted(set(given) - set(NAMES))
     if unknown:
-        raise FilterError(f"expected filters among {', '.join(NAMES)}, got {unknown[0]!a}")
+        raise FilterError(f"expected filters among {', '.join(NAMES)}, got {unknown[0]!r}")
     values = {name: value for name, value in given.items() if value is not None}
     for name, value in values.items():
         if not value.strip() or not is_storable(value):
-            raise FilterError(f"expected a value for {name}, got {value!a}: leave it out")
+            raise FilterError(f"expected a value for {name}, got {value!r}: leave it out")
     since, until = values.get("since"), values.get("until")
     filters = Filters(
         project=_project(values.get("project")),
@@ -47,7 +47,7 @@ def _project(value: str | None) -> str | None:
     number, _, created = value.strip().partition(".")
     if not _is_number(number) or (created and not _is_number(created)):
         raise FilterError(
-            f"expected project to be its number in Label Studio, such as 3, got {value!a}"
+            f"expected project to be its number in Label Studio, such as 3, got {value!r}"
         )
     return value.strip()
 
@@ -57,7 +57,7 @@ def _annotator(value: str | None) -> int | None:
         return None
     if not _is_number(value.strip()) or int(value) > LARGEST_ID:
         raise FilterError(
-            f"expected annotator to be a user's number in Label Studio, such as 1, got {value!a}"
+            f"expected annotator to be a user's number in Label Studio, such as 1, got {value!r}"
         )
     return int(value)
 
@@ -83,5 +83,5 @@ def _moment(name: str, value: str, *, end: bool = False) -> datetime:
     except (ValueError, OverflowError):
         raise FilterError(
             f"expected {name} to be a day or a moment, such as 2026-11-22 or "
-            f"2026-11-22T12:00:00Z, got {value!a}"
+            f"2026-11-22T12:00:00Z, got {value!r}"
         ) from None

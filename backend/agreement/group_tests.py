@@ -31,12 +31,14 @@ class GroupDifferences:
     """Whether groups differ at all, and which pairs do.
 
     Attributes:
-        left_out: groups that are not compared, because there are too many.
+        left_out: number of groups that are not compared because there are larger ones enough.
+        too_few_images: groups that are not compared because they have too few images.
         pairs: those that differ, the clearest first; empty where the test finds no difference.
     """
 
     test: GroupTest
     left_out: int
+    too_few_images: Sequence[str]
     pairs: Sequence[DifferentPair]
 
 
@@ -102,4 +104,5 @@ def _differences(
         if each.p < 1 - parameters.level
     ]
     left_out = int(np.count_nonzero(sizes)) - len(compared)
-    return GroupDifferences(test, left_out, sorted(pairs, key=lambda each: each.p))
+    too_few = [name for name, found in compared if found.images < limits.fewest_images]
+    return GroupDifferences(test, left_out, too_few, sorted(pairs, key=lambda each: each.p))

@@ -39,15 +39,14 @@ class LabelAlpha:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelAgreement:
-    """Krippendorff's α of nominal labels of paired points.
+class AlphaByLabel:
+    """Krippendorff's α of each label of paired points.
 
     Attributes:
         by_label: the labels given most often, by name.
         left_out: labels that are not listed.
     """
 
-    alpha: Estimate
     by_label: Sequence[LabelAlpha]
     left_out: int
 
@@ -93,6 +92,11 @@ class LabelPairs:
         return self._counts(self.task, self.second)
 
     @cached_property
+    def given(self) -> Any:
+        """The same of both parties together."""
+        return self.of_first + self.of_second
+
+    @cached_property
     def split(self) -> Any:
         """How often one of both gave each label, and the other another one."""
         apart = self.first != self.second
@@ -119,35 +123,40 @@ class LabelPairs:
         return csr_array((np.ones(len(task)), (task, label)), shape=shape)
 
 
-def label_agreement(met: Sequence[Meeting], parameters: AgreementParameters) -> LabelAgreement:
-    """Estimate α of the labels of paired points, of all labels and of each against all others."""
+def alpha(met: Sequence[Meeting], parameters: AgreementParameters) -> Estimate:
+    """Estimate Krippendorff's α of the nominal labels of paired points."""
     pairs = LabelPairs.of(met)
     if pairs.tasks == 0:
-        return LabelAgreement(_nothing(), [], 0)
-    given = pairs.of_first + pairs.of_second
-    sizes = np.asarray(given.sum(axis=0)).ravel()
-    largest = np.argsort(-sizes, kind="stable")[: parameters.most_groups]
-    listed = sorted(largest.tolist(), key=lambda place: pairs.labels[place])
+        return _nothing()
     total = _without(2 * pairs.points)
     # n - 1 over n² - Σ n_c², times the units that disagree, each of which counts twice.
-    scale = total - 1
-    expected = total**2 - _products(given, given)
-    alpha = _disagreement(2 * _without(pairs.apart) * scale, expected)
-    of_label = _without(given[:, listed].toarray())
+    apart = 2 * _without(pairs.apart)
+    found = _disagreement(apart * (total - 1), total**2 - _products(pairs.given, pairs.given))
+    return _estimate(found, round(pairs.points.sum()), pairs.tasks, parameters)
+
+
+def alpha_by_label(met: Sequence[Meeting], parameters: AgreementParameters) -> AlphaByLabel:
+    """Estimate Krippendorff's α of each label of paired points against all others."""
+    pairs = LabelPairs.of(met)
+    if pairs.tasks == 0:
+        return AlphaByLabel([], 0)
+    sizes = np.asarray(pairs.given.sum(axis=0)).ravel()
+    largest = np.argsort(-sizes, kind="stable")[: parameters.most_groups]
+    listed = sorted(largest.tolist(), key=lambda place: pairs.labels[place])
+    total = _without(2 * pairs.points)[:, None]
+    of_label = _without(pairs.given[:, listed].toarray())
     apart = _without(pairs.split[:, listed].toarray())
-    expected = of_label * (total[:, None] - of_label)
-    by_label = _disagreement(apart * scale[:, None], expected)
-    return LabelAgreement(
-        _estimate(alpha, round(pairs.points.sum()), parameters),
-        [
-            LabelAlpha(
-                pairs.labels[label],
-                _estimate(by_label[:, place], round(of_label[0, place]), parameters),
-            )
-            for place, label in enumerate(listed)
-        ],
-        len(pairs.labels) - len(listed),
-    )
+    found = _disagreement(apart * (total - 1), of_label * (total - of_label))
+    # Tasks without the label tell next to nothing of it.
+    tasks = np.count_nonzero(of_label[0] != of_label[1:], axis=0).tolist()
+    by_label = [
+        LabelAlpha(
+            pairs.labels[label],
+            _estimate(found[:, place], round(of_label[0, place]), tasks[place], parameters),
+        )
+        for place, label in enumerate(listed)
+    ]
+    return AlphaByLabel(by_label, len(pairs.labels) - len(listed))
 
 
 def kappa(met: Sequence[Meeting], parameters: AgreementParameters) -> Estimate:
@@ -163,7 +172,7 @@ def kappa(met: Sequence[Meeting], parameters: AgreementParameters) -> Estimate:
     by_chance = _products(pairs.of_first, pairs.of_second)
     apart = _without(pairs.apart)
     found = _disagreement(apart * total, total**2 - by_chance)
-    return _estimate(found, round(total[0]), parameters)
+    return _estimate(found, round(total[0]), pairs.tasks, parameters)
 
 
 def _nothing() -> Estimate:
@@ -197,17 +206,20 @@ def _disagreement(found: Floats, expected: Floats) -> Floats:
     return np.where(defined, found / np.where(defined, expected, 1.0), np.nan)
 
 
-def _estimate(disagreement: Floats, n: int, parameters: AgreementParameters) -> Estimate:
+def _estimate(
+    disagreement: Floats, n: int, tasks: int, parameters: AgreementParameters
+) -> Estimate:
     """Estimate 1 less a disagreement.
 
     Args:
         disagreement: (1 + tasks,): of all tasks, then without each.
+        tasks: those that contribute.
     """
     whole, left = float(disagreement[0]), disagreement[1:]
-    plain = Estimate(None, None, None, n, len(left), METHOD, reason=ONE_LABEL)
+    plain = Estimate(None, None, None, n, tasks, METHOD, reason=ONE_LABEL)
     if not math.isfinite(whole):
         return plain
-    reason = too_few(len(left), parameters.fewest_tasks_labelled, "tasks")
+    reason = too_few(tasks, parameters.fewest_tasks_labelled, "tasks")
     if not reason and not np.isfinite(left).all():
         reason = NEARLY_ONE_LABEL
     variance, df = (0.0, 1.0) if reason else spread(left - left.mean())

@@ -7,7 +7,7 @@ import numpy as np
 
 from backend.agreement.clustered import Estimate, ratio
 from backend.agreement.columns import Floats, Integers
-from backend.agreement.label_agreement import LabelAgreement, kappa, label_agreement
+from backend.agreement.label_agreement import AlphaByLabel, alpha_by_label, kappa
 from backend.agreement.meetings import DETECTOR, Meeting, Meetings, joined
 from backend.agreement.parameters import AgreementParameters
 
@@ -41,13 +41,13 @@ class Pairs:
     Attributes:
         parties: those compared: the detector, then annotators by the tasks that they share.
         left_out: annotators who share tasks but are not compared.
-        labels: agreement of all annotators in labels.
+        labels: agreement of all annotators in each label; that in all labels is in `People`.
     """
 
     parties: Sequence[str]
     left_out: int
     pairs: Sequence[Pair]
-    labels: LabelAgreement
+    labels: AlphaByLabel
 
 
 def pairs(met: Meetings, parameters: AgreementParameters) -> Pairs:
@@ -70,7 +70,7 @@ def pairs(met: Meetings, parameters: AgreementParameters) -> Pairs:
         parties=list(rank),
         left_out=max(0, len(order) - parameters.most_annotators_paired),
         pairs=[_pair(of_pair[key], parameters) for key in sorted(of_pair)],
-        labels=label_agreement(met.among, parameters),
+        labels=alpha_by_label(met.among, parameters),
     )
 
 

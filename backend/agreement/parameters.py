@@ -71,6 +71,10 @@ class AgreementParameters:
     wanted_half_width: float = _parameter(
         0.05, "Half width of the interval of the acceptance that the images should give."
     )
+    time_differences: tuple[float, ...] = _parameter(
+        (0.10, 0.20), "Differences in lead time for which the withheld images needed are given."
+    )
+    power: float = _parameter(0.8, "Chance to see such a difference that these images should give.")
     change_draws: int = _parameter(
         999, "Random orders of the images in the test of a change of acceptance."
     )
@@ -132,36 +136,12 @@ class AgreementParameters:
 
     def as_method(self) -> dict[str, Any]:
         """Return the entry `method` of the JSON, which allows others to recompute the figures."""
+        values = {each.name: each.value for each in self.described()}
         return {
             "cluster": "image (project, task)",
-            "level": self.level,
-            "fewest_images_share": self.fewest_images_share,
-            "fewest_images": self.fewest_images,
-            "extreme_share": self.extreme_share,
-            "fewest_images_extreme": self.fewest_images_extreme,
-            "longest_seconds": self.longest_seconds,
-            "fewest_withheld": self.fewest_withheld,
-            "hasty_seconds": self.hasty_seconds,
-            "fewest_annotations_flagged": self.fewest_annotations_flagged,
-            "look_seconds": self.look_seconds,
-            "move_seconds": self.move_seconds,
-            "delete_seconds": self.delete_seconds,
-            "name_seconds": self.name_seconds,
-            "add_seconds": self.add_seconds,
-            "fewest_timed": self.fewest_timed,
-            "most_timed": self.most_timed,
-            "widest_cost": self.widest_cost,
-            "wanted_half_width": self.wanted_half_width,
-            "change_draws": self.change_draws,
-            "fewest_tasks_labelled": self.fewest_tasks_labelled,
-            "seed": self.seed,
-            "untouched": self.untouched,
-            "tau": self.tau,
-            "tau_px": self.tau_px,
-            "near": self.near,
-            "gate": self.gate,
-            "alphas": list(self.alphas),
-            "sigma": self.sigma,
             "normaliser": "longer side of the object where its rectangle is known, of the image",
-            "most_tasks": self.most_tasks,
+            **{
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in values.items()
+            },
         }

@@ -4,18 +4,18 @@ Two annotators who both started from the same suggestions agree because of them.
 suggestions were withheld tell how far people agree, which is a ceiling for the detector.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from backend.agreement.clustered import Estimate, ratio
 from backend.agreement.columns import Floats, Integers
+from backend.agreement.label_agreement import alpha
 from backend.agreement.meetings import Meeting, Meetings, images_of_tasks, joined, meetings
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.table import VerdictTable
 
-LabelCounts = Mapping[str, int]
 SAW_SUGGESTIONS = "both saw the suggestions: no ceiling"
 ONE_ANNOTATOR = "no task has several annotators"
 
@@ -28,13 +28,13 @@ class PeerAgreement:
         f1: of their points, paired one to one; mean over tasks.
         distance_px: mean distance of paired points.
         normalised_error: that distance over the longer side of the object, else of the image.
-        label_alpha: Krippendorff's α of the labels of paired points; None where it is not defined.
+        label_alpha: Krippendorff's α of the labels of paired points.
     """
 
     f1: Estimate
     distance_px: Estimate
     normalised_error: Estimate
-    label_alpha: float | None
+    label_alpha: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,36 +101,5 @@ def _agreement(
         ),
         distance_px=mean(distance),
         normalised_error=mean(distance / length),
-        label_alpha=nominal_alpha([_counted(both) for each in matches for both in each.labels]),
+        label_alpha=alpha(matches, parameters),
     )
-
-
-def _counted(labels: Iterable[str]) -> LabelCounts:
-    counts: dict[str, int] = {}
-    for label in labels:
-        counts[label] = counts.get(label, 0) + 1
-    return counts
-
-
-def nominal_alpha(units: Sequence[LabelCounts]) -> float | None:
-    """Compute Krippendorff's α of nominal labels.
-
-    Args:
-        units: for each thing that was labelled, how many gave it each label.
-
-    Returns:
-        None where fewer than two labels occur, or nothing was labelled twice.
-
-    Source: Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011.
-
-    >>> nominal_alpha([{"beak": 2}, {"tail": 2}])
-    1.0
-    """
-    import krippendorff
-
-    labelled_twice = [unit for unit in units if sum(unit.values()) > 1]
-    labels = sorted({label for unit in labelled_twice for label in unit})
-    if len(labels) < 2:
-        return None
-    counts = np.array([[unit.get(label, 0) for label in labels] for unit in labelled_twice])
-    return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))

@@ -1,15 +1,14 @@
-"""The web application: assembly, password, and answers to requests that fail."""
+"""The web application: assembly and password."""
 
 import hmac
 import logging
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, request
 from redis import Redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 from rq import Queue
-from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthorized
+from werkzeug.exceptions import Unauthorized
 
 from backend import retries
 from backend.database.connection import Database, StorageError
@@ -29,12 +28,11 @@ from backend.training.requests import TrainingRequests
 from backend.verdicts.storage import EventStorage
 from backend.web import label_studio_routes, report_routes, status_routes
 from backend.web.context import BACKEND, Backend
+from backend.web.error_answers import answer_errors
 from backend.web.prometheus import BackendMetrics
 
 logger = logging.getLogger(__name__)
 
-# Label Studio sends every selected task in one request.
-LARGEST_BODY = 256 * 2**20
 OPEN_TO_ALL = ("label_studio.health",)
 REDIS_SECONDS = 5.0
 
@@ -50,15 +48,12 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
         OSError: the weights file of the settings cannot be read.
     """
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions[BACKEND] = _backend(settings, database, queue)
     app.extensions[report_routes.AGREEMENT] = report_routes.agreement_of(settings, database)
     for routes in (label_studio_routes, status_routes, report_routes):
         app.register_blueprint(routes.bp)
     _require_password(app, settings)
-    app.register_error_handler(HTTPException, _answer_http_error)
-    app.register_error_handler(OperationalError, _answer_database_error)
-    app.register_error_handler(Exception, _answer_unexpected_error)
+    answer_errors(app)
     return app
 
 
@@ -125,24 +120,3 @@ def _require_password(app: Flask, settings: Settings) -> None:
         matches = hmac.compare_digest(got.encode(errors="replace"), expected)
         if not matches and request.endpoint not in OPEN_TO_ALL:
             raise Unauthorized("expected user and password of BASIC_AUTH_USER, BASIC_AUTH_PASS")
-
-
-def _answer_http_error(error: HTTPException) -> Response:
-    message = error.description or error.name
-    if isinstance(error, RequestEntityTooLarge):
-        message = f"expected a body of at most {LARGEST_BODY} bytes: select fewer tasks at a time"
-    answer = jsonify(error=message)
-    answer.status_code = error.code or 500
-    if isinstance(error, Unauthorized):
-        answer.headers["WWW-Authenticate"] = 'Basic realm="keypoints"'
-    return answer
-
-
-def _answer_database_error(error: OperationalError) -> tuple[Response, int]:
-    logger.error("The database cannot be used: %s", str(error).partition("\n")[0])
-    return jsonify(error="the database cannot be used now: try again soon"), 503
-
-
-def _answer_unexpected_error(error: Exception) -> tuple[Response, int]:
-    logger.error("%s %s: unexpected error", request.method, request.path, exc_info=error)
-    return jsonify(error="unexpected error: see the backend's log"), 500

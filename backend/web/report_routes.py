@@ -15,15 +15,10 @@ from backend.settings import Settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 from backend.web.context import current_backend
+from backend.web.pages import page, prefers_pages
 
 bp = Blueprint("agreement", __name__, template_folder="templates")
 AGREEMENT = "agreement"
-
-# Content security policy: the page loads nothing and runs only its own script.
-POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
 
 
 @dataclass(frozen=True)
@@ -54,11 +49,10 @@ def _agreement() -> Agreement:
 def index() -> Response:
     """Return the start page to a browser, and the status as JSON to a program."""
     version, projects = current_backend().model_version, current_backend().project_states()
-    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        page = render_template(
-            "index.html", model_version=version, projects=projects, formats=FORMATS
+    if prefers_pages():
+        return page(
+            render_template("index.html", model_version=version, projects=projects, formats=FORMATS)
         )
-        return _page(page)
     return jsonify(
         status="UP",
         model_version=version,
@@ -77,7 +71,7 @@ def agreement() -> Response:
 def report() -> Response:
     """Return the report: one page that needs no network."""
     filters, nonce = _filters(), secrets.token_urlsafe(16)
-    return _page(_agreement().cache.page(filters, nonce), nonce)
+    return page(_agreement().cache.page(filters, nonce), nonce)
 
 
 @bp.get("/export")
@@ -110,7 +104,7 @@ def _flag(name: str) -> bool:
     """Return whether a parameter is 1 rather than 0 or missing."""
     value = request.args.get(name, "0")
     if value not in ("0", "1"):
-        raise BadRequest(f"expected 1 or 0 for {name}, got {value!a}")
+        raise BadRequest(f"expected 1 or 0 for {name}, got {value!r}")
     return value == "1"
 
 
@@ -126,19 +120,10 @@ def _filters(*others: str) -> Filters:
     given: dict[str, str] = {}
     for name, values in request.args.lists():
         if len(values) > 1:
-            raise BadRequest(f"expected {name!a} once, got it {len(values)} times")
+            raise BadRequest(f"expected {name!r} once, got it {len(values)} times")
         if name in NAMES or name not in others:
             given[name] = values[0]
     try:
         return filters_from(given)
     except FilterError as error:
         raise BadRequest(str(error)) from None
-
-
-def _page(html: str, nonce: str = "") -> Response:
-    answer = Response(html, content_type="text/html; charset=utf-8")
-    answer.headers["Content-Security-Policy"] = POLICY.format(nonce=nonce)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    return answer

@@ -1,6 +1,7 @@
 """An annotator accepts, moves, relabels, deletes and adds; /agreement tells exactly that."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -93,3 +94,37 @@ def lonely(dots, count: int):
         return min((dot.x - o.x) ** 2 + (dot.y - o.y) ** 2 for o in dots if o is not dot)
 
     return sorted(dots, key=distance, reverse=True)[:count]
+
+
+def test_the_export_imports_again_into_label_studio(
+    label_studio: LocalLabelStudio, project: DemoProject, backend: Serving
+):
+    """Predictions and annotations of the test above, in a project of their own."""
+
+    def call(method: str, path: str, **body: Any) -> Any:
+        answer = requests.request(
+            method, f"{label_studio.url}{path}", headers=label_studio.headers, timeout=60, **body
+        )
+        assert answer.ok, answer.text
+        return answer.json()
+
+    address = f"{backend.url}/export?format=label-studio&project={project.id}"
+    [sent] = requests.get(address, timeout=60).json()
+    again = find_or_create(label_studio, "Imported again", label_config(("saloon", "van", "bus")))
+    counts = call("POST", f"/api/projects/{again.id}/import", json=[sent])
+    assert [counts[f"{kind}_count"] for kind in ("task", "annotation", "prediction")] == [1, 1, 1]
+    [imported] = call("GET", f"/api/projects/{again.id}/export?exportType=JSON")
+    [[annotation], [original]] = (
+        found["annotations"]
+        for found in (
+            imported,
+            *call("GET", f"/api/projects/{project.id}/export?exportType=JSON"),
+        )
+    )
+    assert annotation["result"] == original["result"]
+    assert annotation["lead_time"] == original["lead_time"]
+    predictions = call("GET", f"/api/predictions?task__project={again.id}")
+    [prediction] = sent["predictions"]
+    assert [(each["model_version"], each["result"]) for each in predictions] == [
+        (prediction["model_version"], prediction["result"])
+    ]
