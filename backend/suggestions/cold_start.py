@@ -13,9 +13,9 @@ from model.weights_files import is_file_name, read_sidecar
 
 NUMBERS = {3: "three"}
 ADVICE = (
-    f"correct {NUMBERS[STEPS[0]]} images: the class of an image does not tell the labels of its "
-    "points, so suggestions begin with what your first corrections teach "
-    '(or set "suggest": "always" in the extra params)'
+    f"correct {NUMBERS[STEPS[0]]} images: draw their points, each with its label, and submit them. "
+    "The suggestions of this project begin with what that teaches "
+    '(for points without names before that, set "suggest": "always" in the extra params)'
 )
 
 
