@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.learning.progress import next_step, say_progress
+from backend.learning.progress import TO_DO, next_step, say_progress
 from backend.learning.records import LearningStatus
 from backend.learning.steps import reached
 
@@ -13,13 +13,12 @@ from backend.learning.steps import reached
         (
             LearningStatus("1.1"),
             False,
-            "Suggests no points yet. Suggestions begin with 3 corrected images; 0 of 3 so far.",
+            f"Suggests no points yet: {TO_DO}. 0 of 3 so far.",
         ),
         (
             LearningStatus("1.1", learnt=2, waiting=1),
             False,
-            "Suggests no points yet. Suggestions begin with 3 corrected images; 2 of 3 so far."
-            " 1 corrected image is being learnt.",
+            f"Suggests no points yet: {TO_DO}. 2 of 3 so far. 1 corrected image is being learnt.",
         ),
         (
             LearningStatus("1.1", waiting=2),

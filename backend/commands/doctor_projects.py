@@ -33,14 +33,12 @@ def check_projects(settings: Settings) -> Iterator[CheckResult]:
                 if number is not None and projects.find_uid(number) != project.uid:
                     continue  # Label Studio has reused the id of a project that was deleted
                 yield from _check_project(project, registry, ExtraParams(projects, registry))
-                advice = cold_start.advice(project)
                 status = examples.status(project.uid, registry.active(project.uid).version)
-                name = f"Project {number or project.uid}"
-                if advice:
-                    progress = say_progress(status, suggests_before=False)
-                    yield note(name, f"{progress} To do: {advice}")
-                elif status.in_use:
-                    yield ok(name, say_progress(status, suggests_before=True))
+                begins = cold_start.advice(project) is not None
+                if begins or status.in_use:
+                    tell = note if begins else ok
+                    progress = say_progress(status, suggests_before=not begins)
+                    yield tell(f"Project {number or project.uid}", progress)
         except (SQLAlchemyError, OSError):
             return  # the checks of database and model have said so
 

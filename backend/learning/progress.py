@@ -5,6 +5,12 @@ from collections.abc import Iterator
 from backend.learning.records import LearningStatus
 from backend.learning.steps import LATER, STEPS
 
+_NUMBERS = {3: "three"}
+TO_DO = (
+    f"correct {_NUMBERS[STEPS[0]]} images, that is, draw their points, each with its label, and "
+    "submit them"
+)
+
 
 def say_progress(status: LearningStatus, *, suggests_before: bool) -> str:
     """Say what a project's suggestions are made from, and what comes next.
@@ -24,8 +30,7 @@ def _sentences(status: LearningStatus, suggests_before: bool) -> Iterator[str]:
         yield "Suggests points without names of landmarks."
         yield f"Names begin with {_images(STEPS[0])}; {status.learnt} of {STEPS[0]} so far."
     else:
-        yield "Suggests no points yet."
-        yield f"Suggestions begin with {_images(STEPS[0])}; {status.learnt} of {STEPS[0]} so far."
+        yield f"Suggests no points yet: {TO_DO}. {status.learnt} of {STEPS[0]} so far."
     if status.waiting:
         verb = "is" if status.waiting == 1 else "are"
         yield f"{_images(status.waiting)} {verb} being learnt."

@@ -4,17 +4,15 @@ from pathlib import Path
 
 from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
 from backend.labelstudio.projects import Project
-from backend.learning.steps import STEPS
+from backend.learning.progress import TO_DO
 from backend.learning.versions import SuggestionVersions
 from backend.settings import Settings
 from backend.suggestions.shown import is_label_known
 from backend.training.registry import Model, ModelRegistry
 from model.weights_files import is_file_name, read_sidecar
 
-NUMBERS = {3: "three"}
 ADVICE = (
-    f"correct {NUMBERS[STEPS[0]]} images: draw their points, each with its label, and submit them. "
-    "The suggestions of this project begin with what that teaches "
+    f"{TO_DO}; suggestions begin with what that teaches "
     '(for points without names before that, set "suggest": "always" in the extra params)'
 )
 
