@@ -34,7 +34,9 @@ _LISTED = """() => [...document.querySelectorAll(".lsf-outliner-item__content")]
   row.querySelector(".lsf-outliner-item__controls").innerText.trim(),
 ])"""
 
-_TASK = "() => window.Htx && Htx.task && Number(Htx.task.id)"
+# The id of the open task, once its annotation is open as well.
+_TASK = """() => window.Htx && Htx.task && Htx.annotationStore.selected
+  ? Number(Htx.task.id) : null"""
 _REGIONS = "() => Htx.annotationStore.selected.serializeAnnotation()"
 
 
@@ -59,7 +61,7 @@ class Editor:
         Without a count, once there is any.
         """
         enough = "> 0" if count is None else f"== {count}"
-        self.page.wait_for_function(f"({_DOTS})().length {enough}", timeout=60_000)
+        self.page.wait_for_function(f"({_DOTS})().length {enough}")
         before, now = None, (self.dots(), self.image())
         while now != before:
             self.page.wait_for_timeout(STILL)
@@ -79,7 +81,7 @@ class Editor:
 
     def wait_for_other_task(self, task: int) -> None:
         """Wait until another task is open."""
-        self.page.wait_for_function(f"![null, undefined, {task}].includes(({_TASK})())")
+        self.page.wait_for_function(f"![null, {task}].includes(({_TASK})())")
 
     def dots(self) -> list[Dot]:
         """Every keypoint that is drawn."""

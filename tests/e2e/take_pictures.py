@@ -90,7 +90,7 @@ def page() -> Iterator[Page]:
             executable_path=shutil.which("chromium"), args=list(CHROMIUM_FLAGS)
         )
         shown = browser.new_page(viewport=SIZE)
-        shown.set_default_timeout(90_000)
+        shown.set_default_timeout(300_000)  # the machine may be busy
         yield shown
         browser.close()
 
