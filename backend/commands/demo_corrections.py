@@ -18,7 +18,7 @@ from model.keypoint import Keypoint
 
 CORRECTED = 5
 
-_LEARN_SECONDS = 120.0
+_LEARN_SECONDS = 120.0  # for one image
 _POLL_SECONDS = 0.2
 
 
@@ -66,18 +66,25 @@ def _regions(true: TrueLandmarks, control: KeypointControl) -> Iterator[Json]:
 
 
 def _wait_until_learnt(project: DemoProject, backend: DemoBackend, images: int) -> None:
-    uid, deadline = project.uid(), time.monotonic() + _LEARN_SECONDS
-    known = backend.state_of(uid).learnt
-    with tqdm(total=images, initial=known, desc="Learning landmarks", unit="image") as bar:
-        while known < images:
+    """Wait until the backend has learnt as many images, and show the progress.
+
+    Raises:
+        RuntimeError: an image cannot be learnt, or none was for a long time.
+    """
+    uid, last_progress = project.uid(), time.monotonic()
+    with tqdm(total=images, desc="Learning landmarks", unit="image") as bar:
+        while True:
             backend.expect_alive()
             state = backend.state_of(uid)
-            bar.update(state.learnt - known)
-            known = state.learnt
-            if state.failures or time.monotonic() > deadline:
-                reasons = "; ".join(state.failures) or f"not within {_LEARN_SECONDS:.0f} s"
+            if state.learnt > bar.n:
+                bar.update(state.learnt - bar.n)
+                last_progress = time.monotonic()
+            if state.learnt >= images:
+                return
+            if state.failures or time.monotonic() - last_progress > _LEARN_SECONDS:
+                reasons = "; ".join(state.failures) or f"none within {_LEARN_SECONDS:.0f} s"
                 raise RuntimeError(
-                    f"expected {images} corrected drawings to be learnt, got {known}: {reasons}; "
-                    f"see {backend.log}"
+                    f"expected {images} corrected drawings to be learnt, got {state.learnt}: "
+                    f"{reasons}; see {backend.log}"
                 )
             time.sleep(_POLL_SECONDS)
