@@ -7,6 +7,7 @@
 #   make check    format, lint, layers of imports, types
 #   make coverage unit and integration tests, and the lines and branches that they do not reach
 #   make architecture  the picture in docs/architecture.md
+#   make pictures the pictures of the demonstration in docs/, taken in a real browser; takes 3 minutes
 #   make bench    speed and exactness of the occlusion map; takes 45 minutes on an idle machine
 #   make bench-agreement  time and memory of the agreement report; takes 15 minutes
 #   make clean    delete the environments and caches, but not data/ and demo-data/
@@ -15,7 +16,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve test e2e check coverage architecture bench bench-agreement clean redis browser test-services
+.PHONY: help demo serve test e2e check coverage architecture pictures bench bench-agreement clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -29,7 +30,7 @@ DEVELOPMENT := .venv/ready-to-test-$(call hash,requirements.txt requirements-dev
 BENCHMARK := .venv/ready-to-measure-$(call hash,requirements.txt requirements-dev.txt requirements-bench.txt requirements-formats.txt)
 LABEL_STUDIO := .venv-label-studio/ready-to-run-$(call hash,requirements-label-studio.txt)
 
-# Arguments for pytest or the benchmark, as in: make test ARGS="-k regions -x"
+# Arguments for pytest, the benchmark or the pictures, as in: make test ARGS="-k regions -x"
 ARGS ?=
 
 help:
@@ -60,6 +61,9 @@ coverage: $(DEVELOPMENT) redis test-services
 architecture: $(DEVELOPMENT)
 	@if ! command -v dot >/dev/null; then $(call debian_packages,graphviz,the picture); fi
 	@.venv/bin/import-linter drawgraph backend | tred | dot -Tsvg > docs/architecture.svg
+
+pictures: $(DEVELOPMENT) $(LABEL_STUDIO) redis browser
+	@PYTHONPATH=tests:. .venv/bin/python tests/e2e/take_pictures.py $(ARGS)
 
 bench: $(BENCHMARK)
 	@.venv/bin/python -m studies benchmark --report docs/performance.md $(ARGS)

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import cv2
 from tqdm import tqdm
@@ -23,6 +24,8 @@ def write_data_set(
     *,
     seed: int = 0,
     size: tuple[int, int] = (320, 240),
+    class_name: str | None = None,
+    facing: Literal["left", "right"] | None = None,
     test_share: float = 0.25,
     progress: bool = False,
 ) -> None:
@@ -33,8 +36,8 @@ def write_data_set(
 
     Args:
         folder: made if it is missing; receives `images/CLASS/NUMBER.png`.
-        count: number of drawings; the classes take turns.
-        seed, size: as for `draw`.
+        count: number of drawings; the classes take turns, unless there is one `class_name`.
+        seed, size, class_name, facing: as for `draw`.
         test_share: share of the drawings in split "test".
         progress: whether to show a progress bar.
 
@@ -42,7 +45,7 @@ def write_data_set(
         ValueError: there are fewer drawings than classes.
         OSError: the folder cannot be written, or the disk is full.
     """
-    if count < len(CLASSES):
+    if class_name is None and count < len(CLASSES):
         raise ValueError(f"expected at least {len(CLASSES)} drawings, one a class, got {count}")
     first_test = count - round(count * test_share)
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +53,7 @@ def write_data_set(
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for index in tqdm(range(count), desc="drawing", unit="image", disable=not progress):
-            drawing = draw(index, size, seed=seed)
+            drawing = draw(index, size, seed=seed, class_name=class_name, facing=facing)
             name = f"images/{drawing.class_name}/{index:05d}.png"
             _write_png(drawing, folder / name)
             split = "train" if index < first_test else "test"

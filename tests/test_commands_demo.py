@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from conftest import free_port as any_port
@@ -20,13 +20,11 @@ from backend.commands.demo_project import (
     find_images,
     find_or_create,
     label_config,
+    landmark_config,
     uploaded_name,
 )
-from backend.commands.demo_report import result_row
 from backend.commands.demo_subject import prepare
 from backend.labelstudio.label_config import keypoint_control
-from backend.labelstudio.schemas import Prediction
-from backend.labelstudio.shapes import read
 from backend.local.label_studio import LocalLabelStudio, free_port, running
 from backend.settings import Settings
 from drawings.shapes import CLASSES
@@ -38,6 +36,13 @@ def test_few_classes_are_labels_and_choices():
     assert control.labels == CLASSES
     assert control.choices is not None
     assert control.choices.choices == CLASSES
+
+
+def test_landmarks_are_labels_and_nobody_is_asked_for_the_class():
+    control = keypoint_control(landmark_config(("front wheel", 'a "b"')))
+    assert control.image_field == "image"
+    assert control.labels == ("front wheel", 'a "b"')
+    assert control.choices is None
 
 
 def test_many_classes_are_choices_once_each_and_points_have_a_plain_label():
@@ -111,36 +116,6 @@ def test_a_port_that_somebody_took_meanwhile_is_given_up(tmp_path):
 def test_a_preferred_port_is_taken_where_it_is_free():
     port = any_port()
     assert free_port(port) == port
-
-
-KEYPOINT = {"type": "keypointlabels", "value": {"keypointlabels": ["bus"]}}
-CHOICE = {"type": "choices", "value": {"choices": ["bus"]}}
-IMAGE = "/data/upload/1/0a1b2c3d-bus.png"
-
-
-def records(predictions: list[dict[str, Any]]) -> list[Prediction]:
-    """Read predictions as Label Studio's API lists them."""
-    row = {"id": 1, "task": 3, "model_version": "small-0123456789"}
-    return [read(Prediction, row | prediction) for prediction in predictions]
-
-
-@pytest.mark.parametrize(
-    ("predictions", "reason", "wrong"),
-    [
-        ([{"result": [KEYPOINT, KEYPOINT, CHOICE]}], None, ""),
-        ([{"result": [CHOICE]}], None, "expected at least one keypoint, got none"),
-        ([{"result": [KEYPOINT]}] * 2, None, "expected one suggestion, got 2"),
-        ([], None, "expected one suggestion, got 0"),
-        ([], "the image is damaged", "the image is damaged"),
-    ],
-)
-def test_a_task_is_in_order_with_one_suggestion_and_a_keypoint(predictions, reason, wrong):
-    assert result_row(3, IMAGE, records(predictions), reason)[-1] == wrong
-
-
-def test_a_row_tells_the_image_its_points_and_its_class():
-    predictions = [{"result": [KEYPOINT, KEYPOINT, CHOICE]}]
-    assert result_row(3, IMAGE, records(predictions), None) == ("3", "bus.png", "1", "2", "bus", "")
 
 
 def test_a_folder_that_is_not_there_is_refused_before_anything_is_trained(tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from label_studio_fake import UID
+from learning_data import KEY, extract, lesson, teach
 from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
 from redis import Redis
 from rq import Queue, SimpleWorker
@@ -26,10 +27,12 @@ from backend.commands.doctor_projects import check_projects
 from backend.database.connection import Database
 from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import ProjectStorage
+from backend.learning.step_storage import StepStorage
 from backend.settings import Settings
 from backend.suggestions.queue import NAME
 from backend.training.queue import TRAINING_QUEUE
 from backend.training.records import TrainingOptions
+from backend.training.registry import active_model
 from backend.training.storage import ModelStorage, TrainingStorage
 
 CONFIG = (
@@ -412,6 +415,24 @@ def test_projects_with_a_model_or_settings_of_their_own_are_listed(
     line, _ = lines(check_projects(settings))
     assert line.startswith("ok       Project 3: model small-")
     assert line.endswith(", its own; settings of its own: none")
+
+
+def test_a_project_says_how_far_its_learning_is(settings: Settings, database: Database):
+    landmarks = CONFIG.replace('"bus"/>', '"nose"/><Label value="tail"/>')
+    ProjectStorage(database).save_label_config(UID, landmarks)
+    teach(database, 1, lesson(1))
+    teach(database, 2, lesson(2))
+    StepStorage(database, limit=10).adopt(UID, active_model(settings).version, KEY)
+    extract(database)
+    begins = only(check_projects(settings))
+    assert begins.startswith("note     Project 3: Suggests no points yet: correct three images")
+    assert begins.endswith("2 of 3 so far.")
+    teach(database, 3, lesson(3))
+    extract(database)
+    assert only(check_projects(settings)) == (
+        "ok       Project 3: Suggests named points, learnt from 3 corrected images. Suggestions "
+        "are renewed at 5 images; 3 are learnt so far."
+    )
 
 
 def test_a_project_whose_id_was_reused_is_not_listed(settings: Settings, database: Database):

@@ -261,3 +261,11 @@ def test_the_columns_are_those_of_the_photographic_data_sets():
 def test_fewer_drawings_than_classes_are_refused(tmp_path):
     with pytest.raises(ValueError, match="at least 6 drawings"):
         write_data_set(tmp_path, 5)
+
+
+def test_all_drawings_of_a_data_set_may_be_of_one_class_and_face_one_way(tmp_path):
+    write_data_set(tmp_path, 2, size=(32, 24), class_name="van", facing="left", test_share=0)
+    for index in range(2):
+        written = cv2.imread(str(tmp_path / "images" / "van" / f"{index:05d}.png"))
+        drawn = draw(index, (32, 24), class_name="van", facing="left").image
+        np.testing.assert_array_equal(written[..., ::-1], drawn)

@@ -142,11 +142,13 @@ def test_the_status_tells_the_model_and_the_settings_of_each_project(
             "failures": {},
             "in_use": 0,
         },
+        "progress": "Suggests points without names of landmarks. Names begin with 3 corrected "
+        "images; 0 of 3 so far.",
         "advice": None,
     }
     assert (second["project"], second["settings"]) == ("4.1", {})
     page = client.get("/", headers={"Accept": "text/html"}).text
-    assert "<td>4.1</td>" in page
+    assert "<h3>Project 4</h3>" in page
     assert "threshold: 0.4</code>" in page
 
 
@@ -160,7 +162,8 @@ def test_the_status_tells_what_was_learnt_and_what_failed(
     found = client.get("/").json["projects"][0]["learning"]  # type: ignore[index]
     assert (found["waiting"], found["failed"]) == (1, 1)
     page = client.get("/", headers={"Accept": "text/html"}).text
-    assert "0 learnt, 1 waiting<br>1 failed: &lt;gone&gt;" in page
+    assert "0 of 3 so far. 1 corrected image is being learnt." in page
+    assert "1 corrected image cannot be learnt: &lt;gone&gt;" in page
 
 
 def test_the_status_says_where_suggestions_begin_with_corrections(client: FlaskClient) -> None:
@@ -172,7 +175,14 @@ def test_the_status_says_where_suggestions_begin_with_corrections(client: FlaskC
     setup(client, schema=config, extra_params='{"suggest": "worthwhile"}')
     assert "correct three images" in client.get("/").json["projects"][0]["advice"]  # type: ignore[index]
     page = client.get("/", headers={"Accept": "text/html"}).text
-    assert "To get suggestions, correct three images" in page
+    assert "Suggests no points yet: correct three images" in page
+
+
+def test_the_page_says_how_to_connect_the_first_project(client: FlaskClient) -> None:
+    page = client.get("/", headers={"Accept": "text/html"}).text
+    assert "No project is connected" in page
+    setup(client)
+    assert "No project is connected" not in client.get("/", headers={"Accept": "text/html"}).text
 
 
 def test_the_status_names_the_own_model_of_a_project(
@@ -187,4 +197,4 @@ def test_the_status_names_the_own_model_of_a_project(
     assert found["model_version"] == version
     assert found["projects"][0]["model_version"].startswith("small-")
     assert found["projects"][0]["has_own_model"]
-    assert ", its own</td>" in client.get("/", headers={"Accept": "text/html"}).text
+    assert "with a model of its own" in client.get("/", headers={"Accept": "text/html"}).text

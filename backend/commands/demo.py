@@ -6,26 +6,20 @@ import time
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
-from backend.commands.demo_processes import (
-    DemoBackend,
-    DemoState,
-    start_backend,
-    start_label_studio,
-)
-from backend.commands.demo_project import DemoProject, find_or_create, label_config
-from backend.commands.demo_report import instructions, print_results
+from backend.commands.demo_check import print_check
+from backend.commands.demo_corrections import correct_first
+from backend.commands.demo_processes import DemoState, start_backend, start_label_studio
+from backend.commands.demo_project import find_or_create
+from backend.commands.demo_report import instructions
 from backend.commands.demo_subject import prepare
+from backend.commands.demo_suggestions import wait_for_suggestions
 from backend.settings import Settings, load_settings
 
 DATA_DIR = Path("demo-data")
 LABEL_STUDIO = Path(".venv-label-studio/bin/label-studio")
 
 _POLL_SECONDS = 0.5
-
-# After this long without a new suggestion, ask the backend for failures.
-_CHECK_FAILURES_SECONDS = 2.0
 
 # Added to JOB_TIMEOUT, the longest time for one image.
 _EXTRA_WAIT_SECONDS = 60.0
@@ -38,7 +32,7 @@ _EXTRA_WAIT_SECONDS = 60.0
     metavar="DIR",
     help="A folder of your own images. Default: drawn vehicles.",
 )
-@click.option("--check", is_flag=True, help="Verify that every task got a suggestion, then stop.")
+@click.option("--check", is_flag=True, help="Verify the suggestions of all tasks, then stop.")
 @click.option(
     "--label-studio",
     type=click.Path(path_type=Path),
@@ -61,10 +55,10 @@ def run_demo(
         settings: settings of the backend; port and data folder are chosen here unless set.
         label_studio: the program, in its own environment.
         images: folder of images; None for drawn vehicles.
-        check: verify that every task has its suggestion, print a table, and stop.
+        check: verify the suggestions of the tasks without annotation, print a table, and stop.
 
     Returns:
-        0; with `check`, 1 if a task lacks its suggestion.
+        0; with `check`, 1 if a task lacks its suggestion, or too few named points are right.
 
     Raises:
         RuntimeError: something is missing or did not start; the message says what to do.
@@ -77,16 +71,20 @@ def run_demo(
         subject = prepare(settings, images, folder)
         with start_backend(settings, subject, studio, folder, state) as backend:
             studio.wait_until_ready()
-            version = backend.wait_until_ready()
-            project = find_or_create(studio, subject.title, label_config(subject.classes))
+            backend.wait_until_ready()
+            project = find_or_create(studio, subject.title, subject.label_config)
             project.upload(subject.images)
             project.connect(backend.url)
-            project.retrieve_predictions()
             timeout = _EXTRA_WAIT_SECONDS + settings.job_timeout
-            failures = _wait_for_suggestions(project, backend, version, timeout)
+            if subject.landmarks is not None:
+                correct_first(project, backend, subject, timeout)
+            tasks = project.not_annotated()
+            project.retrieve_predictions(tasks)
+            failures = wait_for_suggestions(project, backend, tasks, timeout)
             if check:
-                return print_results(project, version, failures)
-            print(instructions(project, backend, failures), flush=True)
+                version = backend.state_of(project.uid()).model_version
+                return print_check(project, subject, tasks, version, failures)
+            print(instructions(project, backend, subject, tasks, failures), flush=True)
             while True:
                 backend.expect_alive()
                 studio.expect_alive()
@@ -95,35 +93,3 @@ def run_demo(
 
 def _exit(*_: object) -> None:
     sys.exit(128 + signal.SIGTERM)
-
-
-def _wait_for_suggestions(
-    project: DemoProject, backend: DemoBackend, version: str, timeout: float
-) -> dict[int, str]:
-    """Wait until every task has a suggestion or has failed, and show the progress.
-
-    Args:
-        timeout: without any new suggestion, s.
-
-    Returns:
-        Task id → reason, for each task without a suggestion.
-    """
-    tasks = set(project.tasks())
-    failures: dict[int, str] = {}
-    last_progress = time.monotonic()
-    with tqdm(total=len(tasks), desc="Finding keypoints", unit="image") as bar:
-        while True:
-            backend.expect_alive()
-            waiting = tasks - set(project.predictions(version)) - set(failures)
-            if len(tasks) - len(waiting) > bar.n:
-                bar.update(len(tasks) - len(waiting) - bar.n)
-                last_progress = time.monotonic()
-            if not waiting:
-                return failures
-            idle = time.monotonic() - last_progress
-            if idle > timeout:
-                reason = f"no suggestion within {timeout:.0f} s; see {backend.log}"
-                return failures | dict.fromkeys(waiting, reason)
-            if idle > _CHECK_FAILURES_SECONDS:
-                failures |= backend.failures(waiting)
-            time.sleep(_POLL_SECONDS)

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,21 @@ def start_label_studio(program: Path, folder: Path, state: DemoState) -> Iterato
 
 
 @dataclass(frozen=True)
+class ProjectStatus:
+    """What the backend reports of a project.
+
+    Attributes:
+        model_version: version of its suggestions.
+        learnt: number of images learnt.
+        failures: reason → number of corrected images that cannot be learnt.
+    """
+
+    model_version: str
+    learnt: int
+    failures: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class DemoBackend:
     """The running backend of the demonstration.
 
@@ -70,8 +85,8 @@ class DemoBackend:
     log: Path
     process: subprocess.Popen[bytes]
 
-    def wait_until_ready(self) -> str:
-        """Wait until the backend answers, and return its model version.
+    def wait_until_ready(self) -> None:
+        """Wait until the backend answers.
 
         Raises:
             RuntimeError: it ended or did not answer in time; with the end of its log.
@@ -80,7 +95,8 @@ class DemoBackend:
         while time.monotonic() < deadline:
             self.expect_alive()
             try:
-                return str(requests.get(f"{self.url}/health", timeout=5).json()["model_version"])
+                requests.get(f"{self.url}/health", timeout=5)
+                return
             except requests.RequestException:
                 time.sleep(0.1)
         raise RuntimeError(
@@ -92,6 +108,24 @@ class DemoBackend:
         if self.process.poll() is not None:
             lines = "\n  ".join(self.log.read_text(errors="replace").strip().splitlines()[-5:])
             raise RuntimeError(f"The backend ended (its log is {self.log}):\n  {lines}")
+
+    def state_of(self, project_uid: str) -> ProjectStatus:
+        """Return what holds for a project that is connected.
+
+        Raises:
+            RuntimeError: the backend does not know it.
+        """
+        status = requests.get(f"{self.url}/", timeout=30).json()
+        for each in status["projects"]:
+            if each["project"] == project_uid:
+                learning = each["learning"]
+                return ProjectStatus(
+                    str(each["model_version"]), int(learning["learnt"]), learning["failures"] or {}
+                )
+        raise RuntimeError(
+            f"expected the backend to know project {project_uid}, which is connected to it, but it "
+            f"does not; see {self.log}"
+        )
 
     def failures(self, tasks: Iterable[int]) -> dict[int, str]:
         """Return task id → reason, for each of the tasks that failed."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,9 @@ from xml.sax.saxutils import quoteattr
 import requests
 from tqdm import tqdm
 
-from backend.commands.label_studio_records import MlBackend, Webhook
+from backend.commands.label_studio_records import AnnotatedTask, MlBackend, Webhook
 from backend.labelstudio.schemas import Prediction, Project, Task
-from backend.labelstudio.shapes import ShapeError, ShapeT, read
+from backend.labelstudio.shapes import Json, ShapeError, ShapeT, read
 from backend.local.label_studio import LocalLabelStudio
 
 # Formats that browsers show, Label Studio accepts and the detector reads.
@@ -40,17 +40,28 @@ def label_config(classes: Sequence[str]) -> str:
     The labels of keypoints are the classes if there are few, else just `keypoint`.
     """
     few = len(classes) <= _MAX_LABELS
-    points = "".join(
-        f"<Label value={quoteattr(label)} background={quoteattr(_COLOURS[i % len(_COLOURS)])}/>"
-        for i, label in enumerate(classes if few else ["keypoint"])
-    )
     choices = "".join(f"<Choice value={quoteattr(name)}/>" for name in dict.fromkeys(classes))
     # Above the image, where they are visible without scrolling.
     layout = 'showInline="true"' if few else 'layout="select"'
     return (
         f'<View><Choices name="class" toName="image" choice="single" {layout}>{choices}</Choices>'
+        f"{_keypoints(classes if few else ['keypoint'])}</View>"
+    )
+
+
+def landmark_config(landmarks: Sequence[str]) -> str:
+    """Return a configuration for keypoints that are labelled with the names of landmarks."""
+    return f"<View>{_keypoints(landmarks)}</View>"
+
+
+def _keypoints(labels: Sequence[str]) -> str:
+    points = "".join(
+        f"<Label value={quoteattr(label)} background={quoteattr(_COLOURS[i % len(_COLOURS)])}/>"
+        for i, label in enumerate(labels)
+    )
+    return (
         f'<KeyPointLabels name="keypoint" toName="image">{points}</KeyPointLabels>'
-        f'<Image name="image" value="${IMAGE_FIELD}" zoom="true"/></View>'
+        f'<Image name="image" value="${IMAGE_FIELD}" zoom="true"/>'
     )
 
 
@@ -72,6 +83,22 @@ class DemoProject:
         tasks = [_read(Task, row, path) for row in _rows(self.label_studio, path, "tasks")]
         return {task.id: task.image_url(IMAGE_FIELD) or "" for task in tasks}
 
+    def not_annotated(self) -> list[int]:
+        """Return the tasks without a submitted annotation, ordered by id, as they are opened."""
+        path = f"/api/tasks?project={self.id}"
+        rows = _rows(self.label_studio, path, "tasks")
+        tasks = [_read(AnnotatedTask, row, path) for row in rows]
+        return sorted(task.id for task in tasks if not task.total_annotations)
+
+    def uid(self) -> str:
+        """Return the name under which Label Studio tells the backend of the project."""
+        path = f"/api/projects/{self.id}/"
+        return _read(Project, _get(self.label_studio, path), path).uid
+
+    def annotate(self, task: int, regions: Sequence[Json]) -> None:
+        """Submit an annotation of a task."""
+        self._post(f"/api/tasks/{task}/annotations/", json={"result": regions})
+
     def upload(self, folder: Path) -> None:
         """Upload the images of a folder that the project does not have yet; show the progress.
 
@@ -79,7 +106,7 @@ class DemoProject:
             RuntimeError: the folder has no images.
         """
         uploaded = {uploaded_name(path) for path in self.tasks().values()}
-        named = {_unambiguous_name(image, folder): image for image in find_images(folder)}
+        named = named_images(folder)
         missing = [(name, image) for name, image in named.items() if name not in uploaded]
         with tqdm(total=len(missing), desc="Uploading images", unit="image", leave=False) as bar:
             for chunk in _chunks(missing):
@@ -104,10 +131,16 @@ class DemoProject:
                 _call(self.label_studio, "DELETE", f"/api/webhooks/{webhook.id}/")
         self._post("/api/ml", json={"project": self.id, "url": backend, "title": "keypoints"})
 
-    def retrieve_predictions(self) -> None:
-        """Retrieve the predictions of all tasks in one batch, as the Data Manager's action does."""
+    def retrieve_predictions(self, tasks: Collection[int] | None = None) -> None:
+        """Retrieve predictions in one batch, as the Data Manager's action does.
+
+        Args:
+            tasks: ids; None for all tasks.
+        """
         path = f"/api/dm/actions?id=retrieve_tasks_predictions&project={self.id}"
-        self._post(path, json={"selectedItems": {"all": True, "excluded": []}})
+        everything = {"all": True, "excluded": []}
+        chosen = everything if tasks is None else {"all": False, "included": list(tasks)}
+        self._post(path, json={"selectedItems": chosen})
 
     def predictions(self, model_version: str) -> dict[int, list[Prediction]]:
         """Return task id → its predictions of one model version, for the tasks that have any."""
@@ -147,6 +180,15 @@ def find_images(folder: Path) -> list[Path]:
         kinds = ", ".join(sorted(IMAGE_SUFFIXES))
         raise RuntimeError(f"expected images ({kinds}) in {folder}, found none")
     return images
+
+
+def named_images(folder: Path) -> Mapping[str, Path]:
+    """Return name in Label Studio → image, for the images in a folder and below.
+
+    Raises:
+        RuntimeError: there are none.
+    """
+    return {_unambiguous_name(image, folder): image for image in find_images(folder)}
 
 
 def _unambiguous_name(image: Path, folder: Path) -> str:

@@ -1,66 +1,78 @@
-"""The text that the demonstration prints: results and instructions."""
+"""The text that the demonstration prints when everything runs: what happened, and what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from backend.commands.demo_corrections import CORRECTED
+from backend.commands.demo_drawings import LANDMARKS
 from backend.commands.demo_processes import DemoBackend
-from backend.commands.demo_project import DemoProject, uploaded_name
-from backend.labelstudio.schemas import Prediction
+from backend.commands.demo_project import DemoProject
+from backend.commands.demo_subject import Subject
 
-HEADER = ("task", "image", "suggestions", "keypoints", "class", "")
+_CORRECT = (
+    "Drag a point that is off, delete a wrong one (Backspace), add a missing one (press its label,",
+    "then the image), and press Submit.",
+)
+_DRAWING_OPENS = (
+    'Press "Label All Tasks": the next drawing opens with named points. The list beside it gives',
+    "the name of each point and its score, the probability that the point stays as it is.",
+    *_CORRECT,
+)
+_ABOUT_PHOTOS = (
+    "Each image has suggestions where its class is most evident, with the class as their label.",
+    "Nothing was corrected for you, because the landmarks of your images are unknown. Suggestions",
+    "with names of landmarks need a project whose labels are such names, as without IMAGES=.",
+)
+_PHOTO_OPENS = ('Press "Label All Tasks": the suggestions appear on the image.', *_CORRECT)
 
 
-def print_results(project: DemoProject, version: str, failures: Mapping[int, str]) -> int:
-    """Print a table of the tasks and their suggestions.
+def instructions(
+    project: DemoProject,
+    backend: DemoBackend,
+    subject: Subject,
+    tasks: Collection[int],
+    failures: Mapping[int, str],
+) -> str:
+    """Say what happened, what to open, how to log in, and what to do there.
 
-    Returns:
-        0 if every task has one suggestion with at least one keypoint, else 1.
+    Args:
+        tasks: those without annotation.
+        failures: task id → reason, for tasks without a suggestion.
     """
-    found = project.predictions(version)
-    rows = [
-        result_row(task, image, found.get(task, []), failures.get(task))
-        for task, image in sorted(project.tasks().items())
-    ]
-    table = [HEADER, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(HEADER))]
-    for row in table:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
-    wrong = sum(1 for row in rows if row[-1])
-    print(f"\n{len(rows) - wrong} of {len(rows)} tasks have their suggestion by {version}.")
-    return 1 if wrong else 0
-
-
-def result_row(
-    task: int, image: str, predictions: Sequence[Prediction], failure: str | None
-) -> tuple[str, ...]:
-    """Return the cells of one task; the last one says what is wrong, or is empty."""
-    keypoints = sum(prediction.keypoints for prediction in predictions)
-    classes = [name for prediction in predictions for name in prediction.classes]
-    wrong = ""
-    if len(predictions) != 1:
-        wrong = failure or f"expected one suggestion, got {len(predictions)}"
-    elif not keypoints:
-        wrong = "expected at least one keypoint, got none"
-    counts = (str(len(predictions)), str(keypoints))
-    return (str(task), uploaded_name(image), *counts, ", ".join(classes), wrong)
-
-
-def instructions(project: DemoProject, backend: DemoBackend, failures: Mapping[int, str]) -> str:
-    """Return what to open, how to log in, and what to do there."""
     studio = project.label_studio
-    failed = [f"  Task {task} has no suggestion: {reason}" for task, reason in failures.items()]
-    return "\n".join(
-        [
-            *failed,
-            "",
-            f"  Open      {project.url}",
-            f"  User      {studio.user}",
-            f"  Password  {studio.password}",
-            "",
-            '  Press "Label All Tasks": the suggestions appear on the image. Drag a point that is',
-            "  off, delete a wrong one (Backspace), add a missing one with a label, then Submit.",
-            "",
-            f"  Backend   {backend.url} (its log: {backend.log})",
-            "  Ctrl-C stops everything; the next start continues where you left off.",
-        ]
+    happened: Sequence[str] = _ABOUT_PHOTOS
+    opened: Sequence[str] = _PHOTO_OPENS
+    if subject.landmarks is not None:
+        happened = _about_drawings(len(project.tasks()), len(tasks))
+        opened = _DRAWING_OPENS
+    lines = [
+        *(f"Task {task} has no suggestion: {reason}" for task, reason in failures.items()),
+        "",
+        *happened,
+        "",
+        f"Open      {project.url}",
+        f"User      {studio.user}",
+        f"Password  {studio.password}",
+        "",
+        *(opened if tasks else ("Every image is annotated.",)),
+        "",
+        f"Report    {backend.url}/report",
+        "          how much work the suggestions saved you, or cost you; reload it as you go on",
+        f"Status    {backend.url}",
+        f"Log       {backend.log}",
+        "",
+        "Ctrl-C stops everything; the next start continues where you left off.",
+    ]
+    return "\n".join(f"  {line}".rstrip() for line in lines)
+
+
+def _about_drawings(drawings: int, left: int) -> Sequence[str]:
+    own = drawings - left - CORRECTED
+    learnt = f"these {CORRECTED}" + (f" and the {own} annotated since" if own > 0 else "")
+    return (
+        f"The project has {drawings} drawings of cars with {len(LANDMARKS)} landmarks: "
+        f'"{LANDMARKS[0]}", "{LANDMARKS[1]}" and so on.',
+        f"The demonstration has annotated the first {CORRECTED} through Label Studio's API, as you "
+        "would by hand;",
+        "until then, no points were suggested. The backend has learnt the landmarks from",
+        f"{learnt}, and suggests named points on the other {left}.",
     )

@@ -1,16 +1,14 @@
 """The images of the demonstration, and the network that finds keypoints on them."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.commands.demo_drawings import LANDMARKS, TrueLandmarks, draw_cars, true_landmarks
+from backend.commands.demo_project import label_config, landmark_config, named_images
 from backend.local.processes import end, spawn
 from backend.settings import Settings
-
-# The network is trained on drawings of another seed.
-_DRAWINGS = 24
-_DRAWINGS_SEED = 20_000
-_DRAWINGS_SIZE = (640, 480)
 
 
 @dataclass(frozen=True)
@@ -20,15 +18,17 @@ class Subject:
     Attributes:
         title: title of the Label Studio project.
         images: folder of images.
+        label_config: labelling configuration of the project, as XML.
         arch, weights: as in `Settings`; None for the defaults there.
-        classes: names of the network's classes.
+        landmarks: name in Label Studio → true landmarks of the image; None if they are unknown.
     """
 
     title: str
     images: Path
+    label_config: str
     arch: str | None
     weights: str | None
-    classes: tuple[str, ...]
+    landmarks: Mapping[str, TrueLandmarks] | None
 
 
 def prepare(settings: Settings, images: Path | None, folder: Path) -> Subject:
@@ -40,36 +40,32 @@ def prepare(settings: Settings, images: Path | None, folder: Path) -> Subject:
         RuntimeError: images or weights are missing, drawings are not installed, or the training
             failed.
     """
-    if images is not None and not images.is_dir():
-        raise RuntimeError(f"expected a folder of images at {images}, found none")
     arch, weights = settings.model_arch, settings.model_weights
-    if images is None:
-        title, images = "Keypoints on drawn vehicles", _drawings(folder / "drawings")
-        if arch is None and weights is None:
-            weights = str(_trained_on_drawings(folder / "drawings.safetensors"))
-    else:
-        title = f"Keypoints on {images.resolve().name}"[:50]
-    return Subject(title, images, arch, weights, _classes(arch, weights))
+    if images is not None:
+        return _photos(images, arch, weights)
+    drawn = draw_cars(folder / "cars")
+    if arch is None and weights is None:
+        weights = str(_trained_on_drawings(folder / "drawings.safetensors"))
+    _classes(arch, weights)  # refuses a network that cannot be used before anything is started
+    true = true_landmarks(folder / "cars")
+    names = named_images(drawn)
+    return Subject(
+        title="Landmarks of drawn cars",
+        images=drawn,
+        label_config=landmark_config(LANDMARKS),
+        arch=arch,
+        weights=weights,
+        landmarks={name: true[image] for name, image in names.items()},
+    )
 
 
-def _drawings(folder: Path) -> Path:
-    """Return the folder of the drawn images; draw them if they are not there yet."""
-    if not (folder / "complete").exists():
-        try:
-            from drawings.dataset import write_data_set  # not part of the Docker image
-        except ModuleNotFoundError as error:
-            if error.name not in ("drawings", "drawings.dataset"):
-                raise
-            raise RuntimeError(
-                "expected the package drawings, which draws the images of the demonstration, found "
-                "none: the Docker image does not contain it; run the demonstration from a clone of "
-                "the repository, or give a folder of images with --images"
-            ) from error
-        write_data_set(
-            folder, _DRAWINGS, seed=_DRAWINGS_SEED, size=_DRAWINGS_SIZE, test_share=1, progress=True
-        )
-        (folder / "complete").touch()
-    return folder / "images"
+def _photos(images: Path, arch: str | None, weights: str | None) -> Subject:
+    """Images of the user's own: nobody knows their landmarks, so their labels are the classes."""
+    if not images.is_dir():
+        raise RuntimeError(f"expected a folder of images at {images}, found none")
+    title = f"Keypoints on {images.resolve().name}"[:50]
+    config = label_config(_classes(arch, weights))
+    return Subject(title, images, config, arch, weights, landmarks=None)
 
 
 def _trained_on_drawings(weights: Path) -> Path:

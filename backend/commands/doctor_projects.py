@@ -7,6 +7,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.commands.doctor_results import CheckResult, note, ok, problem
 from backend.labelstudio.projects import Project, ProjectStorage, project_id_of
+from backend.learning.progress import say_progress
+from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.settings import Settings
 from backend.suggestions.cold_start import ColdStart
@@ -25,13 +27,18 @@ def check_projects(settings: Settings) -> Iterator[CheckResult]:
             projects = ProjectStorage(database)
             versions = SuggestionVersions(settings, database, registry)
             cold_start = ColdStart(settings, registry, versions)
+            examples = ExampleStorage(database, limit=settings.learn_examples)
             for project in projects.projects():
                 number = project_id_of(project.uid)
                 if number is not None and projects.find_uid(number) != project.uid:
                     continue  # Label Studio has reused the id of a project that was deleted
                 yield from _check_project(project, registry, ExtraParams(projects, registry))
-                if advice := cold_start.advice(project):
-                    yield note(f"Project {number or project.uid}", advice)
+                status = examples.status(project.uid, registry.active(project.uid).version)
+                begins = cold_start.advice(project) is not None
+                if begins or status.in_use:
+                    tell = note if begins else ok
+                    progress = say_progress(status, suggests_before=not begins)
+                    yield tell(f"Project {number or project.uid}", progress)
         except (SQLAlchemyError, OSError):
             return  # the checks of database and model have said so
 

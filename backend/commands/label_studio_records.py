@@ -4,13 +4,20 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.labelstudio.shapes import Flag, Id, Json, OrNone, Shape, Text
+from backend.labelstudio.shapes import Count, Flag, Id, Json, OrNone, Shape, Text
 
 
 class User(Shape):
     """The user that a token belongs to."""
 
     email: Text = Field(description="an email address")
+
+
+class AnnotatedTask(Shape):
+    """A task with the number of its submitted annotations."""
+
+    id: Id = Field(description="a whole number")
+    total_annotations: Count = Field(description="a number of annotations")
 
 
 class MlBackend(Shape):

@@ -4,18 +4,16 @@ from pathlib import Path
 
 from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
 from backend.labelstudio.projects import Project
-from backend.learning.steps import STEPS
+from backend.learning.progress import TO_DO
 from backend.learning.versions import SuggestionVersions
 from backend.settings import Settings
 from backend.suggestions.shown import is_label_known
 from backend.training.registry import Model, ModelRegistry
 from model.weights_files import is_file_name, read_sidecar
 
-NUMBERS = {3: "three"}
 ADVICE = (
-    f"correct {NUMBERS[STEPS[0]]} images: the class of an image does not tell the labels of its "
-    "points, so suggestions begin with what your first corrections teach "
-    '(or set "suggest": "always" in the extra params)'
+    f"{TO_DO}; suggestions begin with what that teaches "
+    '(for points without names before that, set "suggest": "always" in the extra params)'
 )
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from backend.labelstudio.projects import Project, ProjectStorage
+from backend.labelstudio.projects import Project, ProjectStorage, project_id_of
 from backend.labelstudio.shapes import Json
+from backend.learning.progress import say_progress
 from backend.learning.records import LearningStatus
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
@@ -30,6 +31,7 @@ class ProjectState:
         model_version: version of its suggestions: the model, and what was learnt.
         settings: those of its own; see `ProjectSettings.as_json`.
         learning: how far it has learnt what people corrected.
+        progress: the same in words, with what comes next.
         advice: what to do before it gets suggestions; None if it gets some.
     """
 
@@ -38,7 +40,13 @@ class ProjectState:
     has_own_model: bool
     settings: Json
     learning: LearningStatus
+    progress: str
     advice: str | None
+
+    @property
+    def number(self) -> int | None:
+        """Its id in Label Studio; None if its uid does not tell."""
+        return project_id_of(self.project)
 
 
 @dataclass(frozen=True)
@@ -86,13 +94,16 @@ class Backend:
         ]
 
     def _state(self, project: Project, model: Model, has_own_model: bool) -> ProjectState:
+        learning = self.examples.status(project.uid, model.version)
+        advice = self.cold_start.advice(project)
         return ProjectState(
             project=project.uid,
             model_version=self.versions.current(project.uid),
             has_own_model=has_own_model,
             settings=project.settings.as_json(),
-            learning=self.examples.status(project.uid, model.version),
-            advice=self.cold_start.advice(project),
+            learning=learning,
+            progress=say_progress(learning, suggests_before=advice is None),
+            advice=advice,
         )
 
     def accept_extra_params(self, project_uid: str, raw: object) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from chromium_flags import CHROMIUM_FLAGS
+from editor import log_in
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 from serving import LABEL_STUDIO, Serving, eventually, serving
 
@@ -87,11 +88,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
 def page(browser: BrowserContext, label_studio: LocalLabelStudio) -> Iterator[Page]:
     """A page of a browser that has logged in to Label Studio."""
     page = browser.new_page()
-    page.goto(f"{label_studio.url}/user/login")
-    if page.locator("input[name=email]").count():
-        page.fill("input[name=email]", label_studio.user)
-        page.fill("input[name=password]", label_studio.password)
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "/user/login" not in url)
+    log_in(page, label_studio.url, label_studio.user, label_studio.password)
     yield page
     page.close()

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import requests
-from editor import Editor
+from editor import Editor, open_label_stream
 from PIL import Image
 from playwright.sync_api import Page
 from serving import Serving, eventually
@@ -39,12 +39,6 @@ def project(
     return project
 
 
-def open_label_stream(page: Page, project: DemoProject) -> Editor:
-    page.goto(project.url)
-    page.get_by_role("button", name="Label All Tasks").click()
-    return Editor(page)
-
-
 def annotations(project: DemoProject) -> list[dict[str, Any]]:
     studio = project.label_studio
     found: list[dict[str, Any]] = []
@@ -65,7 +59,7 @@ def events(backend: Serving, action: str) -> list[dict[str, Any]]:
 def test_a_suggestion_is_drawn_moved_and_submitted_and_its_event_stored(
     page: Page, project: DemoProject, backend: Serving, tmp_path: Path
 ):
-    editor = open_label_stream(page, project)
+    editor = open_label_stream(page, project.url)
     dots = editor.wait_for_dots(KEYPOINTS)
     suggested = {region["id"]: region for region in editor.regions()}
     place = editor.image()

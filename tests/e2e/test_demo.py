@@ -25,9 +25,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+COMMAND = [sys.executable, "-m", "backend", "demo", "--label-studio", str(LABEL_STUDIO)]
+
+
 def command(folder: Path, *arguments: str) -> list[str]:
-    images = ["--images", str(folder / "images"), "--label-studio", str(LABEL_STUDIO)]
-    return [sys.executable, "-m", "backend", "demo", *images, *arguments]
+    return [*COMMAND, "--images", str(folder / "images"), *arguments]
 
 
 def environment(folder: Path, weights: Path) -> dict[str, str]:
@@ -35,13 +37,12 @@ def environment(folder: Path, weights: Path) -> dict[str, str]:
 
 
 def check(folder: Path, weights: Path) -> subprocess.CompletedProcess[str]:
+    return finished(command(folder, "--check"), environment(folder, weights))
+
+
+def finished(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(folder, "--check"),
-        env=environment(folder, weights),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=900,
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=1800
     )
 
 
@@ -74,3 +75,18 @@ def test_it_runs_until_it_is_stopped_and_leaves_nothing_running(folder, weights)
     demo.wait(60)
 
     assert eventually(lambda: not any(lives(pid) for pid in everything))
+
+
+def test_five_drawings_are_corrected_once_and_the_others_have_names(tmp_path):
+    """As `make demo CHECK=1`, which also trains its network, and then once more."""
+    environment = PLAIN_ENVIRONMENT | {"DATA_DIR": str(tmp_path)}
+    first = finished([*COMMAND, "--check"], environment)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "19 of 19 tasks have their suggestion" in first.stdout
+    assert "After 5 corrected drawings" in first.stdout
+    table = first.stdout.partition("19 of 19")[0]
+
+    again = finished([*COMMAND, "--check"], environment)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.stdout.partition("19 of 19")[0].endswith(table[table.index("task ") :])
+    assert "Learning landmarks" not in again.stderr

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import requests
+from editor import open_label_stream
 from serving import Serving, eventually, serving
 
 from backend.commands.demo_project import DemoProject, find_or_create, uploaded_name
@@ -158,3 +159,47 @@ def test_the_fourth_image_has_names_and_a_deleted_annotation_is_forgotten(
     assert eventually(lambda: version() == base, 10), backend.words()
     forgotten = opened(label_studio, project, tasks[4])[0]
     assert (forgotten["model_version"], forgotten["result"]) == (base, [])
+
+
+def test_the_fourth_image_opens_with_names_and_scores_in_the_browser(
+    page, label_studio, backend, images
+):
+    project, tasks = connected(label_studio, backend, images, "Opened in the browser")
+    other, other_tasks = connected(label_studio, backend, images, "Opened beside it")
+    base = setup_version(backend, project, label_studio)
+    for each in (project, other):
+        each.retrieve_predictions()  # also of the fourth image, which has no points then
+        assert eventually(lambda each=each: len(each.predictions(base)) == TASKS), backend.words()
+    submitted = [correct(label_studio, task, number) for number, task in enumerate(tasks[:3])]
+
+    def version() -> str:
+        return setup_version(backend, project, label_studio)
+
+    assert eventually(lambda: version() != base, 10), backend.words()
+    editor = open_label_stream(page, project.url)
+    dots = editor.wait_for_dots(2)
+    assert editor.task() == tasks[3]
+    newest = opened(label_studio, project, tasks[3])[0]
+    scores = {each["value"]["keypointlabels"][0]: each["score"] for each in newest["result"]}
+    assert sorted(editor.listed()) == sorted(
+        (name, f"{score:.2f}") for name, score in scores.items()
+    )
+    place = editor.image()
+    for name, (x, y) in places(3).items():
+        [region] = [each for each in editor.regions() if each["value"]["keypointlabels"] == [name]]
+        assert abs(region["value"]["x"] - 100 * x / SIDE) < 10
+        assert abs(region["value"]["y"] - 100 * y / SIDE) < 10
+        at = place["x"] + region["value"]["x"] / 100 * place["width"]
+        assert min(abs(dot.x - at) for dot in dots) < 1
+
+    # The other project, whose images are the same, has corrected nothing.
+    beside = open_label_stream(page, other.url)
+    beside.wait_for_task(other_tasks[0])
+    assert (beside.dots(), beside.listed()) == ([], [])
+
+    # Two of the three teach no names, so the fourth opens without those it had.
+    api(label_studio, "DELETE", f"/api/annotations/{submitted[0]}/")
+    assert eventually(lambda: version() == base, 10), backend.words()
+    again = open_label_stream(page, project.url)
+    again.wait_for_task(tasks[3])
+    assert (again.dots(), again.listed()) == ([], [])
