@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.commands.doctor_results import CheckResult, note, ok, problem
 from backend.labelstudio.projects import Project, ProjectStorage, project_id_of
+from backend.learning.step_storage import StepStorage
 from backend.learning.versions import SuggestionVersions
 from backend.settings import Settings
 from backend.suggestions.cold_start import ColdStart
@@ -24,12 +25,14 @@ def check_projects(settings: Settings) -> Iterator[CheckResult]:
             registry = ModelRegistry(settings, database)
             projects = ProjectStorage(database)
             versions = SuggestionVersions(settings, database, registry)
+            steps = StepStorage(database, limit=settings.learn_examples)
+            extra_params = ExtraParams(projects, registry, steps)
             cold_start = ColdStart(settings, registry, versions)
             for project in projects.projects():
                 number = project_id_of(project.uid)
                 if number is not None and projects.find_uid(number) != project.uid:
                     continue  # Label Studio has reused the id of a project that was deleted
-                yield from _check_project(project, registry, ExtraParams(projects, registry))
+                yield from _check_project(project, registry, extra_params)
                 if advice := cold_start.advice(project):
                     yield note(f"Project {number or project.uid}", advice)
         except (SQLAlchemyError, OSError):

@@ -87,6 +87,8 @@ class Step:
         images: number of images learnt, also of those that are spare.
         name: `IMAGES-DIGEST`; empty if nothing is learnt.
         members: (id, digest) of the examples that a fit uses, sorted.
+        costs: seconds of actions, as far as the project's lead times tell them; see `worth.Costs`.
+        tolerance: of the project's own settings; None for the standard one.
     """
 
     id: int
@@ -96,6 +98,8 @@ class Step:
     images: int
     name: str
     members: tuple[tuple[int, str], ...]
+    costs: Mapping[str, float]
+    tolerance: float | None
     made_at: datetime
 
     @property
@@ -112,6 +116,7 @@ class LearningStatus:
         learnt, waiting, failed: numbers of images.
         failures: reason → number of images.
         in_use: number of images that the current suggestions know.
+        costs, tolerance: by which these suggestions are judged; see `Step`.
     """
 
     project_uid: str
@@ -120,6 +125,8 @@ class LearningStatus:
     failed: int = 0
     failures: Mapping[str, int] | None = None
     in_use: int = 0
+    costs: Mapping[str, float] | None = None
+    tolerance: float | None = None
 
 
 def searched_part(detection: Detection) -> Box | None:

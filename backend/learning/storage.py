@@ -247,6 +247,8 @@ class ExampleStorage:
             failed=len(images.get("failed", ())),
             failures=dict(Counter(reason for _, reason in sorted(reasons))),
             in_use=step.images if step and step.name else 0,
+            costs=step.costs if step else None,
+            tolerance=step.tolerance if step else None,
         )
 
     def _update_waiting(

@@ -5,6 +5,7 @@ worker process sets once.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NoReturn
@@ -24,7 +25,7 @@ from backend.labelstudio.label_config import (
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
 from backend.labelstudio.regions import RegionError, task_box
 from backend.learning.backbones import Backbone, Backbones, BackboneUnusable
-from backend.learning.named_points import NamedPoints
+from backend.learning.named_points import Landmarks, NamedPoints
 from backend.learning.records import base_of, searched_part
 from backend.learning.step_storage import StepChanged, StepStorage
 from backend.queue.interruption import Interrupted, interruptible, reset_interrupt
@@ -37,7 +38,7 @@ from backend.suggestions.maps import MapStorage, keep_first_maps
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.storage import PredictionStorage
 from model.decoding import UnreadableImage
-from model.keypoint import Detection, NamedKeypoint
+from model.keypoint import Detection
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ def _make(context: JobContext, row: Prediction) -> None:
     """Detect and store; a failure is stored with its reason, and retried if it is temporary."""
     try:
         with interruptible():
-            detection = _detect(context, row)
+            detection, costs = _detect(context, row)
     except ImageFetchError as error:
         _fail(context, row, str(error), may_pass=error.retryable)
     except (ModelUnusable, BackboneUnusable, StepChanged, _OtherModel) as error:
@@ -187,7 +188,7 @@ def _make(context: JobContext, row: Prediction) -> None:
         logger.exception("Task %s of project %s: unexpected error", row.task_id, row.project_uid)
         _fail(context, row, f"{type(error).__name__}: {error}", may_pass=True)
     else:
-        context.predictions.finish(row.id, detection)
+        context.predictions.finish(row.id, detection, costs)
         keep_first_maps(context.maps, row.id, row.model_version, detection)
         logger.info(
             "Task %s of project %s: %d keypoints of class %s, %d landmarks",
@@ -199,7 +200,8 @@ def _make(context: JobContext, row: Prediction) -> None:
         )
 
 
-def _detect(context: JobContext, row: Prediction) -> Detection:
+def _detect(context: JobContext, row: Prediction) -> tuple[Detection, Mapping[str, float]]:
+    """Return a detection with its landmarks, and the costs by which these are shown."""
     if row.attempts > MOST_DETECTION_ATTEMPTS:
         raise _TooManyAttempts(
             f"expected to finish within {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
@@ -221,16 +223,17 @@ def _detect(context: JobContext, row: Prediction) -> Detection:
         detection = model.detector.detect(image, box)
     except ValueError as error:
         raise _Refused(str(error)) from error
-    return replace(detection, named=_named(context, row, control, image, detection))
+    landmarks = _landmarks(context, row, control, image, detection)
+    return replace(detection, named=landmarks.points), landmarks.costs
 
 
-def _named(
+def _landmarks(
     context: JobContext,
     row: Prediction,
     control: KeypointControl,
     image: NDArray[np.uint8],
     detection: Detection,
-) -> tuple[NamedKeypoint, ...]:
+) -> Landmarks:
     """Return the landmarks that the project has learnt, in the part of the image searched."""
     return context.named_points.find(
         context.backbone_of(row.project_uid),

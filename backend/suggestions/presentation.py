@@ -52,7 +52,7 @@ class Presentation:
         thresholds = Thresholds(project.settings, control, default=0.0)
         landmarks = [
             point
-            for point in landmarks_to_show(detection.named, suggest)
+            for point in landmarks_to_show(detection.named, suggest, row.costs)
             if thresholds.admit(point, point.label)
         ]
         if suggest == "learnt" or (suggest == "worthwhile" and detection.named):

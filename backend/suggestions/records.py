@@ -1,6 +1,6 @@
 """Predictions and deliveries, as the rest of the program sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
@@ -74,7 +74,11 @@ class DeliveryLease:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A row of the table of predictions, with its latest delivery."""
+    """A row of the table of predictions, with its latest delivery.
+
+    Attributes:
+        costs: seconds of actions, as far as the project's lead times told them when it was made.
+    """
 
     id: int
     project_uid: str
@@ -100,6 +104,7 @@ class Prediction:
     started_at: datetime | None
     finished_at: datetime | None
     delivery: Delivery | None
+    costs: Mapping[str, float] | None = None
 
     @property
     def key(self) -> str:

@@ -5,7 +5,7 @@ condition in its `UPDATE` lets exactly one succeed. So any number of web process
 be stopped at any time.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, case, select, update
@@ -158,14 +158,21 @@ class PredictionStorage:
         """
         return self._update_queued(prediction_id, predictions.c.round == after, round=after + 1)
 
-    def finish(self, prediction_id: int, detection: Detection) -> None:
-        """Store a detection, unless the row is no longer queued."""
+    def finish(
+        self, prediction_id: int, detection: Detection, costs: Mapping[str, float] | None = None
+    ) -> None:
+        """Store a detection, unless the row is no longer queued.
+
+        Args:
+            costs: by which its landmarks are shown.
+        """
         moment = now()
         waiting_until = predictions.c.waiting_until
         values = {
             "status": "ready",
             "reason": None,
             "detection": detection_to_json(detection),
+            "costs": dict(costs) if costs else None,
             "finished_at": moment,
             "check_at": case((waiting_until > moment, waiting_until), else_=moment),
         }
