@@ -6,6 +6,7 @@ from backend.database.connection import Database, now
 from backend.learning.cost_storage import CostStorage
 from backend.learning.records import Step
 from backend.learning.step_storage import StepChanged, StepStorage
+from backend.learning.storage import ExampleStorage
 from backend.learning.tables import examples, learnt_steps
 
 
@@ -101,8 +102,9 @@ def test_beyond_the_limit_a_diverse_part_is_kept(database: Database) -> None:
     for task in range(1, 6):
         alike = {"nose": (5.0, 5.0)} if task != 2 else {"nose": (50.0, 40.0)}
         teach(database, task, lesson(task, points=alike), limit=3)
-    StepStorage(database, limit=3).adopt(UID, BASE, KEY)
-    extract(database, limit=3)
+        ExampleStorage(database, limit=3).select(UID)
+        StepStorage(database, limit=3).adopt(UID, BASE, KEY)
+        extract(database, limit=3)
     step = current(database)
     assert step.images == 5
     with database.reading() as connection:

@@ -87,5 +87,7 @@ def _described(project_id: int, found: LearningStatus) -> str:
         lines.append(f"  shown by this team's own costs: {seconds}")
     if found.tolerance is not None:
         lines.append(f"  scored by this project's own tolerance: {found.tolerance:g}")
+    if found.reserve:
+        lines.append(f"  {found.reserve} set aside: others tell more, and LEARN_EXAMPLES are kept")
     lines += [f"  {count} × {reason}" for reason, count in (found.failures or {}).items()]
     return "\n".join(lines)

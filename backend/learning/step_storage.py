@@ -19,6 +19,7 @@ from backend.learning.queries import (
     waiting_values,
 )
 from backend.learning.records import Example, LearntExample, Step
+from backend.learning.selection_storage import select_examples
 from backend.learning.steps import STANDARD_TERMS, Terms, is_due, name_of, reached
 from backend.learning.tables import examples, learnt_steps
 
@@ -148,6 +149,7 @@ class StepStorage:
             connection.execute(
                 update(examples).where(*other).values(**waiting_values(), changed_at=now())
             )
+            select_examples(connection, project_uid, limit=self._limit)
             _add(connection, project_uid, base_version, key, 0, [], STANDARD_TERMS)
             advance(connection, project_uid, limit=self._limit)
 

@@ -34,6 +34,7 @@ examples = Table(
     Column("class_name", Text, nullable=False),
     Column("points", JSON, nullable=False),
     Column("absent", JSON, nullable=False),
+    Column("drawn", String(64)),
     Column("status", String(10), nullable=False),
     Column("reason", Text),
     # The work: number of the current RQ job, its starts, and its temporary failures.

@@ -38,7 +38,7 @@ from backend.suggestions.maps import MapStorage, keep_first_maps
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.storage import PredictionStorage
 from model.decoding import UnreadableImage
-from model.keypoint import Detection
+from model.keypoint import Box, Detection
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,19 @@ class JobContext:
         except ModelUnusable as error:
             raise BackboneUnusable(str(error)) from error
         return self._backbones.of(loaded.version, loaded.detector.classifier)
+
+    def look(self, project_uid: str, picture: NDArray[np.uint8], box: Box | None) -> Detection:
+        """Return what a project's detector finds on a picture that no prediction was asked for.
+
+        Raises:
+            BackboneUnusable: the model cannot be loaded.
+            ValueError: the detector rejects the picture or the box.
+        """
+        try:
+            detector = self.detectors.get(project_uid).detector
+        except ModelUnusable as error:
+            raise BackboneUnusable(str(error)) from error
+        return detector.detect(picture, box)
 
     @cached_property
     def predictions(self) -> PredictionStorage:
