@@ -116,6 +116,15 @@ def keypoint_control(label_config: str) -> KeypointControl:
     raise LabelConfigError(_what_is_missing(root, images))
 
 
+def control_names(label_config: str) -> frozenset[str]:
+    """Return the names of all controls; none if the XML cannot or must not be read."""
+    try:
+        root = _parse(label_config)
+    except LabelConfigError:
+        return frozenset()
+    return frozenset(tag.get("name", "") for tag in root.iter() if tag.get("toName"))
+
+
 def class_controls(label_config: str) -> list[ClassControl]:
     """Return every `Choices` about a whole image, in the order of the configuration.
 

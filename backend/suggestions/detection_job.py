@@ -5,9 +5,9 @@ worker process sets once.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NoReturn
 
 import numpy as np
@@ -23,7 +23,10 @@ from backend.labelstudio.label_config import (
     keypoint_control,
 )
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
+from backend.labelstudio.rectangles import rectangles_of
 from backend.labelstudio.regions import RegionError, task_box
+from backend.labelstudio.schemas import BoxSources
+from backend.labelstudio.shapes import read
 from backend.learning.backbones import Backbone, Backbones, BackboneUnusable
 from backend.learning.named_points import Landmarks, NamedPoints
 from backend.learning.records import base_of, searched_part
@@ -35,7 +38,9 @@ from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.maps import MapStorage, keep_first_maps
+from backend.suggestions.objects import StoredObject
 from backend.suggestions.records import Prediction, Wanted
+from backend.suggestions.several_objects import landmarks_of_each
 from backend.suggestions.storage import PredictionStorage
 from model.decoding import UnreadableImage
 from model.keypoint import Box, Detection
@@ -178,7 +183,7 @@ def _make(context: JobContext, row: Prediction) -> None:
     """Detect and store; a failure is stored with its reason, and retried if it is temporary."""
     try:
         with interruptible():
-            detection, costs = _detect(context, row)
+            detection, costs, objects = _detect(context, row)
     except ImageFetchError as error:
         _fail(context, row, str(error), may_pass=error.retryable)
     except (ModelUnusable, BackboneUnusable, StepChanged, _OtherModel) as error:
@@ -201,7 +206,7 @@ def _make(context: JobContext, row: Prediction) -> None:
         logger.exception("Task %s of project %s: unexpected error", row.task_id, row.project_uid)
         _fail(context, row, f"{type(error).__name__}: {error}", may_pass=True)
     else:
-        context.predictions.finish(row.id, detection, costs)
+        context.predictions.finish(row.id, detection, costs, objects)
         keep_first_maps(context.maps, row.id, row.model_version, detection)
         logger.info(
             "Task %s of project %s: %d keypoints of class %s, %d landmarks",
@@ -213,8 +218,10 @@ def _make(context: JobContext, row: Prediction) -> None:
         )
 
 
-def _detect(context: JobContext, row: Prediction) -> tuple[Detection, Mapping[str, float]]:
-    """Return a detection with its landmarks, and the costs by which these are shown."""
+def _detect(
+    context: JobContext, row: Prediction
+) -> tuple[Detection, Mapping[str, float], Sequence[StoredObject]]:
+    """Return a detection with its landmarks, the costs by which these are shown, the objects."""
     if row.attempts > MOST_DETECTION_ATTEMPTS:
         raise _TooManyAttempts(
             f"expected to finish within {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
@@ -236,8 +243,15 @@ def _detect(context: JobContext, row: Prediction) -> tuple[Detection, Mapping[st
         detection = model.detector.detect(image, box)
     except ValueError as error:
         raise _Refused(str(error)) from error
-    landmarks = _landmarks(context, row, control, image, detection)
-    return replace(detection, named=landmarks.points), landmarks.costs
+    rectangles = rectangles_of(read(BoxSources, row.task), control, width, height)
+    boxes: list[Box | None] = [each.box for each in rectangles]
+    if not boxes:
+        boxes = [searched_part(detection)]
+    find = partial(_landmarks, context, row, control, image)
+    landmarks = landmarks_of_each(find, boxes)
+    counted = zip(rectangles, landmarks.counts, strict=False)
+    objects = [StoredObject(rectangle, count) for rectangle, count in counted]
+    return replace(detection, named=landmarks.points), landmarks.costs, objects
 
 
 def _landmarks(
@@ -245,15 +259,15 @@ def _landmarks(
     row: Prediction,
     control: KeypointControl,
     image: NDArray[np.uint8],
-    detection: Detection,
+    box: Box | None,
 ) -> Landmarks:
-    """Return the landmarks that the project has learnt, in the part of the image searched."""
+    """Return the landmarks that the project has learnt, in a part of the image."""
     return context.named_points.find(
         context.backbone_of(row.project_uid),
         row.project_uid,
         row.model_version,
         image,
-        searched_part(detection),
+        box,
         control.labels,
     )
 

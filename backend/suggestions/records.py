@@ -9,6 +9,7 @@ import numpy as np
 
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
+from backend.suggestions.objects import StoredObject
 from model.keypoint import Box, Detection, Keypoint, NamedKeypoint
 
 Status = Literal["queued", "ready", "failed"]
@@ -78,6 +79,7 @@ class Prediction:
 
     Attributes:
         costs: seconds of actions, as far as the project's lead times told them when it was made.
+        objects: the rectangles of the task, with the numbers of `detection.named` in each.
     """
 
     id: int
@@ -105,6 +107,7 @@ class Prediction:
     finished_at: datetime | None
     delivery: Delivery | None
     costs: Mapping[str, float] | None = None
+    objects: Sequence[StoredObject] = ()
 
     @property
     def key(self) -> str:
