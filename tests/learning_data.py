@@ -28,6 +28,7 @@ def lesson(task_id: int = 1, **values: Any) -> Lesson:
         "class_name": "bus",
         "points": {"nose": (10.0 + task_id, 20.0)},
         "absent": ("tail",),
+        "drawn": None,
     }
     return Lesson(**(defaults | values))
 

@@ -3,15 +3,18 @@ import time
 
 import pytest
 from label_studio_fake import label_studio_fake
-from learning_data import LIMIT, extract, lesson, teach
+from learning_data import LIMIT, extract, learn, lesson, teach
 from verdict_data import UID, annotation, detection, event, moved, predict, relabelled
 
 from backend.commands import learn as command
 from backend.commands.learn import learn_project
 from backend.database.connection import Database
-from backend.labelstudio.projects import UnknownProject
+from backend.labelstudio.project_settings import ProjectSettings
+from backend.labelstudio.projects import ProjectStorage, UnknownProject
+from backend.learning.cost_storage import CostStorage
 from backend.learning.storage import ExampleStorage
 from backend.settings import Settings
+from backend.training.registry import ModelRegistry
 from backend.verdicts.recording import Recorder
 
 
@@ -33,6 +36,20 @@ def test_the_status_says_what_is_learnt_and_why_the_rest_is_not(
     out = capsys.readouterr().out
     assert "1 corrected images learnt, 0 waiting, 1 failed; suggestions know 0 of them" in out
     assert "1 × got status 404" in out
+
+
+def test_the_status_names_the_costs_and_the_tolerance_in_use(
+    database: Database, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learn(database, 1, uid=UID, base=ModelRegistry(settings, database).active(UID).version)
+    ProjectStorage(database).save_settings(UID, ProjectSettings(tolerance=0.1))
+    assert CostStorage(database).claim(UID, 0, 60)
+    CostStorage(database).save(UID, {"place": 2.5, "drag": 1.25})
+    learn(database, 2, 3, uid=UID, base=ModelRegistry(settings, database).active(UID).version)
+    assert learn_project(settings, 3, only_status=True) == 0
+    out = capsys.readouterr().out
+    assert "shown by this team's own costs: drag 1.25 s, place 2.5 s" in out
+    assert "scored by this project's own tolerance: 0.1" in out
 
 
 def test_everything_is_learnt_anew_from_the_log(

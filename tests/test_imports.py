@@ -22,6 +22,8 @@ SQL_FILES = {
     "storage.py",
     "delivery_storage.py",
     "step_storage.py",
+    "cost_storage.py",
+    "selection_storage.py",
     "lesson_storage.py",
     "projects.py",
     "queries.py",

@@ -238,3 +238,43 @@ def test_the_limits_of_labels_are_read() -> None:
 def test_an_image_may_be_anywhere_in_the_data_of_a_task(path: str):
     config = view(f'<Image name="image" value="${path}"/>', keypoints("hub"))
     assert keypoint_control(config).image_path == path
+
+
+SMART_ONLY = '<KeyPointLabels name="prompt" toName="image" smart="true" smartOnly="true">'
+KEYPOINTS = '<Label value="nose"/></KeyPointLabels>'
+
+
+@pytest.mark.parametrize(
+    "ordinary",
+    [
+        f'<KeyPointLabels name="kp" toName="image">{KEYPOINTS}',
+        f'<KeyPointLabels name="kp" toName="image" smart="true">{KEYPOINTS}',
+        '<KeyPoint name="kp" toName="image"/>',
+    ],
+)
+def test_a_control_for_prompts_alone_receives_no_suggestions(ordinary: str) -> None:
+    """Label Studio offers no other tool for it."""
+    image = '<Image name="image" value="$image"/>'
+    prompt = SMART_ONLY + KEYPOINTS
+    for controls in (prompt + ordinary, ordinary + prompt):
+        assert keypoint_control(f"<View>{image}{controls}</View>").from_name == "kp"
+    assert keypoint_control(f"<View>{image}{prompt}</View>").from_name == "prompt"
+
+
+@pytest.mark.parametrize("limit", ["0", "two", ""])
+def test_what_is_no_number_of_usages_is_no_limit(limit: str) -> None:
+    """As in the editor, which also takes 0 for none."""
+    config = (
+        '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
+        f'<Label value="nose" maxUsages="{limit}"/></KeyPointLabels></View>'
+    )
+    assert keypoint_control(config).max_usages == ()
+
+
+def test_a_label_may_have_no_limit_where_the_control_has_one() -> None:
+    config = (
+        '<View><Image name="image" value="$image"/>'
+        '<KeyPointLabels name="kp" toName="image" maxUsages="2">'
+        '<Label value="nose" maxUsages="0"/><Label value="tail"/></KeyPointLabels></View>'
+    )
+    assert keypoint_control(config).max_usages == (("tail", 2),)

@@ -3,10 +3,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
 from learning_data import BASE, LIMIT, lesson, teach
+from numpy.typing import NDArray
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from test_suggestions_detection_job import PNG, QuickWorker
@@ -23,6 +25,7 @@ from backend.learning.storage import ExampleStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt, reset_interrupt
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
+from model.keypoint import Box, Detection
 from model.naming.features import ExampleFeatures
 from model.networks import SMALL, Classifier, build_network
 
@@ -43,6 +46,7 @@ class Scene:
         self, fake: LabelStudioFake, database: Database, queue: Queue, classifier: Classifier
     ) -> None:
         self.fake, self.database = fake, database
+        self.looked_at: list[Box] = []
         self.queue = make_learning_queue(queue.connection)
         ProjectStorage(database).save_label_config(UID, CONFIG)
         self.settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN)
@@ -56,9 +60,18 @@ class Scene:
             ProjectStorage(database),
             Images(self.settings, LabelStudios(self.settings)),
             lambda _: self.backbone,
+            self.look,
         )
         learn_job.set_learning_context(self.context)
         reset_interrupt()
+
+    def look(self, project_uid: str, picture: NDArray[np.uint8], box: Box | None) -> Detection:
+        """The detector of this worker: it looks where it is told, or at the right half."""
+        assert project_uid == UID
+        height, width = picture.shape[:2]
+        part = box or Box(width / 2, 0, width / 2, height)
+        self.looked_at.append(part)
+        return Detection("van", 0.9, (), width, height, part)
 
     def change(self, **values: Any) -> None:
         """Change the context of the jobs."""
@@ -207,3 +220,43 @@ def test_a_job_that_redis_lost_is_queued_again(scene: Scene) -> None:
     assert enqueue_examples(scene.queue, scene.settings, scene.database) == 0
     scene.queue.connection.flushall()
     assert enqueue_examples(scene.queue, scene.settings, scene.database) == 1
+
+
+def test_an_example_that_no_prediction_describes_is_completed_by_the_image(scene: Scene) -> None:
+    """The editor had a copy of half the size; class and part are the detector's."""
+    drawn = {"width": 32.0, "height": 24.0, "class_name": "", "drawn": "digest"}
+    scene.teach(1, points={"nose": (9.5, 4.5)}, **drawn)
+    scene.work()
+    row = scene.row()
+    assert (row.status, row.width, row.height, row.class_name) == ("ready", 64, 48, "van")
+    assert row.box == Box(32, 0, 32, 48)
+    assert row.points == {"nose": (19.5, 9.5)}
+    # What was drawn is the same: nothing is looked at again.
+    scene.teach(1, points={"nose": (9.5, 4.5)}, **drawn)
+    assert scene.row() == row
+    # Another backbone looks at the same part.
+    scene.examples.extract_again(UID)
+    scene.work()
+    assert scene.looked_at == [Box(32, 0, 32, 48)] * 2
+    assert scene.row().points == {"nose": (19.5, 9.5)}
+
+
+def test_a_corrected_drawing_is_completed_again(scene: Scene) -> None:
+    drawn = {"width": 32.0, "height": 24.0, "class_name": "", "drawn": "digest"}
+    scene.teach(1, points={"nose": (9.5, 4.5)}, **drawn)
+    scene.work()
+    scene.teach(1, points={"nose": (10.5, 4.5)}, **(drawn | {"drawn": "another"}))
+    assert scene.row().status == "waiting"
+    scene.work()
+    assert scene.row().points == {"nose": (21.5, 9.5)}
+
+
+def test_a_drawing_on_an_image_that_the_detector_refuses_is_given_up(scene: Scene) -> None:
+    def refusing(*_: object) -> Detection:
+        raise ValueError("expected an image of at least 8 px a side")
+
+    scene.change(look=refusing)
+    scene.teach(1, class_name="", drawn="digest")
+    with pytest.raises(JobFailed, match=r"at least 8 px a side .given up"):
+        learn_job.learn(1)
+    assert scene.row().status == "failed"

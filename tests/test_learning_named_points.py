@@ -1,6 +1,6 @@
 """From corrected drawings to landmarks on the next one, with a real backbone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -9,7 +9,10 @@ from learning_data import BASE, LIMIT, OTHER_UID, UID, lesson, teach
 from numpy.typing import NDArray
 
 from backend.database.connection import Database
+from backend.labelstudio.project_settings import ProjectSettings
+from backend.labelstudio.projects import ProjectStorage
 from backend.learning.backbones import Backbone, Backbones
+from backend.learning.cost_storage import CostStorage
 from backend.learning.named_points import NamedPoints
 from backend.learning.step_storage import StepChanged, StepStorage
 from backend.learning.storage import ExampleStorage
@@ -68,7 +71,7 @@ class Scene:
         image, _ = picture(seed)
         version = self.steps.version(uid, BASE)
         found = self.named.find(self.backbone, uid, version, image, None, labels)
-        return {point.label: point for point in found}
+        return {point.label: point for point in found.points}
 
 
 @pytest.fixture
@@ -152,3 +155,38 @@ def test_one_label_with_one_point_and_two_hundred_labels_are_learnt(scene: Scene
         examples.finish(example, scene.backbone.extractor.key, features.to_bytes())
     found = scene.find(labels=(*many, "once"))
     assert len(found) >= 200
+
+
+def test_a_wider_tolerance_makes_points_right_more_often(scene: Scene) -> None:
+    """The score is the probability that a point lies within the project's own tolerance."""
+    scene.learn(*range(1, 9))
+    before = scene.find()
+    scores = []
+    for tolerance in (0.01, 0.05, 0.3):
+        projects = ProjectStorage(scene.database)
+        projects.save_settings(UID, ProjectSettings(tolerance=tolerance))
+        scene.steps.advance(UID)
+        found = scene.find()
+        scores.append({label: point.score for label, point in found.items()})
+        assert [(point.x, point.y) for point in found.values()] == [
+            (point.x, point.y) for point in before.values()
+        ]
+    narrow, standard, wide = scores
+    assert standard == {label: point.score for label, point in before.items()}
+    assert all(narrow[label] < standard[label] <= wide[label] for label in before)
+
+
+def test_the_costs_of_a_step_are_those_when_it_was_made(scene: Scene) -> None:
+    scene.learn(1, 2, 3)
+    costs = CostStorage(scene.database)
+    assert costs.claim(UID, 0, 60)
+    costs.save(UID, {"place": 2.1})
+    image, _ = picture(99)
+
+    def used() -> Mapping[str, float]:
+        version = scene.steps.version(UID, BASE)
+        return scene.named.find(scene.backbone, UID, version, image, None, ("disc",)).costs
+
+    assert used() == {}
+    scene.learn(4, 5)
+    assert used() == {"place": 2.1}

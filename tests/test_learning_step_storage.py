@@ -3,8 +3,10 @@ from learning_data import BASE, KEY, LIMIT, OTHER_UID, UID, extract, learn, less
 from sqlalchemy import func, select
 
 from backend.database.connection import Database, now
+from backend.learning.cost_storage import CostStorage
 from backend.learning.records import Step
 from backend.learning.step_storage import StepChanged, StepStorage
+from backend.learning.storage import ExampleStorage
 from backend.learning.tables import examples, learnt_steps
 
 
@@ -100,8 +102,9 @@ def test_beyond_the_limit_a_diverse_part_is_kept(database: Database) -> None:
     for task in range(1, 6):
         alike = {"nose": (5.0, 5.0)} if task != 2 else {"nose": (50.0, 40.0)}
         teach(database, task, lesson(task, points=alike), limit=3)
-    StepStorage(database, limit=3).adopt(UID, BASE, KEY)
-    extract(database, limit=3)
+        ExampleStorage(database, limit=3).select(UID)
+        StepStorage(database, limit=3).adopt(UID, BASE, KEY)
+        extract(database, limit=3)
     step = current(database)
     assert step.images == 5
     with database.reading() as connection:
@@ -128,3 +131,29 @@ def test_a_new_step_is_to_be_requested_once(database: Database) -> None:
     assert step == current(database)
     steps.mark_requested(step, now())
     assert steps.unrequested() == []
+
+
+def test_costs_are_part_of_the_version_from_the_next_step_on(any_database: Database) -> None:
+    """A version never names two contents, so what was measured since waits for a step."""
+    learn(any_database, 1, 2, 3)
+    before = current(any_database)
+    costs = CostStorage(any_database)
+    assert costs.claim(UID, 0, 60)
+    costs.save(UID, {"place": 2.1, "drag": 0.9})
+    StepStorage(any_database, limit=LIMIT).advance(UID)
+    learn(any_database, 4)
+    assert current(any_database) == before
+    learn(any_database, 5)
+    learn(any_database, 1, 2, 3, 4, 5, uid=OTHER_UID)
+    after, other = current(any_database), current(any_database, OTHER_UID)
+    assert (after.costs, other.costs) == ({"place": 2.1, "drag": 0.9}, {})
+    assert after.name != other.name
+
+
+def test_costs_are_measured_by_one_process_at_a_time(any_database: Database) -> None:
+    costs = CostStorage(any_database)
+    assert costs.claim(UID, 0, 60) and not costs.claim(UID, 0, 60)
+    costs.save(UID, {"place": 2.1})
+    assert costs.counted() == {UID: 60}
+    assert costs.claim(UID, 60, 70) and not costs.claim(UID, 60, 70)
+    assert costs.costs(UID) == {"place": 2.1}  # until it is measured again

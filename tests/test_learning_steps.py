@@ -1,6 +1,6 @@
 import pytest
 
-from backend.learning.steps import is_due, name_of, reached
+from backend.learning.steps import Terms, is_due, name_of, reached
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,20 @@ def test_a_name_says_the_images_and_differs_with_the_content() -> None:
     assert name != name_of(3, [*members(1, 2), (3, "changed")], "key")
     assert name != name_of(3, members(1, 2, 3), "another backbone")
     assert name_of(0, [], "key") == ""
+
+
+def test_the_name_depends_on_the_costs_and_the_tolerance() -> None:
+    """Suggestions that were judged by others are another version."""
+    terms = [
+        Terms(),
+        Terms({"place": 2.1}),
+        Terms({"place": 2.2}),
+        Terms({"drag": 2.1}),
+        Terms({}, 0.1),
+        Terms({"place": 2.1}, 0.1),
+    ]
+    names = [name_of(3, members(1, 2, 3), "key", each) for each in terms]
+    assert len(set(names)) == len(terms)
+    # The order in which a database returns the costs makes no difference.
+    both = ({"place": 2.1, "drag": 1.0}, {"drag": 1.0, "place": 2.1})
+    assert len({name_of(3, members(1), "key", Terms(each)) for each in both}) == 1

@@ -168,3 +168,46 @@ def test_workers_that_finish_at_once_miss_no_step(any_database: Database) -> Non
     step = StepStorage(any_database, limit=LIMIT).current(UID, BASE)
     assert step is not None
     assert step.images == 8
+
+
+def waiting(database: Database, limit: int = LIMIT) -> set[int]:
+    """The tasks whose examples wait for their features."""
+    storage = ExampleStorage(database, limit=limit)
+    rows = [storage.example(number) for number, _ in storage.queued(0, 1000)]
+    return {row.task_id for row in rows if row}
+
+
+def test_beyond_the_limit_what_is_submitted_is_still_looked_at(any_database: Database) -> None:
+    storage = ExampleStorage(any_database, limit=3)
+    learn(any_database, 1, 2, 3, limit=3)
+    for task in range(4, 10):
+        teach(any_database, task, lesson(task), limit=3)
+    assert waiting(any_database) == set()
+    storage.select(UID)
+    assert waiting(any_database) == {7, 8, 9}  # the newest, as many as are looked at each time
+    extract(any_database, limit=3)
+    storage.select(UID)
+    assert waiting(any_database) == set()
+    assert storage.status(UID, BASE).reserve == 3
+
+
+def test_what_is_looked_at_differs_most_from_what_is_learnt(database: Database) -> None:
+    storage = ExampleStorage(database, limit=5)
+    learn(database, 1, 2, 3, limit=5)
+    for task, x in ((4, 60.0), (5, 12.0), (6, 30.0), (7, 13.0)):
+        teach(database, task, lesson(task, points={"nose": (x, 20.0)}), limit=5)
+    assert waiting(database) == {4, 5}
+    storage.select(UID)
+    assert waiting(database) == {4, 7}  # the newest, and the one that is farthest from all
+    assert storage.status(UID, BASE).reserve == 2
+
+
+def test_another_backbone_looks_at_no_more_examples_than_are_kept(database: Database) -> None:
+    learn(database, *range(1, 9), limit=4)
+    for task in range(9, 20):
+        teach(database, task, lesson(task), limit=4)
+    StepStorage(database, limit=4).adopt(UID, "large-another", "backbone-b")
+    assert len(waiting(database)) == 4
+    assert 19 in waiting(database)
+    ExampleStorage(database, limit=4).extract_again(UID)
+    assert len(waiting(database)) == 4

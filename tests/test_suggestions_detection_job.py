@@ -479,13 +479,10 @@ def test_the_file_of_this_module_is_where_jobs_are_looked_for() -> None:
     assert detection_job.predict.__module__ == "backend.suggestions.detection_job"
 
 
-def test_what_was_asked_before_the_project_learnt_is_made_with_what_it_has_learnt(
-    scene: Scene,
-) -> None:
-    """Landmarks are found on the next image, under the version that names what was learnt."""
+def learn_three(scene: Scene) -> None:
+    """Have three images learnt whose nose lies in the same place."""
     backbone = scene.context.backbone_of(UID)
     examples = ExampleStorage(scene.database, limit=scene.context.settings.learn_examples)
-    row = scene.ask(4)
     for task in (1, 2, 3):
         teach(scene.database, task, lesson(task, points={"nose": (20.0, 20.0)}), uid=UID)
         scene.context.steps.adopt(UID, VERSION, backbone.extractor.key)
@@ -493,6 +490,36 @@ def test_what_was_asked_before_the_project_learnt_is_made_with_what_it_has_learn
         assert example is not None
         features = backbone.extractor.extract(PIXELS, None).to_bytes()
         assert examples.finish(example, backbone.extractor.key, features)
+
+
+def test_each_rectangle_of_a_task_gets_its_own_landmarks(scene: Scene) -> None:
+    learn_three(scene)
+    left = {"x": 0, "y": 0, "width": 50, "height": 100}
+    task = scene.fake.add_task(4, PNG)
+    image = task["data"]["image"]
+    boxes = [left, left | {"x": 50}]
+    wanted = wanted_of(task | {"data": {"image": image, "box": boxes}}, CONTROL)
+    one_box = wanted_of(task | {"data": {"image": image, "box": left}}, CONTROL)
+    assert wanted is not None and one_box is not None
+    assert wanted.input_sha256 != one_box.input_sha256
+    version = scene.context.steps.version(UID, VERSION)
+    [row] = PredictionStorage(scene.database).request(
+        UID, version, [wanted], retry_failed_before=now()
+    )
+    scene.work(row.id)
+    made = scene.row(row.id)
+    assert made.detection is not None and made.status == "ready"
+    assert [point.label for point in made.detection.named] == ["nose", "nose"]
+    assert [each.landmarks for each in made.objects] == [1, 1]
+    assert [each.rectangle.box for each in made.objects] == [Box(0, 0, 32, 48), Box(32, 0, 32, 48)]
+
+
+def test_what_was_asked_before_the_project_learnt_is_made_with_what_it_has_learnt(
+    scene: Scene,
+) -> None:
+    """Landmarks are found on the next image, under the version that names what was learnt."""
+    row = scene.ask(4)
+    learn_three(scene)
     scene.work(row)
     learnt = scene.context.steps.version(UID, VERSION)
     assert learnt.startswith(f"{VERSION}+3-")

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 from label_studio_fake import CONFIG, UID
+from learning_data import BASE, LIMIT, learn
 from test_training_registry import Scene
 
 from backend.database.connection import Database
 from backend.labelstudio.project_settings import NO_SETTINGS, ExtraParamsError
 from backend.labelstudio.projects import Project, ProjectStorage
+from backend.learning.step_storage import StepStorage
 from backend.suggestions.extra_params import ExtraParams
 
 
@@ -16,9 +18,11 @@ class Settled:
     """A project, its settings, and the models there are."""
 
     def __init__(self, database: Database, folder: Path) -> None:
+        self.database = database
         self.models = Scene(database, folder)
         self.projects = ProjectStorage(database)
-        self.extra_params = ExtraParams(self.projects, self.models.registry)
+        self.steps = StepStorage(database, limit=LIMIT)
+        self.extra_params = ExtraParams(self.projects, self.models.registry, self.steps)
         self.configure(CONFIG)
 
     @property
@@ -98,3 +102,28 @@ def test_a_trained_model_can_be_named(settled: Settled) -> None:
     assert settled.models.active == model
     settled.accept({"model": "deployment"})
     assert settled.models.active == settled.models.registry.of_settings
+
+
+def test_another_tolerance_makes_a_step_at_once_and_the_former_one_brings_its_version_back(
+    settled: Settled,
+) -> None:
+    learn(settled.database, 1, 2, 3)
+    version = settled.steps.version(UID, BASE)
+    settled.accept('{"tolerance": 0.1}')
+    step = settled.steps.current(UID, BASE)
+    assert step is not None and step.tolerance == 0.1
+    assert step.version != version and step.version.startswith(f"{BASE}+3-")
+    assert [each.version for each in settled.steps.unrequested()] == [step.version]
+    settled.accept('{"tolerance": 0.1, "threshold": 0.4}')  # says nothing else about scores
+    assert settled.steps.current(UID, BASE) == step
+    settled.accept(None)
+    assert settled.steps.version(UID, BASE) == version
+
+
+def test_a_tolerance_waits_for_the_first_step(settled: Settled) -> None:
+    settled.accept('{"tolerance": 0.1}')
+    learn(settled.database, 1, 2)
+    assert settled.steps.version(UID, BASE) == BASE
+    learn(settled.database, 3)
+    step = settled.steps.current(UID, BASE)
+    assert step is not None and (step.images, step.tolerance) == (3, 0.1)

@@ -1,5 +1,6 @@
 """Which points of a stored detection are sent, by the settings of the project."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +13,14 @@ from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import Project, ProjectStorage
+from backend.labelstudio.rectangles import Rectangle
 from backend.settings import Settings
+from backend.suggestions.objects import StoredObject
 from backend.suggestions.presentation import Presentation
 from backend.suggestions.records import MOST_CANDIDATES, pack_points, unpack_points
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.tables import candidates
-from model.keypoint import Detection, Keypoint, NamedKeypoint
+from model.keypoint import Box, Detection, Keypoint, NamedKeypoint
 
 SCORES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
 POINTS = tuple(Keypoint(10.1 * n, 7.3 * n, score, "bus") for n, score in enumerate(SCORES, 1))
@@ -35,21 +38,36 @@ class Scene:
         self.database = database
         ProjectStorage(database).save_label_config(UID, CONFIG)
 
-    def store(self, found: Detection) -> int:
+    def store(
+        self,
+        found: Detection,
+        costs: Mapping[str, float] | None = None,
+        objects: Sequence[StoredObject] = (),
+    ) -> int:
         [row] = PredictionStorage(self.database).request(
             UID, VERSION, [wanted(1)], retry_failed_before=now()
         )
-        PredictionStorage(self.database).finish(row.id, found)
+        PredictionStorage(self.database).finish(row.id, found, costs, objects)
         return row.id
 
     def sent(
-        self, row: int, config: str = CONFIG, deployment: Settings | None = None, **settings: Any
+        self,
+        row: int,
+        config: str = CONFIG,
+        deployment: Settings | None = None,
+        into_annotation: bool = False,
+        **settings: Any,
     ) -> list[dict[str, Any]]:
         """The regions that are sent."""
         project = Project(UID, None, None, config, ProjectSettings(**settings))
         deployment = deployment or Settings(suggest="always")
         presentation = Presentation(deployment, self.database)
-        made = presentation.as_sent(fetched(self.database, row), project, keypoint_control(config))
+        made = presentation.as_sent(
+            fetched(self.database, row),
+            project,
+            keypoint_control(config),
+            into_annotation=into_annotation,
+        )
         return made["result"]
 
     def scores(self, row: int, **more: Any) -> list[float]:
@@ -224,3 +242,74 @@ def test_a_label_is_sent_no_more_often_than_the_configuration_allows(scene: Scen
     row = scene.store(replace(detection(4), named=(NOSE, TAIL)))
     limited = NAMES.replace('<Label value="nose"/>', '<Label value="nose" maxUsages="2"/>')
     assert labels(scene.sent(row, limited)) == ["nose", "tail", "nose"]
+
+
+@pytest.mark.parametrize(
+    ("costs", "shown"),
+    [
+        ({}, ["nose"]),
+        # Without it 0.9 · 3.4 + 0.1 · 0.6 = 3.12 s, with it verify + 0.35 s.
+        ({"verify": 2.7}, ["nose"]),
+        ({"verify": 2.8}, []),
+        # Of the tail 0.3 · place + 0.42 s, against 0.8 + 0.2 · 2.2 + 0.7 · 1.3 = 2.15 s.
+        ({"place": 5.7}, ["nose"]),
+        ({"place": 5.8}, ["nose", "tail"]),
+        ({"place": 5.7, "delete": 1.2}, ["nose", "tail"]),
+    ],
+)
+def test_landmarks_are_judged_by_the_costs_of_their_prediction(
+    scene: Scene, costs: dict[str, float], shown: list[str]
+) -> None:
+    row = scene.store(replace(detection(10), named=(TAIL, NOSE)), costs)
+    assert labels(scene.sent(row, NAMES, Settings(suggest="worthwhile"))) == shown
+    assert len(scene.sent(row, NAMES, Settings(suggest="always"))) == 12
+
+
+BOXES = NAMES.replace("</View>", '<Rectangle name="box" toName="image"/></View>')
+BETTER_NOSE = NamedKeypoint(50, 60, 0.9, "nose", 0.95)
+
+
+def rectangle(number: str) -> dict[str, Any]:
+    return {"id": number, "from_name": "box", "type": "rectangle", "value": {"x": 1}}
+
+
+def two_objects(scene: Scene) -> int:
+    """A nose in each of two rectangles, and a third without any; of the last one no region."""
+    objects = [
+        StoredObject(Rectangle(Box(0, 0, 20, 20), (rectangle("r1"),)), 2),
+        StoredObject(Rectangle(Box(40, 40, 20, 20), (rectangle("r2"),)), 1),
+        StoredObject(Rectangle(Box(70, 70, 20, 20), (rectangle("r3"),)), 0),
+        StoredObject(Rectangle(Box(0, 40, 20, 20)), 1),
+    ]
+    return scene.store(
+        replace(detection(0), named=(NOSE, TAIL, BETTER_NOSE, NOSE)), objects=objects
+    )
+
+
+def test_each_object_has_its_landmarks_whose_parent_is_its_rectangle(scene: Scene) -> None:
+    row = two_objects(scene)
+    sent = scene.sent(row, BOXES, Settings(suggest="worthwhile"))
+    first, second = [each for each in sent if each["type"] == "rectangle"]
+    assert {first["id"], second["id"]}.isdisjoint({"r1", "r2"})
+    points = [each for each in sent if each["type"] == "keypointlabels"]
+    assert labels(points) == ["nose", "nose", "nose"]
+    assert [each.get("parentID") for each in points] == [second["id"], first["id"], None]
+    assert len({each["id"] for each in sent}) == 5
+
+
+def test_what_is_added_to_an_annotation_names_the_rectangles_that_it_has(scene: Scene) -> None:
+    row = two_objects(scene)
+    sent = scene.sent(row, BOXES, Settings(suggest="worthwhile"), into_annotation=True)
+    assert [each.get("parentID") for each in sent] == ["r2", "r1", None]
+
+
+def test_rectangles_of_a_control_that_was_removed_are_not_repeated(scene: Scene) -> None:
+    sent = scene.sent(two_objects(scene), NAMES, Settings(suggest="worthwhile"))
+    assert labels(sent) == ["nose", "nose", "nose"]
+    assert not any("parentID" in each for each in sent)
+
+
+def test_a_label_has_no_more_points_over_all_objects_than_it_may(scene: Scene) -> None:
+    limited = BOXES.replace('<Label value="nose"/>', '<Label value="nose" maxUsages="1"/>')
+    box, nose = scene.sent(two_objects(scene), limited, Settings(suggest="worthwhile"))
+    assert (nose["score"], nose["parentID"]) == (0.9, box["id"])  # the best one

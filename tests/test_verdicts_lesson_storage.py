@@ -1,12 +1,15 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from conftest import at_once
 from learning_data import LIMIT
 from migrating import downgrade
 from sqlalchemy import func, select
 from verdict_data import (
+    CONFIG,
     MADE,
+    PROJECT,
     UID,
     added,
     annotation,
@@ -19,13 +22,19 @@ from verdict_data import (
 )
 
 from backend.database.connection import Database, now
+from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.schemas import Task
+from backend.labelstudio.shapes import read
 from backend.learning.records import Example
 from backend.learning.storage import ExampleStorage
 from backend.learning.tables import examples
 from backend.settings import Settings
+from backend.verdicts import lesson_storage
+from backend.verdicts.drawings import Drawing
 from backend.verdicts.lesson_storage import LessonStorage
+from backend.verdicts.lessons import FinalPoint
 from backend.verdicts.recording import Recorder
-from backend.verdicts.records import Entry, Retraction
+from backend.verdicts.records import Entry, Retraction, State
 from backend.verdicts.storage import EventStorage, VerdictStorage
 from backend.verdicts.tables import changed_annotations
 
@@ -173,8 +182,9 @@ def test_a_whole_project_can_be_passed_on_again(database: Database) -> None:
 
 
 def test_of_a_large_project_what_is_learnt_and_the_newest_are_passed_on_again(
-    database: Database,
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lesson_storage, "CANDIDATES", 1)
     found = suggest(database, 1, 2, 3, 4)
     for task, regions in found.items():
         event(database, annotation(task, named(regions)))
@@ -198,3 +208,124 @@ def test_an_upgrade_has_the_newest_annotations_learnt(any_database: Database) ->
     any_database.migrate()
     LessonStorage(any_database, limit=LIMIT).pass_on()
     assert sorted(row.task_id for row in rows(any_database)) == [1, 2]
+
+
+TASK = {"id": 1, "data": {"image": "/data/upload/1.png"}}
+
+
+def submit(database: Database, made: dict[str, Any], task: dict[str, Any] | None = None) -> None:
+    """Store the event of an annotation, with its task, as Label Studio sends both."""
+    action = "ANNOTATION_CREATED"
+    body = {"action": action, "annotation": made, "project": PROJECT, "task": task or TASK}
+    EventStorage(database).save_event(action, 3, body)
+
+
+def test_an_annotation_of_a_task_that_was_never_predicted_is_learnt(any_database: Database) -> None:
+    ProjectStorage(any_database).save_label_config(UID, CONFIG)
+    submit(any_database, annotation(1, [added(10, 20, "nose", side=200)], parent=None))
+    pass_on(any_database)
+    [row] = rows(any_database)
+    assert (row.status, row.width, row.class_name, row.image_url) == (
+        "waiting",
+        200,
+        "",
+        "/data/upload/1.png",
+    )
+    assert row.points == {"nose": (19.5, 39.5)} and row.drawn is not None
+    assert sorted(row.absent) == ["car", "tail"]
+    later = annotation(1, [added(50, 20, "nose", side=200)], parent=None, minutes=2)
+    submit(any_database, later)
+    pass_on(any_database)
+    assert [row.points for row in rows(any_database)] == [{"nose": (99.5, 39.5)}]
+    submit(any_database, annotation(1, [], parent=None, minutes=3, was_cancelled=True))
+    pass_on(any_database)
+    assert rows(any_database) == []
+
+
+def test_a_deleted_annotation_without_a_prediction_is_forgotten(any_database: Database) -> None:
+    ProjectStorage(any_database).save_label_config(UID, CONFIG)
+    submit(any_database, annotation(1, [added(10, 20, "nose")], parent=None, made=-70))
+    pass_on(any_database)
+    deletion(any_database, 1)
+    pass_on(any_database)
+    assert rows(any_database) == []
+
+
+def test_an_annotation_made_before_its_prediction_is_learnt_without_it(database: Database) -> None:
+    regions = predict(database, 1, detection((10, 10)))
+    early = annotation(1, [added(10, 20, "nose")], parent=None, made=-300)
+    submit(database, early)
+    pass_on(database)
+    [row] = rows(database)
+    assert row.drawn is not None
+    # Later it is begun anew from the suggestion: what the prediction says comes first.
+    again = [relabelled(regions[0], "nose")]
+    submit(database, annotation(1, again, made=-300, minutes=400))
+    pass_on(database)
+    [row] = rows(database)
+    assert (row.drawn, row.class_name, row.status) == (None, "car", "waiting")
+
+
+def test_a_state_that_an_earlier_version_recorded_is_learnt_once_its_task_is_known(
+    database: Database,
+) -> None:
+    ProjectStorage(database).save_label_config(UID, CONFIG)
+    made = annotation(1, [added(10, 20, "nose")], parent=None)
+    event(database, made)  # without its task
+    pass_on(database)
+    assert rows(database) == []
+    recorder = Recorder(Settings(), database)
+    task = read(Task, TASK)
+    state = recorder.state_of(UID, made, "sync", {1: task})
+    assert isinstance(state, State)
+    assert recorder.verdicts.record([Entry(states=[state])], now()) == (0, 0)
+    pass_on(database)
+    assert len(rows(database)) == 1
+    recorder.verdicts.record([Entry(states=[state])], now())
+    assert LessonStorage(database, limit=LIMIT).pass_on() == 0
+
+
+@pytest.mark.parametrize("label_config", ["", "<View/>"])
+def test_without_a_usable_configuration_nothing_is_learnt_and_nothing_lost(
+    database: Database, label_config: str
+) -> None:
+    ProjectStorage(database).save_label_config(UID, label_config)
+    submit(database, annotation(1, [added(10, 20, "nose")], parent=None))
+    pass_on(database)
+    assert rows(database) == []
+    assert EventStorage(database).unhandled() == []
+
+
+def imported(number: int) -> State:
+    """An imported annotation; every fortieth has a nose elsewhere than all others."""
+    x = 90 - number / 40 if number % 40 == 0 else 5 + number % 3
+    points = [FinalPoint("nose", x, 50.0, None), FinalPoint("tail", x, 10.0, None)]
+    drawing = Drawing(f"/data/upload/{number}.png", 100.0, 100.0, None, [], points)
+    return State(
+        UID, number, number, MADE, MADE, f"{number:064}", "sync", "unused", drawing=drawing
+    )
+
+
+def test_a_bulk_import_waits_for_no_more_features_than_are_kept(database: Database) -> None:
+    """Two thousand annotations: images are fetched for sixty of them."""
+    ProjectStorage(database).save_label_config(UID, CONFIG)
+    limit, log = 60, VerdictStorage(database)
+    log.record([Entry(states=[imported(number)]) for number in range(1, 2001)], now())
+    storage = LessonStorage(database, limit=limit)
+    assert storage.pass_on() == 2000
+    examples = ExampleStorage(database, limit=limit)
+    waiting = [examples.example(number) for number, _ in examples.queued(0, 5000)]
+    tasks = {each.task_id for each in waiting if each}
+    assert len(waiting) == limit
+    assert 2000 in tasks  # the newest
+    # Of the newest, which are compared with each other, those that differ from all others.
+    assert set(range(1440, 2001, 40)) <= tasks
+    found = examples.status(UID, "small-0")
+    assert (found.waiting, found.reserve) == (limit, 2000 - limit)
+    # A deletion makes room for another.
+    gone = Retraction(UID, 2000, None, now() + timedelta(days=1), "sync")
+    log.record([Entry(retractions=[gone])], now())
+    storage.pass_on()
+    left = [examples.example(number) for number, _ in examples.queued(0, 5000)]
+    assert len(left) == limit
+    assert 2000 not in {each.task_id for each in left if each}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,19 @@ from rq import Queue, Retry
 from serving import PLAIN_ENVIRONMENT, ROOT
 from small_weights import save_small_network
 from test_suggestions_detection_job import PNG, encoded
+from verdict_data import added, annotation
 
 from backend.database.connection import Database
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import ProjectStorage
+from backend.learning.storage import ExampleStorage
 from backend.queue.steady_worker import WorkerRefused
 from backend.settings import Settings
 from backend.suggestions import delivery
 from backend.suggestions.answers import PredictService
 from backend.suggestions.queue import job_id, make_queue
 from backend.suggestions.storage import PredictionStorage
+from backend.verdicts.storage import EventStorage
 from backend.workers.detection_worker import run_worker
 from model.networks import SMALL
 
@@ -264,6 +268,30 @@ def test_predictions_that_an_older_version_queued_arrive_once(
         wait_until(lambda: all(scene.fake.of_task(number) for number in numbers), seconds=60)
         wait_until(lambda: len(scene.queue) == 0)
         assert [len(scene.fake.of_task(number)) for number in numbers] == [1] * len(numbers)
+
+
+def test_what_is_submitted_is_learnt_before_the_predictions_that_are_queued(
+    redis_connection: Redis, redis_url: str, tmp_path: Path, weights: Path
+) -> None:
+    """One worker, and a batch that takes it minutes: what people do now comes first."""
+    with deployment(tmp_path, redis_url, weights) as scene:
+        batch = [scene.fake.add_task(number, PNG) for number in range(1, 1501)]
+        scene.ask(*batch)
+        scene.start()
+        wait_until(lambda: scene.fake.of_task(1), seconds=60)
+        submitted = scene.fake.add_task(2000, PNG)
+        made = datetime.fromtimestamp(int(UID.partition(".")[2]), UTC)
+        body = {
+            "annotation": annotation(2000, [added(50, 50, "bus", side=64)], parent=None),
+            "task": submitted,
+            "project": {"id": 3, "created_at": made.isoformat()},
+        }
+        body["annotation"]["result"][0]["original_height"] = 48
+        EventStorage(scene.database).save_event("ANNOTATION_CREATED", 3, body)
+        examples = ExampleStorage(scene.database, limit=scene.settings.learn_examples)
+        wait_until(lambda: examples.status(UID, "").learnt == 1, seconds=60)
+        assert len(scene.queue) > 0
+        assert scene.fake.of_task(1500) == []
 
 
 def test_a_worker_without_redis_says_what_to_set() -> None:

@@ -86,6 +86,18 @@ class AgreementQueries:
         with self._database.reading() as connection:
             return LogVersion(*connection.execute(asked).one())
 
+    def judged_annotations(self) -> dict[str, int]:
+        """Return how many annotations of each project were ever compared, by its uid."""
+        annotations = (
+            select(states.c.project_uid, states.c.annotation_id, states.c.made_at)
+            .where(states.c.outcome == "judged")
+            .distinct()
+            .subquery()
+        )
+        asked = select(annotations.c.project_uid, func.count()).group_by(annotations.c.project_uid)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(asked)}
+
     def verdicts_of(self, state_ids: Sequence[int]) -> dict[int, list[Verdict]]:
         """Return the verdicts about points of some states, by the id of the state."""
         with self._database.reading() as connection:

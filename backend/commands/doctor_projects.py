@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.commands.doctor_results import CheckResult, note, ok, problem
 from backend.labelstudio.projects import Project, ProjectStorage, project_id_of
 from backend.learning.progress import say_progress
+from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.settings import Settings
@@ -26,13 +27,15 @@ def check_projects(settings: Settings) -> Iterator[CheckResult]:
             registry = ModelRegistry(settings, database)
             projects = ProjectStorage(database)
             versions = SuggestionVersions(settings, database, registry)
+            steps = StepStorage(database, limit=settings.learn_examples)
+            extra_params = ExtraParams(projects, registry, steps)
             cold_start = ColdStart(settings, registry, versions)
             examples = ExampleStorage(database, limit=settings.learn_examples)
             for project in projects.projects():
                 number = project_id_of(project.uid)
                 if number is not None and projects.find_uid(number) != project.uid:
                     continue  # Label Studio has reused the id of a project that was deleted
-                yield from _check_project(project, registry, ExtraParams(projects, registry))
+                yield from _check_project(project, registry, extra_params)
                 status = examples.status(project.uid, registry.active(project.uid).version)
                 begins = cold_start.advice(project) is not None
                 if begins or status.in_use:

@@ -82,5 +82,12 @@ def _described(project_id: int, found: LearningStatus) -> str:
         f"Project {project_id}: {found.learnt} corrected images learnt, {found.waiting} waiting, "
         f"{found.failed} failed; suggestions know {found.in_use} of them"
     ]
+    if found.costs:
+        seconds = ", ".join(f"{name} {each:g} s" for name, each in sorted(found.costs.items()))
+        lines.append(f"  shown by this team's own costs: {seconds}")
+    if found.tolerance is not None:
+        lines.append(f"  scored by this project's own tolerance: {found.tolerance:g}")
+    if found.reserve:
+        lines.append(f"  {found.reserve} set aside: others tell more, and LEARN_EXAMPLES are kept")
     lines += [f"  {count} × {reason}" for reason, count in (found.failures or {}).items()]
     return "\n".join(lines)

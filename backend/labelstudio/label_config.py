@@ -96,6 +96,8 @@ class KeypointControl:
 def keypoint_control(label_config: str) -> KeypointControl:
     """Return the first `KeyPointLabels` on an `Image`, or else the first `KeyPoint` on one.
 
+    A control with `smartOnly`, which receives prompts alone, is taken only if there is no other.
+
     Args:
         label_config: the XML of the project's labelling configuration.
 
@@ -104,12 +106,24 @@ def keypoint_control(label_config: str) -> KeypointControl:
     """
     root = _parse(label_config)
     images = {tag.get("name", ""): tag for tag in _tags(root, "Image") if tag.get("name")}
-    for kind in ("KeyPointLabels", "KeyPoint"):
-        for tag in _tags(root, kind):
-            image = _image_of(tag, images)
-            if image is not None:
-                return _control(root, tag, image, plain=kind == "KeyPoint")
+    found = [
+        (tag, image, kind == "KeyPoint")
+        for kind in ("KeyPointLabels", "KeyPoint")
+        for tag in _tags(root, kind)
+        if (image := _image_of(tag, images)) is not None
+    ]
+    for tag, image, plain in sorted(found, key=lambda each: each[0].get("smartOnly") == "true"):
+        return _control(root, tag, image, plain=plain)
     raise LabelConfigError(_what_is_missing(root, images))
+
+
+def control_names(label_config: str) -> frozenset[str]:
+    """Return the names of all controls; none if the XML cannot or must not be read."""
+    try:
+        root = _parse(label_config)
+    except LabelConfigError:
+        return frozenset()
+    return frozenset(tag.get("name", "") for tag in root.iter() if tag.get("toName"))
 
 
 def class_controls(label_config: str) -> list[ClassControl]:
@@ -174,7 +188,7 @@ def _max_usages(control: Element) -> tuple[tuple[str, int], ...]:
     for tag in _tags(control, "Label"):
         name = tag.get("alias") or tag.get("value")
         limit = tag.get("maxUsages") or control.get("maxUsages") or ""
-        if name and limit.isascii() and limit.isdigit():
+        if name and limit.isascii() and limit.isdigit() and int(limit):  # 0 is no limit
             found[name] = int(limit)
     return tuple(found.items())
 

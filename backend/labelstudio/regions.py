@@ -9,10 +9,11 @@ import hashlib
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 from backend.labelstudio.label_config import KeypointControl
-from backend.labelstudio.schemas import BOX_FIELD, BoxSources, PredictionJson
+from backend.labelstudio.schemas import BOX_FIELD, BoxSources, Drawing, PredictionJson
 from backend.labelstudio.shapes import Json, read
 from model.keypoint import Box, Detection, Keypoint, centre_to_edge, edge_to_centre
 
@@ -35,6 +36,7 @@ def to_prediction(
     key: str,
     model_version: str,
     default_label: str | None,
+    parents: Sequence[str | None] = (),
 ) -> PredictionJson:
     """Return a detection as a prediction in Label Studio's JSON.
 
@@ -44,19 +46,23 @@ def to_prediction(
         key: identifies the prediction; the same key gives the same region ids.
         model_version: the version that /setup reports.
         default_label: label of the keypoints if the predicted class is none of the labels.
+        parents: id of the region that each of the first keypoints belongs to; None for none.
 
     A keypoint that carries one of the configuration's labels keeps it. Of each label, the first
     points are kept, as many as its `maxUsages` allows.
     """
     label = control.label(detection.class_name, default_label)
-    labelled = [(each, control.find_label(each.label) or label) for each in detection.keypoints]
+    labelled = [
+        LabelledPoint(each, control.find_label(each.label) or label, parent)
+        for each, parent in zip_longest(detection.keypoints, parents)
+    ]
     labelled = _within_max_usages(labelled, control)
     ids = _region_ids(key, len(labelled) + 1)
     size = (int(detection.width), int(detection.height))
     result = [
-        region
-        for (keypoint, own), region_id in zip(labelled, ids[1:], strict=True)
-        for region in keypoint_regions(keypoint, size, control, region_id, own)
+        region | ({"parentID": each.parent} if each.parent else {})
+        for each, region_id in zip(labelled, ids[1:], strict=True)
+        for region in keypoint_regions(each.point, size, control, region_id, each.label)
     ]
     choices = control.choices
     choice = choices.choice(detection.class_name) if choices else None
@@ -75,17 +81,25 @@ def to_prediction(
     return {"result": result, "score": score, "model_version": model_version}
 
 
+class LabelledPoint(NamedTuple):
+    """A point of a prediction, with its label and the id of the region that it belongs to."""
+
+    point: Keypoint
+    label: str | None
+    parent: str | None
+
+
 def _within_max_usages(
-    labelled: Sequence[tuple[Keypoint, str | None]], control: KeypointControl
-) -> list[tuple[Keypoint, str | None]]:
+    labelled: Sequence[LabelledPoint], control: KeypointControl
+) -> list[LabelledPoint]:
     """Return the points that Label Studio's editor would allow."""
     left = dict(control.max_usages)
     kept = []
-    for keypoint, label in labelled:
-        if label in left:
-            left[label] -= 1
-        if label is None or left.get(label, 0) >= 0:
-            kept.append((keypoint, label))
+    for each in labelled:
+        if each.label in left:
+            left[each.label] -= 1
+        if each.label is None or left.get(each.label, 0) >= 0:
+            kept.append(each)
     return kept
 
 
@@ -168,7 +182,7 @@ def to_box(region: Region, width: float, height: float) -> Box:
     Raises:
         RegionError: the rectangle lacks one of its four numbers, or lies outside the image.
     """
-    return _box(region.get("value"), width, height)
+    return box_from(region.get("value"), width, height)
 
 
 def task_box(task: Json, control: KeypointControl, width: int, height: int) -> Box | None:
@@ -180,8 +194,9 @@ def box_of(sources: BoxSources, control: KeypointControl, width: int, height: in
     """Return the part of a task's image to look at, if the task names one.
 
     The field `box` of the task's data, {"x", "y", "width", "height"} in percent of the upright
-    image as in Label Studio's rectangles. Without it, the first rectangle on the image in the
-    newest draft that has one, or else in the newest annotation.
+    image as in Label Studio's rectangles, or the first of a list of them. Without it, the first
+    rectangle on the image in the newest draft that has one, or else in the newest annotation, or
+    else in the newest prediction without points. `rectangles` returns all of them.
 
     Args:
         control: names the image.
@@ -194,21 +209,32 @@ def box_of(sources: BoxSources, control: KeypointControl, width: int, height: in
         RegionError: the box lacks one of its four numbers, or lies outside the image.
     """
     given = sources.data.get(BOX_FIELD)
+    if isinstance(given, list):
+        given = next(iter(given), None)
     if given is None:
         given = next(_rectangles(sources, control.to_name), None)
-    return None if given is None else _box(given, width, height)
+    return None if given is None else box_from(given, width, height)
+
+
+def newest_first(sources: BoxSources) -> Iterator[Drawing]:
+    """Yield the drafts, then the annotations, then the predictions, each newest first.
+
+    Predictions of points are left out, because they repeat the rectangles of others.
+    """
+    others = [each for each in sources.predictions if not each.has_points]
+    for drawings in (sources.drafts, sources.annotations, others):
+        yield from sorted(drawings, key=lambda each: str(each.updated_at), reverse=True)
 
 
 def _rectangles(sources: BoxSources, to_name: str) -> Iterator[object]:
-    """Yield the values of rectangles: of drafts, then of annotations, each newest first."""
-    for drawings in (sources.drafts, sources.annotations):
-        for each in sorted(drawings, key=lambda each: str(each.updated_at), reverse=True):
-            for region in each.result:
-                if region.get("type") in RECTANGLES and region.get("to_name") == to_name:
-                    yield region.get("value")
+    """Yield the values of rectangles, those of the newest drawing first."""
+    for each in newest_first(sources):
+        for region in each.result:
+            if region.get("type") in RECTANGLES and region.get("to_name") == to_name:
+                yield region.get("value")
 
 
-def _box(rectangle: object, width: float, height: float) -> Box:
+def box_from(rectangle: object, width: float, height: float) -> Box:
     """Return the bounding box, px, of a rectangle in percent, rotated about its top left corner."""
     what = 'a box {"x": 10, "y": 20, "width": 50, "height": 60} in percent of the image'
     if not isinstance(rectangle, Mapping):

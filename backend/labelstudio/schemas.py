@@ -36,8 +36,10 @@ from backend.labelstudio.shapes import (
 )
 from backend.labelstudio.task_values import value_at
 
-# Field of a task's data: {"x": 10, "y": 20, "width": 50, "height": 60}, percent of the image.
+# Field of a task's data: {"x": 10, "y": 20, "width": 50, "height": 60}, percent of the image, or a
+# list of such boxes.
 BOX_FIELD = "box"
+POINTS = ("keypointlabels", "keypoint")
 
 _NON_EMPTY_TEXT = TypeAdapter[str](Annotated[Text, Field(min_length=1)])
 
@@ -99,6 +101,11 @@ class Drawing(Shape):
     was_cancelled: Flag = False
     updated_at: Any = None
 
+    @property
+    def has_points(self) -> bool:
+        """Whether it has a keypoint."""
+        return any(region.get("type") in POINTS for region in self.result)
+
     def box_json(self) -> Json:
         """Return the fields that were sent and that finding a box needs."""
         names = self.model_fields_set & {"result", "updated_at"}
@@ -115,13 +122,17 @@ class BoxSources(Shape):
     data: Annotated[Json, OnError(dict)] = Field(default_factory=dict)
     drafts: OrEmpty[list[OnErrorOmit[Drawing]]] = Field(default_factory=list)
     annotations: OrEmpty[list[OnErrorOmit[Drawing]]] = Field(default_factory=list)
+    predictions: OrEmpty[list[OnErrorOmit[Drawing]]] = Field(default_factory=list)
 
     def box_json(self) -> Json:
-        """Return the JSON from which `read(BoxSources, ...)` finds the same box again."""
+        """Return the JSON from which `read(BoxSources, ...)` finds the same boxes again."""
         found: Json = {
             "drafts": [each.box_json() for each in self.drafts],
             "annotations": [each.box_json() for each in self.annotations],
         }
+        predictions = [each.box_json() for each in self.predictions if not each.has_points]
+        if predictions:
+            found["predictions"] = predictions
         if BOX_FIELD in self.data:
             found["data"] = {BOX_FIELD: self.data[BOX_FIELD]}
         return found
@@ -152,8 +163,8 @@ class Task(Shape):
 
     def box_sources(self) -> BoxSources:
         """Return the parts that may say which part of the image to look at."""
-        parts = {"data": self.data, "drafts": self.drafts, "annotations": self.annotations}
-        return read(BoxSources, parts)
+        names = ("data", "drafts", "annotations", "predictions")
+        return read(BoxSources, {name: getattr(self, name) for name in names})
 
     def drawings(self) -> list[Drawing]:
         """Return the annotations, without malformed ones."""

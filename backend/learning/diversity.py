@@ -11,17 +11,25 @@ from backend.learning.records import Example
 ONE_SIDED = 0.25
 
 
-def most_diverse(examples: Sequence[Example], count: int) -> list[Example]:
+def most_diverse(
+    examples: Sequence[Example], count: int, *, beside: Sequence[Example] = ()
+) -> list[Example]:
     """Return the examples that cover all of them best, in their order; all if they are so few.
 
     The newest example, then again and again the one whose layout differs most from every chosen
     one (Gonzalez 1985, at most twice the best possible distance).
+
+    Args:
+        beside: examples that are chosen already, and not among those to choose from.
     """
     if len(examples) <= count:
         return list(examples)
-    layouts = _layouts(examples)
+    all_layouts = _layouts([*examples, *beside])
+    layouts = all_layouts[: len(examples)]
     chosen = [len(examples) - 1]
     nearest = _distances(layouts, layouts[-1])
+    for other in all_layouts[len(examples) :]:
+        nearest = np.minimum(nearest, _distances(layouts, other))
     while len(chosen) < count:
         nearest[chosen] = -1.0
         chosen.append(int(nearest.argmax()))

@@ -5,16 +5,20 @@ in the `LearningContext`, which a worker process sets once.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
 from backend.labelstudio.images import ImageFetchError, Images
 from backend.labelstudio.projects import NotDeliverable, ProjectStorage
 from backend.learning.backbones import BackboneOf, BackboneUnusable
-from backend.learning.records import Example
+from backend.learning.first_look import OtherImage, completed, expect_same_image, scaled_box
+from backend.learning.records import WHOLE_IMAGE, Example
 from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.queue.interruption import Interrupted, interruptible
@@ -22,13 +26,18 @@ from backend.queue.row_jobs import fail_job, requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from model.decoding import UnreadableImage
+from model.keypoint import Box, Detection
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LearningContext:
-    """Services and settings that every learning job of this process uses."""
+    """Services and settings that every learning job of this process uses.
+
+    Attributes:
+        look: detects with the model of a project, given its uid, a picture and a box.
+    """
 
     settings: Settings
     examples: ExampleStorage
@@ -36,6 +45,7 @@ class LearningContext:
     projects: ProjectStorage
     images: Images
     backbone_of: BackboneOf
+    look: Callable[[str, NDArray[np.uint8], Box | None], Detection]
 
 
 _context: LearningContext | None = None
@@ -61,12 +71,12 @@ def learn(example_id: int) -> None:
         return
     try:
         with interruptible():
-            key, features = _extract(context, example)
+            found, key, features = _extract(context, example)
     except ImageFetchError as error:
         _fail(context, example, str(error), may_pass=error.retryable)
     except BackboneUnusable as error:
         _fail(context, example, str(error), may_pass=True)
-    except (UnreadableImage, NotDeliverable, _OtherImage, _TooManyAttempts) as error:
+    except (UnreadableImage, NotDeliverable, OtherImage, _Refused, _TooManyAttempts) as error:
         _fail(context, example, str(error), may_pass=False)
     except Interrupted:
         context.examples.undo_attempt(example.id)
@@ -85,34 +95,42 @@ def learn(example_id: int) -> None:
         logger.exception("%s: unexpected error", _name(example))
         _fail(context, example, f"{type(error).__name__}: {error}", may_pass=True)
     else:
-        if context.examples.finish(example, key, features):
+        if context.examples.finish(found, key, features):
             logger.info("%s: learnt %d points", _name(example), len(example.points))
 
 
-def _extract(context: LearningContext, example: Example) -> tuple[str, bytes]:
-    """Return the key of the backbone, and the features that it makes of the example."""
+def _extract(context: LearningContext, example: Example) -> tuple[Example, str, bytes]:
+    """Return the example in full, the key of the backbone, and the features that it makes."""
     if example.attempts > MOST_DETECTION_ATTEMPTS:
         raise _TooManyAttempts(
             f"expected to finish within {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
             "during each of them: it may lack memory for this image or model"
         )
     project = context.projects.project(example.project_uid)
-    assert project is not None, "guaranteed by the prediction that the annotation is compared with"
+    assert project is not None, "guaranteed: its configuration was read to make the example"
     backbone = context.backbone_of(example.project_uid)
     extractor = backbone.extractor
     context.steps.adopt(example.project_uid, backbone.version, extractor.key)
     picture = context.images.picture(project, example.image_url, example.task_id)
     height, width = picture.shape[:2]
-    if (width, height) != (example.width, example.height):
-        raise _OtherImage(
-            f"expected an image of {example.width:g} × {example.height:g} px, as when it was "
-            f"annotated, got {width} × {height}: the points would lie elsewhere on it"
-        )
-    return extractor.key, extractor.extract(picture, example.box).to_bytes()
+    expect_same_image(example, width, height)
+    if example.drawn is not None:
+        example = completed(example, _look(context, example, picture))
+    return example, extractor.key, extractor.extract(picture, example.box).to_bytes()
 
 
-class _OtherImage(Exception):
-    """The address has another image than the annotator saw."""
+def _look(context: LearningContext, example: Example, picture: NDArray[np.uint8]) -> Detection:
+    """Return what the detector finds where a prediction of the task would have looked."""
+    height, width = picture.shape[:2]
+    box = scaled_box(example, width, height) if example.object == WHOLE_IMAGE else None
+    try:
+        return context.look(example.project_uid, picture, box)
+    except ValueError as error:
+        raise _Refused(str(error)) from error
+
+
+class _Refused(Exception):
+    """The detector rejects this image."""
 
 
 class _TooManyAttempts(Exception):

@@ -2,7 +2,8 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,19 @@ from backend.settings import Settings
 from model.keypoint import Box, NamedKeypoint
 from model.naming.examples import Example
 from model.naming.features import ExampleFeatures
-from model.naming.learner import NamingModel, fit
+from model.naming.learner import TOLERANCE, NamingModel, fit
 
 logger = logging.getLogger(__name__)
 
 MOST_FITS = 8  # of different projects, that a worker keeps
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Landmarks on an image, and the costs by which they are shown; see `Step`."""
+
+    points: tuple[NamedKeypoint, ...] = ()
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 class NamedPoints:
@@ -37,7 +46,7 @@ class NamedPoints:
         picture: NDArray[np.uint8],
         box: Box | None,
         labels: Collection[str],
-    ) -> tuple[NamedKeypoint, ...]:
+    ) -> Landmarks:
         """Return every landmark that the project has learnt, with its probabilities.
 
         Args:
@@ -53,22 +62,23 @@ class NamedPoints:
         self._steps.adopt(project_uid, backbone.version, extractor.key)
         step = self._steps.current(project_uid, backbone.version)
         if step is None or not step.name:
-            return ()
+            return Landmarks()
         if step.version != version:
             raise StepChanged(f"expected to make {version}, but {step.version} has replaced it")
         found = self._fit_of(step).predict(extractor.extract(picture, box))
-        return tuple(
+        points = tuple(
             NamedKeypoint(each.x, each.y, each.score, each.label, each.visible_probability)
             for each in found
             if each.label in labels
         )
+        return Landmarks(points, step.costs)
 
     def _fit_of(self, step: Step) -> NamingModel:
         """Return the fit of a step. Of each project, only the last fit is kept."""
         kept = self._fits.pop(step.project_uid, None)
         if kept is None or kept[0] != step.version:
             examples = [_as_example(each) for each in self._steps.members(step)]
-            kept = (step.version, fit(examples))
+            kept = (step.version, fit(examples, tolerance=step.tolerance or TOLERANCE))
             logger.info("Project %s: learnt from %d images", step.project_uid, step.images)
         self._fits[step.project_uid] = kept
         while len(self._fits) > MOST_FITS:

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, Row, select
 
 from backend.labelstudio.projects import projects
 from backend.learning.records import Example, Step
-from backend.learning.tables import examples, learnt_steps
+from backend.learning.steps import Terms
+from backend.learning.tables import examples, learnt_steps, team_costs
 from model.keypoint import Box
 
 EXAMPLE_COLUMNS = [examples.c[field.name] for field in fields(Example)]
@@ -34,10 +35,20 @@ def current_step(connection: Connection, project_uid: str, base_version: str) ->
     return None if row is None else step_from_row(row)
 
 
+def terms_of(connection: Connection, project_uid: str) -> Terms:
+    """Return what the next step of a project is to be judged by."""
+    costs = connection.scalar(
+        select(team_costs.c.costs).where(team_costs.c.project_uid == project_uid)
+    )
+    settings = connection.scalar(select(projects.c.settings).where(projects.c.uid == project_uid))
+    return Terms(costs or {}, (settings or {}).get("tolerance"))
+
+
 def step_from_row(row: Row[Any]) -> Step:
     """Convert a row with `STEP_COLUMNS`."""
     values = {field.name: getattr(row, field.name) for field in fields(Step)}
     values["members"] = tuple((number, digest) for number, digest in row.members)
+    values["costs"] = row.costs or {}
     return Step(**values)
 
 

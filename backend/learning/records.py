@@ -9,10 +9,12 @@ from typing import Literal
 
 from model.keypoint import Box, Detection
 
-# Waits for its features, has them, cannot get them, or has given them up for more telling ones.
-Status = Literal["waiting", "ready", "failed", "spare"]
+# Waits for its features, has them, cannot get them, has given them up for more telling ones, or was
+# not looked at because others tell more.
+Status = Literal["waiting", "ready", "failed", "spare", "reserve"]
 
 WHOLE_IMAGE = -1  # the `object` of an example that is about no rectangle
+UNKNOWN_SIZE = 1.0  # width and height, px, of an image of which nothing is known yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Lesson:
         class_name: predicted class of the image.
         points: label → (x, y), px; (0, 0) is the centre of the first pixel.
         absent: labels that the annotator could have used for this object, and did not.
+        drawn: digest of what was drawn, where no prediction tells size, class and part of the
+            image: the learning job completes it (`first_look`). None where one does.
     """
 
     object: int
@@ -37,6 +41,7 @@ class Lesson:
     class_name: str
     points: Mapping[str, tuple[float, float]]
     absent: Sequence[str]
+    drawn: str | None
 
     @property
     def digest(self) -> str:
@@ -87,6 +92,8 @@ class Step:
         images: number of images learnt, also of those that are spare.
         name: `IMAGES-DIGEST`; empty if nothing is learnt.
         members: (id, digest) of the examples that a fit uses, sorted.
+        costs: seconds of actions, as far as the project's lead times tell them; see `worth.Costs`.
+        tolerance: of the project's own settings; None for the standard one.
     """
 
     id: int
@@ -96,6 +103,8 @@ class Step:
     images: int
     name: str
     members: tuple[tuple[int, str], ...]
+    costs: Mapping[str, float]
+    tolerance: float | None
     made_at: datetime
 
     @property
@@ -110,16 +119,21 @@ class LearningStatus:
 
     Attributes:
         learnt, waiting, failed: numbers of images.
+        reserve: number of images that are not looked at, because others tell more.
         failures: reason → number of images.
         in_use: number of images that the current suggestions know.
+        costs, tolerance: by which these suggestions are judged; see `Step`.
     """
 
     project_uid: str
     learnt: int = 0
     waiting: int = 0
     failed: int = 0
+    reserve: int = 0
     failures: Mapping[str, int] | None = None
     in_use: int = 0
+    costs: Mapping[str, float] | None = None
+    tolerance: float | None = None
 
 
 def searched_part(detection: Detection) -> Box | None:

@@ -15,10 +15,12 @@ from backend.learning.queries import (
     example_from_row,
     lock_project,
     step_from_row,
+    terms_of,
     waiting_values,
 )
 from backend.learning.records import Example, LearntExample, Step
-from backend.learning.steps import is_due, name_of, reached
+from backend.learning.selection_storage import select_examples
+from backend.learning.steps import STANDARD_TERMS, Terms, is_due, name_of, reached
 from backend.learning.tables import examples, learnt_steps
 
 
@@ -28,6 +30,8 @@ class StepChanged(RuntimeError):
 
 def advance(connection: Connection, project_uid: str, *, limit: int) -> None:
     """Add a step wherever one is due, and drop the features of examples beyond the limit.
+
+    A step takes the project's costs and tolerance as they are at this moment.
 
     Args:
         connection: of a transaction that has locked the project.
@@ -42,15 +46,20 @@ def advance(connection: Connection, project_uid: str, *, limit: int) -> None:
         .order_by(examples.c.id)
     )
     learnt = [example_from_row(row) for row in rows]
+    terms = terms_of(connection, project_uid)
     for step in steps:
-        _advance(connection, step, [each for each in learnt if each.key == step.key], limit)
+        of_step = [each for each in learnt if each.key == step.key]
+        _advance(connection, step, of_step, terms, limit)
 
 
-def _advance(connection: Connection, step: Step, learnt: Sequence[Example], limit: int) -> None:
+def _advance(
+    connection: Connection, step: Step, learnt: Sequence[Example], terms: Terms, limit: int
+) -> None:
     ready = [each for each in learnt if each.status == "ready"]
     images = len({(each.task_id, each.image_url) for each in learnt})
     available = [(each.id, each.digest) for each in ready]
-    if not is_due(step.members, step.images, available, images):
+    same_tolerance = step.tolerance == terms.tolerance
+    if same_tolerance and not is_due(step.members, step.images, available, images):
         return
     kept = most_diverse(ready, limit)
     spare = {each.id for each in ready} - {each.id for each in kept}
@@ -61,7 +70,7 @@ def _advance(connection: Connection, step: Step, learnt: Sequence[Example], limi
             .values(status="spare", features=None, changed_at=now())
         )
     members = sorted((each.id, each.digest) for each in kept) if reached(images) else []
-    _add(connection, step.project_uid, step.base_version, step.key, images, members)
+    _add(connection, step.project_uid, step.base_version, step.key, images, members, terms)
 
 
 def _add(
@@ -71,8 +80,9 @@ def _add(
     key: str,
     images: int,
     members: Sequence[tuple[int, str]],
+    terms: Terms,
 ) -> None:
-    moment, name = now(), name_of(images, members, key)
+    moment, name = now(), name_of(images, members, key, terms)
     # Not even digests of what was forgotten stay.
     connection.execute(
         delete(learnt_steps).where(
@@ -88,6 +98,8 @@ def _add(
             images=images,
             name=name,
             members=[list(member) for member in members],
+            costs=dict(terms.costs) or None,
+            tolerance=terms.tolerance,
             made_at=moment,
             requested_at=None if name else moment,
         )
@@ -137,7 +149,14 @@ class StepStorage:
             connection.execute(
                 update(examples).where(*other).values(**waiting_values(), changed_at=now())
             )
-            _add(connection, project_uid, base_version, key, 0, [])
+            select_examples(connection, project_uid, limit=self._limit)
+            _add(connection, project_uid, base_version, key, 0, [], STANDARD_TERMS)
+            advance(connection, project_uid, limit=self._limit)
+
+    def advance(self, project_uid: str) -> None:
+        """Add the steps that are due, after the settings of a project were changed."""
+        with self._database.writing() as connection:
+            lock_project(connection, project_uid)
             advance(connection, project_uid, limit=self._limit)
 
     def _has_examples(self, project_uid: str) -> bool:

@@ -3,13 +3,16 @@
 A new version makes Label Studio ask for every task again, so not every correction makes one: the
 number of learnt images has to reach the next of `STEPS`. But once an example that is in use was
 changed or forgotten, a new version is due at once, so that nothing that was deleted is used on.
-The name holds a digest of the examples, so that a version never names two contents.
+The name holds a digest of the examples, and of the costs and the tolerance that the step was made
+with, so that a version never names two contents. Costs are measured all the time, so a change of
+theirs waits for the next step; a tolerance that somebody has just set makes one.
 """
 
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 # With fewer images than the first step, the scores of named points cannot be checked against
 # images that were left out.
@@ -18,6 +21,27 @@ LATER = 50  # distance of the steps after the last of these
 DIGITS = 8  # of the digest; two contents of one project and number of images need different ones
 
 Member = tuple[int, str]  # id and digest of an example
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a project's suggestions are judged by, besides its examples.
+
+    Attributes:
+        costs: seconds of actions, as far as measured.
+        tolerance: of the project's own settings; None for the standard one.
+    """
+
+    costs: Mapping[str, float] = field(default_factory=dict)
+    tolerance: float | None = None
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether nothing is this project's own."""
+        return not self.costs and self.tolerance is None
+
+
+STANDARD_TERMS = Terms()
 
 
 def reached(images: int) -> int:
@@ -44,9 +68,12 @@ def is_due(
     return reached(images) > reached(used_images)
 
 
-def name_of(images: int, members: Sequence[Member], key: str) -> str:
+def name_of(images: int, members: Sequence[Member], key: str, terms: Terms = STANDARD_TERMS) -> str:
     """Return the name of a step: number of images and digest; empty before the first step."""
     if not members:
         return ""
-    content = json.dumps([key, sorted(digest for _, digest in members)])
-    return f"{images}-{hashlib.sha256(content.encode()).hexdigest()[:DIGITS]}"
+    content: list[object] = [key, sorted(digest for _, digest in members)]
+    if not terms.is_standard:
+        content += [dict(terms.costs), terms.tolerance]
+    text = json.dumps(content, sort_keys=True)
+    return f"{images}-{hashlib.sha256(text.encode()).hexdigest()[:DIGITS]}"

@@ -22,8 +22,11 @@ from backend.learning.queries import (
     waiting_values,
 )
 from backend.learning.records import Example, LearningStatus, Lesson
+from backend.learning.selection_storage import has_room, select_examples
 from backend.learning.step_storage import advance
 from backend.learning.tables import examples
+
+LEARNT = ("ready", "spare")
 
 
 def replace_lessons(
@@ -53,17 +56,17 @@ def replace_lessons(
     rows = connection.execute(query)
     known = {(row.made_at, row.object): row for row in rows}
     wanted = {(made_at, each.object): each for made_at, some in current.items() for each in some}
-    changed = known.keys() != wanted.keys()
+    is_learnt_changed = False  # what only waits is in no step
     for identity, lesson in wanted.items():
         row = known.pop(identity, None)
         if row is None:
-            _add(connection, project_uid, annotation_id, identity[0], lesson)
+            _add(connection, project_uid, annotation_id, identity[0], lesson, limit)
         else:
-            changed |= _update(connection, row, lesson)
+            is_learnt_changed |= _update(connection, row, lesson) and row.status in LEARNT
     gone = [row.id for row in known.values()]
     if gone:
         connection.execute(delete(examples).where(examples.c.id.in_(gone)))
-    if changed:
+    if is_learnt_changed or any(row.status in LEARNT for row in known.values()):
         advance(connection, project_uid, limit=limit)
 
 
@@ -73,6 +76,7 @@ def _add(
     annotation_id: int,
     made_at: datetime,
     lesson: Lesson,
+    limit: int,
 ) -> None:
     connection.execute(
         insert(examples).values(
@@ -80,7 +84,7 @@ def _add(
             project_uid=project_uid,
             annotation_id=annotation_id,
             made_at=made_at,
-            status="waiting",
+            status="waiting" if has_room(connection, project_uid, limit) else "reserve",
             round=1,
             attempts=0,
             failures=0,
@@ -91,13 +95,16 @@ def _add(
 def _update(connection: Connection, row: Row[Any], lesson: Lesson) -> bool:
     """Update a row, and return whether anything changed."""
     before = example_from_row(row)
+    if lesson.drawn is not None and before.drawn == lesson.drawn:
+        return False  # what the job has completed since stays
     if dict(before.points) == dict(lesson.points):
         # A label that was added to the configuration since could not have been used.
         lesson = replace(lesson, absent=before.absent)
     if before.digest == lesson.digest:
         return False
     values = _values(lesson)
-    if (before.image_url, before.box) != (lesson.image_url, lesson.box):
+    looked_at_otherwise = (before.image_url, before.box) != (lesson.image_url, lesson.box)
+    if looked_at_otherwise or lesson.drawn is not None:
         values |= waiting_values()
     connection.execute(update(examples).where(examples.c.id == row.id).values(values))
     return True
@@ -119,7 +126,8 @@ class ExampleStorage:
     """The table of examples.
 
     An example is `waiting` until a worker has extracted its features (`ready`) or given up on it
-    (`failed`). Beyond the limit, examples that tell least become `spare`, without features.
+    (`failed`). Beyond the limit, examples that tell least become `spare`, without features, or are
+    never looked at (`reserve`).
 
     Args:
         limit: largest number of examples a project whose features are kept.
@@ -172,6 +180,9 @@ class ExampleStorage:
     def finish(self, example: Example, key: str, features: bytes) -> bool:
         """Store the features of an example, unless it changed or was forgotten meanwhile.
 
+        Args:
+            example: completed by the image; see `first_look`.
+
         Returns:
             Whether they were stored.
         """
@@ -185,7 +196,13 @@ class ExampleStorage:
                     # Its image and box are those that the features were extracted from.
                     examples.c.round == example.round,
                 )
-                .values(status="ready", reason=None, key=key, features=features, changed_at=now())
+                .values(
+                    **_values(example) if example.drawn is not None else {"changed_at": now()},
+                    status="ready",
+                    reason=None,
+                    key=key,
+                    features=features,
+                )
             )
             if found.rowcount == 0:
                 return False
@@ -207,10 +224,10 @@ class ExampleStorage:
         return not self._update_waiting(example_id, failures > limit, status="failed")
 
     def extract_again(self, project_uid: str) -> int:
-        """Have the features of every example of a project extracted anew, also of failed ones.
+        """Have the features of a project's examples extracted anew, also of failed ones.
 
         Returns:
-            The number of examples.
+            The number of examples, of which as many as are kept will be extracted.
         """
         with self._database.writing() as connection:
             lock_project(connection, project_uid)
@@ -219,8 +236,15 @@ class ExampleStorage:
                 .where(examples.c.project_uid == project_uid)
                 .values(**waiting_values(), changed_at=now())
             )
+            select_examples(connection, project_uid, limit=self._limit)
             advance(connection, project_uid, limit=self._limit)
         return found.rowcount
+
+    def select(self, project_uid: str) -> None:
+        """Choose which examples are looked at, after many were added; see `select_examples`."""
+        with self._database.writing() as connection:
+            lock_project(connection, project_uid)
+            select_examples(connection, project_uid, limit=self._limit)
 
     def project_uids(self) -> list[str]:
         """Return the uids of the projects that have an example, sorted."""
@@ -245,8 +269,11 @@ class ExampleStorage:
             learnt=len(images.get("ready", ())),
             waiting=len(images.get("waiting", ())),
             failed=len(images.get("failed", ())),
+            reserve=len(images.get("reserve", ())),
             failures=dict(Counter(reason for _, reason in sorted(reasons))),
             in_use=step.images if step and step.name else 0,
+            costs=(step and step.costs) or None,
+            tolerance=step.tolerance if step else None,
         )
 
     def _update_waiting(

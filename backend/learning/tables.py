@@ -34,6 +34,7 @@ examples = Table(
     Column("class_name", Text, nullable=False),
     Column("points", JSON, nullable=False),
     Column("absent", JSON, nullable=False),
+    Column("drawn", String(64)),
     Column("status", String(10), nullable=False),
     Column("reason", Text),
     # The work: number of the current RQ job, its starts, and its temporary failures.
@@ -52,6 +53,17 @@ examples = Table(
     sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )
 
+# Seconds that actions take in a project, as far as its lead times tell them, and the number of
+# annotations that they were last measured from.
+team_costs = Table(
+    "team_costs",
+    metadata,
+    Column("project_uid", String(100), primary_key=True),
+    Column("annotations", Integer, nullable=False),
+    Column("costs", JSON, nullable=False),
+    Column("measured_at", Time, nullable=False),
+)
+
 # What the suggestions of a project know, with one of the models: one row for each, replaced
 # by every new step.
 learnt_steps = Table(
@@ -66,6 +78,9 @@ learnt_steps = Table(
     Column("name", String(40), nullable=False),
     # Pairs of an example's id and digest.
     Column("members", JSON, nullable=False),
+    # Seconds of actions, as far as measured, and the tolerance of the project's own settings.
+    Column("costs", JSON(none_as_null=True)),
+    Column("tolerance", Float),
     Column("made_at", Time, nullable=False),
     # When the next tasks were requested anew; NULL until then.
     Column("requested_at", Time),

@@ -134,7 +134,7 @@ class PredictService:
             ready = [row for row in found if row.status == "ready"]
         if not ready:
             return {"result": [], "score": 0.0, "model_version": self._model_version(project.uid)}
-        return self._presentation.as_sent(ready[0], project, control)
+        return self._presentation.as_sent(ready[0], project, control, into_annotation=True)
 
     def _request(
         self, project: Project, wanted: list[Wanted], *, to_deliver: bool

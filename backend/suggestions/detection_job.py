@@ -5,8 +5,9 @@ worker process sets once.
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NoReturn
 
 import numpy as np
@@ -22,9 +23,12 @@ from backend.labelstudio.label_config import (
     keypoint_control,
 )
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
+from backend.labelstudio.rectangles import rectangles_of
 from backend.labelstudio.regions import RegionError, task_box
+from backend.labelstudio.schemas import BoxSources
+from backend.labelstudio.shapes import read
 from backend.learning.backbones import Backbone, Backbones, BackboneUnusable
-from backend.learning.named_points import NamedPoints
+from backend.learning.named_points import Landmarks, NamedPoints
 from backend.learning.records import base_of, searched_part
 from backend.learning.step_storage import StepChanged, StepStorage
 from backend.queue.interruption import Interrupted, interruptible, reset_interrupt
@@ -34,10 +38,12 @@ from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.maps import MapStorage, keep_first_maps
+from backend.suggestions.objects import StoredObject
 from backend.suggestions.records import Prediction, Wanted
+from backend.suggestions.several_objects import landmarks_of_each
 from backend.suggestions.storage import PredictionStorage
 from model.decoding import UnreadableImage
-from model.keypoint import Detection, NamedKeypoint
+from model.keypoint import Box, Detection
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +83,19 @@ class JobContext:
         except ModelUnusable as error:
             raise BackboneUnusable(str(error)) from error
         return self._backbones.of(loaded.version, loaded.detector.classifier)
+
+    def look(self, project_uid: str, picture: NDArray[np.uint8], box: Box | None) -> Detection:
+        """Return what a project's detector finds on a picture that no prediction was asked for.
+
+        Raises:
+            BackboneUnusable: the model cannot be loaded.
+            ValueError: the detector rejects the picture or the box.
+        """
+        try:
+            detector = self.detectors.get(project_uid).detector
+        except ModelUnusable as error:
+            raise BackboneUnusable(str(error)) from error
+        return detector.detect(picture, box)
 
     @cached_property
     def predictions(self) -> PredictionStorage:
@@ -164,7 +183,7 @@ def _make(context: JobContext, row: Prediction) -> None:
     """Detect and store; a failure is stored with its reason, and retried if it is temporary."""
     try:
         with interruptible():
-            detection = _detect(context, row)
+            detection, costs, objects = _detect(context, row)
     except ImageFetchError as error:
         _fail(context, row, str(error), may_pass=error.retryable)
     except (ModelUnusable, BackboneUnusable, StepChanged, _OtherModel) as error:
@@ -187,7 +206,7 @@ def _make(context: JobContext, row: Prediction) -> None:
         logger.exception("Task %s of project %s: unexpected error", row.task_id, row.project_uid)
         _fail(context, row, f"{type(error).__name__}: {error}", may_pass=True)
     else:
-        context.predictions.finish(row.id, detection)
+        context.predictions.finish(row.id, detection, costs, objects)
         keep_first_maps(context.maps, row.id, row.model_version, detection)
         logger.info(
             "Task %s of project %s: %d keypoints of class %s, %d landmarks",
@@ -199,7 +218,10 @@ def _make(context: JobContext, row: Prediction) -> None:
         )
 
 
-def _detect(context: JobContext, row: Prediction) -> Detection:
+def _detect(
+    context: JobContext, row: Prediction
+) -> tuple[Detection, Mapping[str, float], Sequence[StoredObject]]:
+    """Return a detection with its landmarks, the costs by which these are shown, the objects."""
     if row.attempts > MOST_DETECTION_ATTEMPTS:
         raise _TooManyAttempts(
             f"expected to finish within {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
@@ -221,23 +243,31 @@ def _detect(context: JobContext, row: Prediction) -> Detection:
         detection = model.detector.detect(image, box)
     except ValueError as error:
         raise _Refused(str(error)) from error
-    return replace(detection, named=_named(context, row, control, image, detection))
+    rectangles = rectangles_of(read(BoxSources, row.task), control, width, height)
+    boxes: list[Box | None] = [each.box for each in rectangles]
+    if not boxes:
+        boxes = [searched_part(detection)]
+    find = partial(_landmarks, context, row, control, image)
+    landmarks = landmarks_of_each(find, boxes)
+    counted = zip(rectangles, landmarks.counts, strict=False)
+    objects = [StoredObject(rectangle, count) for rectangle, count in counted]
+    return replace(detection, named=landmarks.points), landmarks.costs, objects
 
 
-def _named(
+def _landmarks(
     context: JobContext,
     row: Prediction,
     control: KeypointControl,
     image: NDArray[np.uint8],
-    detection: Detection,
-) -> tuple[NamedKeypoint, ...]:
-    """Return the landmarks that the project has learnt, in the part of the image searched."""
+    box: Box | None,
+) -> Landmarks:
+    """Return the landmarks that the project has learnt, in a part of the image."""
     return context.named_points.find(
         context.backbone_of(row.project_uid),
         row.project_uid,
         row.model_version,
         image,
-        searched_part(detection),
+        box,
         control.labels,
     )
 

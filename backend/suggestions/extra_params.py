@@ -11,6 +11,7 @@ from backend.labelstudio.project_settings import (
     read_extra_params,
 )
 from backend.labelstudio.projects import Project, ProjectStorage
+from backend.learning.step_storage import StepStorage
 from backend.training.registry import ModelRegistry
 
 logger = logging.getLogger(__name__)
@@ -19,9 +20,10 @@ logger = logging.getLogger(__name__)
 class ExtraParams:
     """The settings that projects get as "Any extra params" of Label Studio's dialog."""
 
-    def __init__(self, projects: ProjectStorage, models: ModelRegistry) -> None:
+    def __init__(self, projects: ProjectStorage, models: ModelRegistry, steps: StepStorage) -> None:
         self._projects = projects
         self._models = models
+        self._steps = steps
 
     def accept(self, project: Project, raw: object) -> None:
         """Store the settings that /setup brings for a known project.
@@ -40,6 +42,7 @@ class ExtraParams:
         if problems:
             raise ExtraParamsError(f"Extra params: {'; '.join(problems)}")
         self._projects.save_settings(project.uid, settings)
+        self._steps.advance(project.uid)  # another tolerance makes other scores
         logger.info("Project %s: settings of its own: %s", project.uid, settings)
 
     def problems(self, project: Project, settings: ProjectSettings) -> Iterator[str]:

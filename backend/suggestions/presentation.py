@@ -14,6 +14,8 @@ from backend.labelstudio.projects import Project
 from backend.labelstudio.regions import to_prediction
 from backend.labelstudio.schemas import PredictionJson
 from backend.settings import Settings
+from backend.suggestions.objects import landmarks_by_object
+from backend.suggestions.parents import Parents
 from backend.suggestions.records import Prediction
 from backend.suggestions.shown import best_share, is_label_known, landmarks_to_show
 from backend.suggestions.storage import PredictionStorage
@@ -30,33 +32,57 @@ class Presentation:
         self._predictions = PredictionStorage(database)
 
     def as_sent(
-        self, row: Prediction, project: Project, control: KeypointControl
+        self,
+        row: Prediction,
+        project: Project,
+        control: KeypointControl,
+        *,
+        into_annotation: bool = False,
     ) -> PredictionJson:
-        """Return a prediction that is ready as Label Studio gets it."""
+        """Return a prediction that is ready as Label Studio gets it.
+
+        Args:
+            into_annotation: whether it is added to an annotation that has the rectangles already.
+        """
         detection = row.detection
         assert detection is not None, "guaranteed for a prediction that is ready"
-        shown = self._shown(row, detection, project, control)
-        return to_prediction(
-            replace(detection, keypoints=shown),
+        landmarks = self._landmarks(row, detection, project, control)
+        shown = [point for point, _ in landmarks]
+        shown += self._points(row, detection, project, control)
+        objects = Parents(row, project.label_config or "", into_annotation=into_annotation)
+        parents = [objects.id_of(number) for _, number in landmarks]
+        sent = to_prediction(
+            replace(detection, keypoints=tuple(shown)),
             control,
             key=row.key,
             model_version=row.model_version,
             default_label=self._default_label,
+            parents=parents,
         )
+        sent["result"] = [*objects.repeated_for(sent["result"]), *sent["result"]]
+        return sent
 
-    def _shown(
+    def _landmarks(
         self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
-    ) -> tuple[Keypoint, ...]:
-        """Return landmarks, which have their own label, before points that get the class's."""
+    ) -> list[tuple[Keypoint, int | None]]:
+        """Return the landmarks to show, best first, each with the number of its object."""
         suggest = project.settings.suggest or self._suggest
         thresholds = Thresholds(project.settings, control, default=0.0)
-        landmarks = [
-            point
-            for point in landmarks_to_show(detection.named, suggest)
+        found: list[tuple[Keypoint, int | None]] = [
+            (point, number)
+            for number, named in landmarks_by_object(detection.named, row.objects)
+            for point in landmarks_to_show(named, suggest, row.costs)
             if thresholds.admit(point, point.label)
         ]
+        return sorted(found, key=lambda each: each[0].score, reverse=True)
+
+    def _points(
+        self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
+    ) -> Sequence[Keypoint]:
+        """Return the points to show that get the label of the class."""
+        suggest = project.settings.suggest or self._suggest
         if suggest == "learnt" or (suggest == "worthwhile" and detection.named):
-            return tuple(landmarks)
+            return ()
         if suggest == "worthwhile" and not is_label_known(
             control, detection.class_name, self._default_label
         ):
@@ -64,7 +90,7 @@ class Presentation:
         points = self._without_name(row, detection, project, control)
         if suggest == "worthwhile" and not project.settings.chooses_points:
             points = best_share(points)
-        return (*landmarks, *points)
+        return points
 
     def _without_name(
         self, row: Prediction, detection: Detection, project: Project, control: KeypointControl

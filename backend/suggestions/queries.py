@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Row, Select, and_, func, select, update
 
 from backend.database.connection import Database
+from backend.suggestions.objects import objects_from_json
 from backend.suggestions.records import Delivery, Prediction, detection_from_json
 from backend.suggestions.tables import deliveries, predictions
 
@@ -29,6 +30,7 @@ def prediction_from_row(row: Row[Any]) -> Prediction:
     values["delivery"] = None if delivery["number"] is None else Delivery(**delivery)
     if values["detection"] is not None:
         values["detection"] = detection_from_json(values["detection"])
+    values["objects"] = objects_from_json(values["objects"] or ())
     return Prediction(**values)
 
 

@@ -1,6 +1,6 @@
 """Predictions and deliveries, as the rest of the program sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
@@ -9,6 +9,7 @@ import numpy as np
 
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
+from backend.suggestions.objects import StoredObject
 from model.keypoint import Box, Detection, Keypoint, NamedKeypoint
 
 Status = Literal["queued", "ready", "failed"]
@@ -74,7 +75,12 @@ class DeliveryLease:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A row of the table of predictions, with its latest delivery."""
+    """A row of the table of predictions, with its latest delivery.
+
+    Attributes:
+        costs: seconds of actions, as far as the project's lead times told them when it was made.
+        objects: the rectangles of the task, with the numbers of `detection.named` in each.
+    """
 
     id: int
     project_uid: str
@@ -100,6 +106,8 @@ class Prediction:
     started_at: datetime | None
     finished_at: datetime | None
     delivery: Delivery | None
+    costs: Mapping[str, float] | None = None
+    objects: Sequence[StoredObject] = ()
 
     @property
     def key(self) -> str:

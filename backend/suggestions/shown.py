@@ -1,21 +1,29 @@
 """Which points are shown to annotators: by default those that are expected to save work."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from backend.labelstudio.label_config import KeypointControl
 from backend.settings import Suggest
 from model.keypoint import Keypoint, NamedKeypoint
-from model.naming.worth import worth_showing
+from model.naming.worth import STANDARD, worth_showing
 
 # Of the points without a name, the best 40 % are right often enough to be worth a look where their
 # label is known; docs/learning.md has the figures.
 PAYING_SHARE = 0.4
 
 
-def landmarks_to_show(named: Iterable[NamedKeypoint], suggest: Suggest) -> list[NamedKeypoint]:
-    """Return the landmarks to show, best first."""
-    shown = list(named) if suggest == "always" else worth_showing(named)
+def landmarks_to_show(
+    named: Iterable[NamedKeypoint], suggest: Suggest, measured: Mapping[str, float] | None = None
+) -> list[NamedKeypoint]:
+    """Return the landmarks to show, best first.
+
+    Args:
+        measured: seconds of the actions that lead times tell; the others have standard costs.
+    """
+    costs = replace(STANDARD, **(measured or {}))
+    shown = list(named) if suggest == "always" else worth_showing(named, costs)
     return sorted(shown, key=lambda point: point.score, reverse=True)
 
 

@@ -5,13 +5,14 @@ condition in its `UPDATE` lets exactly one succeed. So any number of web process
 be stopped at any time.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, case, select, update
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.text import storable
+from backend.suggestions.objects import StoredObject, objects_to_json
 from backend.suggestions.queries import (
     count_by,
     prediction_from_row,
@@ -158,14 +159,27 @@ class PredictionStorage:
         """
         return self._update_queued(prediction_id, predictions.c.round == after, round=after + 1)
 
-    def finish(self, prediction_id: int, detection: Detection) -> None:
-        """Store a detection, unless the row is no longer queued."""
+    def finish(
+        self,
+        prediction_id: int,
+        detection: Detection,
+        costs: Mapping[str, float] | None = None,
+        objects: Sequence[StoredObject] = (),
+    ) -> None:
+        """Store a detection, unless the row is no longer queued.
+
+        Args:
+            costs: by which its landmarks are shown.
+            objects: which its landmarks belong to.
+        """
         moment = now()
         waiting_until = predictions.c.waiting_until
         values = {
             "status": "ready",
             "reason": None,
             "detection": detection_to_json(detection),
+            "costs": dict(costs) if costs else None,
+            "objects": objects_to_json(objects) or None,
             "finished_at": moment,
             "check_at": case((waiting_until > moment, waiting_until), else_=moment),
         }

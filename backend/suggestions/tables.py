@@ -30,6 +30,10 @@ predictions = Table(
     Column("status", String(10), nullable=False),
     Column("reason", Text),
     Column("detection", JSON(none_as_null=True)),
+    # By which landmarks are shown: seconds of actions, as far as measured.
+    Column("costs", JSON(none_as_null=True)),
+    # See `objects`; NULL where the task has no rectangle.
+    Column("objects", JSON(none_as_null=True)),
     # The work: number of the current RQ job, its starts, and its temporary failures.
     Column("round", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),

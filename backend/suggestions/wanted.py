@@ -6,6 +6,7 @@ import logging
 from dataclasses import asdict
 
 from backend.labelstudio.label_config import KeypointControl
+from backend.labelstudio.rectangles import rectangles_of
 from backend.labelstudio.regions import RegionError, box_of
 from backend.labelstudio.schemas import Task
 from backend.labelstudio.shapes import describe, read_or_none
@@ -44,7 +45,9 @@ def wanted_of(task: object, control: KeypointControl) -> Wanted | None:
         return _refused(found.id, str(error), url)
     if box is None:
         return Wanted(found.id, url, _sha256(url), {})
-    return Wanted(found.id, url, _sha256(json.dumps([url, asdict(box)])), sources.box_json())
+    boxes = [asdict(each.box) for each in rectangles_of(sources, control, 100, 100)]
+    where = boxes if len(boxes) > 1 else asdict(box)
+    return Wanted(found.id, url, _sha256(json.dumps([url, where])), sources.box_json())
 
 
 def _refused(task_id: int, reason: str, url: str = "") -> Wanted:

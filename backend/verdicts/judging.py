@@ -144,7 +144,7 @@ def _point_verdicts(
     for point, final in pairs:
         judged = final or point
         assert judged is not None, "a pair has a suggested or a final point"
-        place = _object_of(judged, objects)
+        place = object_of(judged, objects)
         box = _box_of(place, objects, shown)
         length = max(box.width, box.height) if box else None
         displacement = math.hypot(final.x - point.x, final.y - point.y) if point and final else None
@@ -188,7 +188,7 @@ def _hits(pairs: Sequence[Pair], objects: Sequence[Object], shown: Shown) -> set
     for pair in pairs:
         for side, point in enumerate(pair):
             if point is not None:
-                groups.setdefault(_object_of(point, objects), ([], []))[side].append(point)
+                groups.setdefault(object_of(point, objects), ([], []))[side].append(point)
     hits: set[Point] = set()
     for place, (suggested, final) in groups.items():
         box = _box_of(place, objects, shown)
@@ -198,7 +198,7 @@ def _hits(pairs: Sequence[Pair], objects: Sequence[Object], shown: Shown) -> set
     return hits
 
 
-def _object_of(point: Point, objects: Sequence[Object]) -> int | None:
+def object_of(point: Point, objects: Sequence[Object]) -> int | None:
     """Return the index of the object that a point belongs to.
 
     Its parent region, else the smallest object around it, else None.

@@ -8,22 +8,25 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, or_, select
 
 from backend.database.connection import Database
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.learning.records import Lesson
-from backend.learning.storage import replace_lessons
+from backend.learning.selection_storage import CANDIDATES
+from backend.learning.storage import ExampleStorage, replace_lessons
 from backend.learning.tables import examples
 from backend.suggestions.records import detection_from_json
 from backend.suggestions.tables import predictions
+from backend.verdicts.drawings import drawing_from_json, state_of_drawing
 from backend.verdicts.lessons import FinalPoint, FinalState, lessons_of
 from backend.verdicts.queries import not_retracted
-from backend.verdicts.tables import changed_annotations, states, verdicts
+from backend.verdicts.tables import changed_annotations, drawings, states, verdicts
 from model.keypoint import Box
 
 BATCH = 50  # changes a transaction
+TEACHES = or_(states.c.outcome == "judged", drawings.c.state_id.is_not(None))
 
 Annotation = tuple[str, int]  # project uid and id
 
@@ -39,6 +42,7 @@ class LessonStorage:
         self._database = database
         self._limit = limit
         self._projects = ProjectStorage(database)
+        self._examples = ExampleStorage(database, limit=limit)
 
     def pass_on(self) -> int:
         """Pass on every change that was noted, and return how many there were.
@@ -46,24 +50,28 @@ class LessonStorage:
         Several processes may do so at once.
         """
         count = 0
-        while done := self._pass_on_batch():
+        projects: set[str] = set()
+        while done := self._pass_on_batch(projects):
             count += done
+        for project_uid in sorted(projects):
+            self._examples.select(project_uid)
         return count
 
     def note_project(self, project_uid: str) -> int:
         """Note the annotations of a project as changed: those that are learnt, and the newest.
 
-        Not all, because only so many examples are kept.
+        Not all, because only so many examples are kept: those whose layouts differ most.
 
         Returns:
             How many there are.
         """
         newest = (
             select(states.c.annotation_id)
-            .where(states.c.project_uid == project_uid, states.c.outcome == "judged")
+            .outerjoin(drawings, drawings.c.state_id == states.c.id)
+            .where(states.c.project_uid == project_uid, TEACHES)
             .group_by(states.c.annotation_id)
             .order_by(func.max(states.c.id).desc())
-            .limit(self._limit)
+            .limit(CANDIDATES * self._limit)
         )
         learnt = select(examples.c.annotation_id).where(examples.c.project_uid == project_uid)
         with self._database.writing() as connection:
@@ -73,7 +81,8 @@ class LessonStorage:
                 connection.execute(changed_annotations.insert(), rows)
         return len(rows)
 
-    def _pass_on_batch(self) -> int:
+    def _pass_on_batch(self, projects: set[str]) -> int:
+        """Pass on some changes, and add the projects that they concern."""
         with self._database.writing() as connection:
             # Another process that passes on waits here, and then finds the states of now.
             rows = connection.execute(
@@ -82,28 +91,19 @@ class LessonStorage:
                 .limit(BATCH)
                 .with_for_update()
             ).all()
+            labels = {row.project_uid: self._labels(row.project_uid) for row in rows}
             for project_uid, annotation_id in sorted(_annotations(connection, rows)):
                 replace_lessons(
                     connection,
                     project_uid,
                     annotation_id,
-                    self._lessons(connection, project_uid, annotation_id),
+                    _lessons(connection, project_uid, annotation_id, labels[project_uid]),
                     limit=self._limit,
                 )
+                projects.add(project_uid)
             ids = [row.id for row in rows]
             connection.execute(delete(changed_annotations).where(changed_annotations.c.id.in_(ids)))
         return len(rows)
-
-    def _lessons(
-        self, connection: Connection, project_uid: str, annotation_id: int
-    ) -> dict[datetime, list[Lesson]]:
-        """Return what each annotation that has had this id teaches, by when it was made."""
-        labels = self._labels(project_uid)
-        return {
-            row.made_at: list(lessons_of(_final_state(connection, row), labels))
-            for row in _current(connection, project_uid, annotation_id)
-            if row.outcome == "judged"
-        }
 
     def _labels(self, project_uid: str) -> Sequence[str]:
         """Return the labels of a project's configuration; none if it cannot be read."""
@@ -112,6 +112,17 @@ class LessonStorage:
             return keypoint_control((project and project.label_config) or "").labels
         except LabelConfigError:
             return ()
+
+
+def _lessons(
+    connection: Connection, project_uid: str, annotation_id: int, labels: Sequence[str]
+) -> dict[datetime, list[Lesson]]:
+    """Return what each annotation that has had this id teaches, by when it was made."""
+    return {
+        row.made_at: list(lessons_of(state, labels))
+        for row in _current(connection, project_uid, annotation_id)
+        if (state := _final_state(connection, row))
+    }
 
 
 def _annotations(connection: Connection, rows: Sequence[Row[Any]]) -> set[Annotation]:
@@ -142,7 +153,19 @@ def _current(connection: Connection, project_uid: str, annotation_id: int) -> li
     return list(newest.values())
 
 
-def _final_state(connection: Connection, row: Row[Any]) -> FinalState:
+def _final_state(connection: Connection, row: Row[Any]) -> FinalState | None:
+    """Return the state of an annotation that counts; None if it says nothing."""
+    if row.outcome == "judged":
+        return _judged_state(connection, row)
+    drawn = connection.execute(select(drawings).where(drawings.c.state_id == row.id)).one_or_none()
+    if row.outcome == "skipped" or drawn is None:
+        return None
+    values = dict(drawn._mapping)
+    del values["state_id"]
+    return state_of_drawing(row.task_id, drawing_from_json(values))
+
+
+def _judged_state(connection: Connection, row: Row[Any]) -> FinalState:
     points = connection.execute(
         select(verdicts).where(
             verdicts.c.state_id == row.id,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.learning.records import WHOLE_IMAGE, Lesson, searched_part
 from model.keypoint import Box, Detection
@@ -28,6 +28,7 @@ class FinalState:
 
     Attributes:
         image_url, detection: of the prediction that it was compared with.
+        is_drawing: whether there is none, so that `detection` holds what the editor knew alone.
         objects: the rectangles that the annotator drew.
     """
 
@@ -36,6 +37,7 @@ class FinalState:
     detection: Detection
     objects: Sequence[Box]
     points: Sequence[FinalPoint]
+    is_drawing: bool = False
 
 
 def lessons_of(state: FinalState, labels: Sequence[str]) -> Iterator[Lesson]:
@@ -58,7 +60,7 @@ def lessons_of(state: FinalState, labels: Sequence[str]) -> Iterator[Lesson]:
         points = _named_once(group)
         if points:
             used = {point.label for point in group}
-            yield Lesson(
+            lesson = Lesson(
                 object=place,
                 task_id=state.task_id,
                 image_url=state.image_url,
@@ -70,7 +72,11 @@ def lessons_of(state: FinalState, labels: Sequence[str]) -> Iterator[Lesson]:
                 class_name=state.detection.class_name,
                 points=points,
                 absent=tuple(label for label in labels if label not in used),
+                drawn=None,
             )
+            # A label that is configured later makes no other drawing.
+            drawn = replace(lesson, absent=()).digest if state.is_drawing else None
+            yield replace(lesson, drawn=drawn)
 
 
 def _named_once(points: Sequence[FinalPoint]) -> Mapping[str, tuple[float, float]]:

@@ -8,17 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
-from backend.labelstudio.schemas import Annotation, EventBody, TaskReference, deleted_ids
-from backend.labelstudio.shapes import Json, ShapeError, one_or_many, read, read_or_none
+from backend.labelstudio.schemas import Annotation, EventBody, Task, TaskReference, deleted_ids
+from backend.labelstudio.shapes import Json, ShapeError, one_or_many, read, read_each, read_or_none
 from backend.settings import Settings
 from backend.suggestions.holdout import HoldoutStorage
 from backend.suggestions.presentation import Presentation
 from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.digests import digest_of, sha256_of_json
+from backend.verdicts.drawings import Drawing, drawing_of
 from backend.verdicts.drawn import Shown, Unusable
 from backend.verdicts.judging import judge
 from backend.verdicts.records import (
@@ -80,7 +82,10 @@ class Recorder:
         if event.action.endswith("DELETED"):
             return _deletions(event, body, project_uid)
         annotations = one_or_many(body.get("annotation"))
-        found = [self.state_of(project_uid, annotation, "event") for annotation in annotations]
+        tasks = {task.id: task for task in read_each(Task, one_or_many(body.get("task")))}
+        found = [
+            self.state_of(project_uid, annotation, "event", tasks) for annotation in annotations
+        ]
         for each in found:
             if isinstance(each, State) and each.begun and each.prediction_id is not None:
                 self._origins.setdefault(each.annotation, each.prediction_id)
@@ -89,11 +94,18 @@ class Recorder:
             unused = [unused_of(NO_ANNOTATION, body.get("annotation"), project_uid)]
         return Entry(event.id, [each for each in found if isinstance(each, State)], (), unused)
 
-    def state_of(self, project_uid: str | None, raw: object, source: Source) -> State | Unused:
+    def state_of(
+        self,
+        project_uid: str | None,
+        raw: object,
+        source: Source,
+        tasks: Mapping[int, Task] = MappingProxyType({}),
+    ) -> State | Unused:
         """Return the state of an annotation, or why there is none.
 
         Args:
             raw: JSON of the annotation.
+            tasks: its task, by its id, if it came along.
         """
         try:
             annotation = read(Annotation, raw)
@@ -117,9 +129,9 @@ class Recorder:
         )
         if annotation.result is None and not annotation.was_cancelled:
             return replace(state, reason=NO_RESULT)
-        return self._compared(state, annotation)
+        return self._compared(state, annotation, tasks.get(state.task_id))
 
-    def _compared(self, state: State, annotation: Annotation) -> State:
+    def _compared(self, state: State, annotation: Annotation, task: Task | None) -> State:
         """Return a state with the prediction it is compared with, and the verdicts."""
         result, parent = annotation.result or [], annotation.parent_prediction
         candidates = self.verdicts.candidates(state.project_uid, state.task_id)
@@ -128,7 +140,9 @@ class Recorder:
         chosen = _seen(candidates, parent, origin, _ids(result), state, withheld)
         if chosen is None:
             reason = NOT_DELIVERED if candidates else UNKNOWN_TASK
-            return state if state.outcome == "skipped" else replace(state, reason=reason)
+            if state.outcome == "skipped":
+                return state
+            return replace(state, reason=reason, drawing=self._drawing(state, result, task))
         begun = chosen.sent is not None and (
             parent is not None or origin is not None or _shares(result, chosen)
         )
@@ -162,6 +176,16 @@ class Recorder:
             verdicts=judgement.verdicts,
             unused=[*judgement.unused, *[SECOND] * _others(candidates, chosen)],
         )
+
+    def _drawing(self, state: State, result: Sequence[object], task: Task | None) -> Drawing | None:
+        """Return what can be learnt from an annotation that is compared with nothing."""
+        project = self._projects.project(state.project_uid)
+        if task is None or project is None:
+            return None
+        try:
+            return drawing_of(result, task, keypoint_control(project.label_config or ""))
+        except LabelConfigError:
+            return None
 
     def _class_control(self, project_uid: str, result: Sequence[object]) -> str | None:
         """Return the name of the control that receives the class, None if it is unknown.

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
+from backend.verdicts.drawings import Drawing
 from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
 from model.keypoint import Detection
@@ -64,6 +65,7 @@ class State:
         width, height: of the image, px.
         objects: the rectangles that the annotator drew.
         unused: for each region that says nothing about the suggestions, the reason.
+        drawing: what it says although it was compared with nothing; None if there is nothing.
     """
 
     project_uid: str
@@ -89,6 +91,7 @@ class State:
     objects: Sequence[Object] = ()
     verdicts: Sequence[Verdict] = ()
     unused: Sequence[str] = ()
+    drawing: Drawing | None = None
 
     @property
     def annotation(self) -> AnnotationKey:

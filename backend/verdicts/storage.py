@@ -34,6 +34,7 @@ from backend.verdicts.records import (
 from backend.verdicts.tables import (
     arrivals,
     changed_annotations,
+    drawings,
     events,
     handled_events,
     origins,
@@ -52,7 +53,7 @@ ACTIONS = (
     "ANNOTATIONS_DELETED",
     "TASKS_DELETED",
 )
-_OWN = ("verdicts", "unused", "begun")  # fields of a State that have tables of their own
+_OWN = ("verdicts", "unused", "begun", "drawing")  # fields of a State that have tables of their own
 _KEY = ("project_uid", "annotation_id", "made_at", "updated_at", "digest")  # unique
 _STATE_COLUMNS = [field.name for field in fields(State) if field.name not in _OWN]
 _VERDICT_COLUMNS = [field.name for field in fields(Verdict)]
@@ -169,12 +170,23 @@ class VerdictStorage:
             connection.execute(arrival.on_conflict_do_nothing())
         if new_id is not None:
             self._add_verdicts(connection, new_id, state)
+        # A state that an earlier version recorded has no drawing yet.
+        is_drawn = self._add_drawing(connection, state_id, state)
+        if new_id is not None or is_drawn:
             connection.execute(
                 changed_annotations.insert().values(
                     project_uid=state.project_uid, annotation_id=state.annotation_id
                 )
             )
         return new_id is not None
+
+    def _add_drawing(self, connection: Connection, state_id: int, state: State) -> bool:
+        """Add the drawing of a state, and return whether it is new."""
+        if state.drawing is None:
+            return False
+        values = {"state_id": state_id, **state.drawing.as_json()}
+        statement = self._database.insert(drawings).values(values).on_conflict_do_nothing()
+        return connection.execute(statement.returning(drawings.c.state_id)).first() is not None
 
     def _insert_state(self, connection: Connection, state: State, moment: datetime) -> int | None:
         """Return the id of the new row; None if the log has the state."""

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import chain
 
 from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio
@@ -14,6 +13,7 @@ from backend.labelstudio.projects import (
     ProjectStorage,
     project_id_of,
 )
+from backend.labelstudio.schemas import Task
 from backend.labelstudio.shapes import Json
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
@@ -99,10 +99,12 @@ class _Pull:
         seen: set[int] = set()
         total = added = 0
         batch: list[Entry] = []
-        tasks = client.tasks(project_id)
-        for annotation in chain.from_iterable(task.raw_annotations() for task in tasks):
+        pairs = (
+            (task, each) for task in client.tasks(project_id) for each in task.raw_annotations()
+        )
+        for task, annotation in pairs:
             total += 1
-            batch.append(self._entry(run, annotation, deleted, seen))
+            batch.append(self._entry(run, task, annotation, deleted, seen))
             if len(batch) == BATCH:
                 added += self._verdicts.record(batch, now())[0]
                 batch = []
@@ -120,6 +122,7 @@ class _Pull:
     def _entry(
         self,
         run: SyncRun,
+        task: Task,
         annotation: Json,
         deleted: set[tuple[int, datetime]],
         seen: set[int],
@@ -130,7 +133,7 @@ class _Pull:
             annotation: raw JSON.
             deleted: annotations that the log records as deleted.
         """
-        state = self._recorder.state_of(run.project_uid, annotation, "sync")
+        state = self._recorder.state_of(run.project_uid, annotation, "sync", {task.id: task})
         if isinstance(state, Unused):
             return Entry(unused=[state])
         seen.add(state.annotation_id)

@@ -107,6 +107,19 @@ verdicts = Table(
     sqlite_autoincrement=True,
 )
 
+# Points and rectangles of states that no prediction was compared with; see `drawings`.
+drawings = Table(
+    "drawings",
+    metadata,
+    Column("state_id", ForeignKey("annotation_states.id"), primary_key=True, autoincrement=False),
+    Column("image_url", Text, nullable=False),
+    Column("width", Float, nullable=False),
+    Column("height", Float, nullable=False),
+    Column("box", JSON(none_as_null=True)),
+    Column("objects", JSON, nullable=False),
+    Column("points", JSON, nullable=False),
+)
+
 # Verdicts about choices are few, so an index holds them alone. The kind is a literal in the
 # statement, because a database uses a partial index only if it can see that the index applies.
 IS_CHOICE = verdicts.c.kind == literal("choice", literal_execute=True)

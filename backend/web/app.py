@@ -13,6 +13,7 @@ from werkzeug.exceptions import Unauthorized
 from backend import retries
 from backend.database.connection import Database, StorageError
 from backend.labelstudio.projects import ProjectStorage
+from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
@@ -60,6 +61,7 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
 def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
     models, projects = ModelRegistry(settings, database), ProjectStorage(database)
     versions = SuggestionVersions(settings, database, models)
+    steps = StepStorage(database, limit=settings.learn_examples)
     return Backend(
         projects=projects,
         predictions=PredictService(settings, database, queue, versions.current),
@@ -69,7 +71,7 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         versions=versions,
         trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),
         metrics=BackendMetrics(database, queue, models),
-        extra_params=ExtraParams(projects, models),
+        extra_params=ExtraParams(projects, models, steps),
         cold_start=ColdStart(settings, models, versions),
         examples=ExampleStorage(database, limit=settings.learn_examples),
     )

@@ -87,4 +87,5 @@ def _learning_context(context: detection_job.JobContext) -> learn_job.LearningCo
         projects=context.projects,
         images=context.images,
         backbone_of=context.backbone_of,
+        look=context.look,
     )

@@ -1,9 +1,9 @@
 """Recurring tasks of a detection worker, in threads beside its jobs.
 
-There are three threads: a pull of a large project takes minutes, and neither deliveries nor the
-learning from what was just submitted must wait for it. Events are also recorded while Redis is
-unreachable and no worker can run. Any number of worker processes may run all of this at the same
-time.
+There are four threads: a pull of a large project takes minutes, to measure its costs seconds, and
+neither deliveries nor the learning from what was just submitted must wait for either. Events are
+also recorded while Redis is unreachable and no worker can run. Any number of worker processes may
+run all of this at the same time.
 """
 
 import logging
@@ -19,6 +19,7 @@ from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
+from backend.agreement.team_costs import TeamCosts
 from backend.database.connection import Database
 from backend.learning.queue import enqueue_examples, make_learning_queue
 from backend.queue.steady_worker import SteadyWorker, clean_up
@@ -37,6 +38,7 @@ QUEUES_EVERY_SECONDS = 1.0
 # What was submitted is learnt within 5 s.
 VERDICTS_EVERY_SECONDS = 2.0
 PULLS_EVERY_SECONDS = 5.0
+COSTS_EVERY_SECONDS = 60.0
 # One worker at a time sweeps the queues, at most this often and for at most this share of its time.
 SWEEP_SECONDS = 5
 SWEEP_SHARE = 0.05
@@ -71,6 +73,7 @@ class Maintenance:
         self._next_tasks = next_tasks
         self._recorder = Recorder(settings, database)
         self._lessons = LessonStorage(database, limit=settings.learn_examples)
+        self._costs = TeamCosts(settings, database)
         self._queue = queue
         self._learning = make_learning_queue(queue.connection)
         self._trainings = make_training_queue(queue.connection)
@@ -90,11 +93,12 @@ class Maintenance:
 
     @contextmanager
     def maintain_verdicts(self) -> Iterator[None]:
-        """Record events, have what they teach learnt, and pull annotations inside the block."""
+        """Record events, learn from them, measure costs, and pull annotations inside the block."""
         learning = (self.record_events, self.learn, self.request_next_tasks)
         with (
             repeated("verdict maintenance", VERDICTS_EVERY_SECONDS, *learning),
             repeated("pulls of annotations", PULLS_EVERY_SECONDS, self.pull_due),
+            repeated("costs of teams", COSTS_EVERY_SECONDS, self.measure_costs),
         ):
             yield
 
@@ -139,6 +143,10 @@ class Maintenance:
     def request_next_tasks(self, _: threading.Event) -> None:
         """Request the suggestions of the next tasks of projects that have learnt something."""
         self._next_tasks.request()
+
+    def measure_costs(self, stop: threading.Event) -> None:
+        """Measure what actions cost in the projects whose log has grown."""
+        self._costs.measure_due(stop.is_set)
 
     def pull_due(self, _: threading.Event) -> None:
         """Pull the annotations of projects that were not pulled lately; see SYNC_EVERY."""
