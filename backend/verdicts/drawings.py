@@ -61,7 +61,7 @@ def drawing_from_json(row: Mapping[str, object]) -> Drawing:
 
 def drawing_of(result: Sequence[object], task: Task, control: KeypointControl) -> Drawing | None:
     """Return what an annotation of a task draws; None if it has no point or no image."""
-    url = task.image_url(control.image_field)
+    url = task.image_url(control.image_path)
     width, height = _size(result, control)
     try:
         box = task_box({"data": _box_data(task)}, control, round(width), round(height))
