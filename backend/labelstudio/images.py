@@ -17,10 +17,18 @@ from urllib3.util import parse_url
 
 from backend.labelstudio.addresses import Location
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.errors import LabelStudioError, innermost
+from backend.labelstudio.errors import (
+    LabelStudioError,
+    RequestFailed,
+    error_may_pass,
+    innermost,
+    is_refused_connection,
+    retry_after,
+    status_may_pass,
+    watched,
+)
 from backend.labelstudio.guarded_connections import GuardedConnections, PrivateAddressError
 from backend.labelstudio.projects import LabelStudios, Project
-from backend.retries import error_may_pass, status_may_pass
 from backend.settings import Settings
 from model.decoding import decode
 
@@ -33,16 +41,8 @@ CLOUD = ("s3", "gs", "azure-blob")
 RESOLVE = "/resolve/?fileuri="
 
 
-class ImageFetchError(Exception):
-    """An image could not be fetched; str() is a sentence for a person.
-
-    Attributes:
-        retryable: whether the same image may be fetched later.
-    """
-
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
-        self.retryable = retryable
+class ImageFetchError(RequestFailed):
+    """An image could not be fetched; str() is a sentence for a person."""
 
 
 class Images:
@@ -126,6 +126,22 @@ def fetch(
         uri = base64.urlsafe_b64encode(url.encode()).decode()
         url = f"/tasks/{task_id}{RESOLVE}{uri}"
     location = label_studio.location(url)
+    with watched(label_studio.breaker, _service(location), ImageFetchError):
+        return _fetch(location, label_studio, max_bytes, hosts)
+
+
+def _service(location: Location) -> str:
+    """Name the host that has an image, for the breaker."""
+    try:
+        parts = parse_url(location.url)
+    except ValueError:
+        return "images of an address that cannot be read"
+    return f"images of {parts.scheme}://{parts.netloc}"
+
+
+def _fetch(
+    location: Location, label_studio: LabelStudio, max_bytes: int, hosts: Sequence[str]
+) -> bytes:
     with GuardedConnections(WHOLE_TIMEOUT) as connections:
         try:
             content = _download(connections, location, label_studio, max_bytes, hosts)
@@ -162,7 +178,7 @@ def _download(
             headers |= _authorization(label_studio)
         with connections.get(location.url, headers) as answer:
             if not answer.is_redirect:
-                _check_status(answer.status_code, location, trusted=trusted)
+                _check_status(answer, location, trusted=trusted)
                 return _body(answer, location.shown, max_bytes)
             target = urljoin(location.url, answer.headers["Location"])
         location = label_studio.location(target)
@@ -178,8 +194,9 @@ def _authorization(label_studio: LabelStudio) -> dict[str, str]:
         raise ImageFetchError(str(error), retryable=error.retryable) from None
 
 
-def _check_status(status: int, location: Location, *, trusted: bool) -> None:
+def _check_status(answer: requests.Response, location: Location, *, trusted: bool) -> None:
     """Raise `ImageFetchError`, with a hint at what to do, unless the status is 200."""
+    status = answer.status_code
     if status == 200:
         return
     hint = ""
@@ -190,6 +207,8 @@ def _check_status(status: int, location: Location, *, trusted: bool) -> None:
     raise ImageFetchError(
         f"expected an image at {location.shown}, got status {status}{hint}",
         retryable=status_may_pass(status),
+        status=status,
+        retry_after=retry_after(answer.headers),
     )
 
 
@@ -206,7 +225,8 @@ def _body(answer: requests.Response, shown: str, max_bytes: int) -> bytes:
     if _is_web_page(content, answer.headers.get("Content-Type", "")):
         raise ImageFetchError(
             f"expected an image at {shown}, got a web page, perhaps one to log in at: "
-            "images must be readable without a browser's session"
+            "images must be readable without a browser's session",
+            retryable=True,
         )
     return bytes(content)
 
@@ -282,4 +302,8 @@ def _no_answer(error: Exception, shown: str) -> ImageFetchError:
         )
     else:
         message = f"expected an image at {shown}, got no complete answer: {innermost(error)}"
-    return ImageFetchError(message, retryable=error_may_pass(error))
+    return ImageFetchError(
+        message,
+        retryable=error_may_pass(error),
+        refused_connection=is_refused_connection(error),
+    )

@@ -11,6 +11,7 @@ from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.project_settings import NO_SETTINGS, ProjectSettings
+from backend.outages.breaker import Breaker, NoBreaker
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -159,16 +160,21 @@ class NotDeliverable(Exception):
 
 
 class LabelStudios:
-    """Clients for the Label Studio of each project; each client keeps its access token."""
+    """Clients for the Label Studio of each project; each client keeps its access token.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        breaker: of all the clients; see `LabelStudio`.
+    """
+
+    def __init__(self, settings: Settings, breaker: Breaker | None = None) -> None:
+        self._breaker: Breaker = breaker or NoBreaker()
         self._url = settings.label_studio_url
         key = settings.label_studio_api_key
         self._key = key.get_secret_value() if key else None
         if self._key and not self._url:
             logger.warning("LABEL_STUDIO_API_KEY has no effect without LABEL_STUDIO_URL: set both")
         # Limited, because anyone who calls /setup can make up addresses.
-        self._client = lru_cache(maxsize=MOST_CLIENTS)(_client)
+        self._client = lru_cache(maxsize=MOST_CLIENTS)(self._make_client)
 
     def of(self, project: Project) -> LabelStudio:
         """Return a client of the Label Studio in the settings, else of the one that /setup named.
@@ -199,9 +205,8 @@ class LabelStudios:
                 return self._client(NOWHERE, None, None)
             raise
 
-
-def _client(url: str, token: str | None, also: str | None) -> LabelStudio:
-    return LabelStudio(url, token, known_as=[also] if also else [])
+    def _make_client(self, url: str, token: str | None, also: str | None) -> LabelStudio:
+        return LabelStudio(url, token, known_as=[also] if also else [], breaker=self._breaker)
 
 
 class LabelStudioNotSet(RuntimeError):

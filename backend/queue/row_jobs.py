@@ -7,16 +7,14 @@ import logging
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from redis import Redis
-from rq import Queue, Retry, get_current_job
+from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from backend import retries
-from backend.queue.interruption import JobFailed
 from backend.queue.lifetimes import FINAL_STATES, KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS
 from backend.settings import Settings
 
@@ -35,39 +33,6 @@ class WaitingRows(Protocol):
 
     def next_round(self, row_id: int, after: int, /) -> bool:
         """Begin the round that follows `after`; False if another process was faster."""
-
-
-class FailingRows(Protocol):
-    """A table whose rows are given up after some failures."""
-
-    def fail(self, row_id: int, reason: str, /) -> None:
-        """Give up on a row."""
-
-    def record_failure(self, row_id: int, reason: str, /, *, limit: int) -> bool:
-        """Count a failure that may pass, and return whether to try again."""
-
-
-def fail_job(
-    rows: FailingRows, row_id: int, reason: str, *, message: str, may_pass: bool, limit: int
-) -> NoReturn:
-    """Store a failure of the current job, and let RQ retry the job if that may help.
-
-    Args:
-        message: the reason, with what was asked for.
-        limit: how many failures that may pass are tried again.
-
-    Raises:
-        JobFailed: always.
-    """
-    if may_pass:
-        retry = rows.record_failure(row_id, reason, limit=limit)
-    else:
-        retry = False
-        rows.fail(row_id, reason)
-    job = get_current_job()
-    if job is not None and not retry:
-        job.retries_left = 0
-    raise JobFailed(f"{message} ({'tried again soon' if retry else 'given up'})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +63,6 @@ class RowJobs:
         Raises:
             RedisError: Redis cannot be reached.
         """
-        pauses = [round(pause) for pause in retries.DETECTION_JOB.pauses(settings.job_retries)]
         try:
             queue.enqueue(
                 self.function,
@@ -108,7 +72,6 @@ class RowJobs:
                 job_timeout=settings.job_timeout,
                 result_ttl=KEEP_RESULT_SECONDS,
                 failure_ttl=KEEP_FAILURE_SECONDS,
-                retry=Retry(max=len(pauses), interval=pauses) if pauses else None,
             )
         except DuplicateJobError:
             logger.debug("%s is queued already", self.job_id(row_id, round_))

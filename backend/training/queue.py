@@ -62,7 +62,7 @@ def enqueue_trainings_again(queue: Queue, settings: Settings, database: Database
         RedisError: Redis cannot be reached.
     """
     trainings, queued = TrainingStorage(database), 0
-    for training in trainings.unfinished():
+    for training in trainings.to_run():
         job = queue.fetch_job(training_job_id(training))
         over = job is not None and job.get_status() in FINAL_STATES
         if over and not trainings.next_round(training.id, training.round):

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
@@ -230,6 +231,18 @@ class VerdictStorage:
         with self._database.reading() as connection:
             moment: datetime | None = connection.scalar(query)
         return moment
+
+    def failed_pulls(self, project_uid: str) -> int:
+        """Return how many of the latest pulls of a project failed in a row, 20 at most."""
+        query = (
+            select(sync_runs.c.problem)
+            .where(sync_runs.c.project_uid == project_uid)
+            .order_by(sync_runs.c.id.desc())
+            .limit(20)
+        )
+        with self._database.reading() as connection:
+            problems = connection.scalars(query)
+            return sum(1 for _ in takewhile(lambda problem: problem is not None, problems))
 
     def candidates(self, project_uid: str, task_id: int) -> list[Candidate]:
         """Return the finished predictions of a task, once for each delivery."""
