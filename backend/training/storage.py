@@ -80,22 +80,24 @@ class TrainingStorage:
         with self._database.reading() as connection:
             return [_training(row) for row in connection.execute(query)]
 
-    def to_run(self) -> list[Training]:
-        """Return the trainings that have not ended, in the order in which they were requested.
+    def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
+        """Return (id, round) of the trainings that wait for a worker and follow `after`, by id.
 
         Those that wait for something outside of them are left out until they may go on.
         """
         query = (
-            select(trainings)
+            select(trainings.c.id, trainings.c.round)
             .where(
                 trainings.c.status == "queued",
+                trainings.c.id > after,
                 trainings.c.waiting_for.is_(None),
                 is_due(trainings.c.retry_at, now()),
             )
             .order_by(trainings.c.id)
+            .limit(limit)
         )
         with self._database.reading() as connection:
-            return [_training(row) for row in connection.execute(query)]
+            return [(row.id, row.round) for row in connection.execute(query)]
 
     def begin(self, training_id: int) -> Training | None:
         """Count a start and return the training, or None if there is none with that id."""

@@ -42,6 +42,8 @@ PULLS_EVERY_SECONDS = 5.0
 # One worker at a time sweeps the queues, at most this often and for at most this share of its time.
 SWEEP_SECONDS = 5
 SWEEP_SHARE = 0.05
+# With 100,000 tasks waiting a sweep takes two seconds; what was lost is found within a minute.
+LONGEST_SWEEP_PAUSE = 30
 SWEEP_LOCK = "prelabelling:sweep"
 STOPS_WITHIN_SECONDS = 3.0
 
@@ -111,7 +113,8 @@ class Maintenance:
             self._sweep(worker)
             # A sweep takes long if many predictions wait, and detection needs most of the time.
             pause = (time.monotonic() - began) / SWEEP_SHARE
-            connection.expire(SWEEP_LOCK, math.ceil(max(SWEEP_SECONDS, pause)))
+            pause = min(max(SWEEP_SECONDS, pause), LONGEST_SWEEP_PAUSE)
+            connection.expire(SWEEP_LOCK, math.ceil(pause))
 
     def _sweep(self, worker: SteadyWorker) -> None:
         for queue in (self._learning, self._queue, self._trainings):
