@@ -4,6 +4,7 @@
 on computes the state that counts now, so neither order nor repetition matters.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select
 
 from backend.database.connection import Database
+from backend.labelstudio.errors import lies_outside
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.learning.records import Lesson
@@ -22,6 +24,8 @@ from backend.verdicts.lessons import FinalPoint, FinalState, lessons_of
 from backend.verdicts.queries import not_retracted
 from backend.verdicts.tables import changed_annotations, states, verdicts
 from model.keypoint import Box
+
+logger = logging.getLogger(__name__)
 
 BATCH = 50  # changes a transaction
 
@@ -83,16 +87,23 @@ class LessonStorage:
                 .with_for_update()
             ).all()
             for project_uid, annotation_id in sorted(_annotations(connection, rows)):
-                replace_lessons(
-                    connection,
-                    project_uid,
-                    annotation_id,
-                    self._lessons(connection, project_uid, annotation_id),
-                    limit=self._limit,
-                )
+                self._replace(connection, project_uid, annotation_id)
             ids = [row.id for row in rows]
             connection.execute(delete(changed_annotations).where(changed_annotations.c.id.in_(ids)))
         return len(rows)
+
+    def _replace(self, connection: Connection, project_uid: str, annotation_id: int) -> None:
+        """Pass on one annotation; one that cannot be learnt from does not hold up the others."""
+        try:
+            with connection.begin_nested():
+                lessons = self._lessons(connection, project_uid, annotation_id)
+                replace_lessons(connection, project_uid, annotation_id, lessons, limit=self._limit)
+        except Exception as error:
+            if lies_outside(error):
+                raise
+            logger.exception(
+                "Annotation %s of project %s cannot be learnt from", annotation_id, project_uid
+            )
 
     def _lessons(
         self, connection: Connection, project_uid: str, annotation_id: int

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, and_, delete, func, select
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.text import storable
@@ -22,6 +22,7 @@ from backend.verdicts.digests import DIGEST_VERSION
 from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
 from backend.verdicts.packing import pack
+from backend.verdicts.program_version import program_version
 from backend.verdicts.queries import current_states, not_retracted
 from backend.verdicts.records import (
     AnnotationKey,
@@ -39,6 +40,7 @@ from backend.verdicts.tables import (
     handled_events,
     origins,
     retractions,
+    set_aside_events,
     states,
     sync_runs,
     unused,
@@ -89,12 +91,24 @@ class EventStorage:
         return self._fetch(select(events).where(events.c.id > after), limit)
 
     def unhandled(self, limit: int = CHUNK) -> list[Event]:
-        """Return events about annotations that are not in the verdict log yet, oldest first."""
+        """Return events about annotations that are not in the verdict log yet, oldest first.
+
+        Those that this version of the program has set aside are left out.
+        """
         handled = handled_events.c.event_id == events.c.id
+        tried = and_(
+            set_aside_events.c.event_id == events.c.id,
+            set_aside_events.c.program_version == program_version(),
+        )
         query = (
             select(events)
             .outerjoin(handled_events, handled)
-            .where(events.c.action.in_(ACTIONS), handled_events.c.event_id.is_(None))
+            .outerjoin(set_aside_events, tried)
+            .where(
+                events.c.action.in_(ACTIONS),
+                handled_events.c.event_id.is_(None),
+                set_aside_events.c.event_id.is_(None),
+            )
         )
         return self._fetch(query, limit)
 
@@ -146,7 +160,11 @@ class VerdictStorage:
             .returning(handled_events.c.event_id)
         )
         # Not `rowcount`, which is -1 after any INSERT on PostgreSQL.
-        return connection.execute(statement).first() is not None
+        if connection.execute(statement).first() is None:
+            return False
+        tried_before = set_aside_events.c.event_id == entry.event_id
+        connection.execute(delete(set_aside_events).where(tried_before))
+        return True
 
     def _add_state(
         self, connection: Connection, state: State, event_id: int | None, moment: datetime

@@ -7,7 +7,7 @@ from itertools import chain
 
 from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.errors import LabelStudioError
+from backend.labelstudio.errors import LabelStudioError, lies_outside
 from backend.labelstudio.projects import (
     LabelStudios,
     NotDeliverable,
@@ -18,7 +18,7 @@ from backend.labelstudio.shapes import Json
 from backend.outages.breaker import SharedBreaker
 from backend.retries import PULL, jittered
 from backend.settings import Settings
-from backend.verdicts.recording import Recorder
+from backend.verdicts.recording import UNHANDLED, Recorder, unused_of
 from backend.verdicts.records import Entry, Retraction, SyncRun, Unused
 
 logger = logging.getLogger(__name__)
@@ -117,9 +117,9 @@ class _Pull:
             total += 1
             batch.append(self._entry(run, annotation, deleted, seen))
             if len(batch) == BATCH:
-                added += self._verdicts.record(batch, now())[0]
+                added += self._record(batch)
                 batch = []
-        added += self._verdicts.record(batch, now())[0]
+        added += self._record(batch)
         missing = [
             Entry(retractions=[Retraction(uid, annotation_id, None, run.started_at, "sync")])
             for annotation_id, made_at in known.items()
@@ -129,6 +129,18 @@ class _Pull:
         ]
         retracted = self._verdicts.record(missing, now())[1]
         return replace(run, annotations=total, added=added, retracted=retracted)
+
+    def _record(self, batch: list[Entry]) -> int:
+        """Record entries, without those that the database refuses; count the new states."""
+        try:
+            return self._verdicts.record(batch, now())[0]
+        except Exception as error:
+            if lies_outside(error):
+                raise
+            if len(batch) > 1:
+                return sum(self._record([entry]) for entry in batch)
+            logger.exception("An annotation cannot be recorded")
+            return 0
 
     def _entry(
         self,
@@ -143,7 +155,13 @@ class _Pull:
             annotation: raw JSON.
             deleted: annotations that the log records as deleted.
         """
-        state = self._recorder.state_of(run.project_uid, annotation, "sync")
+        try:
+            state = self._recorder.state_of(run.project_uid, annotation, "sync")
+        except Exception as error:
+            if lies_outside(error):
+                raise
+            logger.exception("Project %s: an annotation cannot be recorded", run.project_uid)
+            return Entry(unused=[unused_of(UNHANDLED, annotation, run.project_uid)])
         if isinstance(state, Unused):
             return Entry(unused=[state])
         seen.add(state.annotation_id)
