@@ -1,10 +1,8 @@
-"""The retry policy: every backoff, retry limit and test for temporary failures of the backend."""
+"""The retry policy: every backoff and retry limit of the backend."""
 
 import math
+import random
 from dataclasses import dataclass
-from datetime import timedelta
-
-import requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +30,46 @@ class Backoff:
         except OverflowError:
             return self.longest
 
+    def grown(self, waited: float) -> float:
+        """Return the seconds to wait after failures that have lasted for so long.
+
+        Each pause is as long as all before it together.
+        """
+        return min(max(self.first, waited), self.longest)
+
     def pauses(self, retries: int) -> list[float]:
         """Return the pauses, in s, before each of a number of retries."""
         return [self.pause(failures) for failures in range(retries)]
 
 
-# A detection job that failed temporarily; the setting JOB_RETRIES gives the number of retries.
+def jittered(pause: float) -> float:
+    """Return a pause up to a quarter shorter or longer, so that many do not end at once."""
+    return pause * random.uniform(0.75, 1.25)
+
+
+# No pause of this module is longer, s; nor one that a service asks for with Retry-After.
+LONGEST_PAUSE = 3600.0
+
+# A job that failed: for an unknown reason, as often as the setting JOB_RETRIES says; for a reason
+# that lies outside of its task, for as long as GIVE_UP_AFTER says.
 DETECTION_JOB = Backoff(first=5.0, factor=3.0, longest=300.0)
+WAIT = Backoff(first=5.0, factor=2.0, longest=300.0)
+
+# A service that is away gets one request at a time, after these pauses, to find out whether it is
+# back. Errors of single requests make it away only if there are so many in a row.
+PROBE = Backoff(first=2.0, factor=2.0, longest=10.0)
+FAILURES_UNTIL_AWAY = 3
 # Largest number of starts of a detection job whose worker dies, perhaps for lack of memory.
 MOST_DETECTION_ATTEMPTS = 10
 
 # Largest number of starts of a training whose process dies without finishing an epoch.
 MOST_TRAINING_ATTEMPTS = 3
 
-# A prediction that could not be delivered to Label Studio; given up a day after it was made.
+# A prediction that could not be delivered to Label Studio; given up after GIVE_UP_AFTER.
 DELIVERY = Backoff(first=15.0, factor=2.0, longest=600.0)
-DELIVERY_GIVEN_UP_AFTER = timedelta(days=1)
+
+# A pull of annotations that failed; it is never further away than the next regular one.
+PULL = Backoff(first=15.0, factor=2.0, longest=3600.0)
 
 # An image of a training that could not be fetched because of a temporary failure.
 TRAINING_IMAGE = Backoff(first=1.0, factor=5.0, longest=5.0)
@@ -67,17 +89,3 @@ SQLITE_JOURNAL = Backoff(first=0.01)
 # A child process of `serve` that died; pauses start over after it has run steadily for this long.
 CHILD_PROCESS = Backoff(first=0.5, factor=2.0, longest=30.0)
 CHILD_STEADY_SECONDS = 60.0
-
-
-def status_may_pass(status: int) -> bool:
-    """Return whether an HTTP status is temporary: timeouts, rate limits and server errors."""
-    return status in (408, 425, 429) or status >= 500
-
-
-def error_may_pass(error: Exception) -> bool:
-    """Return whether an HTTP request that got no answer may succeed later.
-
-    Malformed addresses (ValueErrors of requests and urllib3) and refused certificates are
-    permanent failures.
-    """
-    return not isinstance(error, ValueError | requests.exceptions.SSLError)

@@ -96,7 +96,9 @@ class Settings(DetectorVariables):
         training_workers: number of trainers; 0 for none on this machine.
         training_timeout: longest time for one training, s.
         job_timeout: longest time for one image, s.
-        job_retries: number of retries of a job after a temporary failure.
+        job_retries: number of retries of a job after a failure for an unknown reason.
+        give_up_after: longest time that work waits for something outside of it, such as a Label
+            Studio that is away; s.
         retry_failed_after: time after which a request for a failed task tries it again, s.
         default_label: label of a keypoint if the predicted class is not among the configuration's
             labels; None for the first label.
@@ -139,6 +141,7 @@ class Settings(DetectorVariables):
     predict_wait_batch: float = Field(default=2.0, ge=0, le=90)
     job_timeout: int = Field(default=600, ge=1)
     job_retries: int = Field(default=2, ge=0)
+    give_up_after: float = Field(default=24 * 3600.0, ge=0)
     retry_failed_after: float = Field(default=60, ge=0)
     default_label: str | None = None
     max_image_bytes: int = Field(default=50_000_000, ge=1)

@@ -25,6 +25,7 @@ SQL_FILES = {
     "cost_storage.py",
     "selection_storage.py",
     "lesson_storage.py",
+    "set_aside_storage.py",
     "projects.py",
     "queries.py",
     "holdout.py",

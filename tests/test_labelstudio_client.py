@@ -133,7 +133,7 @@ def test_many_threads_exchange_a_token_once(server: LoopbackServer, studio: Stud
 def test_a_personal_access_token_that_was_revoked_is_said(server: LoopbackServer):
     error = refusal(lambda: LabelStudio(server.url, "another.personal.token").get(TASK))
     assert "LABEL_STUDIO_API_KEY" in str(error)
-    assert (error.status, error.retryable) == (401, False)
+    assert (error.status, error.retryable) == (401, True)
 
 
 def test_without_a_token_nothing_is_sent(server: LoopbackServer):
@@ -188,12 +188,12 @@ def test_a_legacy_token_of_an_organization_without_them_is_explained():
         error = refusal(lambda: client.get(TASK))
     assert "switched legacy tokens off" in str(error)
     assert "LABEL_STUDIO_API_KEY" in str(error)
-    assert not error.retryable
+    assert error.retryable
 
 
 @pytest.mark.parametrize(
     ("status", "retryable"),
-    [(400, False), (403, False), (404, False), (429, True), (500, True), (502, True), (503, True)],
+    [(400, False), (403, True), (404, False), (429, True), (500, True), (502, True), (503, True)],
 )
 def test_which_answers_may_be_better_later(status: int, retryable: bool):
     with answering(as_json({"detail": "Because."}, status)) as client:
@@ -228,7 +228,7 @@ def test_a_page_instead_of_json_is_another_server():
         error = refusal(lambda: client.get(TASK))
     assert "expected JSON" in str(error)
     assert "text/html" in str(error)
-    assert not error.retryable
+    assert error.retryable
     with answering(Answer(502, b"<html>Bad gateway</html>")) as client:
         assert refusal(lambda: client.get(TASK)).retryable
 

@@ -292,7 +292,7 @@ def test_a_page_to_log_in_at_is_no_image(page: Answer):
     with loopback_server(answering(page)) as studio:
         error = refusal("/a.png", studio.url)
     assert "got a web page" in str(error)
-    assert not error.retryable
+    assert error.retryable
 
 
 @pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "text/plain", "nonsense", ""])
@@ -415,7 +415,17 @@ def test_an_error_repeats_no_signature_even_if_the_server_does():
 
 @pytest.mark.parametrize(
     ("status", "retryable"),
-    [(404, False), (410, False), (400, False), (206, False), (429, True), (500, True), (503, True)],
+    [
+        (401, True),
+        (403, True),
+        (404, False),
+        (410, False),
+        (400, False),
+        (206, False),
+        (429, True),
+        (500, True),
+        (503, True),
+    ],
 )
 def test_which_failures_may_pass(status: int, retryable: bool):
     with loopback_server(answering(Answer(status))) as studio:
@@ -531,7 +541,7 @@ def test_a_personal_access_token_that_is_not_accepted_is_reported():
     with loopback_server(answering(as_json({}, 401))) as studio:
         error = refusal("/a.png", studio.url, token="personal.access.token")
     assert "LABEL_STUDIO_API_KEY" in str(error)
-    assert not error.retryable
+    assert error.retryable
 
 
 @pytest.fixture(scope="session")
@@ -569,7 +579,7 @@ def test_an_image_comes_over_an_encrypted_connection(
 def test_a_certificate_that_nobody_vouches_for_is_refused(encrypted: LoopbackServer):
     error = refusal("/a.png", f"https://localhost:{encrypted.port}")
     assert "REQUESTS_CA_BUNDLE" in str(error)
-    assert not error.retryable
+    assert error.retryable
     assert encrypted.requests == []
 
 

@@ -1,6 +1,4 @@
 import pytest
-import requests
-from urllib3.exceptions import LocationParseError
 
 from backend.retries import (
     CHILD_PROCESS,
@@ -8,12 +6,12 @@ from backend.retries import (
     DETECTION_JOB,
     TRAINING_IMAGE,
     TRAINING_IMAGE_RETRIES,
+    WAIT,
     WEB_REDIS,
     WEB_REDIS_RETRIES,
     WORKER_REDIS,
     Backoff,
-    error_may_pass,
-    status_may_pass,
+    jittered,
 )
 
 
@@ -41,34 +39,11 @@ def test_a_pause_stays_the_longest_however_often_it_failed():
     assert CHILD_PROCESS.pause(5000) == 30
 
 
-@pytest.mark.parametrize(
-    ("status", "may_pass"),
-    [
-        (400, False),
-        (401, False),
-        (404, False),
-        (408, True),
-        (425, True),
-        (429, True),
-        (500, True),
-        (503, True),
-    ],
-)
-def test_which_statuses_may_pass(status: int, may_pass: bool):
-    assert status_may_pass(status) is may_pass
+def test_a_pause_grows_with_the_time_that_the_failures_have_lasted():
+    assert [WAIT.grown(waited) for waited in (0, 4, 6, 100, 10_000)] == [5, 5, 6, 100, 300]
 
 
-@pytest.mark.parametrize(
-    ("error", "may_pass"),
-    [
-        (requests.ConnectionError(), True),
-        (requests.Timeout(), True),
-        (OSError(), True),
-        (requests.exceptions.SSLError(), False),
-        (requests.exceptions.InvalidURL(), False),
-        (LocationParseError("http://["), False),
-        (UnicodeError(), False),
-    ],
-)
-def test_which_errors_may_pass(error: Exception, may_pass: bool):
-    assert error_may_pass(error) is may_pass
+def test_pauses_are_spread_by_a_quarter_each_way():
+    pauses = [jittered(100) for _ in range(1000)]
+    assert 75 <= min(pauses) < 80
+    assert 120 < max(pauses) <= 125

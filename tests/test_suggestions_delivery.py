@@ -149,6 +149,7 @@ class Scene:
     def __init__(self, database: Database) -> None:
         self.database, self.clock, self.studio = database, Clock(), Studio()
         self.patches = pytest.MonkeyPatch()
+        self.patches.setattr(retries, "jittered", lambda pause: pause)
         for module in (delivery, delivery_storage, answers, reply, storage):
             self.patches.setattr(module, "now", self.clock)
         ProjectStorage(self.database).save_connection(
@@ -408,7 +409,9 @@ def test_a_label_studio_that_is_down_is_asked_again_less_and_less_often(scene: S
 
 
 def test_after_a_day_nobody_tries_any_more(scene: Scene) -> None:
-    scene.clock.pass_by(retries.DELIVERY_GIVEN_UP_AFTER.total_seconds() + 1)
+    scene.studio.fault = "down"
+    scene.deliver()
+    scene.clock.pass_by(SETTINGS.give_up_after + 1)
     scene.studio.fault = "down"
     scene.deliver()
     assert scene.row().check_at is None

@@ -15,6 +15,7 @@ from prediction_rows import (
 
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage
+from backend.outages.records import Cause
 from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
 from backend.suggestions.records import DeliveryLease
 from backend.suggestions.storage import PredictionStorage
@@ -78,7 +79,7 @@ def test_a_lease_expires_and_its_holder_comes_too_late(any_database: Database) -
     assert lease is not None
     assert deliver(any_database, row, lease=lost) is None
     assert storage.extend(lost, 60) is None
-    storage.release(lost, reason="late", busy_until=None, check_at=None)
+    storage.release(lost, Cause("late"), busy_until=None, check_at=None)
     assert fetched(any_database, row).busy_until == lease.expires_at
     extended = storage.extend(lease, 90)
     assert extended is not None
@@ -187,7 +188,7 @@ def test_what_was_put_off_is_due_when_it_is_time(any_database: Database) -> None
     assert lease is not None
     later = now() + timedelta(seconds=30)
     DeliveryStorage(any_database).release(
-        lease, reason="it is down", busy_until=None, check_at=later
+        lease, Cause("it is down"), busy_until=None, check_at=later
     )
     found = fetched(any_database, row)
     assert (found.reason, found.checks, found.check_at) == ("it is down", 1, later)

@@ -47,12 +47,7 @@ def test_a_job_holds_the_id_alone_in_json_and_says_all_its_times(queue: Queue) -
     assert json.loads(zlib.decompress(raw)) == [JOB, None, [7], {}]
     job = job_of(queue, 7)
     assert (job.timeout, job.result_ttl, job.failure_ttl) == (123, 600, 604_800)
-    assert (job.retries_left, job.retry_intervals) == (2, [5, 15])
-
-
-def test_a_job_without_retries_can_be_queued(queue: Queue) -> None:
-    enqueue(queue, Settings(job_retries=0), 7, 1)
-    assert job_of(queue, 7).retries_left is None
+    assert job.retries_left is None  # the database says when it is tried again
 
 
 def test_a_prediction_that_is_queued_is_not_queued_again(queue: Queue) -> None:

@@ -14,6 +14,7 @@ from test_suggestions_answers import CONTROL, VERSION, Scene, meanwhile
 
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import LabelStudios
+from backend.outages.records import Cause
 from backend.settings import Settings
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.delivery_storage import DeliveryStorage
@@ -40,7 +41,7 @@ def end_leases(database: Database, scene: Scene, *numbers: int) -> None:
         row = scene.row(number)
         assert row.busy_until is not None
         lease = DeliveryLease(row.id, row.busy_until)
-        DeliveryStorage(database).release(lease, reason="", busy_until=None, check_at=None)
+        DeliveryStorage(database).release(lease, Cause(""), busy_until=None, check_at=None)
 
 
 def test_web_and_workers_in_a_race_give_each_task_one_prediction(

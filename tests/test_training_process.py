@@ -184,10 +184,8 @@ def test_images_in_the_addresses_need_no_file(scene: Scene) -> None:
         (lambda fake: [fake.tasks.pop(number) for number in range(1, 20, 2)], "10 bar in 'class'"),
         (lambda fake: [fake.tasks.pop(number) for number in range(3, 20, 2)], "1 disc"),
         (lambda fake: setattr(fake, "config", CONFIG.replace("Choices", "Labels")), "<Choices"),
-        (lambda fake: setattr(fake, "refuses", True), "401"),
-        (lambda fake: setattr(fake, "down", True), "503"),
     ],
-    ids=["no labels", "one class", "one image", "no choices", "no access", "down"],
+    ids=["no labels", "one class", "one image", "no choices"],
 )
 def test_a_project_that_cannot_be_learnt_from_says_what_it_needs(
     scene: Scene, spoil: Any, reason: str
@@ -199,6 +197,33 @@ def test_a_project_that_cannot_be_learnt_from_says_what_it_needs(
     assert reason in (ended.reason or "")
     assert scene.model() == first
     assert scene.registry.all() == [first]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend", "reason"),
+    [
+        (
+            lambda fake: setattr(fake, "refuses", True),
+            lambda f: setattr(f, "refuses", False),
+            "401",
+        ),
+        (lambda fake: setattr(fake, "down", True), lambda f: setattr(f, "down", False), "503"),
+    ],
+    ids=["no access", "down"],
+)
+def test_a_training_waits_for_a_label_studio_that_is_away(
+    scene: Scene, spoil: Any, mend: Any, reason: str
+) -> None:
+    first = scene.model()
+    spoil(scene.fake)
+    waiting = scene.train()
+    assert (waiting.status, waiting.attempts) == ("queued", -1)  # `train` starts no job
+    assert reason in (waiting.reason or "")
+    assert waiting.retry_at is not None
+    assert scene.model() == first
+    mend(scene.fake)
+    ended = scene.train()
+    assert (ended.id, ended.status, ended.reason) == (waiting.id, "done", None)
 
 
 def test_a_control_that_is_not_there_is_named_with_those_that_are(scene: Scene) -> None:
@@ -213,9 +238,9 @@ def test_images_that_cannot_be_had_now_are_waited_for_and_the_others_kept(
     monkeypatch.setattr("backend.retries.TRAINING_IMAGE", Backoff(first=0.0))
     path = "/data/upload/3/image-{}.png"
     scene.fake.unavailable = {path.format(number) for number in (1, 2, 3)}
-    ended = scene.train()
-    assert ended.status == "failed"
-    assert "3 cannot be fetched now" in (ended.reason or "")
+    waiting = scene.train()
+    assert waiting.status == "queued"
+    assert "3 cannot be fetched now" in (waiting.reason or "")
     scene.fake.unavailable.clear()
     assert scene.train().status == "done"
     assert len(scene.fake.asked("GET", path.format(9))) == 1
@@ -255,7 +280,7 @@ def test_a_disk_that_is_full_leaves_every_model_whole(
     with monkeypatch.context() as patch:
         patch.setattr("model.networks.save_file", full)
         ended = scene.train(seed=1)
-    assert ended.status == "failed"
+    assert ended.status == "queued"
     assert "No space left on device" in (ended.reason or "")
     assert scene.model() == model
     assert Path(model.weights).read_bytes() == before

@@ -21,6 +21,7 @@ from backend.queue.steady_worker import SteadyWorker
 from backend.settings import Settings
 from backend.suggestions.ahead import NextTasks
 from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.delivery_threads import DeliveryThreads
 from backend.suggestions.queue import job_id
 from backend.training.queue import make_training_queue, training_job_id
 from backend.training.records import TrainingOptions
@@ -37,7 +38,7 @@ def maintenance_of(database: Database, queue: Queue, fake: LabelStudioFake | Non
         sync_every=0,
     )
     studios = LabelStudios(settings)
-    deliveries = DeliveryService(settings, database, studios)
+    deliveries = DeliveryThreads(DeliveryService(settings, database, studios))
     next_tasks = NextTasks(settings, database, studios, queue, lambda _: "small-0")
     return Maintenance(settings, database, deliveries, next_tasks, queue)
 
@@ -80,27 +81,6 @@ def test_a_long_sweep_is_followed_by_a_long_pause(
     monkeypatch.setattr(maintenance, "enqueue_again", slow)
     maintenance_of(database, queue).sweep(SteadyWorker(queue))
     assert queue.connection.ttl(SWEEP_LOCK) >= 0.5 / maintenance.SWEEP_SHARE - 1
-
-
-def test_everything_due_is_delivered_in_several_rounds(
-    database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(maintenance, "DELIVERIES_A_ROUND", 2)
-    rounds = []
-
-    class Deliveries:
-        def deliver_due(self, limit: int) -> bool:
-            rounds.append(limit)
-            return len(rounds) < 3
-
-    upkeep = Maintenance(Settings(), database, Deliveries(), None, queue)  # type: ignore[arg-type]
-    stop = threading.Event()
-    upkeep.deliver_due(stop)
-    assert rounds == [2, 2, 2]
-    rounds.clear()
-    stop.set()
-    upkeep.deliver_due(stop)
-    assert rounds == [2]
 
 
 def test_events_are_recorded_while_redis_is_unreachable(database: Database) -> None:

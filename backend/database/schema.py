@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
+from sqlalchemy import Column, DateTime, Dialect, MetaData, Text, TypeDecorator, text
 
 LARGEST_ID = 2**63 - 1  # of a BigInteger column
 
@@ -32,3 +32,18 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+# What a row forgets that waits for nothing outside of it; see `waiting_columns`.
+WAITS_NO_MORE: dict[str, None] = dict.fromkeys(("waiting_for", "retry_at", "failing_since"))
+# Partial indexes hold only the rows that wait.
+WAITS = text("waiting_for IS NOT NULL")
+
+
+def waiting_columns() -> list[Column[Any]]:
+    """Return the columns of work that may have to wait for something outside of it.
+
+    `waiting_for` names the service that is away, and keeps the row from every queue. `retry_at`
+    says when the row is tried again or, with a service, when it was tried last. `failing_since` is
+    when the first of the failures in a row happened.
+    """
+    return [Column("waiting_for", Text), Column("retry_at", Time), Column("failing_since", Time)]

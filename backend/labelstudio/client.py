@@ -18,6 +18,7 @@ from backend.labelstudio.errors import (
     decoded,
     malformed,
     no_answer,
+    watched,
 )
 from backend.labelstudio.schemas import Prediction, PredictionJson, Project, Task
 from backend.labelstudio.shapes import (
@@ -32,6 +33,7 @@ from backend.labelstudio.shapes import (
     read,
 )
 from backend.labelstudio.user_agent import user_agent
+from backend.outages.breaker import Breaker, NoBreaker
 
 ACCESS_TOKEN_LIFE = 240.0  # s; Label Studio's own limit is 5 minutes
 PAGE = 100
@@ -87,6 +89,7 @@ class LabelStudio:
             these addresses are fetched from `url`.
         timeout: for connecting, and for each pause within an answer; s.
         agent: the User-Agent of requests.
+        breaker: is told how requests end, and refuses them while Label Studio is away.
     """
 
     def __init__(
@@ -97,8 +100,11 @@ class LabelStudio:
         known_as: Sequence[str] = (),
         timeout: float = 10,
         agent: str = user_agent(None),
+        breaker: Breaker | None = None,
     ) -> None:
         self.url = url.rstrip("/")
+        self.breaker: Breaker = breaker or NoBreaker()
+        self._service = f"API of {self.url}"
         self._known_as = [name.rstrip("/") for name in known_as]
         self._token = token
         self._timeout = timeout
@@ -120,6 +126,12 @@ class LabelStudio:
         Raises:
             LabelStudioError: the personal access token could not be exchanged for an access token.
         """
+        if not self._is_personal():
+            return self._authorization()
+        with watched(self.breaker, self._service, LabelStudioError):
+            return self._authorization()
+
+    def _authorization(self) -> dict[str, str]:
         if self._token is None:
             return {}
         if not self._is_personal():
@@ -283,19 +295,20 @@ class LabelStudio:
                 f"expected {self.url} to accept the personal access token, got "
                 f"{answer.status_code}: it was revoked or belongs to another Label Studio; "
                 f"{WHAT_TO_SET}",
-                retryable=False,
+                retryable=True,
                 status=answer.status_code,
             )
         found = decoded(answer, self.url)
         return _read(_AccessToken, found, f"POST {TOKENS}", self.url).access
 
     def _request(self, method: str, path: str, **content: Any) -> Any:
-        answer = self._send(method, path, self.authorization(), **content)
-        if answer.status_code == 401 and self._is_personal():
-            with self._lock:
-                self._access = None
-            answer = self._send(method, path, self.authorization(), **content)
-        return decoded(answer, self.url)
+        with watched(self.breaker, self._service, LabelStudioError):
+            answer = self._send(method, path, self._authorization(), **content)
+            if answer.status_code == 401 and self._is_personal():
+                with self._lock:
+                    self._access = None
+                answer = self._send(method, path, self._authorization(), **content)
+            return decoded(answer, self.url)
 
     def _send(
         self, method: str, path: str, headers: dict[str, str], **content: Any

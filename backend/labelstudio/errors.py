@@ -1,12 +1,26 @@
-"""Errors of Label Studio's API, each with a sentence that says what to do."""
+"""Errors of requests for data, each with a sentence that says what to do, and what they mean.
 
+This is the one place that decides whether a failure lies in the task, and ends it, or outside of
+it, so that the task waits until the cause has passed: a service that is away, overloaded or refuses
+our token, a log-in page in place of what was asked for, a full disk, no database, no Redis.
+"""
+
+import errno
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from redis.exceptions import RedisError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from backend.labelstudio.shapes import ShapeError
-from backend.retries import error_may_pass, status_may_pass
+from backend.outages.breaker import Breaker, ServiceAway
+from backend.outages.records import Cause
 
 WHAT_TO_SET = (
     "set LABEL_STUDIO_API_KEY to a token from Label Studio's Account & Settings page "
@@ -14,18 +28,134 @@ WHAT_TO_SET = (
 )
 
 
-class LabelStudioError(Exception):
-    """A request to Label Studio failed; str() is a sentence for a person.
+# Statuses that say nothing about the task: of access, which an operator or a new token mends, of
+# time-outs and of too many requests. So do all from 500 on.
+OUTSIDE_STATUSES = (401, 403, 408, 425, 429)
+# Errors of the operating system that say nothing about the task: full disk, quota, open files.
+OUTSIDE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS)
+UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
+
+
+def status_may_pass(status: int) -> bool:
+    """Return whether an HTTP status says nothing about the task, and may pass."""
+    return status in OUTSIDE_STATUSES or status >= 500
+
+
+def error_may_pass(error: Exception) -> bool:
+    """Return whether an HTTP request that got no answer may succeed later.
+
+    Malformed addresses (ValueErrors of requests and urllib3) stay malformed.
+    """
+    return not isinstance(error, ValueError)
+
+
+def lies_outside(error: Exception) -> bool:
+    """Return whether an error of any kind lies outside of the task that met it."""
+    if isinstance(error, RequestFailed):
+        return error.retryable
+    if isinstance(error, OSError):
+        return error.errno in OUTSIDE_ERRNOS
+    return isinstance(error, OperationalError | InterfaceError | RedisError | MemoryError)
+
+
+class RequestFailed(Exception):
+    """A request for data failed; str() is a sentence for a person.
 
     Attributes:
-        retryable: whether the same request may succeed later.
+        retryable: whether the failure lies outside of the task, so that the same request may
+            succeed later.
         status: HTTP status of the answer; None if there was no answer.
+        retry_after: s until the service wants to be asked again, if it says that.
+        refused_connection: the service did not accept a connection at all.
+        away: the service that is away, if that is the reason.
+        sent: whether the request was sent; False where the service is known to be away.
     """
 
-    def __init__(self, message: str, *, retryable: bool, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool = False,
+        status: int | None = None,
+        retry_after: float | None = None,
+        refused_connection: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.status = status
+        self.retry_after = retry_after
+        self.refused_connection = refused_connection
+        self.away: str | None = None
+        self.sent = True
+
+
+class LabelStudioError(RequestFailed):
+    """A request to Label Studio's API failed; str() is a sentence for a person."""
+
+
+def cause_of(error: Exception) -> Cause:
+    """Return why work has to wait, given an error that lies outside of it."""
+    reason = str(error) if isinstance(error, RequestFailed) else f"{type(error).__name__}: {error}"
+    if not isinstance(error, RequestFailed):
+        return Cause(reason.partition("\n")[0])
+    return Cause(reason, away=error.away, sent=error.sent, retry_after=error.retry_after)
+
+
+@contextmanager
+def watched(breaker: Breaker, service: str, failure: type[RequestFailed]) -> Iterator[None]:
+    """Tell a breaker how the block's requests to a service end; refuse them while it is away.
+
+    Args:
+        service: such as `API of http://label-studio:8080`.
+        failure: the kind of error to raise while it is away.
+
+    Raises:
+        RequestFailed: of that kind, without any request, while the service is away.
+    """
+    try:
+        breaker.check(service)
+    except ServiceAway as away:
+        refused = failure(str(away), retryable=True)
+        refused.away, refused.sent = service, False
+        raise refused from None
+    try:
+        yield
+    except RequestFailed as error:
+        if not error.retryable:
+            breaker.succeeded(service)  # it answered
+        elif breaker.failed(
+            service,
+            str(error),
+            certain=error.refused_connection,
+            retry_after=error.retry_after,
+        ):
+            error.away = service
+        raise
+    breaker.succeeded(service)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until a service wants to be asked again; None if it does not say."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (zoned - datetime.now(UTC)).total_seconds())
+
+
+def is_refused_connection(error: Exception) -> bool:
+    """Return whether there was no connection at all, as opposed to one that broke or was slow."""
+    root: BaseException = error
+    while root.__cause__ or root.__context__:
+        root = root.__cause__ or root.__context__ or root
+    unreachable = isinstance(root, OSError) and root.errno in UNREACHABLE
+    return unreachable or isinstance(
+        root, ConnectionRefusedError | socket.gaierror | requests.ConnectTimeout
+    )
 
 
 def no_answer(error: Exception, url: str) -> LabelStudioError:
@@ -42,7 +172,11 @@ def no_answer(error: Exception, url: str) -> LabelStudioError:
             f"expected Label Studio to answer at {url}, got {innermost(error)}: "
             "is it running, and is LABEL_STUDIO_URL its address as seen from here?"
         )
-    return LabelStudioError(message, retryable=error_may_pass(error))
+    return LabelStudioError(
+        message,
+        retryable=error_may_pass(error),
+        refused_connection=is_refused_connection(error),
+    )
 
 
 def decoded(answer: requests.Response, url: str) -> Any:
@@ -56,7 +190,7 @@ def decoded(answer: requests.Response, url: str) -> Any:
         raise LabelStudioError(
             f"expected Label Studio at {url}, got a redirect to "
             f"{answer.headers['Location']}: set LABEL_STUDIO_URL to the final address",
-            retryable=False,
+            retryable=True,
             status=status,
         )
     request = f"{answer.request.method} {urlsplit(answer.url).path}"
@@ -65,6 +199,7 @@ def decoded(answer: requests.Response, url: str) -> Any:
             f"{url} answered {request} with {status}: {_explanation(answer)}",
             retryable=status_may_pass(status),
             status=status,
+            retry_after=retry_after(answer.headers),
         )
     try:
         return answer.json()
@@ -72,7 +207,7 @@ def decoded(answer: requests.Response, url: str) -> Any:
         raise LabelStudioError(
             f"expected JSON from {url} for {request}, got "
             f"{answer.headers.get('Content-Type', 'no type')}: is it Label Studio's address?",
-            retryable=False,
+            retryable=True,
             status=status,
         ) from None
 

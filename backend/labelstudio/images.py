@@ -17,11 +17,19 @@ from urllib3.util import parse_url
 
 from backend.labelstudio.addresses import Location
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.errors import LabelStudioError, innermost
+from backend.labelstudio.errors import (
+    LabelStudioError,
+    RequestFailed,
+    error_may_pass,
+    innermost,
+    is_refused_connection,
+    retry_after,
+    status_may_pass,
+    watched,
+)
 from backend.labelstudio.guarded_connections import GuardedConnections, PrivateAddressError
 from backend.labelstudio.projects import LabelStudios, Project
 from backend.labelstudio.web_pages import START, first_line, is_web_page
-from backend.retries import error_may_pass, status_may_pass
 from backend.settings import Settings
 from model.decoding import decode
 
@@ -35,16 +43,8 @@ CLOUD = ("s3", "gs", "azure-blob")
 RESOLVE = "/resolve/?fileuri="
 
 
-class ImageFetchError(Exception):
-    """An image could not be fetched; str() is a sentence for a person.
-
-    Attributes:
-        retryable: whether the same image may be fetched later.
-    """
-
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
-        self.retryable = retryable
+class ImageFetchError(RequestFailed):
+    """An image could not be fetched; str() is a sentence for a person."""
 
 
 class Images:
@@ -128,6 +128,22 @@ def fetch(
         uri = base64.urlsafe_b64encode(url.encode()).decode()
         url = f"/tasks/{task_id}{RESOLVE}{uri}"
     location = label_studio.location(url)
+    with watched(label_studio.breaker, _service(location), ImageFetchError):
+        return _fetch(location, label_studio, max_bytes, hosts)
+
+
+def _service(location: Location) -> str:
+    """Name the host that has an image, for the breaker."""
+    try:
+        parts = parse_url(location.url)
+    except ValueError:
+        return "images of an address that cannot be read"
+    return f"images of {parts.scheme}://{parts.netloc}"
+
+
+def _fetch(
+    location: Location, label_studio: LabelStudio, max_bytes: int, hosts: Sequence[str]
+) -> bytes:
     with GuardedConnections(WHOLE_TIMEOUT) as connections:
         try:
             content = _download(connections, location, label_studio, max_bytes, hosts)
@@ -209,6 +225,8 @@ def _check_status(answer: requests.Response, location: Location, *, trusted: boo
     raise ImageFetchError(
         f"expected an image at {location.shown}, got status {status}{said}{hint}",
         retryable=status_may_pass(status),
+        status=status,
+        retry_after=retry_after(answer.headers),
     )
 
 
@@ -243,7 +261,8 @@ def _body(answer: requests.Response, shown: str, max_bytes: int) -> bytes:
     if is_web_page(content):
         raise ImageFetchError(
             f"expected an image at {shown}, got a web page, perhaps one to log in at: "
-            "images must be readable without a browser's session"
+            "images must be readable without a browser's session",
+            retryable=True,
         )
     return bytes(content)
 
@@ -312,4 +331,8 @@ def _no_answer(error: Exception, shown: str) -> ImageFetchError:
         )
     else:
         message = f"expected an image at {shown}, got no complete answer: {innermost(error)}"
-    return ImageFetchError(message, retryable=error_may_pass(error))
+    return ImageFetchError(
+        message,
+        retryable=error_may_pass(error),
+        refused_connection=is_refused_connection(error),
+    )

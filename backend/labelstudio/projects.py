@@ -12,6 +12,7 @@ from backend.database.schema import Time, metadata
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.project_settings import NO_SETTINGS, ProjectSettings
 from backend.labelstudio.user_agent import user_agent
+from backend.outages.breaker import Breaker, NoBreaker
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -160,9 +161,14 @@ class NotDeliverable(Exception):
 
 
 class LabelStudios:
-    """Clients for the Label Studio of each project; each client keeps its access token."""
+    """Clients for the Label Studio of each project; each client keeps its access token.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        breaker: of all the clients; see `LabelStudio`.
+    """
+
+    def __init__(self, settings: Settings, breaker: Breaker | None = None) -> None:
+        self._breaker: Breaker = breaker or NoBreaker()
         self._url = settings.label_studio_url
         key = settings.label_studio_api_key
         self._key = key.get_secret_value() if key else None
@@ -202,7 +208,13 @@ class LabelStudios:
             raise
 
     def _new_client(self, url: str, token: str | None, also: str | None) -> LabelStudio:
-        return LabelStudio(url, token, known_as=[also] if also else [], agent=self._agent)
+        return LabelStudio(
+            url,
+            token,
+            known_as=[also] if also else [],
+            agent=self._agent,
+            breaker=self._breaker,
+        )
 
 
 class LabelStudioNotSet(RuntimeError):

@@ -7,13 +7,13 @@ in the `LearningContext`, which a worker process sets once.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
+from backend.labelstudio.errors import cause_of, lies_outside
 from backend.labelstudio.images import ImageFetchError, Images
 from backend.labelstudio.projects import NotDeliverable, ProjectStorage
 from backend.learning.backbones import BackboneOf, BackboneUnusable
@@ -21,8 +21,10 @@ from backend.learning.first_look import OtherImage, completed, expect_same_image
 from backend.learning.records import WHOLE_IMAGE, Example
 from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
+from backend.outages.job_failures import fail_job, postpone_job, retry_job, storage_needed
+from backend.outages.records import Cause
 from backend.queue.interruption import Interrupted, interruptible
-from backend.queue.row_jobs import fail_job, requeue_at_front
+from backend.queue.row_jobs import requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from model.decoding import UnreadableImage
@@ -65,38 +67,48 @@ def learn(example_id: int) -> None:
         Interrupted: the worker has to stop.
     """
     assert _context is not None, "set_learning_context comes first"
-    context = _context
+    with storage_needed(f"Example {example_id}"):
+        _learn(_context, example_id)
+
+
+def _learn(context: LearningContext, example_id: int) -> None:
     example = context.examples.start_attempt(example_id)
     if example is None or example.status != "waiting":
         return
     try:
         with interruptible():
             found, key, features = _extract(context, example)
-    except ImageFetchError as error:
-        _fail(context, example, str(error), may_pass=error.retryable)
-    except BackboneUnusable as error:
-        _fail(context, example, str(error), may_pass=True)
-    except (UnreadableImage, NotDeliverable, OtherImage, _Refused, _TooManyAttempts) as error:
-        _fail(context, example, str(error), may_pass=False)
     except Interrupted:
         context.examples.undo_attempt(example.id)
         requeue_at_front(get_current_job())
         raise
     except JobTimeoutException:
         limit = context.settings.job_timeout
-        _fail(
-            context,
-            example,
+        reason = (
             f"expected to finish within JOB_TIMEOUT={limit} s, but did not: raise it, or choose a "
-            "lighter model",
-            may_pass=False,
+            "lighter model"
         )
+        fail_job(context.examples, example.id, reason, about=_name(example))
     except Exception as error:
-        logger.exception("%s: unexpected error", _name(example))
-        _fail(context, example, f"{type(error).__name__}: {error}", may_pass=True)
+        _end(context, example, error)
     else:
         if context.examples.finish(found, key, features):
             logger.info("%s: learnt %d points", _name(example), len(example.points))
+
+
+def _end(context: LearningContext, example: Example, error: Exception) -> None:
+    """Let an example wait if the failure lies outside of it, and give it up otherwise."""
+    rows, settings, about = context.examples, context.settings, _name(example)
+    if isinstance(error, BackboneUnusable):
+        postpone_job(rows, example.id, Cause(str(error)), about=about, settings=settings)
+    elif lies_outside(error):
+        postpone_job(rows, example.id, cause_of(error), about=about, settings=settings)
+    elif isinstance(error, _PERMANENT):
+        fail_job(rows, example.id, str(error), about=about)
+    else:
+        logger.error("%s: unexpected error", about, exc_info=error)
+        reason = f"{type(error).__name__}: {error}"
+        retry_job(rows, example.id, reason, about=about, settings=settings)
 
 
 def _extract(context: LearningContext, example: Example) -> tuple[Example, str, bytes]:
@@ -137,15 +149,14 @@ class _TooManyAttempts(Exception):
     """The job was started too often without ending."""
 
 
-def _fail(context: LearningContext, example: Example, reason: str, *, may_pass: bool) -> NoReturn:
-    fail_job(
-        context.examples,
-        example.id,
-        reason,
-        message=f"{_name(example)} cannot be learnt: {reason}",
-        may_pass=may_pass,
-        limit=context.settings.job_retries,
-    )
+_PERMANENT = (
+    ImageFetchError,
+    UnreadableImage,
+    NotDeliverable,
+    OtherImage,
+    _Refused,
+    _TooManyAttempts,
+)
 
 
 def _name(example: Example) -> str:

@@ -1,14 +1,18 @@
 """SQL that the storages of examples and of steps share."""
 
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, update
 
+from backend.database.connection import Database
+from backend.database.schema import WAITS_NO_MORE
 from backend.labelstudio.projects import projects
 from backend.learning.records import Example, Step
 from backend.learning.steps import Terms
 from backend.learning.tables import examples, learnt_steps, team_costs
+from backend.outages.storage import WaitingRows
 from model.keypoint import Box
 
 EXAMPLE_COLUMNS = [examples.c[field.name] for field in fields(Example)]
@@ -70,4 +74,21 @@ def waiting_values() -> dict[str, object]:
         "round": examples.c.round + 1,
         "attempts": 0,
         "failures": 0,
+        **WAITS_NO_MORE,
     }
+
+
+def waiting_examples(database: Database) -> WaitingRows:
+    """Return the examples that wait for a service."""
+    return WaitingRows(database, examples)
+
+
+def give_up_waiting_examples(database: Database, before: datetime) -> int:
+    """Give up the examples that have waited since before a moment, and count them."""
+    with database.writing() as connection:
+        given_up = connection.execute(
+            update(examples)
+            .where(examples.c.waiting_for.is_not(None), examples.c.failing_since < before)
+            .values(status="failed", **WAITS_NO_MORE)
+        )
+    return given_up.rowcount

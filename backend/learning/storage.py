@@ -7,24 +7,29 @@ Each transaction that changes a project's examples locks the project first and e
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
 
 from backend.database.connection import Database, now
+from backend.database.schema import WAITS_NO_MORE
 from backend.database.text import storable
 from backend.learning.queries import (
     EXAMPLE_COLUMNS,
     current_step,
     example_from_row,
     lock_project,
+    waiting_examples,
     waiting_values,
 )
 from backend.learning.records import Example, LearningStatus, Lesson
 from backend.learning.selection_storage import has_room, select_examples
 from backend.learning.step_storage import advance
 from backend.learning.tables import examples
+from backend.outages.records import Cause
+from backend.outages.storage import is_due
+from backend.retries import DETECTION_JOB, jittered
 
 LEARNT = ("ready", "spare")
 
@@ -136,13 +141,18 @@ class ExampleStorage:
     def __init__(self, database: Database, *, limit: int) -> None:
         self._database = database
         self._limit = limit
+        self._waiting = waiting_examples(database)
 
     def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return (id, round) of the rows that wait for a worker and follow `after`, by id."""
+        """Return (id, round) of the rows that wait for a worker and follow `after`, by id.
+
+        Rows that wait for something outside of them are left out until they may go on.
+        """
+        may_go_on = (examples.c.waiting_for.is_(None), is_due(examples.c.retry_at, now()))
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(examples.c.id, examples.c.round)
-                .where(examples.c.status == "waiting", examples.c.id > after)
+                .where(examples.c.status == "waiting", examples.c.id > after, *may_go_on)
                 .order_by(examples.c.id)
                 .limit(limit)
             )
@@ -202,6 +212,7 @@ class ExampleStorage:
                     reason=None,
                     key=key,
                     features=features,
+                    **WAITS_NO_MORE,
                 )
             )
             if found.rowcount == 0:
@@ -211,16 +222,34 @@ class ExampleStorage:
 
     def fail(self, example_id: int, reason: str) -> None:
         """Give up on an example, unless it no longer waits."""
-        self._update_waiting(example_id, status="failed", reason=storable(reason))
+        values = {"status": "failed", "reason": storable(reason)}
+        self._update_waiting(example_id, **values, **WAITS_NO_MORE)
+
+    def postpone(self, example_id: int, cause: Cause, *, patience: float) -> bool:
+        """Let a waiting example wait for something outside of it; its attempt does not count.
+
+        Returns:
+            False if it has waited for longer than `patience`, s.
+        """
+        pending = examples.c.status == "waiting"
+        if not self._waiting.postpone(example_id, pending, cause, patience=patience):
+            return False
+        self.undo_attempt(example_id)
+        return True
 
     def record_failure(self, example_id: int, reason: str, *, limit: int) -> bool:
-        """Count a failure that may pass, and give up after more than `limit` of them.
+        """Count a failure for an unknown reason, and give up after more than `limit` of them.
 
         Returns:
             Whether to try again.
         """
         failures = examples.c.failures
-        self._update_waiting(example_id, failures=failures + 1, reason=storable(reason))
+        self._update_waiting(
+            example_id,
+            failures=failures + 1,
+            retry_at=now() + timedelta(seconds=jittered(DETECTION_JOB.first)),
+            reason=storable(reason),
+        )
         return not self._update_waiting(example_id, failures > limit, status="failed")
 
     def extract_again(self, project_uid: str) -> int:

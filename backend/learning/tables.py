@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from backend.database.schema import Time, metadata
+from backend.database.schema import WAITS, Time, metadata, waiting_columns
 
 # An object on an image, as the state of an annotation that counts leaves it. A row is deleted when
 # its annotation is.
@@ -41,6 +41,7 @@ examples = Table(
     Column("round", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
+    *waiting_columns(),
     # Which backbone made the features, and the features, in half precision.
     Column("key", String(200)),
     Column("features", LargeBinary),
@@ -50,6 +51,12 @@ examples = Table(
     ),
     Index("ix_examples_project_uid_status", "project_uid", "status"),
     Index("ix_examples_status", "status"),
+    Index(
+        "ix_examples_waiting_for",
+        "waiting_for",
+        sqlite_where=WAITS,
+        postgresql_where=WAITS,
+    ),
     sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )
 

@@ -5,24 +5,24 @@ The database knows what has to be done, so Redis may lose the whole queue.
 
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from redis import Redis
-from rq import Queue, Retry, get_current_job
+from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from backend import retries
-from backend.queue.interruption import JobFailed
 from backend.queue.lifetimes import FINAL_STATES, KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS
+from backend.queue.live_jobs import live_jobs, put_back
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-PAGE = 1000
+PAGE = 5000  # rows read at a time
+AT_ONCE = 500  # jobs that one command to Redis is about
 # States of a job that a worker has yet to take, for the first time or again.
 WAITING = ("queued", "scheduled")
 
@@ -37,37 +37,8 @@ class WaitingRows(Protocol):
         """Begin the round that follows `after`; False if another process was faster."""
 
 
-class FailingRows(Protocol):
-    """A table whose rows are given up after some failures."""
-
-    def fail(self, row_id: int, reason: str, /) -> None:
-        """Give up on a row."""
-
-    def record_failure(self, row_id: int, reason: str, /, *, limit: int) -> bool:
-        """Count a failure that may pass, and return whether to try again."""
-
-
-def fail_job(
-    rows: FailingRows, row_id: int, reason: str, *, message: str, may_pass: bool, limit: int
-) -> NoReturn:
-    """Store a failure of the current job, and let RQ retry the job if that may help.
-
-    Args:
-        message: the reason, with what was asked for.
-        limit: how many failures that may pass are tried again.
-
-    Raises:
-        JobFailed: always.
-    """
-    if may_pass:
-        retry = rows.record_failure(row_id, reason, limit=limit)
-    else:
-        retry = False
-        rows.fail(row_id, reason)
-    job = get_current_job()
-    if job is not None and not retry:
-        job.retries_left = 0
-    raise JobFailed(f"{message} ({'tried again soon' if retry else 'given up'})") from None
+def _image_timeout(settings: Settings) -> int:
+    return settings.job_timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +49,13 @@ class RowJobs:
         queue: name of the RQ queue.
         function: path of the function that workers call, so that the web process never loads torch.
         prefix: begins the id of each job.
+        timeout: returns the longest time of a job, s.
     """
 
     queue: str
     function: str
     prefix: str
+    timeout: Callable[[Settings], int] = _image_timeout
 
     def make_queue(self, connection: Redis) -> Queue:
         """Return the queue, which all processes share."""
@@ -98,17 +71,15 @@ class RowJobs:
         Raises:
             RedisError: Redis cannot be reached.
         """
-        pauses = [round(pause) for pause in retries.DETECTION_JOB.pauses(settings.job_retries)]
         try:
             queue.enqueue(
                 self.function,
                 row_id,
                 job_id=self.job_id(row_id, round_),
                 unique=True,
-                job_timeout=settings.job_timeout,
+                job_timeout=self.timeout(settings),
                 result_ttl=KEEP_RESULT_SECONDS,
                 failure_ttl=KEEP_FAILURE_SECONDS,
-                retry=Retry(max=len(pauses), interval=pauses) if pauses else None,
             )
         except DuplicateJobError:
             logger.debug("%s is queued already", self.job_id(row_id, round_))
@@ -116,8 +87,8 @@ class RowJobs:
     def enqueue_again(self, queue: Queue, settings: Settings, rows: WaitingRows) -> int:
         """Queue every row that waits for a worker and has no job that will do its work.
 
-        Redis may have lost the job, it may have failed, or an older version of the program may have
-        queued it under a path that no longer exists.
+        Redis may have lost the queue's list, the job, or both; the job may have failed, or an older
+        version of the program may have queued it under a path that no longer exists.
 
         Returns:
             How many were queued.
@@ -125,19 +96,43 @@ class RowJobs:
         Raises:
             RedisError: Redis cannot be reached.
         """
-        count, after = 0, 0
+        live, count, after = live_jobs(queue), 0, 0
+        stranded: list[str] = []
         while page := rows.queued(after, PAGE):
-            for (row_id, round_), job in zip(page, self._jobs(queue, page), strict=True):
+            after = page[-1][0]
+            unsure = [row for row in page if self.job_id(*row) not in live.sure]
+            missing = []
+            for (row_id, round_), job in zip(unsure, self._jobs(queue, unsure), strict=True):
                 name = self.job_id(row_id, round_)
                 if job is None or (self._is_obsolete(job) and _delete_waiting(queue, name)):
-                    self.enqueue(queue, settings, row_id, round_)
-                elif job.status in FINAL_STATES and rows.next_round(row_id, round_):
-                    self.enqueue(queue, settings, row_id, round_ + 1)
-                else:
-                    continue
-                count += 1
-            after = page[-1][0]
-        return count
+                    missing.append((row_id, round_))
+                elif job.status in FINAL_STATES:
+                    if rows.next_round(row_id, round_):
+                        missing.append((row_id, round_ + 1))
+                elif name not in live.listed:
+                    stranded.append(name)
+            self._enqueue_many(queue, settings, missing)
+            count += len(missing)
+        return count + put_back(queue, stranded)
+
+    def _enqueue_many(
+        self, queue: Queue, settings: Settings, missing: Sequence[tuple[int, int]]
+    ) -> None:
+        """Ask workers for rows (id, round) whose jobs do not exist, many with one command."""
+        for start in range(0, len(missing), AT_ONCE):
+            queue.enqueue_many(
+                [
+                    Queue.prepare_data(
+                        self.function,
+                        (row_id,),
+                        job_id=self.job_id(row_id, round_),
+                        timeout=self.timeout(settings),
+                        result_ttl=KEEP_RESULT_SECONDS,
+                        failure_ttl=KEEP_FAILURE_SECONDS,
+                    )
+                    for row_id, round_ in missing[start : start + AT_ONCE]
+                ]
+            )
 
     def _jobs(self, queue: Queue, page: Sequence[tuple[int, int]]) -> list["_Job | None"]:
         """Read the jobs of (row id, round) at once; None for each that does not exist."""

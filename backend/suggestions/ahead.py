@@ -75,8 +75,11 @@ class NextTasks:
         try:
             count = self._request_of(project, step.version)
         except LabelStudioError as error:
-            logger.warning("Project %s: its next tasks cannot be listed: %s", project.uid, error)
-            if error.retryable:
+            if error.sent:
+                logger.warning(
+                    "Project %s: its next tasks cannot be listed: %s", project.uid, error
+                )
+            if error.retryable and error.status not in (401, 403):
                 return 0
             count = 0
         except (NotDeliverable, LabelConfigError) as error:

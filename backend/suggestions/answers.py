@@ -15,6 +15,7 @@ from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.projects import LabelStudios, Project
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
+from backend.outages.breaker import SharedBreaker
 from backend.settings import Settings
 from backend.suggestions.delivery_storage import DeliverySchedule
 from backend.suggestions.holdout import HoldoutStorage, is_in_holdout
@@ -64,7 +65,7 @@ class PredictService:
         self._presentation = Presentation(settings, database)
         self._queue = queue
         self._model_version = model_version
-        self._studios = LabelStudios(settings)
+        self._studios = LabelStudios(settings, SharedBreaker(database))
         spare = max(1, settings.threads // 4)
         self._waiting_slots = threading.BoundedSemaphore(max(1, settings.threads - spare))
 

@@ -13,7 +13,7 @@ from backend import retries
 from backend.database.connection import Database, now
 from backend.labelstudio import schemas
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.errors import LabelStudioError
+from backend.labelstudio.errors import LabelStudioError, cause_of, lies_outside
 from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
 from backend.labelstudio.projects import (
     LabelStudios,
@@ -23,6 +23,7 @@ from backend.labelstudio.projects import (
 )
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
+from backend.outages.records import Cause
 from backend.settings import Settings
 from backend.suggestions.changes import (
     LEASE_SECONDS,
@@ -87,16 +88,24 @@ class DeliveryService:
         self._predictions = PredictionStorage(database)
         self._projects = ProjectStorage(database)
         self._studios = studios
+        self._patience = timedelta(seconds=settings.give_up_after)
         self._changes = ChangeService(self._deliveries)
         self._logged: set[tuple[str, str]] = set()
 
-    def deliver_due(self, limit: int) -> bool:
+    def projects_due(self) -> list[str]:
+        """Return the uids of the projects that have a prediction that is due."""
+        return self._schedule.projects_due()
+
+    def deliver_due(self, limit: int, project_uid: str | None = None) -> bool:
         """Deliver up to `limit` predictions that are due.
+
+        Args:
+            project_uid: None for those of every project.
 
         Returns:
             Whether there were that many, so that more may be due.
         """
-        due = self._schedule.due(limit)
+        due = self._schedule.due(limit, project_uid)
         for prediction_id in due:
             self.deliver(prediction_id)
         return len(due) == limit
@@ -116,9 +125,10 @@ class DeliveryService:
         except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
             self._postpone(attempt, error)
         except Exception as error:
-            logger.exception(
-                "Task %s of project %s: unexpected error", row.task_id, row.project_uid
-            )
+            if not lies_outside(error):
+                logger.exception(
+                    "Task %s of project %s: unexpected error", row.task_id, row.project_uid
+                )
             self._postpone(attempt, error)
 
     def change(self, prediction_id: int) -> Change:
@@ -233,27 +243,28 @@ class DeliveryService:
 
     def _postpone(self, attempt: DeliveryAttempt, error: Exception) -> None:
         row, moment = attempt.row, now()
-        next_attempt = moment + timedelta(seconds=retries.DELIVERY.pause(row.checks))
+        pause = retries.jittered(retries.DELIVERY.pause(row.checks))
+        next_attempt = moment + timedelta(seconds=pause)
         by_reply = row.delivery is not None and row.delivery.way == "reply"
-        may_pass = isinstance(error, LabelStudioError) and error.retryable
+        outside = lies_outside(error)
+        cause = cause_of(error) if outside else Cause(str(error))
+        refused = isinstance(error, LabelStudioError) and error.status in (401, 403)
         given_up = (
             isinstance(error, TaskChanged)
-            or (
-                row.finished_at is not None
-                and moment - row.finished_at > retries.DELIVERY_GIVEN_UP_AFTER
-            )
+            or moment - (row.failing_since or moment) > self._patience
             # We have no access to Label Studio's API, but a reply usually arrives.
-            or (by_reply and not may_pass)
+            or (by_reply and (refused or not outside))
         )
         # Label Studio may still be storing what we posted, although it reported an error.
-        may_be_stored = attempt.posted and may_pass
+        settled_at = moment + timedelta(seconds=retries.DELIVERY.first)
         self._deliveries.release(
             attempt.lease,
-            reason=str(error),
-            busy_until=next_attempt if may_be_stored else None,
+            cause,
+            busy_until=settled_at if attempt.posted and outside else None,
             check_at=None if given_up else next_attempt,
         )
-        self._log_failure(row, str(error))
+        if cause.sent:
+            self._log_failure(row, cause.reason)
 
     def _log_failure(self, row: Prediction, reason: str) -> None:
         """Warn of the first task of a project that fails for a reason; the others are details."""

@@ -9,6 +9,7 @@ These columns of a prediction decide it:
 * `busy_until`: when the current lease ends. A process holds a lease while it talks to Label Studio
   about the prediction, and for as long as Label Studio may need to store it. The moment also
   identifies the lease: if the column has changed, the lease is lost.
+* `waiting_for`: the service that is away, until which is back the prediction is not due.
 * `deliveries`: number of deliveries so far. The process that raises it from n to n + 1 makes
   delivery n + 1, and no other does.
 """
@@ -16,11 +17,13 @@ These columns of a prediction decide it:
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, and_, func, or_, select, update
 
 from backend.database.connection import CHUNK, Database, now
+from backend.database.schema import WAITS_NO_MORE
 from backend.database.text import storable
 from backend.labelstudio.schemas import PredictionJson
+from backend.outages.records import Cause
 from backend.suggestions.queries import count_by, update_prediction
 from backend.suggestions.records import DeliveryLease, Way
 from backend.suggestions.tables import deliveries, predictions
@@ -59,23 +62,24 @@ class DeliverySchedule:
             )
             connection.execute(update(predictions).where(*reserved).values(waiting_until=None))
 
-    def due(self, limit: int) -> list[int]:
-        """Return predictions for workers to look up in Label Studio, longest due first."""
-        moment = now()
+    def due(self, limit: int, project_uid: str | None = None) -> list[int]:
+        """Return predictions for workers to look up in Label Studio, longest due first.
+
+        Args:
+            project_uid: None for those of every project.
+        """
+        query = select(predictions.c.id).where(*_is_due(now()))
+        if project_uid is not None:
+            query = query.where(predictions.c.project_uid == project_uid)
         with self._database.reading() as connection:
-            rows = connection.scalars(
-                select(predictions.c.id)
-                .where(
-                    predictions.c.status == "ready",
-                    predictions.c.to_deliver,
-                    predictions.c.check_at <= moment,
-                    _has_passed(predictions.c.busy_until, moment),
-                    _has_passed(predictions.c.waiting_until, moment),
-                )
-                .order_by(predictions.c.check_at)
-                .limit(limit)
-            )
-            return list(rows)
+            return list(connection.scalars(query.order_by(predictions.c.check_at).limit(limit)))
+
+    def projects_due(self) -> list[str]:
+        """Return the uids of the projects that have a prediction that is due, sorted."""
+        column = predictions.c.project_uid
+        with self._database.reading() as connection:
+            query = select(column).where(*_is_due(now())).distinct().order_by(column)
+            return list(connection.scalars(query))
 
     def make_due(self, ids: Sequence[int]) -> None:
         """Have a worker look up these in Label Studio now, if they are ready."""
@@ -83,7 +87,7 @@ class DeliverySchedule:
             connection.execute(
                 update(predictions)
                 .where(predictions.c.id.in_(chunk), predictions.c.status == "ready")
-                .values(check_at=now(), checks=0)
+                .values(check_at=now(), checks=0, waiting_for=None)
             )
 
     def _locked_chunks(self, ids: Sequence[int]) -> Iterator[tuple[Connection, list[int]]]:
@@ -190,6 +194,7 @@ class DeliveryStorage:
                     check_at=moment + timedelta(seconds=check_in),
                     checks=0,
                     reason=None,
+                    **WAITS_NO_MORE,
                 )
             )
             if result.rowcount != 1:
@@ -221,37 +226,54 @@ class DeliveryStorage:
                     predictions.c.deliveries == number,
                     predictions.c.busy_until == lease.expires_at,
                 )
-                .values(busy_until=None, check_at=None, checks=0, reason=None)
+                .values(busy_until=None, check_at=None, checks=0, reason=None, **WAITS_NO_MORE)
             )
 
     def release(
         self,
         lease: DeliveryLease,
+        cause: Cause,
         *,
-        reason: str,
         busy_until: datetime | None,
         check_at: datetime | None,
     ) -> None:
         """End a lease whose delivery is not confirmed, unless it is lost.
 
         Args:
-            reason: why it is not confirmed.
+            cause: why it is not confirmed. If a service is away, the prediction is not due until
+                that is back.
             busy_until: when the next lease may begin; None for at once.
             check_at: when a worker has to look next; None for never.
         """
+        moment = now()
         update_prediction(
             self._database,
             lease.prediction_id,
             predictions.c.busy_until == lease.expires_at,
-            reason=storable(reason),
+            reason=storable(cause.reason),
             busy_until=busy_until,
             check_at=check_at,
-            checks=predictions.c.checks + 1,
+            checks=predictions.c.checks + int(cause.sent),
+            waiting_for=None if check_at is None else cause.away,
+            retry_at=moment if cause.sent else predictions.c.retry_at,
+            failing_since=func.coalesce(predictions.c.failing_since, moment),
         )
 
     def deliveries_by_way(self) -> dict[str, int]:
         """Count the deliveries of each way."""
         return count_by(self._database, deliveries.c.way)
+
+
+def _is_due(moment: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that a worker has to look up a prediction in Label Studio."""
+    return (
+        predictions.c.status == "ready",
+        predictions.c.to_deliver.is_(True),
+        predictions.c.check_at <= moment,
+        predictions.c.waiting_for.is_(None),
+        _has_passed(predictions.c.busy_until, moment),
+        _has_passed(predictions.c.waiting_until, moment),
+    )
 
 
 def _has_passed(column: Column[datetime | None], moment: datetime) -> ColumnElement[bool]:

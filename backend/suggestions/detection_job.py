@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import NoReturn
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
 from backend.database.connection import Database, now
+from backend.labelstudio.errors import cause_of, lies_outside
 from backend.labelstudio.images import ImageFetchError, Images
 from backend.labelstudio.label_config import (
     KeypointControl,
@@ -31,11 +32,12 @@ from backend.learning.backbones import Backbone, Backbones, BackboneUnusable
 from backend.learning.named_points import Landmarks, NamedPoints
 from backend.learning.records import base_of, searched_part
 from backend.learning.step_storage import StepChanged, StepStorage
+from backend.outages.job_failures import fail_job, postpone_job, retry_job, storage_needed
+from backend.outages.records import Cause
 from backend.queue.interruption import Interrupted, interruptible, reset_interrupt
-from backend.queue.row_jobs import fail_job, requeue_at_front
+from backend.queue.row_jobs import requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
-from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.maps import MapStorage, keep_first_maps
 from backend.suggestions.objects import StoredObject
@@ -48,6 +50,13 @@ from model.keypoint import Box, Detection
 logger = logging.getLogger(__name__)
 
 
+class Deliverer(Protocol):
+    """Delivers a prediction at once, or has it delivered soon."""
+
+    def deliver(self, prediction_id: int) -> None:
+        """Deliver a prediction that is due."""
+
+
 @dataclass(frozen=True)
 class JobContext:
     """Services and settings that every job of this process uses."""
@@ -55,7 +64,7 @@ class JobContext:
     settings: Settings
     database: Database
     studios: LabelStudios
-    delivery: DeliveryService
+    delivery: Deliverer
     detectors: ActiveDetectors
 
     @cached_property
@@ -136,7 +145,11 @@ def predict(prediction_id: int) -> None:
         Interrupted: the worker has to stop.
     """
     assert _context is not None, "set_job_context comes first"
-    context = _context
+    with storage_needed(f"Prediction {prediction_id}"):
+        _predict(_context, prediction_id)
+
+
+def _predict(context: JobContext, prediction_id: int) -> None:
     row = context.predictions.start_attempt(prediction_id)
     if row is None:
         logger.warning(
@@ -149,7 +162,8 @@ def predict(prediction_id: int) -> None:
         if successor is not None:
             _request_from_active_model(context, row, successor)
             return
-        _make(context, row)
+        if not _make(context, row):
+            return
     context.delivery.deliver(prediction_id)
 
 
@@ -179,43 +193,59 @@ def _request_from_active_model(context: JobContext, row: Prediction, version: st
     )
 
 
-def _make(context: JobContext, row: Prediction) -> None:
-    """Detect and store; a failure is stored with its reason, and retried if it is temporary."""
+def _make(context: JobContext, row: Prediction) -> bool:
+    """Detect and store.
+
+    Returns:
+        Whether it is done; False if it has to wait for something outside of the task.
+
+    Raises:
+        JobFailed: the task is given up, or tried again for an unknown reason.
+        Interrupted: the worker has to stop.
+    """
+    about = f"Task {row.task_id} of project {row.project_uid}"
     try:
         with interruptible():
             detection, costs, objects = _detect(context, row)
-    except ImageFetchError as error:
-        _fail(context, row, str(error), may_pass=error.retryable)
-    except (ModelUnusable, BackboneUnusable, StepChanged, _OtherModel) as error:
-        _fail(context, row, str(error), may_pass=True)
-    except _PERMANENT as error:
-        _fail(context, row, str(error), may_pass=False)
     except Interrupted:
         context.predictions.undo_attempt(row.id)
         requeue_at_front(get_current_job())
         raise
     except JobTimeoutException:
-        _fail(
-            context,
-            row,
-            f"expected to finish within JOB_TIMEOUT={context.settings.job_timeout} s, but did "
-            "not: raise it, or choose a lighter model",
-            may_pass=False,
+        limit = context.settings.job_timeout
+        reason = (
+            f"expected to finish within JOB_TIMEOUT={limit} s, but did not: raise it, or choose a "
+            "lighter model"
         )
+        fail_job(context.predictions, row.id, reason, about=about)
     except Exception as error:
-        logger.exception("Task %s of project %s: unexpected error", row.task_id, row.project_uid)
-        _fail(context, row, f"{type(error).__name__}: {error}", may_pass=True)
+        _end(context, row, error, about)
+        return False
+    context.predictions.finish(row.id, detection, costs, objects)
+    keep_first_maps(context.maps, row.id, row.model_version, detection)
+    logger.info(
+        "%s: %d keypoints of class %s, %d landmarks",
+        about,
+        len(detection.keypoints),
+        detection.class_name,
+        len(detection.named),
+    )
+    return True
+
+
+def _end(context: JobContext, row: Prediction, error: Exception, about: str) -> None:
+    """Let a row wait if the failure lies outside of its task, and give it up otherwise."""
+    rows, settings = context.predictions, context.settings
+    if isinstance(error, _OF_THIS_WORKER):
+        postpone_job(rows, row.id, Cause(str(error)), about=about, settings=settings)
+    elif lies_outside(error):
+        postpone_job(rows, row.id, cause_of(error), about=about, settings=settings)
+    elif isinstance(error, _PERMANENT):
+        fail_job(rows, row.id, str(error), about=about)
     else:
-        context.predictions.finish(row.id, detection, costs, objects)
-        keep_first_maps(context.maps, row.id, row.model_version, detection)
-        logger.info(
-            "Task %s of project %s: %d keypoints of class %s, %d landmarks",
-            row.task_id,
-            row.project_uid,
-            len(detection.keypoints),
-            detection.class_name,
-            len(detection.named),
-        )
+        logger.error("%s: unexpected error", about, exc_info=error)
+        reason = f"{type(error).__name__}: {error}"
+        retry_job(rows, row.id, reason, about=about, settings=settings)
 
 
 def _detect(
@@ -284,7 +314,10 @@ class _TooManyAttempts(Exception):
     """The job was started too often without ending."""
 
 
+# A model that this worker cannot load yet, or has no longer.
+_OF_THIS_WORKER = (ModelUnusable, BackboneUnusable, StepChanged, _OtherModel)
 _PERMANENT = (
+    ImageFetchError,
     UnreadableImage,
     LabelConfigError,
     RegionError,
@@ -292,14 +325,3 @@ _PERMANENT = (
     _Refused,
     _TooManyAttempts,
 )
-
-
-def _fail(context: JobContext, row: Prediction, reason: str, *, may_pass: bool) -> NoReturn:
-    fail_job(
-        context.predictions,
-        row.id,
-        reason,
-        message=f"Task {row.task_id} of project {row.project_uid}: {reason}",
-        may_pass=may_pass,
-        limit=context.settings.job_retries,
-    )

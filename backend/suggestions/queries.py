@@ -1,11 +1,14 @@
 """SQL that the storages of predictions and deliveries share."""
 
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, and_, func, select, update
+from sqlalchemy import Column, ColumnElement, Row, Select, and_, case, func, select, update
 
-from backend.database.connection import Database
+from backend.database.connection import Database, now
+from backend.database.schema import WAITS_NO_MORE
+from backend.outages.storage import WaitingRows
 from backend.suggestions.objects import objects_from_json
 from backend.suggestions.records import Delivery, Prediction, detection_from_json
 from backend.suggestions.tables import deliveries, predictions
@@ -52,3 +55,35 @@ def count_by(database: Database, column: Column[Any]) -> dict[str, int]:
     with database.reading() as connection:
         rows = connection.execute(select(column, func.count()).group_by(column))
         return {row[0]: row[1] for row in rows}
+
+
+def waiting_predictions(database: Database) -> WaitingRows:
+    """Return the predictions that wait for a service, to be made or to be delivered."""
+
+    def due_at(moment: datetime) -> dict[str, Any]:
+        is_ready = predictions.c.status == "ready"
+        return {"check_at": case((is_ready, moment), else_=predictions.c.check_at)}
+
+    return WaitingRows(database, predictions, due_at)
+
+
+def give_up_waiting(database: Database, before: datetime) -> int:
+    """Give up the predictions that have waited since before a moment, and count them.
+
+    One that is ready is kept here; only its delivery is given up.
+    """
+    overdue = (predictions.c.waiting_for.is_not(None), predictions.c.failing_since < before)
+    ended: dict[str, dict[str, Any]] = {
+        "queued": {"status": "failed", "finished_at": now()},
+        "ready": {"check_at": None},
+    }
+    count = 0
+    with database.writing() as connection:
+        for status, values in ended.items():
+            given_up = connection.execute(
+                update(predictions)
+                .where(*overdue, predictions.c.status == status)
+                .values(**values, **WAITS_NO_MORE)
+            )
+            count += given_up.rowcount
+    return count

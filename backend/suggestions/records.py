@@ -95,6 +95,9 @@ class Prediction:
     round: int
     attempts: int
     failures: int
+    waiting_for: str | None
+    retry_at: datetime | None
+    failing_since: datetime | None
     to_deliver: bool
     deliveries: int
     waiting_until: datetime | None

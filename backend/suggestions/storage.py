@@ -6,18 +6,23 @@ be stopped at any time.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, case, select, update
 
 from backend.database.connection import CHUNK, Database, now
+from backend.database.schema import WAITS_NO_MORE
 from backend.database.text import storable
+from backend.outages.records import Cause
+from backend.outages.storage import is_due
+from backend.retries import DETECTION_JOB, jittered
 from backend.suggestions.objects import StoredObject, objects_to_json
 from backend.suggestions.queries import (
     count_by,
     prediction_from_row,
     select_predictions,
     update_prediction,
+    waiting_predictions,
 )
 from backend.suggestions.records import (
     Prediction,
@@ -38,6 +43,7 @@ class PredictionStorage:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._waiting = waiting_predictions(database)
 
     def request(
         self,
@@ -128,11 +134,18 @@ class PredictionStorage:
         return found
 
     def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return (id, round) of the rows that wait for a worker and follow `after`, by id."""
+        """Return (id, round) of the rows that wait for a worker and follow `after`, by id.
+
+        Rows that wait for something outside of them are left out until they may go on.
+        """
+        may_go_on = (
+            predictions.c.waiting_for.is_(None),
+            is_due(predictions.c.retry_at, now()),
+        )
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(predictions.c.id, predictions.c.round)
-                .where(predictions.c.status == "queued", predictions.c.id > after)
+                .where(predictions.c.status == "queued", predictions.c.id > after, *may_go_on)
                 .order_by(predictions.c.id)
                 .limit(limit)
             )
@@ -182,6 +195,7 @@ class PredictionStorage:
             "objects": objects_to_json(objects) or None,
             "finished_at": moment,
             "check_at": case((waiting_until > moment, waiting_until), else_=moment),
+            **WAITS_NO_MORE,
         }
         with self._database.writing() as connection:
             finished = connection.execute(
@@ -220,16 +234,34 @@ class PredictionStorage:
             status="failed",
             reason=storable(reason),
             finished_at=now(),
+            **WAITS_NO_MORE,
         )
 
+    def postpone(self, prediction_id: int, cause: Cause, *, patience: float) -> bool:
+        """Let a queued prediction wait; its attempt does not count.
+
+        Returns:
+            False if it has waited for longer than `patience`, s.
+        """
+        queued = predictions.c.status == "queued"
+        if not self._waiting.postpone(prediction_id, queued, cause, patience=patience):
+            return False
+        self.undo_attempt(prediction_id)
+        return True
+
     def record_failure(self, prediction_id: int, reason: str, *, limit: int) -> bool:
-        """Count a failure that may pass, and give up after more than `limit` of them.
+        """Count a failure for an unknown reason, and give up after more than `limit` of them.
 
         Returns:
             Whether to try again.
         """
+        row = self.prediction(prediction_id)
+        pause = jittered(DETECTION_JOB.pause(row.failures if row else 0))
         self._update_queued(
-            prediction_id, failures=predictions.c.failures + 1, reason=storable(reason)
+            prediction_id,
+            failures=predictions.c.failures + 1,
+            retry_at=now() + timedelta(seconds=pause),
+            reason=storable(reason),
         )
         given_up = self._update_queued(
             prediction_id,
@@ -333,5 +365,6 @@ def _requeue_failed(connection: Connection, ids: Collection[int], before: dateti
             round=predictions.c.round + 1,
             attempts=0,
             failures=0,
+            **WAITS_NO_MORE,
         )
     )

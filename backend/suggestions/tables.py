@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from backend.database.schema import Time, metadata
+from backend.database.schema import WAITS, Time, metadata, waiting_columns
 
 predictions = Table(
     "predictions",
@@ -38,6 +38,7 @@ predictions = Table(
     Column("round", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
+    *waiting_columns(),
     # The delivery: see `delivery_storage`.
     Column("to_deliver", Boolean, nullable=False),
     Column("deliveries", Integer, nullable=False),
@@ -53,6 +54,12 @@ predictions = Table(
     Index("ix_predictions_task_id", "task_id"),
     Index("ix_predictions_status", "status"),
     Index("ix_predictions_check_at", "check_at"),
+    Index(
+        "ix_predictions_waiting_for",
+        "waiting_for",
+        sqlite_where=WAITS,
+        postgresql_where=WAITS,
+    ),
     sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )
 deliveries = Table(

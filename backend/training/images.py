@@ -23,7 +23,15 @@ MOST_MISSING = 0.1
 
 
 class ImagesUnreachable(Exception):
-    """Too many images cannot be fetched now, but may be later; the message says why."""
+    """Too many images cannot be fetched now, but may be later; the message says why.
+
+    Attributes:
+        away: the service that has them and is away; None if it is only some images.
+    """
+
+    def __init__(self, message: str, away: str | None) -> None:
+        super().__init__(message)
+        self.away = away
 
 
 def fetch_images(
@@ -58,7 +66,8 @@ def fetch_images(
     if len(passing) > MOST_MISSING * len(tasks):
         raise ImagesUnreachable(
             f"expected the images of {len(tasks)} tasks, but {len(passing)} cannot be fetched now: "
-            f"{passing[0]}; start the training again when they can, the others are kept"
+            f"{passing[0]}; the training goes on when they can, the others are kept",
+            next((error.away for error in passing if error.away), None),
         )
 
     def load(index: int) -> NDArray[np.uint8]:
@@ -113,7 +122,7 @@ def _fetched(task: LabelledTask, images: Images, project: Project) -> bytes:
         try:
             return images.content(project, task.image_url, task.task_id)
         except ImageFetchError as error:
-            if not error.retryable:
+            if not error.retryable or error.away:
                 raise
             time.sleep(pause)
     return images.content(project, task.image_url, task.task_id)

@@ -10,7 +10,7 @@ import sys
 import time
 
 from backend.database.connection import Database
-from backend.labelstudio.errors import LabelStudioError
+from backend.labelstudio.errors import LabelStudioError, cause_of, lies_outside
 from backend.labelstudio.images import Images
 from backend.labelstudio.label_config import LabelConfigError
 from backend.labelstudio.projects import (
@@ -20,6 +20,8 @@ from backend.labelstudio.projects import (
     project_id_of,
 )
 from backend.logs import set_up_logging
+from backend.outages.breaker import SharedBreaker
+from backend.outages.records import Cause
 from backend.settings import Settings, load_settings
 from backend.training.images import ImagesUnreachable, fetch_images
 from backend.training.labels import class_labels, possible_controls
@@ -46,7 +48,6 @@ EXPECTED = (
     LabelStudioError,
     LabelConfigError,
     NotDeliverable,
-    ImagesUnreachable,
     ValueError,
     OSError,
 )
@@ -78,12 +79,28 @@ def run(settings: Settings, database: Database, training_id: int) -> None:
         return
     try:
         TrainingRun(settings, database, training).run()
+    except ImagesUnreachable as error:
+        _postpone(settings, trainings, training, Cause(str(error), away=error.away))
     except EXPECTED as error:
+        if lies_outside(error):
+            _postpone(settings, trainings, training, cause_of(error))
+            return
         trainings.fail(training.id, str(error))
         logger.warning("%s: %s", _name(training), error)
     except Exception as error:
         trainings.fail(training.id, f"{type(error).__name__}: {error}")
         logger.exception("%s failed", _name(training))
+
+
+def _postpone(
+    settings: Settings, trainings: TrainingStorage, training: Training, cause: Cause
+) -> None:
+    """Let a training wait for something outside of it, or give it up after GIVE_UP_AFTER."""
+    if trainings.postpone(training.id, cause, patience=settings.give_up_after):
+        logger.warning("%s waits: %s", _name(training), cause.reason)
+    else:
+        trainings.fail(training.id, f"waited for too long (GIVE_UP_AFTER): {cause.reason}")
+        logger.warning("%s is given up: %s", _name(training), cause.reason)
 
 
 class TrainingRun:
@@ -92,6 +109,7 @@ class TrainingRun:
     def __init__(self, settings: Settings, database: Database, training: Training) -> None:
         self._settings = settings
         self._training = training
+        self._breaker = SharedBreaker(database)
         self._projects = ProjectStorage(database)
         self._trainings = TrainingStorage(database)
         self._registry = ModelRegistry(settings, database)
@@ -119,7 +137,7 @@ class TrainingRun:
     def _labelled_images(self) -> tuple[str, LabelledImages]:
         """Return the name of the control whose choices are the classes, and the labelled images."""
         uid = self._training.project_uid
-        known, studios = self._projects.project(uid), LabelStudios(self._settings)
+        known, studios = self._projects.project(uid), LabelStudios(self._settings, self._breaker)
         assert known is not None, "guaranteed by the foreign key"
         client, project_id = studios.of(known), project_id_of(uid)
         project = client.project(project_id) if project_id is not None else None

@@ -87,6 +87,9 @@ class Training:
     reason: str | None
     round: int
     attempts: int
+    waiting_for: str | None
+    retry_at: datetime | None
+    failing_since: datetime | None
     progress: Progress | None
     outcome: Outcome | None
     created_at: datetime

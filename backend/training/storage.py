@@ -1,12 +1,16 @@
 """SQL about trainings, trained models, and activations of models."""
 
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, insert, select, update
 
 from backend.database.connection import Database, now
+from backend.database.schema import WAITS_NO_MORE
 from backend.database.text import storable
+from backend.outages.records import Cause
+from backend.outages.storage import WaitingRows, is_due
 from backend.training.records import (
     Activation,
     NewModel,
@@ -27,6 +31,7 @@ class TrainingStorage:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._waiting = WaitingRows(database, trainings)
 
     def request(self, project_uid: str, options: TrainingOptions) -> tuple[Training, bool]:
         """Add a training of a project, unless one has not ended yet.
@@ -75,11 +80,24 @@ class TrainingStorage:
         with self._database.reading() as connection:
             return [_training(row) for row in connection.execute(query)]
 
-    def unfinished(self) -> list[Training]:
-        """Return the trainings that have not ended, in the order in which they were requested."""
-        query = select(trainings).where(trainings.c.status == "queued").order_by(trainings.c.id)
+    def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
+        """Return (id, round) of the trainings that wait for a worker and follow `after`, by id.
+
+        Those that wait for something outside of them are left out until they may go on.
+        """
+        query = (
+            select(trainings.c.id, trainings.c.round)
+            .where(
+                trainings.c.status == "queued",
+                trainings.c.id > after,
+                trainings.c.waiting_for.is_(None),
+                is_due(trainings.c.retry_at, now()),
+            )
+            .order_by(trainings.c.id)
+            .limit(limit)
+        )
         with self._database.reading() as connection:
-            return [_training(row) for row in connection.execute(query)]
+            return [(row.id, row.round) for row in connection.execute(query)]
 
     def begin(self, training_id: int) -> Training | None:
         """Count a start and return the training, or None if there is none with that id."""
@@ -98,8 +116,30 @@ class TrainingStorage:
         Args:
             resumable: a restart would resume here, so earlier attempts no longer count.
         """
-        attempts = {"attempts": 0} if resumable else {}
-        self._change(training_id, progress=progress.as_json(), **attempts)
+        advanced = {"attempts": 0, "reason": None, **WAITS_NO_MORE} if resumable else {}
+        self._change(training_id, progress=progress.as_json(), **advanced)
+
+    def postpone(self, training_id: int, cause: Cause, *, patience: float) -> bool:
+        """Let a training wait; its start does not count.
+
+        Returns:
+            False if it has waited for longer than `patience`, s.
+        """
+        pending = trainings.c.status == "queued"
+        if not self._waiting.postpone(training_id, pending, cause, patience=patience):
+            return False
+        self._change(training_id, attempts=trainings.c.attempts - 1, progress=None)
+        return True
+
+    def give_up_waiting(self, before: datetime) -> int:
+        """Give up the trainings that have waited since before a moment, and count them."""
+        with self._database.writing() as connection:
+            given_up = connection.execute(
+                update(trainings)
+                .where(trainings.c.waiting_for.is_not(None), trainings.c.failing_since < before)
+                .values(status="failed", progress=None, finished_at=now(), **WAITS_NO_MORE)
+            )
+        return given_up.rowcount
 
     def next_round(self, training_id: int, after: int) -> bool:
         """Advance from round `after`, whose job is over.
@@ -117,6 +157,7 @@ class TrainingStorage:
             reason=storable(reason),
             progress=None,
             finished_at=now(),
+            **WAITS_NO_MORE,
         )
 
     def succeed(self, training_id: int, model: NewModel, outcome: Outcome, *, use: bool) -> bool:
@@ -139,6 +180,7 @@ class TrainingStorage:
                     progress=None,
                     outcome=asdict(outcome),
                     finished_at=moment,
+                    **WAITS_NO_MORE,
                 )
                 .returning(trainings.c.project_uid)
             ).one_or_none()
@@ -174,6 +216,11 @@ class TrainingStorage:
                 .values(values)
             )
         return changed.rowcount > 0
+
+
+def waiting_trainings(database: Database) -> WaitingRows:
+    """Return the trainings that wait for a service."""
+    return WaitingRows(database, trainings)
 
 
 class ModelStorage:

@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from backend.database.schema import Time, metadata
+from backend.database.schema import WAITS, Time, metadata, waiting_columns
 
 UNFINISHED = text("status = 'queued'")
 
@@ -29,12 +29,19 @@ trainings = Table(
     # Number of the current RQ job, and starts since the training last made progress.
     Column("round", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
+    *waiting_columns(),
     Column("progress", JSON(none_as_null=True)),
     # See `records.Outcome`.
     Column("outcome", JSON(none_as_null=True)),
     Column("created_at", Time, nullable=False),
     Column("started_at", Time),
     Column("finished_at", Time),
+    Index(
+        "ix_trainings_waiting_for",
+        "waiting_for",
+        sqlite_where=WAITS,
+        postgresql_where=WAITS,
+    ),
     # A project has one unfinished training at most.
     Index(
         "uq_trainings_unfinished",

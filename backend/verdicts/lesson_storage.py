@@ -4,6 +4,7 @@
 on computes the state that counts now, so neither order nor repetition matters.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, or_, select
 
 from backend.database.connection import Database
+from backend.labelstudio.errors import lies_outside
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.learning.records import Lesson
@@ -24,6 +26,8 @@ from backend.verdicts.lessons import FinalPoint, FinalState, lessons_of
 from backend.verdicts.queries import not_retracted
 from backend.verdicts.tables import changed_annotations, drawings, states, verdicts
 from model.keypoint import Box
+
+logger = logging.getLogger(__name__)
 
 BATCH = 50  # changes a transaction
 TEACHES = or_(states.c.outcome == "judged", drawings.c.state_id.is_not(None))
@@ -93,17 +97,30 @@ class LessonStorage:
             ).all()
             labels = {row.project_uid: self._labels(row.project_uid) for row in rows}
             for project_uid, annotation_id in sorted(_annotations(connection, rows)):
-                replace_lessons(
-                    connection,
-                    project_uid,
-                    annotation_id,
-                    _lessons(connection, project_uid, annotation_id, labels[project_uid]),
-                    limit=self._limit,
-                )
+                self._replace(connection, project_uid, annotation_id, labels[project_uid])
                 projects.add(project_uid)
             ids = [row.id for row in rows]
             connection.execute(delete(changed_annotations).where(changed_annotations.c.id.in_(ids)))
         return len(rows)
+
+    def _replace(
+        self,
+        connection: Connection,
+        project_uid: str,
+        annotation_id: int,
+        labels: Sequence[str],
+    ) -> None:
+        """Pass on one annotation; one that cannot be learnt from does not hold up the others."""
+        try:
+            with connection.begin_nested():
+                lessons = _lessons(connection, project_uid, annotation_id, labels)
+                replace_lessons(connection, project_uid, annotation_id, lessons, limit=self._limit)
+        except Exception as error:
+            if lies_outside(error):
+                raise
+            logger.exception(
+                "Annotation %s of project %s cannot be learnt from", annotation_id, project_uid
+            )
 
     def _labels(self, project_uid: str) -> Sequence[str]:
         """Return the labels of a project's configuration; none if it cannot be read."""

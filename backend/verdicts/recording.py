@@ -4,6 +4,7 @@ Both sources give the same state for the same annotation. An event without a sta
 the reason.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from backend.database.connection import Database, now
+from backend.labelstudio.errors import lies_outside
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.labelstudio.schemas import Annotation, EventBody, Task, TaskReference, deleted_ids
@@ -33,7 +35,10 @@ from backend.verdicts.records import (
     State,
     Unused,
 )
+from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage, VerdictStorage
+
+logger = logging.getLogger(__name__)
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 LONGEST_WORK = 7 * 24 * 3600.0  # s; a longer lead time is not believed
@@ -45,6 +50,7 @@ NO_PROJECT = "an annotation without the id of its project and the moment that wa
 NO_RESULT = "an annotation whose result is not a list of regions"
 UNKNOWN_TASK = "an annotation of a task without any prediction"
 NOT_DELIVERED = "an annotation made before a suggestion had been delivered"
+UNHANDLED = "an annotation that this version of the program cannot handle"
 SECOND = "another prediction of the same version for the task: the nearer one was compared"
 
 # Field at fault → reason.
@@ -57,6 +63,7 @@ class Recorder:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._presentation = Presentation(settings, database)
         self._events = EventStorage(database)
+        self._set_aside_events = SetAsideStorage(database)
         self._projects = ProjectStorage(database)
         self._predictions = PredictionStorage(database)
         self._holdouts = HoldoutStorage(database)
@@ -69,10 +76,47 @@ class Recorder:
         """Bring every stored event into the log, and return how many there were."""
         handled = 0
         while events := self._events.unhandled():
-            self.verdicts.record([self.entry_of(event) for event in events], now())
+            entries = [entry for event in events if (entry := self._entry_or_none(event))]
+            self._record(entries)
             self._origins.clear()
             handled += len(events)
         return handled
+
+    def _entry_or_none(self, event: Event) -> Entry | None:
+        """Return what an event adds to the log; None if it cannot be handled and is set aside."""
+        try:
+            return self.entry_of(event)
+        except Exception as error:
+            self._set_aside(event.id, error)
+            return None
+
+    def _record(self, entries: Sequence[Entry]) -> None:
+        """Record all entries at once, or one by one, without those that the database refuses."""
+        try:
+            self.verdicts.record(entries, now())
+        except Exception as error:
+            if lies_outside(error):
+                raise
+            for entry in entries:
+                self._record_one(entry)
+
+    def _record_one(self, entry: Entry) -> None:
+        try:
+            self.verdicts.record([entry], now())
+        except Exception as error:
+            assert entry.event_id is not None, "an event's entry has its id"
+            self._set_aside(entry.event_id, error)
+
+    def _set_aside(self, event_id: int, error: Exception) -> None:
+        """Set an event aside with its reason, so that those behind it are handled.
+
+        Raises:
+            Exception: the error, if it lies outside of the event: all wait until it has passed.
+        """
+        if lies_outside(error):
+            raise error
+        logger.error("Event %d cannot be handled and is set aside", event_id, exc_info=error)
+        self._set_aside_events.set_aside(event_id, f"{type(error).__name__}: {error}")
 
     def entry_of(self, event: Event) -> Entry:
         """Return what an event adds to the log."""

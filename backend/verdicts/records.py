@@ -173,6 +173,17 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """A webhook event that could not be handled, and why."""
+
+    event_id: int
+    action: str
+    project_id: int | None
+    received_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SyncRun:
     """The result of pulling the annotations of one project.
 

@@ -7,9 +7,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, and_, delete, func, select
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.text import storable
@@ -21,6 +22,7 @@ from backend.verdicts.digests import DIGEST_VERSION
 from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
 from backend.verdicts.packing import pack
+from backend.verdicts.program_version import program_version
 from backend.verdicts.queries import current_states, not_retracted
 from backend.verdicts.records import (
     AnnotationKey,
@@ -39,6 +41,7 @@ from backend.verdicts.tables import (
     handled_events,
     origins,
     retractions,
+    set_aside_events,
     states,
     sync_runs,
     unused,
@@ -89,12 +92,24 @@ class EventStorage:
         return self._fetch(select(events).where(events.c.id > after), limit)
 
     def unhandled(self, limit: int = CHUNK) -> list[Event]:
-        """Return events about annotations that are not in the verdict log yet, oldest first."""
+        """Return events about annotations that are not in the verdict log yet, oldest first.
+
+        Those that this version of the program has set aside are left out.
+        """
         handled = handled_events.c.event_id == events.c.id
+        tried = and_(
+            set_aside_events.c.event_id == events.c.id,
+            set_aside_events.c.program_version == program_version(),
+        )
         query = (
             select(events)
             .outerjoin(handled_events, handled)
-            .where(events.c.action.in_(ACTIONS), handled_events.c.event_id.is_(None))
+            .outerjoin(set_aside_events, tried)
+            .where(
+                events.c.action.in_(ACTIONS),
+                handled_events.c.event_id.is_(None),
+                set_aside_events.c.event_id.is_(None),
+            )
         )
         return self._fetch(query, limit)
 
@@ -146,7 +161,11 @@ class VerdictStorage:
             .returning(handled_events.c.event_id)
         )
         # Not `rowcount`, which is -1 after any INSERT on PostgreSQL.
-        return connection.execute(statement).first() is not None
+        if connection.execute(statement).first() is None:
+            return False
+        tried_before = set_aside_events.c.event_id == entry.event_id
+        connection.execute(delete(set_aside_events).where(tried_before))
+        return True
 
     def _add_state(
         self, connection: Connection, state: State, event_id: int | None, moment: datetime
@@ -242,6 +261,18 @@ class VerdictStorage:
         with self._database.reading() as connection:
             moment: datetime | None = connection.scalar(query)
         return moment
+
+    def failed_pulls(self, project_uid: str) -> int:
+        """Return how many of the latest pulls of a project failed in a row, 20 at most."""
+        query = (
+            select(sync_runs.c.problem)
+            .where(sync_runs.c.project_uid == project_uid)
+            .order_by(sync_runs.c.id.desc())
+            .limit(20)
+        )
+        with self._database.reading() as connection:
+            problems = connection.scalars(query)
+            return sum(1 for _ in takewhile(lambda problem: problem is not None, problems))
 
     def candidates(self, project_uid: str, task_id: int) -> list[Candidate]:
         """Return the finished predictions of a task, once for each delivery."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.errors import LabelStudioError
+from backend.labelstudio.errors import LabelStudioError, lies_outside
 from backend.labelstudio.projects import (
     LabelStudios,
     NotDeliverable,
@@ -15,8 +15,10 @@ from backend.labelstudio.projects import (
 )
 from backend.labelstudio.schemas import Task
 from backend.labelstudio.shapes import Json
+from backend.outages.breaker import SharedBreaker
+from backend.retries import PULL, jittered
 from backend.settings import Settings
-from backend.verdicts.recording import Recorder
+from backend.verdicts.recording import UNHANDLED, Recorder, unused_of
 from backend.verdicts.records import Entry, Retraction, SyncRun, Unused
 
 logger = logging.getLogger(__name__)
@@ -41,14 +43,15 @@ def sync(settings: Settings, database: Database, project: str | None = None) -> 
 def sync_due(settings: Settings, database: Database) -> bool:
     """Sync the projects whose latest sync is at least `SYNC_EVERY` ago; workers call this often.
 
+    After a pull that failed, the next ones follow sooner.
+
     Returns:
         Whether there was any such project.
     """
     if settings.sync_every <= 0:
         return False
     pull = _Pull(settings, database)
-    before = now() - timedelta(seconds=settings.sync_every)
-    due = [uid for uid in ProjectStorage(database).project_uids() if pull.is_due(uid, before)]
+    due = [uid for uid in ProjectStorage(database).project_uids() if pull.is_due(uid)]
     for uid in due:
         pull.run(uid)
     return bool(due)
@@ -61,12 +64,18 @@ class _Pull:
         self._recorder = Recorder(settings, database)
         self._verdicts = self._recorder.verdicts
         self._projects = ProjectStorage(database)
-        self._studios = LabelStudios(settings)
+        self._studios = LabelStudios(settings, SharedBreaker(database))
+        self._every = settings.sync_every
 
-    def is_due(self, uid: str, before: datetime) -> bool:
-        """Return whether the latest sync of a project started before a moment."""
+    def is_due(self, uid: str) -> bool:
+        """Return whether it is time for the next sync of a project."""
         last = self._verdicts.last_synced_at(uid)
-        return last is None or last < before
+        if last is None:
+            return True
+        pause, failures = self._every, self._verdicts.failed_pulls(uid)
+        if failures:
+            pause = min(pause, jittered(PULL.pause(failures - 1)))
+        return last < now() - timedelta(seconds=pause)
 
     def run(self, uid: str) -> SyncRun:
         """Pull one project and store the result, also if it failed."""
@@ -78,6 +87,10 @@ class _Pull:
         except (LabelStudioError, NotDeliverable) as error:
             logger.warning("Project %s: its annotations cannot be pulled: %s", uid, error)
             run = replace(run, problem=str(error))
+        except Exception as error:
+            # One project must not keep the others from being pulled.
+            logger.exception("Project %s: its annotations cannot be pulled", uid)
+            run = replace(run, problem=f"{type(error).__name__}: {error}")
         self._verdicts.add_sync_run(run)
         return run
 
@@ -106,9 +119,9 @@ class _Pull:
             total += 1
             batch.append(self._entry(run, task, annotation, deleted, seen))
             if len(batch) == BATCH:
-                added += self._verdicts.record(batch, now())[0]
+                added += self._record(batch)
                 batch = []
-        added += self._verdicts.record(batch, now())[0]
+        added += self._record(batch)
         missing = [
             Entry(retractions=[Retraction(uid, annotation_id, None, run.started_at, "sync")])
             for annotation_id, made_at in known.items()
@@ -118,6 +131,18 @@ class _Pull:
         ]
         retracted = self._verdicts.record(missing, now())[1]
         return replace(run, annotations=total, added=added, retracted=retracted)
+
+    def _record(self, batch: list[Entry]) -> int:
+        """Record entries, without those that the database refuses; count the new states."""
+        try:
+            return self._verdicts.record(batch, now())[0]
+        except Exception as error:
+            if lies_outside(error):
+                raise
+            if len(batch) > 1:
+                return sum(self._record([entry]) for entry in batch)
+            logger.exception("An annotation cannot be recorded")
+            return 0
 
     def _entry(
         self,
@@ -133,7 +158,13 @@ class _Pull:
             annotation: raw JSON.
             deleted: annotations that the log records as deleted.
         """
-        state = self._recorder.state_of(run.project_uid, annotation, "sync", {task.id: task})
+        try:
+            state = self._recorder.state_of(run.project_uid, annotation, "sync", {task.id: task})
+        except Exception as error:
+            if lies_outside(error):
+                raise
+            logger.exception("Project %s: an annotation cannot be recorded", run.project_uid)
+            return Entry(unused=[unused_of(UNHANDLED, annotation, run.project_uid)])
         if isinstance(state, Unused):
             return Entry(unused=[state])
         seen.add(state.annotation_id)

@@ -177,6 +177,16 @@ handled_events = Table(
     Column("handled_at", Time, nullable=False),
 )
 
+# Events that could not be handled, and by which version of the program; another one tries again.
+set_aside_events = Table(
+    "set_aside_events",
+    metadata,
+    Column("event_id", ForeignKey("events.id"), primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    Column("program_version", String(100), nullable=False),
+    Column("set_aside_at", Time, nullable=False),
+)
+
 # The states that events brought. Every other state came from a sync, because its event was lost.
 arrivals = Table(
     "arrivals",

@@ -14,11 +14,13 @@ from backend.learning.queue import make_learning_queue
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
+from backend.outages.breaker import SharedBreaker
 from backend.queue.steady_worker import WorkerRefused, required_redis_url, work_until_stopped
 from backend.settings import Settings
 from backend.suggestions import detection_job
 from backend.suggestions.ahead import NextTasks
 from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.delivery_threads import DeliveryThreads
 from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.queue import make_queue
 from backend.training.registry import ModelRegistry
@@ -39,7 +41,9 @@ def run_worker(settings: Settings) -> None:
     database = Database(settings.database)
     try:
         models = ModelRegistry(settings, database)
-        context = _job_context(settings, database, models)
+        studios = LabelStudios(settings, SharedBreaker(database))
+        deliveries = DeliveryThreads(DeliveryService(settings, database, studios))
+        context = _job_context(settings, database, models, studios, deliveries)
     except (OSError, ModelUnusable) as error:
         raise WorkerRefused(f"the worker cannot start without its model: {error}") from error
     detection_job.set_job_context(context)
@@ -48,7 +52,7 @@ def run_worker(settings: Settings) -> None:
     queue = make_queue(Redis.from_url(redis_url))
     versions = SuggestionVersions(settings, database, models)
     next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
-    maintenance = Maintenance(settings, database, context.delivery, next_tasks, queue)
+    maintenance = Maintenance(settings, database, deliveries, next_tasks, queue)
     with maintenance.maintain_verdicts():
         # What was just corrected is learnt before the next prediction is made.
         queues = [make_learning_queue(queue.connection), queue]
@@ -57,7 +61,11 @@ def run_worker(settings: Settings) -> None:
 
 
 def _job_context(
-    settings: Settings, database: Database, models: ModelRegistry
+    settings: Settings,
+    database: Database,
+    models: ModelRegistry,
+    studios: LabelStudios,
+    deliveries: DeliveryThreads,
 ) -> detection_job.JobContext:
     """Load the deployment's active model, and collect what the jobs of this process use.
 
@@ -65,14 +73,13 @@ def _job_context(
         ModelUnusable: it cannot be loaded.
     """
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // settings.detection_workers))
-    studios = LabelStudios(settings)
     detectors = ActiveDetectors(settings, models)
     detectors.get()
     return detection_job.JobContext(
         settings=settings,
         database=database,
         studios=studios,
-        delivery=DeliveryService(settings, database, studios),
+        delivery=deliveries,
         detectors=detectors,
     )
 

@@ -1,9 +1,9 @@
 """Recurring tasks of a detection worker, in threads beside its jobs.
 
-There are four threads: a pull of a large project takes minutes, to measure its costs seconds, and
-neither deliveries nor the learning from what was just submitted must wait for either. Events are
-also recorded while Redis is unreachable and no worker can run. Any number of worker processes may
-run all of this at the same time.
+Each kind of task has its thread: a pull of a large project takes minutes, to measure its costs
+seconds, a Label Studio that hangs holds up deliveries, and neither the queues nor the learning from
+what was just submitted must wait for them. Events are also recorded while Redis is unreachable and
+no worker can run. Any number of worker processes may run all of this at the same time.
 """
 
 import logging
@@ -25,12 +25,13 @@ from backend.learning.queue import enqueue_examples, make_learning_queue
 from backend.queue.steady_worker import SteadyWorker, clean_up
 from backend.settings import Settings
 from backend.suggestions.ahead import NextTasks
-from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.delivery_threads import DeliveryThreads
 from backend.suggestions.queue import enqueue_again
 from backend.training.queue import enqueue_trainings_again, make_training_queue
 from backend.verdicts.lesson_storage import LessonStorage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.sync import sync_due
+from backend.workers.waiting_work import WaitingWork
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,9 @@ COSTS_EVERY_SECONDS = 60.0
 # One worker at a time sweeps the queues, at most this often and for at most this share of its time.
 SWEEP_SECONDS = 5
 SWEEP_SHARE = 0.05
+# With 100,000 tasks waiting a sweep takes two seconds; what was lost is found within a minute.
+LONGEST_SWEEP_PAUSE = 30
 SWEEP_LOCK = "prelabelling:sweep"
-DELIVERIES_A_ROUND = 20
 STOPS_WITHIN_SECONDS = 3.0
 
 # A task is given an event that is set when it should end soon.
@@ -54,7 +56,7 @@ class Maintenance:
     """Recurring tasks: deliver predictions, sweep the queues, record events, pull annotations.
 
     Args:
-        deliveries: delivers the predictions that are due.
+        deliveries: deliver the predictions that are due.
         next_tasks: requests predictions after a project has learnt something.
         queue: the queue of predictions.
     """
@@ -63,7 +65,7 @@ class Maintenance:
         self,
         settings: Settings,
         database: Database,
-        deliveries: DeliveryService,
+        deliveries: DeliveryThreads,
         next_tasks: NextTasks,
         queue: Queue,
     ) -> None:
@@ -72,6 +74,7 @@ class Maintenance:
         self._deliveries = deliveries
         self._next_tasks = next_tasks
         self._recorder = Recorder(settings, database)
+        self._waiting_work = WaitingWork(settings, database)
         self._lessons = LessonStorage(database, limit=settings.learn_examples)
         self._costs = TeamCosts(settings, database)
         self._queue = queue
@@ -84,38 +87,37 @@ class Maintenance:
         self._scheduler.prepare_registries([each.name for each in retried])
 
     def maintain_queues(self, worker: SteadyWorker) -> AbstractContextManager[None]:
-        """Deliver predictions and sweep the queues inside the block, while a worker lives."""
+        """Sweep the queues inside the block, while a worker lives."""
 
         def sweep(_: threading.Event) -> None:
             self.sweep(worker)
 
-        return repeated("queue maintenance", QUEUES_EVERY_SECONDS, self.deliver_due, sweep)
+        return repeated("queue maintenance", QUEUES_EVERY_SECONDS, sweep)
 
     @contextmanager
     def maintain_verdicts(self) -> Iterator[None]:
-        """Record events, learn from them, measure costs, and pull annotations inside the block."""
+        """Deliver, record events, learn from them, measure costs, and pull inside the block."""
         learning = (self.record_events, self.learn, self.request_next_tasks)
         with (
+            self._deliveries.running(),
             repeated("verdict maintenance", VERDICTS_EVERY_SECONDS, *learning),
             repeated("pulls of annotations", PULLS_EVERY_SECONDS, self.pull_due),
             repeated("costs of teams", COSTS_EVERY_SECONDS, self.measure_costs),
         ):
             yield
 
-    def deliver_due(self, stop: threading.Event) -> None:
-        """Deliver every prediction that is due."""
-        while self._deliveries.deliver_due(DELIVERIES_A_ROUND) and not stop.is_set():
-            pass
-
     def sweep(self, worker: SteadyWorker) -> None:
-        """Queue lost jobs again, unless another worker has just done so."""
+        """Queue lost jobs again, unless another worker has just done so; let waiting work go on."""
         connection = self._queue.connection
+        if self._waiting_work.tend():
+            connection.delete(SWEEP_LOCK)
         if connection.set(SWEEP_LOCK, worker.name, nx=True, ex=SWEEP_SECONDS):
             began = time.monotonic()
             self._sweep(worker)
             # A sweep takes long if many predictions wait, and detection needs most of the time.
             pause = (time.monotonic() - began) / SWEEP_SHARE
-            connection.expire(SWEEP_LOCK, math.ceil(max(SWEEP_SECONDS, pause)))
+            pause = min(max(SWEEP_SECONDS, pause), LONGEST_SWEEP_PAUSE)
+            connection.expire(SWEEP_LOCK, math.ceil(pause))
 
     def _sweep(self, worker: SteadyWorker) -> None:
         for queue in (self._learning, self._queue, self._trainings):

@@ -1,0 +1,60 @@
+"""Outages and waiting work, as the rest of the program sees them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A service whose latest requests failed for reasons that lie outside of the tasks.
+
+    Attributes:
+        service: what failed, such as `API of http://label-studio:8080`.
+        failures: in a row.
+        is_away: whether they are enough to send it nothing but probes.
+        probe_at: when the next probe may be sent.
+        reason: of the latest failure.
+    """
+
+    service: str
+    since: datetime
+    failures: int
+    is_away: bool
+    probe_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why work has to wait, which lies outside of it.
+
+    Attributes:
+        away: the service that it waits for; None to try again after a pause.
+        sent: whether this work has made a request; False if it found the service away.
+        retry_after: s that the service asked to wait.
+    """
+
+    reason: str
+    away: str | None = None
+    sent: bool = True
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitCount:
+    """Rows of a table in the same state for the same reason.
+
+    Attributes:
+        state: `queued` if a worker can take them, `waiting` for something outside of them, or
+            `failed`.
+        service: the service that they wait for.
+        oldest: when the first of them was asked for, or began to fail.
+    """
+
+    kind: str
+    project_uid: str
+    state: str
+    reason: str
+    service: str | None
+    count: int
+    oldest: datetime

@@ -1,0 +1,86 @@
+"""Deliver predictions in threads of their own, so that no Label Studio holds up anything else.
+
+Each project has one thread at a time: a Label Studio that hangs slows its own deliveries alone.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.suggestions.delivery import DeliveryService
+
+logger = logging.getLogger(__name__)
+
+PROJECTS_AT_ONCE = 8
+LOOKS_EVERY_SECONDS = 1.0
+DELIVERIES_A_ROUND = 20
+STOPS_WITHIN_SECONDS = 3.0
+
+
+class DeliveryThreads:
+    """Delivers what is due while its block is open.
+
+    Args:
+        service: makes the deliveries; safe for several threads.
+    """
+
+    def __init__(self, service: DeliveryService) -> None:
+        self._service = service
+        self._pool = ThreadPoolExecutor(PROJECTS_AT_ONCE, thread_name_prefix="deliveries")
+        self._busy: set[str] = set()  # uids of the projects that have a thread now
+        self._lock = threading.Lock()
+        self._wanted = threading.Event()
+        self._stop = threading.Event()
+
+    def deliver(self, prediction_id: int) -> None:
+        """Have a prediction delivered soon that is due, without waiting for it."""
+        self._wanted.set()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Deliver what is due inside the block."""
+        thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            self._wanted.set()
+            # They may be talking to Label Studio; others repeat whatever is interrupted.
+            thread.join(timeout=STOPS_WITHIN_SECONDS)
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wanted.clear()
+            try:
+                self._start()
+            except SQLAlchemyError as error:
+                logger.warning("Deliveries wait: %s", str(error).partition("\n")[0])
+            self._wanted.wait(LOOKS_EVERY_SECONDS)
+
+    def _start(self) -> None:
+        """Start a thread for each project that has something due and no thread."""
+        for project_uid in self._service.projects_due():
+            with self._lock:
+                if project_uid in self._busy or len(self._busy) >= PROJECTS_AT_ONCE:
+                    continue
+                self._busy.add(project_uid)
+            self._pool.submit(self._deliver_project, project_uid)
+
+    def _deliver_project(self, project_uid: str) -> None:
+        try:
+            while self._service.deliver_due(DELIVERIES_A_ROUND, project_uid):
+                if self._stop.is_set():
+                    break
+        except SQLAlchemyError as error:
+            logger.warning("Deliveries wait: %s", str(error).partition("\n")[0])
+        except Exception:
+            logger.exception("Project %s: its deliveries are tried again soon", project_uid)
+        finally:
+            with self._lock:
+                self._busy.discard(project_uid)
