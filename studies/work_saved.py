@@ -95,7 +95,7 @@ def work_saved(
     """Annotate a data set in sequence, correct, learn, and report what suggestions save."""
     with development_requirements():
         from studies.naming import report as pages
-        from studies.naming.accuracy import PER_CLASS, POOLED, Method, measure, named
+        from studies.naming.accuracy import PER_CLASS, POOLED, Method, measure
         from studies.naming.cases import read_cases
         from studies.naming.controls import (
             detected_points,
@@ -103,6 +103,7 @@ def work_saved(
             nearest_layout,
             with_features_of,
         )
+        from studies.naming.learners import named
         from studies.naming.sequence import simulate
     classifier = load_classifier(arch, weights)
     extractor = FeatureExtractor(classifier, weights_fingerprint(resolve_model(arch, weights)[1]))

@@ -13,6 +13,7 @@ from model.naming.symmetry import mirrored_name
 
 GRID, DIMENSIONS = 20, 12
 LABELS = ("beak", "left eye", "right eye", "tail")
+BOX = Box(10, 10, 80, 80)
 # A bird that looks to the left; px on an image of 100 × 100.
 BIRD = {"beak": (20.0, 40.0), "left eye": (32.0, 30.0), "tail": (80.0, 62.0)}
 DIRECTIONS = np.random.RandomState(7).standard_normal((len(LABELS), DIMENSIONS))
@@ -22,7 +23,7 @@ def planted(
     points: Mapping[str, tuple[float, float]], *, seed: int = 0, noise: float = 0.3
 ) -> ExampleFeatures:
     """Return features of an image of 100 × 100 px with a box of 80 × 80 px in its middle."""
-    frame = frame_of(Box(10, 10, 80, 80), 100, 100)
+    frame = frame_of(BOX, 100, 100)
     random = np.random.RandomState(seed)
     maps = []
     for mirrored in (False, True):
@@ -44,7 +45,8 @@ def example(seed: int, *, mirrored: bool = False, group: str = "") -> Example:
     if mirrored:
         points = {mirrored_name(label): (99 - x, y) for label, (x, y) in points.items()}
     absent = frozenset(LABELS) - points.keys()
-    return Example(planted(points, seed=seed), points, absent, group=group, name=str(seed))
+    features = planted(points, seed=seed)
+    return Example(features, points, absent, BOX, group=group, name=str(seed))
 
 
 def examples(count: int, *, first: int = 0) -> Sequence[Example]:

@@ -15,16 +15,16 @@ from model.naming.moments import moments
 from model.naming.worth import COST_MODELS, STANDARD
 from studies.__main__ import main
 from studies.evaluation.datasets import COLUMNS, Annotated
-from studies.naming.accuracy import PER_CLASS, POOLED, Row, draws, measure, named, share
+from studies.naming.accuracy import PER_CLASS, POOLED, Row, draws, measure, share
 from studies.naming.calibration import calibration_error, ranking
 from studies.naming.cases import Case
 from studies.naming.controls import detected_points, mean_position, nearest_layout
+from studies.naming.learners import is_step, named
 from studies.naming.sequence import (
     Suggested,
     Work,
     change,
     from_scratch,
-    is_step,
     simulate,
     with_names,
     with_unnamed_points,
@@ -36,7 +36,7 @@ def case(seed, *, group="bird", mirrored=False):
     made = example(seed, group=group, mirrored=mirrored)
     nothing = np.zeros((0, 2))
     annotated = Annotated(None, made.name, group, Box(10, 10, 80, 80), (), nothing)
-    return Case(made, 80.0, moments(made), annotated)
+    return Case(made, 80.0, moments(made), annotated, lambda _box: made.features)
 
 
 def suggested(points, unnamed=(), position=1):
@@ -238,7 +238,7 @@ def test_the_command_fills_its_section_of_the_page(tmp_path, capsys):
     text = page.read_text()
     assert text.startswith("# Learning")
     assert text.endswith("End.\n")
-    assert "old" not in text
+    assert "\nold\n" not in text
     for words in ("pooled, 4", "random features", "slow and careful", "ECE", "unnamed points"):
         assert words in text
     for plot in ("accuracy", "savings"):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from model.naming.features import ExampleFeatures
 from model.naming.grid import bumps, peak, sample
 from model.naming.knowledge import HeatMaps, Knowledge, heat_maps
-from model.naming.layouts import ANYWHERE, IN_BOX, VOTE_SIGMA, vote
+from model.naming.layouts import ANYWHERE, FEW, IN_BOX, IN_BOX_BY_FEW, VOTE_SIGMA, vote
 
 # Evidence at a place that somebody has set, against about 1 at the surest found place.
 GIVEN = 3.0
@@ -48,8 +48,8 @@ def find(
     fixed = _given_places(known, features, given or {})
     here = np.isfinite(fixed[:, 0])
     evidence[here] = GIVEN * bumps(fixed[here], evidence.shape[-1], VOTE_SIGMA)
-    search = IN_BOX if features.frame.boxed else ANYWHERE
-    votes = vote(evidence, known.layouts, search)
+    in_box = IN_BOX if len(known.layouts) > FEW else IN_BOX_BY_FEW
+    votes = vote(evidence, known.layouts, in_box if features.frame.boxed else ANYWHERE)
     total = votes.added_to(evidence)
     places = np.array([peak(each) for each in total]).reshape(-1, 2)
     places[here] = fixed[here]

@@ -21,7 +21,7 @@ class Example:
             outside the frame of the features teaches only that its label is visible.
         absent: labels that somebody decided not to place. Labels that are in neither are unknown.
         box: of the object; None for the whole image.
-        group: class of the object, or another group whose members look alike; "" if unknown.
+        group: class of the object; "" if unknown. Not used in learning.
         name: identifies the example, for the caller; not used in learning.
     """
 
@@ -49,13 +49,11 @@ class View:
         values: (grid, grid, D) float32.
         points: label as it is in this view → (2,) unit coordinates.
         absent: labels as they are in this view.
-        group: the example's.
     """
 
     values: NDArray[np.float32]
     points: Mapping[str, NDArray[np.float64]]
     absent: frozenset[str]
-    group: str
 
 
 def views(example: Example) -> Iterator[View]:
@@ -70,14 +68,13 @@ def views(example: Example) -> Iterator[View]:
         label: features.frame.to_unit(np.array(point, np.float64))
         for label, point in example.points.items()
     }
-    yield View(features.seen.astype(np.float32), points, example.absent, example.group)
+    yield View(features.seen.astype(np.float32), points, example.absent)
     if not any(mirrored_name(label) != label for label in points.keys() | example.absent):
         return
     yield View(
         features.mirrored.astype(np.float32),
         {mirrored_name(label): np.array([1 - x, y]) for label, (x, y) in points.items()},
         frozenset(map(mirrored_name, example.absent)),
-        example.group,
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import struct
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ STRIDES = (4, 8, 16)
 INPUT_SIZE = 320  # px
 GRID = 40  # cells along each side
 DIMENSIONS = 160
+# Features are stored in so many steps to either side of zero.
+LEVELS = 31
 # Goes into the key: raise it with every change of what features are.
 VERSION = 1
 
@@ -43,23 +46,27 @@ class ExampleFeatures:
     mirrored: NDArray[np.float16]
 
     def to_bytes(self) -> bytes:
-        """Return the features with 8 bits a number, scaled by dimension."""
+        """Return the features rounded to 63 levels of each dimension, and compressed."""
         both = np.stack([self.seen, self.mirrored]).astype(np.float32)
         scale = np.maximum(np.abs(both).max(axis=(0, 1, 2)), 1e-6).astype(np.float32)
-        coded = np.rint(both * (127 / scale)).astype(np.int8)
+        coded = np.rint(both * (LEVELS / scale)).astype(np.int8)
         frame = self.frame
         head = json.dumps(
             {
                 "key": self.key,
                 "frame": [frame.left, frame.top, frame.side, frame.length, frame.boxed],
                 "shape": self.seen.shape,
+                "levels": LEVELS,
             }
         ).encode()
-        return b"".join([_LENGTH.pack(len(head)), head, scale.tobytes(), coded.tobytes()])
+        # Neighbours hardly repeat, so that looking for repetitions would only take time.
+        huffman = zlib.compressobj(1, strategy=zlib.Z_HUFFMAN_ONLY)
+        packed = huffman.compress(coded.tobytes()) + huffman.flush()
+        return b"".join([_LENGTH.pack(len(head)), head, scale.tobytes(), packed])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "ExampleFeatures":
-        """Return what `to_bytes` wrote.
+        """Return what `to_bytes` wrote, now or before it compressed (127 levels, as they were).
 
         Raises:
             ValueError: the bytes are cut off, or something else.
@@ -70,10 +77,12 @@ class ExampleFeatures:
             head = json.loads(data[_LENGTH.size : start])
             rows, columns, dimensions = head["shape"]
             scale = np.frombuffer(data, np.float32, dimensions, start)
-            coded = np.frombuffer(data, np.int8, offset=start + scale.nbytes)
-            both = coded.reshape(2, rows, columns, dimensions) * (scale / 127)
+            levels = head.get("levels")
+            rest = data[start + scale.nbytes :]
+            coded = np.frombuffer(zlib.decompress(rest) if levels else rest, np.int8)
+            both = coded.reshape(2, rows, columns, dimensions) * (scale / (levels or 127))
             frame = Frame(*head["frame"])
-        except (struct.error, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        except (zlib.error, struct.error, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"expected features as to_bytes writes them: {error}") from error
         seen, mirrored = both.astype(np.float16)
         return cls(str(head["key"]), frame, seen, mirrored)

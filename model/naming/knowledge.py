@@ -20,6 +20,9 @@ SHRINKAGE = 0.5
 DIRECTIONS = 64
 # A descriptor is taken at a point and at this many cells to its right, left, bottom and top.
 REACH = 2
+# Descriptors that are kept: of all labels together, but of each label at least so many. They take
+# most of the time of a prediction.
+MOST_DESCRIPTORS, FEWEST_DESCRIPTORS = 6000, 20
 AROUND = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]) * REACH
 
 Array = NDArray[np.float32]
@@ -62,20 +65,17 @@ class Knowledge:
         labels: names of the landmarks, in the order of all arrays.
         weights: (D + 1, L) ridge regressions to heat maps.
         whitening: for the similarities.
-        descriptors: (V, L, 5K) whitened features at and around the points of V views; NaN without a
-            point.
+        descriptors: of each label, (N, 5K) whitened features at and around its newest points.
         layouts: (V, L, 2) unit coordinates; NaN without a point.
         decided: (V, L), whether it is known that the label has a point in the view, or has none.
-        groups: (V,) group of each view.
     """
 
     labels: tuple[str, ...]
     weights: Array
     whitening: Whitening
-    descriptors: Array
+    descriptors: tuple[Array, ...]
     layouts: NDArray[np.float64]
     decided: NDArray[np.bool_]
-    groups: tuple[str, ...]
 
     @property
     def opposites(self) -> NDArray[np.intp]:
@@ -91,37 +91,46 @@ class Knowledge:
 
 @dataclass(frozen=True, eq=False)
 class Taught:
-    """One view's part of the knowledge: (L, 5, D) before whitening, (L, 2), (L,) and its group."""
+    """One view's part of the knowledge.
 
+    Attributes:
+        found: (N,) indices of the labels with a point inside the frame.
+        descriptors: (N, 5, D) features at and around these points, before whitening.
+        layout: (L, 2) unit coordinates; NaN without a point.
+        decided: (L,), whether it is known that the label has a point, or has none.
+    """
+
+    found: NDArray[np.intp]
     descriptors: Array
     layout: NDArray[np.float64]
     decided: NDArray[np.bool_]
-    group: str
 
 
 def taught(view: View, labels: Sequence[str]) -> Taught:
     """Return what a view teaches about each of the labels."""
     points = layout(view, labels)
     absent = np.array([label in view.absent for label in labels], bool)
-    inside = ((points >= 0) & (points <= 1)).all(axis=1)
-    reachable = np.where(np.reshape(inside, (-1, 1)), points, np.nan)
-    decided = absent | is_known(points)
-    near = reachable[:, None] + AROUND / len(view.values)
-    found = sample(view.values, near.reshape(-1, 2)).reshape(*near.shape[:2], -1)
-    return Taught(found, points, decided, view.group)
+    found = np.flatnonzero(((points >= 0) & (points <= 1)).all(axis=1))
+    near = points[found, None] + AROUND / len(view.values)
+    descriptors = sample(view.values, near.reshape(-1, 2)).reshape(*near.shape[:2], -1)
+    return Taught(found, descriptors, points, absent | is_known(points))
 
 
 def knowledge(labels: Sequence[str], moments: Moments, parts: Sequence[Taught]) -> Knowledge:
-    """Combine the moments of some examples with what each of their views teaches."""
+    """Combine the moments of some examples with what each of their views teaches, oldest first."""
     white = whitening(moments)
+    numbers = np.concatenate([part.found for part in parts])
+    most = max(FEWEST_DESCRIPTORS, MOST_DESCRIPTORS // len(labels))
+    newest = [np.flatnonzero(numbers == label)[-most:] for label in range(len(labels))]
+    rows = np.concatenate([part.descriptors for part in parts])[np.concatenate(newest)]
+    ends = np.cumsum([len(each) for each in newest])[:-1]
     return Knowledge(
         tuple(labels),
         moments.weights(labels),
         white,
-        _joined(white(np.array([part.descriptors for part in parts]))),
+        tuple(np.split(_joined(white(rows)), ends)),
         np.array([part.layout for part in parts]),
         np.array([part.decided for part in parts]),
-        tuple(part.group for part in parts),
     )
 
 
@@ -163,9 +172,7 @@ def _of_view(known: Knowledge, values: NDArray[np.float16]) -> Array:
     regression = cells @ known.weights[:-1] + known.weights[-1]
     white = _joined(_neighbours(known.whitening(cells).reshape(grid, grid, -1)))
     similarity = np.zeros_like(regression)
-    for number in range(len(known.labels)):
-        examples = known.descriptors[:, number]
-        examples = examples[np.isfinite(examples[:, 0])]
+    for number, examples in enumerate(known.descriptors):
         if len(examples):
             similarity[:, number] = _mean_of_nearest(white @ examples.T)
     return np.stack([similarity, regression]).transpose(0, 2, 1).reshape(2, -1, grid, grid)

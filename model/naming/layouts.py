@@ -19,7 +19,8 @@ class Search:
         scales: factors around the frame's centre.
         rotations: degrees.
         shifts: along either axis, unit coordinates.
-        most: layouts that are tried; of more, as many at even steps.
+        most: layouts that are tried; of more, as many at even steps. Fewer where they have more
+            than 15 labels, so that the time is bounded.
     """
 
     scales: tuple[float, ...] = (0.85, 1.0, 1.18)
@@ -28,14 +29,22 @@ class Search:
     most: int = 400
 
 
-# For the object's box, and for a whole image with the object anywhere.
+# For the object's box; the same with few layouts, which differ less than the objects do; and for a
+# whole image with the object anywhere.
 IN_BOX = Search()
+IN_BOX_BY_FEW = Search(
+    scales=(0.72, 0.85, 1.0, 1.18, 1.38),
+    rotations=(-30.0, -15.0, 0.0, 15.0, 30.0),
+    shifts=(-0.12, -0.08, -0.04, 0.0, 0.04, 0.08, 0.12),
+)
+FEW = 10
 ANYWHERE = Search(
     scales=(0.6, 0.8, 1.0, 1.25, 1.6),
     shifts=tuple(np.linspace(-0.4, 0.4, 11).tolist()),
     most=60,
 )
 
+FEWEST_LAYOUTS = 10  # tried, however many labels they have
 VOTERS = 20
 TEMPERATURE = 0.3  # of the softmax over the voters' fits
 VOTE_SIGMA = 0.042  # of the Gaussian around each vote, unit coordinates
@@ -81,8 +90,9 @@ def vote(evidence: Floats, layouts: Floats, search: Search) -> Votes:
     layouts = layouts[np.isfinite(layouts).any(axis=(1, 2))]
     if not len(layouts):
         return Votes(np.zeros_like(evidence), np.zeros(labels), 0.0)
-    if len(layouts) > search.most:
-        layouts = layouts[np.arange(search.most) * len(layouts) // search.most]
+    most = min(search.most, max(FEWEST_LAYOUTS, 15 * search.most // labels))
+    if len(layouts) > most:
+        layouts = layouts[np.arange(most) * len(layouts) // most]
     flat = evidence.reshape(labels, -1)
     gain = flat - np.quantile(flat, BASELINE, axis=1)[:, None]
     tried = _variants(layouts, search)
@@ -125,13 +135,20 @@ def _losses(search: Search, layouts: int) -> Floats:
 
 
 def _fits(gain: Floats, layouts: NDArray[np.float32], grid: int) -> Floats:
-    """Return (N,) sums of (L, grid²) gains at the points of (N, L, 2) layouts."""
+    """Return (N,) sums of (L, grid²) gains at the points of (N, L, 2) layouts.
+
+    A border of one cell has the gain of points outside, and one more place that of no point.
+    """
+    side = grid + 2
+    bordered = np.full((len(gain), side, side), OUTSIDE)
+    bordered[:, 1:-1, 1:-1] = gain.reshape(-1, grid, grid)
+    table = np.zeros((len(gain), side * side + 1))
+    table[:, :-1] = bordered.reshape(len(gain), -1)
+    has = np.isfinite(layouts[..., 0])
+    # From 0 on, where rounding towards zero is rounding down.
+    cells = np.clip(np.where(has[..., None], layouts, 0) * grid + 1, 0, grid + 1).astype(np.int32)
+    places = np.where(has, cells[..., 1] * side + cells[..., 0], side * side)
     fits = np.zeros(len(layouts))
-    for number, row in enumerate(gain):
-        points = layouts[:, number]
-        has = np.isfinite(points[:, 0])
-        cells = np.floor(np.where(has[:, None], points, 0) * grid).astype(np.int32)
-        inside = ((cells >= 0) & (cells < grid)).all(axis=1)
-        places = np.where(inside, cells[:, 1] * grid + cells[:, 0], 0)
-        fits += np.where(has, np.where(inside, row[places], OUTSIDE), 0)
+    for row, place in zip(table, places.T, strict=True):
+        fits += row[place]
     return fits

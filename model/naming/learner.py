@@ -10,9 +10,9 @@ from model.naming.evidence import find
 from model.naming.examples import Example, labels_of, views
 from model.naming.features import ExampleFeatures
 from model.naming.grid import is_known
-from model.naming.knowledge import Knowledge, knowledge, taught
+from model.naming.knowledge import Knowledge, Taught, knowledge, taught
 from model.naming.leave_one_out import outcomes, rehearsals, score_models
-from model.naming.moments import Moments, moments, total
+from model.naming.moments import Moments, total, view_moments
 
 # A point is right within this share of the longer side of the box, or of what stands for it.
 TOLERANCE = 0.05
@@ -102,8 +102,8 @@ def fit(
         labels: those to suggest; all that have an example if None.
         total_moments: `NamingModel.moments` of an earlier fit, plus those of what came since, less
             those of what was forgotten; computed anew if None.
-        tolerance: share of the longer side of the box (of the example's points without a box)
-            within which a point is right.
+        tolerance: share of the longer side of the box within which a point is right; of
+            `object_box` without one.
         rehearsed: how many of the newest examples are left out in turn to calibrate the scores;
             None for `rehearsals` of their number.
 
@@ -118,13 +118,28 @@ def fit(
     names = tuple(labels) if labels is not None else labels_of(examples)
     if not names:
         raise ValueError("expected an example with a point, got none")
-    sums = total_moments or total([moments(example) for example in examples])
-    parts = [[taught(view, names) for view in views(example)] for example in examples]
+    sums, parts = _studied(examples, names, total_moments)
     known = knowledge(names, sums, [part for pair in parts for part in pair])
     most = rehearsals(len(examples)) if rehearsed is None else rehearsed
     measured = outcomes(examples, names, sums, parts, tolerance, most)
     visible, within = score_models(measured)
     return NamingModel(key, known, visible, within, sums, len(examples))
+
+
+def _studied(
+    examples: Sequence[Example], labels: Sequence[str], sums: Moments | None
+) -> tuple[Moments, list[list[Taught]]]:
+    """Return the sums of the examples, unless they are known, and what each view teaches."""
+    known = sums is not None
+    parts = []
+    for example in examples:
+        seen = list(views(example))
+        parts.append([taught(view, labels) for view in seen])
+        if not known:
+            own = total([view_moments(view) for view in seen])
+            sums = own if sums is None else sums + own
+    assert sums is not None  # there is an example
+    return sums, parts
 
 
 def expect_key(key: str, features: ExampleFeatures) -> None:

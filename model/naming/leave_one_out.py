@@ -12,9 +12,10 @@ from model.naming.examples import Example
 from model.naming.grid import is_known
 from model.naming.knowledge import Knowledge, Taught, knowledge
 from model.naming.moments import Moments, moments
+from model.naming.object_box import object_box
 
 # Newest examples that are left out in turn: fewer where there are many, to bound the time.
-REHEARSED, REHEARSED_OF_MANY = 20, 10
+REHEARSED, REHEARSED_OF_MANY = 20, 8
 MANY = 50
 
 
@@ -62,7 +63,7 @@ def outcomes(
 
     Args:
         parts: what the views of each example teach, that of the image as it is first.
-        tolerance: share of the longer side of the box; of the points' extent without a box.
+        tolerance: share of the longer side of the box; see `_length`.
         most: examples that are left out in turn.
     """
     found = [_nothing()]
@@ -94,15 +95,13 @@ def _outcome(known: Knowledge, example: Example, own: Taught, tolerance: float) 
 
 
 def _length(example: Example) -> float:
-    """Return the unit of the tolerance, px: the longer side of the box, or of the points' extent.
+    """Return the unit of the tolerance, px: the longer side of the box.
 
-    The extent stands for a box that was not given; the frame's length for points without extent.
+    The box around the points stands for one that was not given; if they have no extent, the part
+    of the image that was described does.
     """
-    frame = example.features.frame
-    if frame.boxed or not example.points:
-        return frame.length
-    extent = float(np.ptp(np.array(list(example.points.values())), axis=0).max())
-    return extent or frame.length
+    box = example.box or object_box(list(example.points.values()))
+    return max(box.width, box.height) if box else example.features.frame.length
 
 
 def score_models(measured: Outcomes) -> tuple[Logistic, Logistic]:

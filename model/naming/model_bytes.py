@@ -19,14 +19,14 @@ def model_to_bytes(model: NamingModel) -> bytes:
         "key": model.key,
         "examples": model.examples,
         "labels": known.labels,
-        "groups": known.groups,
+        "descriptors": [len(each) for each in known.descriptors],
         "cross": list(model.moments.cross),
     }
     arrays: dict[str, NDArray[Any]] = {
         "weights": known.weights,
         "mean": known.whitening.mean,
         "transform": known.whitening.transform,
-        "descriptors": known.descriptors.astype(np.float16),
+        "descriptors": np.concatenate(known.descriptors).astype(np.float16),
         "layouts": known.layouts,
         "decided": known.decided,
         "visible": _rows(model.visible),
@@ -45,14 +45,14 @@ def model_from_bytes(data: bytes) -> NamingModel:
     """
     facts, arrays = unpack(data)
     try:
+        descriptors = arrays["descriptors"].astype(np.float32)
         known = Knowledge(
             tuple(facts["labels"]),
             arrays["weights"],
             Whitening(arrays["mean"], arrays["transform"]),
-            arrays["descriptors"].astype(np.float32),
+            tuple(np.split(descriptors, np.cumsum(facts["descriptors"])[:-1])),
             arrays["layouts"],
             arrays["decided"],
-            tuple(facts["groups"]),
         )
         return NamingModel(
             facts["key"],

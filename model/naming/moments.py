@@ -73,7 +73,7 @@ class Moments:
 
 def moments(example: Example) -> Moments:
     """Return the moments of one example, in all its views."""
-    return total([_of_view(view) for view in views(example)])
+    return total([view_moments(view) for view in views(example)])
 
 
 def total(parts: Sequence[Moments]) -> Moments:
@@ -84,11 +84,15 @@ def total(parts: Sequence[Moments]) -> Moments:
     return result
 
 
-def _of_view(view: View) -> Moments:
+def view_moments(view: View) -> Moments:
+    """Return the moments of one view."""
     grid, _, dimensions = view.values.shape
-    rows = np.ones((grid * grid, dimensions + 1), np.float32)
-    rows[:, :-1] = view.values.reshape(grid * grid, dimensions)
+    rows = view.values.reshape(grid * grid, dimensions)
+    gram = np.empty((dimensions + 1, dimensions + 1))
+    gram[:-1, :-1] = rows.T @ rows
+    gram[-1, :-1] = gram[:-1, -1] = rows.sum(axis=0, dtype=np.float64)
+    gram[-1, -1] = len(rows)
     points = np.array(list(view.points.values())).reshape(-1, 2)
-    heat = bumps(points, grid, SIGMA).reshape(len(points), -1).astype(np.float32)
-    cross = dict(zip(view.points, (heat @ rows).astype(np.float64), strict=True))
-    return Moments((rows.T @ rows).astype(np.float64), cross)
+    heat = bumps(points, grid, SIGMA).reshape(len(points), -1)
+    sums = np.column_stack([heat.astype(np.float32) @ rows, heat.sum(axis=1)])
+    return Moments(gram, dict(zip(view.points, sums.astype(np.float64), strict=True)))

@@ -57,12 +57,6 @@ def learn(cases: Sequence[Case], *, rehearsed: int | None = None) -> NamingModel
     )
 
 
-def named(cases: Sequence[Case]) -> Callable[[Case], Sequence[NamedPoint]]:
-    """The method itself, as a `Method`."""
-    model = learn(cases, rehearsed=0)  # places need no scores
-    return lambda case: model.predict(case.example.features)
-
-
 def draws(
     train: Sequence[Case], test: Sequence[Case], setting: str, corrected: int, repeats: int
 ) -> Iterator[tuple[int, list[Case], list[Case]]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model.decoding import read
+from model.keypoint import Box
 from model.naming.examples import Example
 from model.naming.features import ExampleFeatures, FeatureExtractor
 from model.naming.moments import Moments, moments
@@ -22,12 +23,14 @@ class Case:
         example: with every visible landmark as a point, all others of its class as absent.
         length: longer side of the object's box, px.
         own: the example's moments, so that they are computed once.
+        look: returns the features of the part of the image in a box.
     """
 
     example: Example
     length: float
     own: Moments
     annotated: Annotated
+    look: Callable[[Box], ExampleFeatures]
 
 
 def read_cases(
@@ -55,18 +58,18 @@ def _case(
 ) -> Case:
     box = image.box if boxed else None
 
-    def describe() -> ExampleFeatures:
-        return extractor.extract(read(image.path), box)
+    def look(box: Box | None) -> ExampleFeatures:
+        name = sha256(f"{extractor.key} {image.path} {box}".encode()).hexdigest()
+        return cached(cache / name, lambda: extractor.extract(read(image.path), box))
 
-    name = sha256(f"{extractor.key} {image.path} {box}".encode()).hexdigest()
-    features = cached(cache / name, describe)
+    features = look(box)
     points = {
         label: (float(x), float(y))
         for label, (x, y) in zip(image.names, image.landmarks, strict=True)
     }
     absent = frozenset(labels - points.keys())
     example = Example(features, points, absent, box, image.class_name, image.name)
-    return Case(example, image.length, moments(example), image)
+    return Case(example, image.length, moments(example), image, look)
 
 
 def cached(path: Path, make: Callable[[], ExampleFeatures]) -> ExampleFeatures:

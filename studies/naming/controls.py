@@ -10,8 +10,9 @@ from model.naming.examples import labels_of, views
 from model.naming.grid import sample
 from model.naming.knowledge import taught
 from model.naming.learner import NamedPoint
-from studies.naming.accuracy import Method, named
+from studies.naming.accuracy import Method
 from studies.naming.cases import Case
+from studies.naming.learners import named
 
 Suggest = Callable[[Case], Sequence[NamedPoint]]
 Places = NDArray[np.float64]
@@ -64,7 +65,9 @@ def detected_points(unnamed: Mapping[str, Sequence[Keypoint]]) -> Method:
     def method(cases: Sequence[Case]) -> Suggest:
         labels = labels_of([case.example for case in cases])
         parts = [taught(next(views(case.example)), labels) for case in cases]
-        found = np.array([part.descriptors[:, 0] for part in parts])
+        found = np.full((len(parts), len(labels), parts[0].descriptors.shape[-1]), np.nan)
+        for each, part in zip(found, parts, strict=True):
+            each[part.found] = part.descriptors[:, 0]
         count = np.isfinite(found[..., :1]).sum(axis=0)
         prototypes = np.nansum(found, axis=0) / np.maximum(count, 1)
         return lambda case: _named_by(prototypes, labels, case, unnamed[case.example.name])

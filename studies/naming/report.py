@@ -12,6 +12,7 @@ from studies.naming.tables import (
     calibration_table,
     savings_table,
     stretches_table,
+    thresholds_table,
 )
 
 # The reliability plot shows images with at least so many corrected ones before them.
@@ -40,6 +41,12 @@ def markdown(rows: Sequence[Row], suggested: Sequence[Suggested]) -> str:
             savings_table(suggested),
             "By stretch of the sequence, standard costs:\n",
             stretches_table(suggested),
+        ]
+    if any(each.position >= CALIBRATED_FROM for each in suggested):
+        parts += [
+            "With a least score (`threshold`) beside the expected cost, standard costs, from ten "
+            "corrected images on:\n",
+            thresholds_table(suggested),
         ]
     return "\n".join(parts)
 

@@ -9,8 +9,9 @@ from tqdm import tqdm
 from model.keypoint import Keypoint
 from model.naming.learner import NamedPoint
 from model.naming.worth import Costs, is_worth_showing
-from studies.naming.accuracy import distances, learn
+from studies.naming.accuracy import distances
 from studies.naming.cases import Case
+from studies.naming.learners import is_step, learner_for
 
 # A point has to be moved beyond this distance, in box lengths.
 TOLERANCE = 0.05
@@ -20,11 +21,6 @@ SCRATCH, UNNAMED, EVERYTHING, WORTHWHILE = (
     "everything shown",
     "worthwhile shown",
 )
-
-
-def is_step(learnt: int) -> bool:
-    """Return whether a model is fitted after so many images: 1 to 12, then every 5, from 50 10."""
-    return learnt <= 12 or learnt % (5 if learnt < 50 else 10) == 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,16 +53,15 @@ def simulate(
     """
     found = []
     for sequence in range(sequences):
-        model = None
+        learner = learner_for(cases[0])
         order = np.random.default_rng([sequence, length]).permutation(len(cases))[:length]
         for position in tqdm(range(len(order)), desc=f"sequence {sequence + 1}", leave=False):
             case = cases[order[position]]
-            if position and is_step(position):
-                before = [cases[index] for index in order[:position]]
-                model = learn(before)
-            points = model.predict(case.example.features) if model else []
+            if is_step(position):
+                learner.fit()
             seen = unnamed.get(case.example.name, ())
-            found.append(Suggested(sequence, position, case, points, seen))
+            found.append(Suggested(sequence, position, case, learner.suggest(case), seen))
+            learner.add(case)
     return found
 
 
@@ -93,15 +88,25 @@ def from_scratch(suggested: Suggested, costs: Costs) -> Work:
     return Work(visible * costs.place + absent * costs.absent, visible + absent)
 
 
-def with_names(suggested: Suggested, costs: Costs, *, everything: bool) -> Work:
+def with_names(
+    suggested: Suggested, costs: Costs, *, everything: bool, threshold: float = 0.0
+) -> Work:
     """Return the work with named suggestions: those that are worth showing, or all.
 
     A suggestion takes a look; a misplaced one is moved. One of a hidden label is deleted, or gets
     the name of a landmark that it lies on and that nothing was suggested for, as where left and
     right were confused.
+
+    Args:
+        everything: show all suggestions, even those that are not worth showing.
+        threshold: least score of what is shown.
     """
     example = suggested.case.example
-    shown = [point for point in suggested.points if everything or is_worth_showing(point, costs)]
+    shown = [
+        point
+        for point in suggested.points
+        if point.score >= threshold and (everything or is_worth_showing(point, costs))
+    ]
     away = distances(suggested.case, shown)
     right = int((away <= TOLERANCE).sum())
     hidden = int(np.isnan(away).sum())

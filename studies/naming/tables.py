@@ -11,12 +11,16 @@ from studies.naming.sequence import (
     UNNAMED,
     WORTHWHILE,
     Suggested,
+    change,
     change_of,
+    from_scratch,
+    with_names,
     work,
 )
 
 # Images of the sequence, the first and the one after the last, counted from 0.
 TRUSTED = (10, 200)  # where scores have to be calibrated
+THRESHOLDS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # of the score; 0: the expected cost alone
 STRETCHES = ((1, 4), (4, 10), (10, 20), (20, 50), (50, 100), (100, 200))
 
 
@@ -147,4 +151,30 @@ def stretches_table(suggested: Sequence[Suggested]) -> str:
             ]
         )
     head = ["corrected before", UNNAMED, EVERYTHING, WORTHWHILE, "actions", "shown an image"]
+    return table(head, lines)
+
+
+def thresholds_table(suggested: Sequence[Suggested]) -> str:
+    """Return what a least score does to what is shown and saved, under the standard costs.
+
+    Only images whose scores have to be calibrated count, see `TRUSTED`; there must be some.
+    """
+    part = _stretch(suggested, *TRUSTED)
+    scratch = [from_scratch(each, STANDARD) for each in part]
+    visible = sum(len(each.case.example.points) for each in part)
+    lines = []
+    for threshold in THRESHOLDS:
+        works = [with_names(each, STANDARD, everything=False, threshold=threshold) for each in part]
+        shown, right = sum(each.shown for each in works), sum(each.right for each in works)
+        found = change(works, scratch, [each.case.example.name for each in part])
+        lines.append(
+            [
+                f"{threshold:.1f}" if threshold else "none",
+                f"{shown / len(works):.1f}",
+                f"{100 * right / shown:.0f} %" if shown else "–",
+                f"{100 * right / visible:.0f} %",
+                f"{found.mean:+.0f} % [{found.low:+.0f}, {found.high:+.0f}]",
+            ]
+        )
+    head = ["threshold", "shown an image", "shown are right", "landmarks given so", "time"]
     return table(head, lines)
