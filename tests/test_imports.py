@@ -23,6 +23,7 @@ SQL_FILES = {
     "delivery_storage.py",
     "step_storage.py",
     "lesson_storage.py",
+    "interactive_storage.py",
     "projects.py",
     "queries.py",
     "holdout.py",
