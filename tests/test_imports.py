@@ -26,6 +26,7 @@ SQL_FILES = {
     "selection_storage.py",
     "lesson_storage.py",
     "set_aside_storage.py",
+    "interactive_storage.py",
     "projects.py",
     "queries.py",
     "holdout.py",

@@ -55,19 +55,13 @@ class Scene:
         row: int,
         config: str = CONFIG,
         deployment: Settings | None = None,
-        into_annotation: bool = False,
         **settings: Any,
     ) -> list[dict[str, Any]]:
         """The regions that are sent."""
         project = Project(UID, None, None, config, ProjectSettings(**settings))
         deployment = deployment or Settings(suggest="always")
         presentation = Presentation(deployment, self.database)
-        made = presentation.as_sent(
-            fetched(self.database, row),
-            project,
-            keypoint_control(config),
-            into_annotation=into_annotation,
-        )
+        made = presentation.as_sent(fetched(self.database, row), project, keypoint_control(config))
         return made["result"]
 
     def scores(self, row: int, **more: Any) -> list[float]:
@@ -295,12 +289,6 @@ def test_each_object_has_its_landmarks_whose_parent_is_its_rectangle(scene: Scen
     assert labels(points) == ["nose", "nose", "nose"]
     assert [each.get("parentID") for each in points] == [second["id"], first["id"], None]
     assert len({each["id"] for each in sent}) == 5
-
-
-def test_what_is_added_to_an_annotation_names_the_rectangles_that_it_has(scene: Scene) -> None:
-    row = two_objects(scene)
-    sent = scene.sent(row, BOXES, Settings(suggest="worthwhile"), into_annotation=True)
-    assert [each.get("parentID") for each in sent] == ["r2", "r1", None]
 
 
 def test_rectangles_of_a_control_that_was_removed_are_not_repeated(scene: Scene) -> None:

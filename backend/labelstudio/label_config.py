@@ -142,6 +142,19 @@ def class_controls(label_config: str) -> list[ClassControl]:
     return found
 
 
+def prompt_only_controls(label_config: str) -> frozenset[str]:
+    """Return the names of the controls whose regions are prompts for suggestions and do not stay.
+
+    Raises:
+        LabelConfigError: the XML cannot or must not be read.
+    """
+    return frozenset(
+        tag.get("name", "")
+        for tag in _parse(label_config).iter()
+        if any(key.lower() == "smartonly" and value == "true" for key, value in tag.items())
+    )
+
+
 def _parse(label_config: str) -> Element:
     try:
         root: Element = fromstring(label_config, forbid_dtd=True)

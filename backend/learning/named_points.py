@@ -58,20 +58,44 @@ class NamedPoints:
         Raises:
             StepChanged: the project has another version meanwhile.
         """
-        extractor = backbone.extractor
-        self._steps.adopt(project_uid, backbone.version, extractor.key)
-        step = self._steps.current(project_uid, backbone.version)
-        if step is None or not step.name:
+        step = self.step(backbone, project_uid)
+        if step is None:
             return Landmarks()
         if step.version != version:
             raise StepChanged(f"expected to make {version}, but {step.version} has replaced it")
-        found = self._fit_of(step).predict(extractor.extract(picture, box))
-        points = tuple(
+        points = self.complete(step, backbone.extractor.extract(picture, box), {}, labels)
+        return Landmarks(points, step.costs)
+
+    def step(self, backbone: Backbone, project_uid: str) -> Step | None:
+        """Return what a project has learnt with a backbone; None if that is nothing yet."""
+        self._steps.adopt(project_uid, backbone.version, backbone.extractor.key)
+        step = self._steps.current(project_uid, backbone.version)
+        return step if step is not None and step.name else None
+
+    def complete(
+        self,
+        step: Step,
+        features: ExampleFeatures,
+        given: Mapping[str, tuple[float, float]],
+        labels: Collection[str],
+    ) -> tuple[NamedKeypoint, ...]:
+        """Return every landmark that is not given, consistent with those that are.
+
+        Args:
+            step: the current one.
+            features: of the part of the image to look at.
+            given: label → (x, y), px, of the landmarks that somebody has placed.
+            labels: landmarks with other labels are left out.
+
+        Raises:
+            StepChanged: an example of the step was changed or forgotten meanwhile.
+        """
+        found = self._fit_of(step).predict(features, given)
+        return tuple(
             NamedKeypoint(each.x, each.y, each.score, each.label, each.visible_probability)
             for each in found
             if each.label in labels
         )
-        return Landmarks(points, step.costs)
 
     def _fit_of(self, step: Step) -> NamingModel:
         """Return the fit of a step. Of each project, only the last fit is kept."""

@@ -19,6 +19,7 @@ from backend.outages.breaker import SharedBreaker
 from backend.settings import Settings
 from backend.suggestions.delivery_storage import DeliverySchedule
 from backend.suggestions.holdout import HoldoutStorage, is_in_holdout
+from backend.suggestions.interactive import InteractiveService
 from backend.suggestions.presentation import Presentation
 from backend.suggestions.queue import enqueue
 from backend.suggestions.records import Prediction, Wanted
@@ -68,6 +69,9 @@ class PredictService:
         self._studios = LabelStudios(settings, SharedBreaker(database))
         spare = max(1, settings.threads // 4)
         self._waiting_slots = threading.BoundedSemaphore(max(1, settings.threads - spare))
+        self._interactive = InteractiveService(
+            settings, database, queue, model_version, self._wait_deadline
+        )
 
     def answer(
         self, project: Project, control: KeypointControl, tasks: Sequence[object]
@@ -115,27 +119,8 @@ class PredictService:
         task: object,
         context: Json,
     ) -> PredictionJson:
-        """Answer an annotator who is drawing. Label Studio shows the answer and does not store it.
-
-        Args:
-            context: raw; its `result` holds the regions just drawn; a rectangle is where to look.
-
-        Returns:
-            A prediction; without regions if it is not ready in time.
-        """
-        drawn = {"drafts": [{"result": context.get("result")}], "annotations": []}
-        wanted = wanted_of({**task, **drawn}, control) if isinstance(task, dict) else None
-        ready = []
-        if wanted is not None:
-            rows = self._request(project, [wanted], to_deliver=False)
-            reply_deadline = time.monotonic() + LONGEST_ANSWER_SECONDS
-            with self._wait_deadline(self._settings.predict_wait_one) as deadline:
-                self._enqueue_and_wait(rows, deadline, reply_deadline)
-            found = self._predictions.predictions([row.id for row in rows])
-            ready = [row for row in found if row.status == "ready"]
-        if not ready:
-            return {"result": [], "score": 0.0, "model_version": self._model_version(project.uid)}
-        return self._presentation.as_sent(ready[0], project, control, into_annotation=True)
+        """Answer an annotator who is drawing; see `InteractiveService.answer`."""
+        return self._interactive.answer(project, control, task, context)
 
     def _request(
         self, project: Project, wanted: list[Wanted], *, to_deliver: bool

@@ -13,21 +13,16 @@ class Parents:
 
     Args:
         label_config: rectangles of controls that it no longer has are not repeated.
-        into_annotation: whether the annotation has the rectangles already, with their own ids.
     """
 
-    def __init__(self, row: Prediction, label_config: str, *, into_annotation: bool) -> None:
+    def __init__(self, row: Prediction, label_config: str) -> None:
         rectangles = [each.rectangle for each in row.objects]
         known = control_names(label_config) if rectangles else frozenset()
         self._results, ids = repeated(rectangles, row.key)
         self._ids: list[str | None] = []
         for rectangle, own_id in zip(rectangles, ids, strict=True):
             usable = all(each.get("from_name") in known for each in rectangle.regions)
-            there = rectangle.regions[0].get("id") if rectangle.regions else None
-            found = there if into_annotation else own_id
-            self._ids.append(str(found) if usable and found else None)
-        if into_annotation:
-            self._results = []
+            self._ids.append(own_id if usable else None)
 
     def id_of(self, number: int | None) -> str | None:
         """Return the id of an object's region; None for no object, and if it is no region."""

@@ -32,24 +32,15 @@ class Presentation:
         self._predictions = PredictionStorage(database)
 
     def as_sent(
-        self,
-        row: Prediction,
-        project: Project,
-        control: KeypointControl,
-        *,
-        into_annotation: bool = False,
+        self, row: Prediction, project: Project, control: KeypointControl
     ) -> PredictionJson:
-        """Return a prediction that is ready as Label Studio gets it.
-
-        Args:
-            into_annotation: whether it is added to an annotation that has the rectangles already.
-        """
+        """Return a prediction that is ready as Label Studio gets it."""
         detection = row.detection
         assert detection is not None, "guaranteed for a prediction that is ready"
         landmarks = self._landmarks(row, detection, project, control)
         shown = [point for point, _ in landmarks]
         shown += self._points(row, detection, project, control)
-        objects = Parents(row, project.label_config or "", into_annotation=into_annotation)
+        objects = Parents(row, project.label_config or "")
         parents = [objects.id_of(number) for _, number in landmarks]
         sent = to_prediction(
             replace(detection, keypoints=tuple(shown)),

@@ -105,3 +105,24 @@ kept_maps = Table(
     Column("coarse_caption", Text),
     Column("fine_caption", Text),
 )
+
+# Answers to annotators who place a point or a rectangle: what was placed so far, what a worker
+# found, and the regions of the answer, new and repeated ones.
+interactive_answers = Table(
+    "interactive_answers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_uid", ForeignKey("projects.uid"), nullable=False),
+    Column("task_id", BigInteger, nullable=False),
+    Column("image_url", Text, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("reason", Text),
+    Column("model_version", String(200)),
+    Column("detection", JSON(none_as_null=True)),
+    Column("sent", JSON(none_as_null=True)),
+    Column("asked_at", Time, nullable=False),
+    Column("sent_at", Time),
+    Index("ix_interactive_answers_task", "project_uid", "task_id"),
+    sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
+)

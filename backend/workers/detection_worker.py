@@ -17,11 +17,13 @@ from backend.logs import set_up_logging
 from backend.outages.breaker import SharedBreaker
 from backend.queue.steady_worker import WorkerRefused, required_redis_url, work_until_stopped
 from backend.settings import Settings
-from backend.suggestions import detection_job
+from backend.suggestions import detection_job, interactive_job
 from backend.suggestions.ahead import NextTasks
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.delivery_threads import DeliveryThreads
 from backend.suggestions.detector import ActiveDetectors, ModelUnusable
+from backend.suggestions.interactive_queue import make_interactive_queue
+from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.queue import make_queue
 from backend.training.registry import ModelRegistry
 from backend.workers.maintenance import Maintenance
@@ -48,14 +50,17 @@ def run_worker(settings: Settings) -> None:
         raise WorkerRefused(f"the worker cannot start without its model: {error}") from error
     detection_job.set_job_context(context)
     learn_job.set_learning_context(_learning_context(context))
+    interactive_job.set_interactive_context(_interactive_context(context))
     logger.info("Ready")
     queue = make_queue(Redis.from_url(redis_url))
     versions = SuggestionVersions(settings, database, models)
     next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
     maintenance = Maintenance(settings, database, deliveries, next_tasks, queue)
     with maintenance.maintain_verdicts():
-        # What was just corrected is learnt before the next prediction is made.
-        queues = [make_learning_queue(queue.connection), queue]
+        # An annotator waits for an interactive answer, and what was just corrected is learnt before
+        # the next prediction is made.
+        first = [make_interactive_queue(queue.connection), make_learning_queue(queue.connection)]
+        queues = [*first, queue]
         work_until_stopped(queues, maintenance.maintain_queues)
     logger.info("Stopped")
 
@@ -95,4 +100,20 @@ def _learning_context(context: detection_job.JobContext) -> learn_job.LearningCo
         images=context.images,
         backbone_of=context.backbone_of,
         look=context.look,
+    )
+
+
+def _interactive_context(
+    context: detection_job.JobContext,
+) -> interactive_job.InteractiveContext:
+    """Collect what the interactive jobs of this process use; they share networks and fits."""
+    return interactive_job.InteractiveContext(
+        settings=context.settings,
+        answers=InteractiveStorage(context.database),
+        predictions=context.predictions,
+        projects=context.projects,
+        images=context.images,
+        detectors=context.detectors,
+        named_points=context.named_points,
+        backbone_of=context.backbone_of,
     )

@@ -1,0 +1,258 @@
+"""The RQ job of an interactive answer: find the other points of an object.
+
+A job gets the id of its answer. Everything else that it needs is in the `InteractiveContext`, which
+a worker process sets once.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from math import hypot
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.database.connection import now
+from backend.labelstudio.images import ImageFetchError, Images
+from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.projects import NotDeliverable, Project, ProjectStorage
+from backend.learning.backbones import Backbone, BackboneOf, BackboneUnusable
+from backend.learning.named_points import NamedPoints
+from backend.learning.records import searched_part
+from backend.learning.step_storage import StepChanged
+from backend.queue.interruption import Interrupted, interruptible
+from backend.settings import Settings
+from backend.suggestions.detector import ActiveDetectors, ModelUnusable
+from backend.suggestions.drawing import is_inside
+from backend.suggestions.interactive_records import InteractiveAnswer
+from backend.suggestions.interactive_storage import InteractiveStorage
+from backend.suggestions.records import Prediction
+from backend.suggestions.storage import PredictionStorage
+from model.decoding import UnreadableImage
+from model.keypoint import Box, Detection, Keypoint, centre_to_edge, edge_to_centre
+from model.naming.features import ExampleFeatures
+
+logger = logging.getLogger(__name__)
+
+MOST_DESCRIBED = 32  # parts of images whose features a worker keeps, 1 MB each
+# Before anything is learnt: the points of the class evidence that lie this near, as a share of the
+# longer side of the part of the image that was searched, and how many of them at most.
+NEAR = 0.15
+MOST_NEAR = 5
+# The web process has stopped waiting by then.
+GRACE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class InteractiveContext:
+    """Services and settings that every interactive job of this process uses."""
+
+    settings: Settings
+    answers: InteractiveStorage
+    predictions: PredictionStorage
+    projects: ProjectStorage
+    images: Images
+    detectors: ActiveDetectors
+    named_points: NamedPoints
+    backbone_of: BackboneOf
+    described: "OrderedDict[Hashable, Described]" = field(default_factory=OrderedDict)
+
+
+@dataclass(frozen=True)
+class Described:
+    """A part of an image, and what the network sees in it.
+
+    Attributes:
+        seen: the detection whose searched part it is.
+    """
+
+    seen: Detection
+    features: ExampleFeatures
+
+
+_context: InteractiveContext | None = None
+
+
+def set_interactive_context(context: InteractiveContext | None) -> None:
+    """Set what the jobs of this process use; None removes it."""
+    global _context
+    _context = context
+
+
+def complete(answer_id: int) -> None:
+    """Find the points of an answer, unless nobody waits for them any more.
+
+    A failure is stored with its reason and not tried again: the annotator goes on without.
+
+    Raises:
+        Interrupted: the worker has to stop.
+    """
+    assert _context is not None, "set_interactive_context comes first"
+    context = _context
+    answer = context.answers.answer(answer_id)
+    if answer is None or answer.status != "queued":
+        return
+    waited = timedelta(seconds=context.settings.predict_wait_one) + GRACE
+    if answer.asked_at + waited < now():
+        context.answers.fail(answer_id, "no worker was free in time")
+        return
+    try:
+        with interruptible():
+            version, found = _find(context, answer)
+    except Interrupted:
+        raise
+    except _EXPECTED as error:
+        logger.warning("Task %s of project %s: %s", answer.task_id, answer.project_uid, error)
+        context.answers.fail(answer_id, str(error))
+    except Exception as error:
+        logger.exception("Task %s of %s: unexpected error", answer.task_id, answer.project_uid)
+        context.answers.fail(answer_id, f"{type(error).__name__}: {error}")
+    else:
+        context.answers.finish(answer_id, version, found)
+
+
+_EXPECTED = (
+    ImageFetchError,
+    UnreadableImage,
+    LabelConfigError,
+    NotDeliverable,
+    ModelUnusable,
+    BackboneUnusable,
+    StepChanged,
+    ValueError,  # the detector rejects this image or box
+)
+
+
+def _find(context: InteractiveContext, answer: InteractiveAnswer) -> tuple[str, Detection]:
+    """Return the version of the suggestions, and what they say about the object."""
+    project = context.projects.project(answer.project_uid)
+    assert project is not None, "guaranteed by the foreign key"
+    backbone = context.backbone_of(answer.project_uid)
+    step = context.named_points.step(backbone, answer.project_uid)
+    if step is None:
+        return backbone.version, _class_evidence(context, answer, project)
+    described = _describe(context, answer, project, backbone)
+    labels = keypoint_control(project.label_config or "").labels
+    given = {
+        label: _to_image(answer, described.seen, *place)
+        for label, place in answer.request.given.items()
+    }
+    named = context.named_points.complete(step, described.features, given, labels)
+    return step.version, replace(described.seen, keypoints=(), named=named)
+
+
+def _describe(
+    context: InteractiveContext, answer: InteractiveAnswer, project: Project, backbone: Backbone
+) -> Described:
+    """Return the features of the part of the image that the object is in, kept if possible."""
+    stored = _stored(context, answer)
+    beyond = stored is not None and _is_beyond(answer, _detection(stored))
+    image = (answer.project_uid, answer.task_id, answer.image_url)
+    key = (backbone.extractor.key, *image, answer.request.box, beyond)
+    found = context.described.pop(key, None)
+    if found is None:
+        picture = context.images.picture(project, answer.image_url, answer.task_id)
+        seen, box = _part(context, answer, stored, picture)
+        found = Described(seen, backbone.extractor.extract(picture, box))
+    context.described[key] = found
+    while len(context.described) > MOST_DESCRIBED:
+        context.described.popitem(last=False)
+    return found
+
+
+def _part(
+    context: InteractiveContext,
+    answer: InteractiveAnswer,
+    stored: Prediction | None,
+    picture: NDArray[np.uint8],
+) -> tuple[Detection, Box | None]:
+    """Return a detection on the image, and the part to describe; None for all of it.
+
+    The rectangle around the object; without one, the part that the class evidence points to, unless
+    the point just placed lies beyond it.
+    """
+    height, width = picture.shape[:2]
+    if answer.request.box is not None:
+        box = _box_on(answer, width, height)
+        return Detection("", 0.0, (), width, height, box), box
+    if stored is None:
+        seen = context.detectors.get(answer.project_uid).detector.detect(picture)
+    else:
+        seen = _detection(stored)
+    return seen, None if _is_beyond(answer, seen) else searched_part(seen)
+
+
+def _class_evidence(
+    context: InteractiveContext, answer: InteractiveAnswer, project: Project
+) -> Detection:
+    """Return the points of the class evidence near the point just placed, or in the rectangle."""
+    anchor, stored = answer.request.anchor, _stored(context, answer)
+    if anchor is not None and stored is not None:
+        seen = _detection(stored)
+        points = context.predictions.candidates(stored) or seen.keypoints
+        return _near(answer, seen, points, anchor)
+    detector = context.detectors.get(answer.project_uid).detector
+    picture = context.images.picture(project, answer.image_url, answer.task_id)
+    if anchor is not None:
+        seen = detector.detect(picture)
+        return _near(answer, seen, seen.candidates, anchor)
+    height, width = picture.shape[:2]
+    return detector.detect(picture, _box_on(answer, width, height))
+
+
+def _stored(context: InteractiveContext, answer: InteractiveAnswer) -> Prediction | None:
+    """Return the newest prediction of the task that looked at the whole image."""
+    rows = context.predictions.of_task(answer.task_id, answer.project_uid)
+    return next(
+        (
+            row
+            for row in rows
+            if row.detection is not None and row.image_url == answer.image_url and not row.task
+        ),
+        None,
+    )
+
+
+def _detection(row: Prediction) -> Detection:
+    assert row.detection is not None, "`_stored` returns no other rows"
+    return row.detection
+
+
+def _is_beyond(answer: InteractiveAnswer, seen: Detection) -> bool:
+    """Return whether the point just placed lies outside the part that was searched."""
+    anchor = answer.request.anchor
+    if anchor is None or answer.request.box is not None:
+        return False
+    return not is_inside(seen.box, *_to_image(answer, seen, *anchor))
+
+
+def _near(
+    answer: InteractiveAnswer,
+    seen: Detection,
+    candidates: Sequence[Keypoint],
+    anchor: tuple[float, float],
+) -> Detection:
+    x, y = _to_image(answer, seen, *anchor)
+    radius = NEAR * max(seen.box.width, seen.box.height)
+    near = [each for each in candidates if hypot(each.x - x, each.y - y) <= radius]
+    return replace(seen, keypoints=tuple(near[:MOST_NEAR]), named=())
+
+
+def _to_image(
+    answer: InteractiveAnswer, seen: Detection, x: float, y: float
+) -> tuple[float, float]:
+    """Map a place in px of the size that the browser told to px of the image."""
+    return (
+        edge_to_centre(centre_to_edge(x) * seen.width / answer.request.width),
+        edge_to_centre(centre_to_edge(y) * seen.height / answer.request.height),
+    )
+
+
+def _box_on(answer: InteractiveAnswer, width: int, height: int) -> Box:
+    """Return the rectangle around the object in px of the image."""
+    box = answer.request.box
+    assert box is not None, "a rectangle was placed, or lies around the point"
+    across, down = width / answer.request.width, height / answer.request.height
+    return Box(box.left * across, box.top * down, box.width * across, box.height * down)
