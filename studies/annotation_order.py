@@ -59,6 +59,8 @@ def parse_names(text: str) -> tuple[str, ...]:
 )
 @click.option("--section", default="by annotation-order", show_default=True,
               help="What the marks in the page say.")  # fmt: skip
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write a row for each order, draw and number of images, as they come.")  # fmt: skip
 def annotation_order(
     data: Path,
     test_split: str,
@@ -73,11 +75,12 @@ def annotation_order(
     costly_draws: int,
     report: Path | None,
     section: str,
+    csv_file: Path | None,
 ) -> None:
     """Annotate a data set in several orders, and report which finds more with as many images."""
     with development_requirements():
         from studies.naming.cases import read_cases
-        from studies.naming.order_tables import order_page
+        from studies.naming.order_tables import order_page, written
         from studies.naming.ordering import COSTLY, FIRST, RANDOM, RULES, measure_orders
     unknown = [name for name in rules if name not in RULES]
     if unknown:
@@ -108,7 +111,7 @@ def annotation_order(
         },
         names_sides=any(mirrored_name(label) != label for label in labels),
     )
-    page = order_page(list(rows))
+    page = order_page(list(written(rows, csv_file) if csv_file else rows))
     print(page)
     if report:
         put_into(report, page, section)

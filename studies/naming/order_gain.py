@@ -96,7 +96,7 @@ def gain(rows: Sequence[Progress], rule: str, radius: float) -> Gain:
     mean_share = estimate(more.mean(axis=1))
     all_random = curves(rows, RANDOM, radius, draws_of(rows, RANDOM))
     slope = float(np.polyfit(np.log(all_random.counts), all_random.share.mean(axis=0), 1)[0])
-    if slope <= 0:
+    if slope < 1e-9:
         slope = float("nan")  # the random order learns nothing that images could be worth
     change = 100 * (ours.seconds[:, -1] / random.seconds[:, -1] - 1)
     return Gain(

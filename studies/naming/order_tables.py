@@ -1,6 +1,8 @@
-"""The study of annotation orders as Markdown."""
+"""The study of annotation orders as Markdown and as CSV."""
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from studies.naming.accuracy import RADII
 from studies.naming.order_gain import Estimate, curves, draws_of, gain
@@ -61,3 +63,17 @@ def _points(found: Estimate) -> str:
 
 def _percent(found: Estimate) -> str:
     return f"{found.mean:+.0f} % [{found.low:+.0f}, {found.high:+.0f}]"
+
+
+def written(rows: Iterable[Progress], path: Path) -> Iterator[Progress]:
+    """Write each row to a CSV file as it comes, and pass it on."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        within = [f"within_{radius}" for radius in RADII]
+        writer.writerow(["order", "draw", "group", "annotated", "visible", *within, "seconds"])
+        for row in rows:
+            found = [row.within[radius] for radius in RADII]
+            facts = (row.rule, row.draw, row.group, row.annotated, row.visible, *found)
+            writer.writerow([*facts, f"{row.seconds:.2f}"])
+            file.flush()
+            yield row
