@@ -8,6 +8,7 @@ import click
 from model.commands import command_line
 from studies.agreement_benchmark import agreement_benchmark
 from studies.agreement_coverage import agreement_coverage
+from studies.annotation_order import annotation_order
 from studies.benchmark import benchmark
 from studies.evaluate import evaluate
 from studies.figure import figure
@@ -25,6 +26,7 @@ commands.add_command(figure)
 commands.add_command(agreement_benchmark)
 commands.add_command(agreement_coverage)
 commands.add_command(work_saved)
+commands.add_command(annotation_order)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,6 +22,7 @@ from backend.verdicts.storage import EventStorage
 TABLE_MODULES = (
     "backend.labelstudio.projects",
     "backend.learning.tables",
+    "backend.ordering.tables",
     "backend.suggestions.tables",
     "backend.training.tables",
     "backend.verdicts.tables",

@@ -231,6 +231,10 @@ class LabelStudio:
             return None
         return _read(Task, found.tasks[0], f"GET {TASKS}", self.url) if found.tasks else None
 
+    def change_task_data(self, task_id: int, data: Mapping[str, object]) -> None:
+        """Replace the data of a task as a whole."""
+        self._request("PATCH", f"{TASKS}{task_id}/", json={"data": dict(data)})
+
     def predictions(self, task_id: int) -> list[Prediction]:
         """Fetch every prediction of a task."""
         return self.fetch_all(Prediction, PREDICTIONS, task=task_id)

@@ -1,5 +1,8 @@
 """Three corrected images teach names; the fourth has them, and what is deleted is forgotten."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 from editor import open_label_stream
-from serving import Serving, eventually, serving
+from serving import ROOT, Serving, eventually, serving
 
 from backend.commands.demo_project import DemoProject, find_or_create, uploaded_name
 from backend.labelstudio.schemas import Project
@@ -203,3 +206,70 @@ def test_the_fourth_image_opens_with_names_and_scores_in_the_browser(
     again = open_label_stream(page, project.url)
     again.wait_for_task(tasks[3])
     assert (again.dots(), again.listed()) == ([], [])
+
+
+def order(backend: Serving, project: DemoProject, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m backend order` with the settings of a backend."""
+    return subprocess.run(
+        [sys.executable, "-m", "backend", "order", "--project", str(project.id), *more],
+        cwd=ROOT,
+        env=dict(backend.environment),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def sorted_by(studio: LocalLabelStudio, project: DemoProject, column: str) -> list[dict[str, Any]]:
+    """The tasks of a project as the Data Manager shows them, sorted by a column."""
+    query = json.dumps({"ordering": [column]})
+    path = f"/api/tasks?project={project.id}&query={query}&fields=all&resolve_uri=false"
+    found: list[dict[str, Any]] = api(studio, "GET", path)["tasks"]
+    return found
+
+
+def test_the_next_tasks_have_ranks_by_which_the_data_manager_sorts(label_studio, backend, images):
+    project, tasks = connected(label_studio, backend, images, "Discs in order")
+    refused = order(backend, project)
+    assert refused.returncode == 78
+    assert "correct three images first" in refused.stderr
+    before = {task["id"]: task["data"] for task in sorted_by(label_studio, project, "tasks:id")}
+    base = setup_version(backend, project, label_studio)
+    for number, task in enumerate(tasks[:3]):
+        opened(label_studio, project, task)
+        correct(label_studio, task, number)
+    assert eventually(lambda: setup_version(backend, project, label_studio) != base, 20)
+
+    looked = order(backend, project, "--dry-run")
+    assert looked.returncode == 0, looked.stderr
+    assert "3 tasks placed, 0 cannot be placed" in looked.stdout
+    now = {task["id"]: task["data"] for task in sorted_by(label_studio, project, "tasks:id")}
+    assert now == before
+
+    written = order(backend, project)
+    assert written.returncode == 0, written.stderr
+    assert "3 × written" in written.stdout
+    shown = sorted_by(label_studio, project, "tasks:data.order")
+    assert [task["data"].get("order") for task in shown] == [
+        "000001",
+        "000002",
+        "000003",
+        None,
+        None,
+        None,
+    ]
+    assert {task["id"] for task in shown[:3]} == set(tasks[3:])
+    first = next(line for line in looked.stdout.splitlines() if line.startswith("  1. task"))
+    assert first == f"  1. task {shown[0]['id']}"
+    # Nothing but the field was touched.
+    for task in shown:
+        assert {n: v for n, v in task["data"].items() if n != "order"} == before[task["id"]]
+    # The Data Manager offers the column, and "Label Tasks As Displayed" follows its order.
+    columns = api(label_studio, "GET", f"/api/dm/columns?project={project.id}")["columns"]
+    assert "order" in [each["id"] for each in columns if each.get("parent") == "data"]
+    path = f"/api/dm/actions?id=next_task&project={project.id}"
+    everything = {"all": True, "excluded": []}
+    body = {"selectedItems": everything, "ordering": ["tasks:data.order"]}
+    assert api(label_studio, "POST", path, json=body)["id"] == shown[0]["id"]
+
+    assert "3 × right already" in order(backend, project).stdout
