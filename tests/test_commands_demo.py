@@ -40,7 +40,7 @@ def test_few_classes_are_labels_and_choices():
 
 def test_landmarks_are_labels_and_nobody_is_asked_for_the_class():
     control = keypoint_control(landmark_config(("front wheel", 'a "b"')))
-    assert control.image_field == "image"
+    assert control.image_path == "image"
     assert control.labels == ("front wheel", 'a "b"')
     assert control.choices is None
 
