@@ -6,7 +6,7 @@ from alembic import op
 from backend.database.schema import Time
 
 revision = "0016"
-down_revision = "0012"
+down_revision = "0014"
 
 WORK = ("predictions", "examples", "trainings")
 
