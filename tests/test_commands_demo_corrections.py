@@ -127,7 +127,7 @@ def test_a_drawing_that_cannot_be_learnt_is_reported_with_the_reason(both: Both,
 
 
 def test_a_backend_that_does_not_know_the_project_is_reported(both: Both):
-    with pytest.raises(RuntimeError, match=r"to know project 9\.9"):
+    with pytest.raises(RuntimeError, match=r"to tell of project 9\.9"):
         both.backend.state_of("9.9")
 
 

@@ -30,9 +30,9 @@ _EXTRA_WAIT_SECONDS = 60.0
     "--images",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="A folder of your own images. Default: drawn vehicles.",
+    help="A folder of your own images. Default: drawn cars.",
 )
-@click.option("--check", is_flag=True, help="Verify the suggestions of all tasks, then stop.")
+@click.option("--check", is_flag=True, help="Verify the suggestions, then stop.")
 @click.option(
     "--label-studio",
     type=click.Path(path_type=Path),
@@ -79,7 +79,8 @@ def run_demo(
             if subject.landmarks is not None:
                 correct_first(project, backend, subject, timeout)
             tasks = project.not_annotated()
-            project.retrieve_predictions(tasks)
+            if tasks:
+                project.retrieve_predictions(tasks)
             failures = wait_for_suggestions(project, backend, tasks, timeout)
             if check:
                 version = backend.state_of(project.uid()).model_version

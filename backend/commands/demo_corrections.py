@@ -46,7 +46,8 @@ def correct_first(
     # What an annotator saw is part of the log, so the tasks are opened before they are corrected.
     project.retrieve_predictions(tasks)
     failures = wait_for_suggestions(project, backend, tasks, timeout, "Looking at drawings")
-    for task, reason in failures.items():
+    if failures:
+        task, reason = next(iter(failures.items()))
         raise RuntimeError(f"expected a suggestion for task {task}, got none: {reason}")
     known = backend.state_of(project.uid()).learnt
     control = keypoint_control(subject.label_config)

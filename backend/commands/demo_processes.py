@@ -95,7 +95,7 @@ class DemoBackend:
         while time.monotonic() < deadline:
             self.expect_alive()
             try:
-                requests.get(f"{self.url}/health", timeout=5)
+                requests.get(f"{self.url}/health", timeout=5).raise_for_status()
                 return
             except requests.RequestException:
                 time.sleep(0.1)
@@ -113,18 +113,18 @@ class DemoBackend:
         """Return what holds for a project that is connected.
 
         Raises:
-            RuntimeError: the backend does not know it.
+            RuntimeError: the backend does not know it, or answers with an error.
         """
-        status = requests.get(f"{self.url}/", timeout=30).json()
-        for each in status["projects"]:
+        answer = requests.get(f"{self.url}/", timeout=30)
+        for each in answer.json()["projects"] if answer.ok else ():
             if each["project"] == project_uid:
                 learning = each["learning"]
                 return ProjectStatus(
                     str(each["model_version"]), int(learning["learnt"]), learning["failures"] or {}
                 )
         raise RuntimeError(
-            f"expected the backend to know project {project_uid}, which is connected to it, but it "
-            f"does not; see {self.log}"
+            f"expected the backend to tell of project {project_uid}, which is connected to it, but "
+            f"it does not (status {answer.status_code}); see {self.log}"
         )
 
     def failures(self, tasks: Iterable[int]) -> dict[int, str]:

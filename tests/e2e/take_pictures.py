@@ -18,6 +18,7 @@ from chromium_flags import CHROMIUM_FLAGS
 from editor import Dot, Editor, log_in, open_label_stream
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import TimeoutError as WaitedTooLong
 from serving import LABEL_STUDIO, PLAIN_ENVIRONMENT, ROOT, eventually
 
 from backend.commands.demo_corrections import CORRECTED
@@ -27,8 +28,10 @@ from backend.local.processes import end, spawn
 from model.keypoint import centre_to_edge
 
 SIZE = ViewportSize(width=1280, height=900)
-MARGIN = 20  # px below the last part
+MARGIN = 10  # px below the last part
 QUALITY = 85  # of WebP; a picture stays below 100 kB
+
+ATTEMPTS = 5
 
 # An annotator sees that a point is off, and drags it, from this share of the car's length on.
 SEEN = 0.02
@@ -52,7 +55,7 @@ def take_pictures(out: Path, corrected: int) -> None:
     with tempfile.TemporaryDirectory() as name, demonstration(Path(name)) as told, page() as shown:
         log_in(shown, told["Open"].partition("/projects")[0], told["User"], told["Password"])
         editor = open_label_stream(shown, told["Open"])
-        editor.wait_for_dots()
+        wait_for_suggestion(editor)
         save(shown, out / "demo-named-points.webp")
         landmarks = list(true_landmarks(Path(name) / "cars").values())
         for true in landmarks[CORRECTED : CORRECTED + corrected]:
@@ -90,14 +93,14 @@ def page() -> Iterator[Page]:
             executable_path=shutil.which("chromium"), args=list(CHROMIUM_FLAGS)
         )
         shown = browser.new_page(viewport=SIZE)
-        shown.set_default_timeout(300_000)  # the machine may be busy
+        shown.set_default_timeout(60_000)
         yield shown
         browser.close()
 
 
 def correct(editor: Editor, true: TrueLandmarks) -> None:
     """Drag the points of the open drawing that are off to their landmarks, and submit it."""
-    editor.wait_for_dots()
+    wait_for_suggestion(editor)
     place, task = editor.image(), editor.task()
     scale = place["width"] / true.size[0]
     for region in editor.regions():
@@ -113,6 +116,20 @@ def correct(editor: Editor, true: TrueLandmarks) -> None:
             editor.drag(dot, scale * right, scale * down)
     editor.submit()
     editor.wait_for_other_task(task)
+
+
+def wait_for_suggestion(editor: Editor) -> None:
+    """Wait until points are shown; open the drawing again if its suggestion came too late.
+
+    Right after something was learnt, a busy machine may need longer than Label Studio waits.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            editor.wait_for_dots()
+            return
+        except WaitedTooLong:
+            editor.page.reload()
+    raise RuntimeError(f"expected points on task {editor.task()}, got none: see the backend's log")
 
 
 def save(shown: Page, path: Path, last: str | None = None) -> None:
