@@ -115,18 +115,17 @@ def work_saved(
     unnamed: dict[str, Sequence[Keypoint]] = {}
     if controls:
         unnamed = detect([*train, *test], classifier, extractor.key, cache)
-        random = FeatureExtractor(randomised(classifier), "random")
-        others = [
-            case
-            for split in (train_split, test_split)
-            for case in read_cases(data, split, random, cache, boxed=not whole_image)
-        ]
-        methods |= {
-            "mean position": mean_position,
-            "nearest layout": nearest_layout,
-            "random features": with_features_of({case.example.name: case for case in others}),
-            "detected points": detected_points(unnamed),
-        }
+        methods |= {"mean position": mean_position, "nearest layout": nearest_layout}
+        if not whole_image:  # in whole images, each method would look at other parts
+            random = FeatureExtractor(randomised(classifier), "random")
+            others = [
+                case
+                for split in (train_split, test_split)
+                for case in read_cases(data, split, random, cache)
+            ]
+            features = {case.example.name: case for case in others}
+            methods["random features"] = with_features_of(features)
+        methods["detected points"] = detected_points(unnamed)
     rows: list[Row] = []
     for setting, counts in ((PER_CLASS, per_class), (POOLED, pooled)):
         for count in tqdm(counts, desc=setting):

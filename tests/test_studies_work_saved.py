@@ -11,7 +11,6 @@ from small_weights import save_small_network
 
 from model.keypoint import Box, Keypoint
 from model.naming.learner import NamedPoint
-from model.naming.moments import moments
 from model.naming.worth import COST_MODELS, STANDARD
 from studies.__main__ import main
 from studies.evaluation.datasets import COLUMNS, Annotated
@@ -36,7 +35,7 @@ def case(seed, *, group="bird", mirrored=False):
     made = example(seed, group=group, mirrored=mirrored)
     nothing = np.zeros((0, 2))
     annotated = Annotated(None, made.name, group, Box(10, 10, 80, 80), (), nothing)
-    return Case(made, 80.0, moments(made), annotated, lambda _box: made.features)
+    return Case(made, 80.0, annotated, lambda _box: made.features)
 
 
 def suggested(points, unnamed=(), position=1):

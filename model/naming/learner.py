@@ -44,7 +44,6 @@ class NamingModel:
         known: heat maps and layouts.
         visible: probability that a label is visible, from the figures of `evidence.Found`.
         within: probability that its place is within the tolerance if it is visible.
-        moments: of the examples, for the next fit.
         examples: how many there were.
     """
 
@@ -52,7 +51,6 @@ class NamingModel:
     known: Knowledge
     visible: Logistic
     within: Logistic
-    moments: Moments
     examples: int
 
     def predict(
@@ -91,7 +89,6 @@ def fit(
     examples: Sequence[Example],
     *,
     labels: Sequence[str] | None = None,
-    total_moments: Moments | None = None,
     tolerance: float = TOLERANCE,
     rehearsed: int | None = None,
 ) -> NamingModel:
@@ -100,8 +97,6 @@ def fit(
     Args:
         examples: one or more, oldest first, all from one extractor.
         labels: those to suggest; all that have an example if None.
-        total_moments: `NamingModel.moments` of an earlier fit, plus those of what came since, less
-            those of what was forgotten; computed anew if None.
         tolerance: share of the longer side of the box within which a point is right; of
             `object_box` without one.
         rehearsed: how many of the newest examples are left out in turn to calibrate the scores;
@@ -118,27 +113,27 @@ def fit(
     names = tuple(labels) if labels is not None else labels_of(examples)
     if not names:
         raise ValueError("expected an example with a point, got none")
-    sums, parts = _studied(examples, names, total_moments)
+    sums, parts = _studied(examples, names)
     known = knowledge(names, sums, [part for pair in parts for part in pair])
     most = rehearsals(len(examples)) if rehearsed is None else rehearsed
     measured = outcomes(examples, names, sums, parts, tolerance, most)
     visible, within = score_models(measured)
-    return NamingModel(key, known, visible, within, sums, len(examples))
+    return NamingModel(key, known, visible, within, len(examples))
 
 
 def _studied(
-    examples: Sequence[Example], labels: Sequence[str], sums: Moments | None
+    examples: Sequence[Example], labels: Sequence[str]
 ) -> tuple[Moments, list[list[Taught]]]:
-    """Return the sums of the examples, unless they are known, and what each view teaches."""
-    known = sums is not None
+    """Return the sums over one or more examples, and what each view of each teaches."""
+    sums: Moments | None = None
     parts = []
-    for example in examples:
+    for example in examples:  # one at a time: a view takes 1 MB
         seen = list(views(example))
         parts.append([taught(view, labels) for view in seen])
-        if not known:
-            own = total([view_moments(view) for view in seen])
-            sums = own if sums is None else sums + own
-    assert sums is not None  # there is an example
+        own = total([view_moments(view) for view in seen])
+        sums = sums + own if sums else own
+    if sums is None:
+        raise ValueError("expected one or more examples, got none")
     return sums, parts
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from model.naming.confidence import Logistic
 from model.naming.knowledge import Knowledge, Whitening
 from model.naming.learner import NamingModel
-from model.naming.moments import Moments
 from model.naming.packing import pack, unpack
 
 
@@ -20,7 +19,6 @@ def model_to_bytes(model: NamingModel) -> bytes:
         "examples": model.examples,
         "labels": known.labels,
         "descriptors": [len(each) for each in known.descriptors],
-        "cross": list(model.moments.cross),
     }
     arrays: dict[str, NDArray[Any]] = {
         "weights": known.weights,
@@ -31,8 +29,6 @@ def model_to_bytes(model: NamingModel) -> bytes:
         "decided": known.decided,
         "visible": _rows(model.visible),
         "within": _rows(model.within),
-        "gram": model.moments.gram,
-        "cross": np.array(list(model.moments.cross.values())),
     }
     return pack(facts, arrays)
 
@@ -59,7 +55,6 @@ def model_from_bytes(data: bytes) -> NamingModel:
             known,
             _logistic(arrays["visible"]),
             _logistic(arrays["within"]),
-            Moments(arrays["gram"], dict(zip(facts["cross"], arrays["cross"], strict=True))),
             int(facts["examples"]),
         )
     except (KeyError, IndexError, TypeError) as error:

@@ -29,8 +29,7 @@ def _halved(values: NDArray[np.float16]) -> NDArray[np.float16]:
     """Return (g/2, g/2, D) means of 2 × 2 cells of (g, g, D) values."""
     grid, _, dimensions = values.shape
     parts = values.astype(np.float32).reshape(grid // 2, 2, grid // 2, 2, dimensions)
-    means: NDArray[np.float16] = parts.mean(axis=(1, 3)).astype(np.float16)
-    return means
+    return np.asarray(parts.mean(axis=(1, 3)), np.float16)
 
 
 @dataclass(frozen=True, eq=False)

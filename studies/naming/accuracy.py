@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.naming.learner import NamedPoint, NamingModel, fit
-from model.naming.moments import total
 from studies.naming.cases import Case
 
 RADII = (0.05, 0.10)
@@ -49,12 +48,8 @@ def distances(case: Case, points: Sequence[NamedPoint]) -> NDArray[np.float64]:
 
 
 def learn(cases: Sequence[Case], *, rehearsed: int | None = None) -> NamingModel:
-    """Fit a model to cases, whose moments are known."""
-    return fit(
-        [case.example for case in cases],
-        total_moments=total([case.own for case in cases]),
-        rehearsed=rehearsed,
-    )
+    """Fit a model to cases."""
+    return fit([case.example for case in cases], rehearsed=rehearsed)
 
 
 def draws(

@@ -11,7 +11,6 @@ from model.decoding import read
 from model.keypoint import Box
 from model.naming.examples import Example
 from model.naming.features import ExampleFeatures, FeatureExtractor
-from model.naming.moments import Moments, moments
 from studies.evaluation.datasets import Annotated, read_data_set
 
 
@@ -22,13 +21,11 @@ class Case:
     Attributes:
         example: with every visible landmark as a point, all others of its class as absent.
         length: longer side of the object's box, px.
-        own: the example's moments, so that they are computed once.
         look: returns the features of the part of the image in a box.
     """
 
     example: Example
     length: float
-    own: Moments
     annotated: Annotated
     look: Callable[[Box], ExampleFeatures]
 
@@ -69,7 +66,7 @@ def _case(
     }
     absent = frozenset(labels - points.keys())
     example = Example(features, points, absent, box, image.class_name, image.name)
-    return Case(example, image.length, moments(example), image, look)
+    return Case(example, image.length, image, look)
 
 
 def cached(path: Path, make: Callable[[], ExampleFeatures]) -> ExampleFeatures:
