@@ -24,6 +24,7 @@ SQL_FILES = {
     "step_storage.py",
     "cost_storage.py",
     "selection_storage.py",
+    "status_storage.py",
     "lesson_storage.py",
     "set_aside_storage.py",
     "interactive_storage.py",

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from conftest import at_once
 from learning_data import BASE, KEY, LIMIT, MADE, OTHER_UID, UID, extract, learn, lesson, teach
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from backend.database.connection import Database
 from backend.learning.records import Example, LearningStatus
@@ -149,8 +149,10 @@ def test_the_status_counts_images_and_names_the_reasons(database: Database) -> N
         failed=1,
         failures={"expected an image, got a web page": 1},
         in_use=3,
+        version=StepStorage(database, limit=LIMIT).version(UID, BASE),
     )
-    assert storage.status(OTHER_UID, BASE) == LearningStatus(OTHER_UID, failures={})
+    nothing = LearningStatus(OTHER_UID, failures={}, version=BASE)
+    assert storage.status(OTHER_UID, BASE) == nothing
 
 
 def test_workers_that_finish_at_once_miss_no_step(any_database: Database) -> None:
@@ -212,3 +214,30 @@ def test_another_backbone_looks_at_no_more_examples_than_are_kept(database: Data
     assert 19 in waiting(database)
     ExampleStorage(database, limit=4).extract_again(UID)
     assert len(waiting(database)) == 4
+
+
+def test_the_status_of_all_projects_takes_as_many_queries_as_that_of_one(
+    any_database: Database,
+) -> None:
+    learn(any_database, 1, 2, 3)
+    learn(any_database, 1, 2, uid=OTHER_UID)
+    learn(any_database, 1, uid="9.1795347724")
+    teach(any_database, 3, lesson(3), uid=OTHER_UID)
+    storage, asked = ExampleStorage(any_database, limit=LIMIT), list[str]()
+
+    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            asked.append(statement)
+
+    event.listen(any_database.engine, "before_cursor_execute", note)
+    bases = dict.fromkeys((UID, OTHER_UID, "5.1795347724"), BASE)
+    found = storage.statuses(bases)
+    assert len(asked) == 3
+    assert found.keys() == bases.keys()
+    assert (found[UID].learnt, found[UID].in_use) == (3, 3)
+    assert found[UID].version == StepStorage(any_database, limit=LIMIT).version(UID, BASE)
+    assert (found[OTHER_UID].learnt, found[OTHER_UID].waiting) == (2, 1)
+    assert (found[OTHER_UID].in_use, found[OTHER_UID].version) == (0, BASE)
+    assert found["5.1795347724"] == LearningStatus("5.1795347724", failures={}, version=BASE)
+    for uid, status in found.items():
+        assert storage.status(uid, BASE) == status

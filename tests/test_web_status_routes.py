@@ -139,8 +139,12 @@ def test_the_status_tells_the_model_and_the_settings_of_each_project(
             "learnt": 0,
             "waiting": 0,
             "failed": 0,
+            "reserve": 0,
             "failures": {},
             "in_use": 0,
+            "costs": None,
+            "tolerance": None,
+            "version": version,
         },
         "progress": "Suggests points without names of landmarks. Names begin with 3 corrected "
         "images; 0 of 3 so far.",

@@ -123,6 +123,7 @@ class LearningStatus:
         failures: reason → number of images.
         in_use: number of images that the current suggestions know.
         costs, tolerance: by which these suggestions are judged; see `Step`.
+        version: of these suggestions.
     """
 
     project_uid: str
@@ -134,6 +135,7 @@ class LearningStatus:
     in_use: int = 0
     costs: Mapping[str, float] | None = None
     tolerance: float | None = None
+    version: str = ""
 
 
 def searched_part(detection: Detection) -> Box | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, insert, select, update
 
 from backend.database.connection import CHUNK, Database, now
 from backend.learning.diversity import most_diverse
@@ -106,6 +106,23 @@ def _add(
     )
 
 
+def _is_noted(connection: Connection, project_uid: str, base_version: str, key: str) -> bool:
+    """Return whether a model's backbone is known, and no example has features of another one."""
+    known = current_step(connection, project_uid, base_version)
+    if known is None or known.key != key:
+        return False
+    others = select(examples.c.id).where(*_of_another_backbone(project_uid, key)).limit(1)
+    return connection.scalar(others) is None
+
+
+def _of_another_backbone(project_uid: str, key: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        examples.c.project_uid == project_uid,
+        examples.c.status.in_(("ready", "spare")),
+        examples.c.key != key,
+    )
+
+
 class StepStorage:
     """The table of steps.
 
@@ -130,24 +147,22 @@ class StepStorage:
     def adopt(self, project_uid: str, base_version: str, key: str) -> None:
         """Note which backbone a project's model has, unless it is noted.
 
-        Examples with features of another backbone wait for new ones. Those of the same backbone
-        become a step at once. Nothing is noted for a project without examples.
+        Examples with features of another backbone wait for new ones, also where a model that was
+        active before is active again. Those of the same backbone become a step at once. Nothing is
+        noted for a project without examples.
         """
-        known = self.current(project_uid, base_version)
-        if (known is not None and known.key == key) or not self._has_examples(project_uid):
+        with self._database.reading() as connection:
+            is_noted = _is_noted(connection, project_uid, base_version, key)
+        if is_noted or not self._has_examples(project_uid):
             return
         with self._database.writing() as connection:
             lock_project(connection, project_uid)
-            known = current_step(connection, project_uid, base_version)
-            if known is not None and known.key == key:
+            if _is_noted(connection, project_uid, base_version, key):
                 return
-            other = (
-                examples.c.project_uid == project_uid,
-                examples.c.status.in_(("ready", "spare")),
-                examples.c.key != key,
-            )
             connection.execute(
-                update(examples).where(*other).values(**waiting_values(), changed_at=now())
+                update(examples)
+                .where(*_of_another_backbone(project_uid, key))
+                .values(**waiting_values(), changed_at=now())
             )
             select_examples(connection, project_uid, limit=self._limit)
             _add(connection, project_uid, base_version, key, 0, [], STANDARD_TERMS)

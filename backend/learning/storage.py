@@ -4,7 +4,6 @@ Each transaction that changes a project's examples locks the project first and e
 `step_storage.advance`, so that the examples and the step made of them never disagree.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
@@ -17,7 +16,6 @@ from backend.database.schema import WAITS_NO_MORE
 from backend.database.text import storable
 from backend.learning.queries import (
     EXAMPLE_COLUMNS,
-    current_step,
     example_from_row,
     lock_project,
     waiting_examples,
@@ -25,6 +23,7 @@ from backend.learning.queries import (
 )
 from backend.learning.records import Example, LearningStatus, Lesson
 from backend.learning.selection_storage import has_room, select_examples
+from backend.learning.status_storage import learning_status, learning_statuses
 from backend.learning.step_storage import advance
 from backend.learning.tables import examples
 from backend.outages.records import Cause
@@ -282,28 +281,12 @@ class ExampleStorage:
             return list(connection.scalars(select(column).distinct().order_by(column)))
 
     def status(self, project_uid: str, base_version: str) -> LearningStatus:
-        """Return how far the learning of a project is, with one of the models."""
-        columns = (examples.c.task_id, examples.c.image_url, examples.c.status, examples.c.reason)
-        with self._database.reading() as connection:
-            query = select(*columns).where(examples.c.project_uid == project_uid)
-            rows = connection.execute(query).all()
-            step = current_step(connection, project_uid, base_version)
-        images: dict[str, set[tuple[int, str]]] = {}
-        for row in rows:
-            status = "ready" if row.status == "spare" else row.status
-            images.setdefault(status, set()).add((row.task_id, row.image_url))
-        reasons = {(row.task_id, row.reason or "") for row in rows if row.status == "failed"}
-        return LearningStatus(
-            project_uid,
-            learnt=len(images.get("ready", ())),
-            waiting=len(images.get("waiting", ())),
-            failed=len(images.get("failed", ())),
-            reserve=len(images.get("reserve", ())),
-            failures=dict(Counter(reason for _, reason in sorted(reasons))),
-            in_use=step.images if step and step.name else 0,
-            costs=(step and step.costs) or None,
-            tolerance=step.tolerance if step else None,
-        )
+        """Return how far the learning of a project is; see `learning_status`."""
+        return learning_status(self._database, project_uid, base_version)
+
+    def statuses(self, base_versions: Mapping[str, str]) -> dict[str, LearningStatus]:
+        """Return how far the learning of projects is; see `learning_statuses`."""
+        return learning_statuses(self._database, base_versions)
 
     def _update_waiting(
         self, example_id: int, *conditions: ColumnElement[bool], **values: object

@@ -14,7 +14,7 @@ from backend.suggestions.answers import PredictService
 from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.storage import PredictionStorage
-from backend.training.registry import Model, ModelRegistry
+from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.storage import EventStorage
 from backend.web.prometheus import BackendMetrics
@@ -88,17 +88,20 @@ class Backend:
         """Return what holds for each known project."""
         own = self.models.own_models()
         deployment = self.models.active()
+        projects = self.projects.projects()
+        versions = {each.uid: own.get(each.uid, deployment).version for each in projects}
+        learning = self.examples.statuses(versions)
         return [
-            self._state(project, own.get(project.uid, deployment), project.uid in own)
-            for project in self.projects.projects()
+            self._state(project, learning[project.uid], project.uid in own) for project in projects
         ]
 
-    def _state(self, project: Project, model: Model, has_own_model: bool) -> ProjectState:
-        learning = self.examples.status(project.uid, model.version)
+    def _state(
+        self, project: Project, learning: LearningStatus, has_own_model: bool
+    ) -> ProjectState:
         advice = self.cold_start.advice(project)
         return ProjectState(
             project=project.uid,
-            model_version=self.versions.current(project.uid),
+            model_version=learning.version,
             has_own_model=has_own_model,
             settings=project.settings.as_json(),
             learning=learning,
