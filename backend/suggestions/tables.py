@@ -95,8 +95,8 @@ kept_maps = Table(
     Column("fine_caption", Text),
 )
 
-# Answers to annotators who place a point or a rectangle: what was placed so far, what a worker found,
-# and the regions of the answer, new and repeated ones.
+# Answers to annotators who place a point or a rectangle: what was placed so far, what a worker
+# found, and the regions of the answer, new and repeated ones.
 interactive_answers = Table(
     "interactive_answers",
     metadata,
