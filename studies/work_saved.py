@@ -70,8 +70,8 @@ def parse_counts(text: str) -> tuple[int, ...]:
 @click.option("--one-placed", type=parse_counts, default="5,20", show_default=True,
               help="Corrected images of a class before annotating interactively.")  # fmt: skip
 @click.option("--one-placed-pooled", type=parse_counts, default="50,200", show_default=True)
-@click.option("--one-placed-images", type=AT_LEAST_ONE, default=100, show_default=True,
-              help="Annotate at most so many images interactively for each model.")  # fmt: skip
+@click.option("--one-placed-images", type=AT_LEAST_ONE, default=60, show_default=True,
+              help="Annotate so many test images interactively a draw.")  # fmt: skip
 @click.option("--controls/--no-controls", default=True, show_default=True)
 @click.option(
     "--report",

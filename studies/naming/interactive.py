@@ -1,5 +1,6 @@
 """Annotating interactively: one landmark is placed, the others follow and are corrected."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from model.naming.learner import NamedPoint, NamingModel
 from model.naming.worth import STANDARD, worth_showing
-from studies.naming.accuracy import Share, distances, draws, learn
+from studies.naming.accuracy import PER_CLASS, Share, distances, draws, learn
 from studies.naming.cases import Case
 from studies.naming.sequence import SCRATCH, TOLERANCE, Suggested, from_scratch, with_names
 
@@ -43,11 +44,13 @@ def measure_interactive(
     """Annotate test images after each draw of corrected images.
 
     Args:
-        most: test images a draw and group; of more, as many at random.
+        most: test images a draw, drawn at random; as many of each class where each is by itself.
     """
+    classes = len({case.example.group for case in train}) if setting == PER_CLASS else 1
     for draw, chosen, asked in draws(train, test, setting, corrected, repeats):
         model = learn(chosen)
-        order = np.random.default_rng([draw, corrected]).permutation(len(asked))[:most]
+        order = np.random.default_rng([draw, corrected]).permutation(len(asked))
+        order = order[: math.ceil(most / classes)]
         for case in (asked[index] for index in order):
             if case.example.points:
                 yield _session(model, case, setting, corrected, draw)
