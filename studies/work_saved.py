@@ -25,6 +25,7 @@ from studies.requirements import development_requirements
 if TYPE_CHECKING:  # these need the libraries of requirements-dev.txt
     from studies.naming.accuracy import Row
     from studies.naming.cases import Case
+    from studies.naming.interactive import Session
     from studies.naming.sequence import Suggested
 
 UNNAMED_POINTS = 20
@@ -66,6 +67,11 @@ def parse_counts(text: str) -> tuple[int, ...]:
 @click.option("--length", type=click.IntRange(min=0), default=200, show_default=True,
               help="Images in a sequence; 0 for no sequence.")  # fmt: skip
 @click.option("--sequences", type=AT_LEAST_ONE, default=3, show_default=True)
+@click.option("--one-placed", type=parse_counts, default="5,20", show_default=True,
+              help="Corrected images of a class before annotating interactively.")  # fmt: skip
+@click.option("--one-placed-pooled", type=parse_counts, default="50,200", show_default=True)
+@click.option("--one-placed-images", type=AT_LEAST_ONE, default=60, show_default=True,
+              help="Annotate so many test images interactively a draw.")  # fmt: skip
 @click.option("--controls/--no-controls", default=True, show_default=True)
 @click.option(
     "--report",
@@ -88,6 +94,9 @@ def work_saved(
     draws: int,
     length: int,
     sequences: int,
+    one_placed: tuple[int, ...],
+    one_placed_pooled: tuple[int, ...],
+    one_placed_images: int,
     controls: bool,
     report: Path | None,
     csv_file: Path | None,
@@ -103,8 +112,10 @@ def work_saved(
             nearest_layout,
             with_features_of,
         )
+        from studies.naming.interactive import measure_interactive
         from studies.naming.learners import named
         from studies.naming.sequence import simulate
+        from studies.naming.tables import interactive_table
     classifier = load_classifier(arch, weights)
     extractor = FeatureExtractor(classifier, weights_fingerprint(resolve_model(arch, weights)[1]))
     train, test = (
@@ -133,13 +144,21 @@ def work_saved(
     suggested: list[Suggested] = []
     if length:
         suggested = simulate(train, min(length, len(train)), sequences, unnamed)
+    sessions: list[Session] = []
+    for setting, counts in ((PER_CLASS, one_placed), (POOLED, one_placed_pooled)):
+        for count in tqdm(counts, desc=f"one placed, {setting}"):
+            sessions += measure_interactive(train, test, setting, count, draws, one_placed_images)
     name = data.name + (", whole images" if whole_image else "")
     page = pages.markdown(rows, suggested)
     print(page)
+    if sessions:
+        print(interactive_table(sessions))
     if csv_file:
         pages.write_csv(rows, csv_file)
-    if report:
+    if report and (rows or suggested):
         pages.publish(report, name, page, rows, suggested)
+    if report and sessions:
+        pages.put_section(report, f"{name}, one placed", interactive_table(sessions))
 
 
 def randomised(classifier: Classifier) -> Classifier:

@@ -226,52 +226,13 @@ def test_what_failed_is_tried_again_after_a_while(database: Database, queue: Que
     assert job_id(row.id, 2) in queue.get_job_ids()
 
 
-# While an annotator draws
+# What a task asks for
 
 RECTANGLE = {
     "type": "rectangle",
     "to_name": "image",
     "value": {"x": 10, "y": 20, "width": 30, "height": 40},
 }
-
-
-def test_an_annotator_who_draws_a_rectangle_gets_what_is_in_it(patient: Scene) -> None:
-    drawn = {"result": [RECTANGLE]}
-
-    def ask() -> Any:
-        return patient.predictions.answer_interactive(patient.project, CONTROL, task(1), drawn)
-
-    with meanwhile(ask) as answer:
-        wait_until(lambda: patient.queue.count == 1)
-        row = patient.row(1)
-        assert row.task["drafts"] == [drawn]
-        patient.finish(1)
-        assert answer.result(30)["result"][0]["type"] == "keypointlabels"
-    assert DeliverySchedule(patient.database).due(10) == []
-    assert patient.row(1).deliveries == 0
-
-
-def test_an_annotator_who_draws_is_not_kept_waiting(scene: Scene) -> None:
-    answer = scene.predictions.answer_interactive(scene.project, CONTROL, task(1), {})
-    assert answer == {"result": [], "score": 0.0, "model_version": VERSION}
-
-
-@pytest.mark.parametrize("bad", [None, "text", {}, {"id": 1, "data": {}}])
-def test_an_annotator_who_draws_on_a_bad_task_gets_nothing(scene: Scene, bad: object) -> None:
-    answer = scene.predictions.answer_interactive(scene.project, CONTROL, bad, {"result": 3})
-    assert answer["result"] == []
-
-
-def test_what_was_drawn_is_another_prediction_than_the_tasks(scene: Scene) -> None:
-    drawn = {"result": [RECTANGLE]}
-    scene.answer(task(1))
-    scene.predictions.answer_interactive(scene.project, CONTROL, task(1), drawn)
-    assert scene.queue.count == 2
-    scene.predictions.answer_interactive(scene.project, CONTROL, task(1), {"result": []})
-    assert scene.queue.count == 2
-
-
-# What a task asks for
 
 
 def test_a_box_makes_another_prediction_of_the_same_image() -> None:

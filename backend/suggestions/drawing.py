@@ -4,18 +4,19 @@ Label Studio saves a draft at most 5 s after a change. So what the draft has is 
 lacks may have been done since.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import hypot
+from math import hypot, inf
 
 from backend.labelstudio.regions import RECTANGLES, Region, RegionError, to_box, to_keypoint
 from backend.labelstudio.schemas import Drawing, Prediction, Task
 from backend.labelstudio.shapes import Moment, Shape, read_each
 from model.keypoint import Box, centre_to_edge
 
-# A second point of the same label this near the first one, as a share of the image's longer side,
-# is the same landmark.
+# Two points of one label this near each other, as a share of the image's longer side, are the same
+# landmark.
 SAME_PLACE = 0.1
 SUGGESTED = "prediction"  # the origin of a region that nobody has changed
 
@@ -84,27 +85,31 @@ def size_of(regions: Iterable[Region]) -> Size:
 def drawn_so_far(task: Task, prompts: Sequence[Region], to_name: str, size: Size) -> Drawn:
     """Return what the annotator has on the image, without what was just placed.
 
-    The newest draft of the annotator, to whom alone Label Studio sends it. Without one, the newest
-    annotation, if it is being changed: not if it has a point of the same name at the same place
-    already, for then somebody else made it. Otherwise the newest prediction, as which an annotation
-    begins.
+    The newest draft of the annotator, to whom alone Label Studio sends it. Without one, it has to
+    be guessed: nobody places a landmark that is there already. So the newest annotation counts, as
+    it is being changed, unless it has what was placed at the same place; then somebody else made
+    it. Otherwise the newest prediction counts, as which an annotation begins, unless it has what
+    was placed anywhere; then the project shows no predictions.
     """
     drafts = read_each(Drawing, task.drafts)
     if drafts:
         newest = max(drafts, key=lambda each: str(each.updated_at))
         saved = read_each(_Saved, [{"updated_at": newest.updated_at}])
         return _read(newest.result, to_name, size, saved[0].updated_at if saved else None)
+    placed = points_of(prompts, to_name, size)
     made = [each for each in task.drawings() if not each.was_cancelled]
     if made:
         newest = max(made, key=lambda each: str(each.updated_at))
         found = _read(newest.result, to_name, size)
-        if not _is_repeated(_read(prompts, to_name, size), found, size):
+        if not _is_repeated(placed, found.points, SAME_PLACE * size.length):
             return found
     predictions = read_each(Prediction, task.predictions)
-    if not predictions:
-        return Drawn()
-    newest_prediction = max(predictions, key=lambda each: each.id)
-    return _read(newest_prediction.result, to_name, size, suggested=True)
+    if predictions:
+        newest_prediction = max(predictions, key=lambda each: each.id)
+        found = _read(newest_prediction.result, to_name, size, suggested=True)
+        if not _is_repeated(placed, found.points, inf):
+            return found
+    return Drawn()
 
 
 def points_of(regions: Sequence[Region], to_name: str, size: Size) -> Sequence[PlacedPoint]:
@@ -148,12 +153,17 @@ def _read(
     return Drawn(tuple(points.values()), tuple(boxes), by_id, saved_at)
 
 
-def _is_repeated(placed: Drawn, found: Drawn, size: Size) -> bool:
+def _is_repeated(
+    placed: Sequence[PlacedPoint], found: Sequence[PlacedPoint], within: float
+) -> bool:
+    """Return whether a landmark, a label that occurs once, is placed within this distance again."""
+    counts = Counter(point.label for point in found)
     return any(
         point.label == other.label
-        and hypot(point.x - other.x, point.y - other.y) <= SAME_PLACE * size.length
-        for point in placed.points
-        for other in found.points
+        and counts[other.label] == 1
+        and hypot(point.x - other.x, point.y - other.y) <= within
+        for point in placed
+        for other in found
         if point.region_id != other.region_id
     )
 

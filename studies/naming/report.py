@@ -59,12 +59,6 @@ def publish(
     Raises:
         ValueError: the page lacks the section's markers.
     """
-    text = page.read_text(encoding="utf-8")
-    begin, end = f"<!-- begin of {name} -->", f"<!-- end of {name} -->"
-    if begin not in text or end not in text:
-        raise ValueError(f"expected the lines {begin} and {end} in {page}: add them")
-    before, rest = text.split(begin)
-    after = rest.split(end)[1]
     stem = "learning-" + name.replace(", ", "-").replace(" ", "-")
     plots = []
     if rows:
@@ -78,7 +72,22 @@ def publish(
         plots.append("reliability")
         plot_reliability(late, page.with_name(f"{stem}-reliability.png"))
     pictures = "\n".join(f"![{plot}]({stem}-{plot}.png)" for plot in plots)
-    page.write_text(f"{before}{begin}\n\n{tables}\n{pictures}\n\n{end}{after}", encoding="utf-8")
+    put_section(page, name, f"{tables}\n{pictures}")
+
+
+def put_section(page: Path, name: str, section: str) -> None:
+    """Replace a section of a page.
+
+    Raises:
+        ValueError: the page lacks the section's markers.
+    """
+    text = page.read_text(encoding="utf-8")
+    begin, end = f"<!-- begin of {name} -->", f"<!-- end of {name} -->"
+    if begin not in text or end not in text:
+        raise ValueError(f"expected the lines {begin} and {end} in {page}: add them")
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    page.write_text(f"{before}{begin}\n\n{section}\n\n{end}{after}", encoding="utf-8")
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from model.naming.worth import COST_MODELS, STANDARD, Costs
 from studies.naming.accuracy import RADII, Row, Share, mean_error, share
 from studies.naming.calibration import calibration_error, ranking, scored
+from studies.naming.interactive import AGAIN, ONCE, OPENED, Session, actions_of, followed, share_of
 from studies.naming.sequence import (
     EVERYTHING,
     SCRATCH,
@@ -178,3 +179,23 @@ def thresholds_table(suggested: Sequence[Suggested]) -> str:
         )
     head = ["threshold", "shown an image", "shown are right", "landmarks given so", "time"]
     return table(head, lines)
+
+
+def interactive_table(sessions: Sequence[Session]) -> str:
+    """Return the actions an image, by setting and number of corrected images."""
+    lines = []
+    for setting, corrected in dict.fromkeys((each.setting, each.corrected) for each in sessions):
+        part = [each for each in sessions if (each.setting, each.corrected) == (setting, corrected)]
+        ways = (
+            f"{_share(actions_of(part, way))} ({_share(share_of(part, way))} %)"
+            for way in (OPENED, ONCE, AGAIN)
+        )
+        lines.append(
+            [
+                f"{setting}, {corrected}",
+                _share(actions_of(part, SCRATCH)),
+                *ways,
+                f"{_share(followed(part))} %",
+            ]
+        )
+    return table(["corrected images", SCRATCH, OPENED, ONCE, AGAIN, "others right at once"], lines)
