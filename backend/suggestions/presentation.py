@@ -18,6 +18,7 @@ from backend.suggestions.records import Prediction
 from backend.suggestions.shown import best_share, is_label_known, landmarks_to_show
 from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Detection, Keypoint, select_best
+from model.naming.acquisition import expected_share_right
 
 
 class Presentation:
@@ -32,17 +33,24 @@ class Presentation:
     def as_sent(
         self, row: Prediction, project: Project, control: KeypointControl
     ) -> PredictionJson:
-        """Return a prediction that is ready as Label Studio gets it."""
+        """Return a prediction that is ready as Label Studio gets it.
+
+        Its score is the probability of the class. Once the project has learnt landmarks, it is the
+        expected share of the visible ones that need no correction: the lowest has most to correct.
+        """
         detection = row.detection
         assert detection is not None, "guaranteed for a prediction that is ready"
         shown = self._shown(row, detection, project, control)
-        return to_prediction(
+        made = to_prediction(
             replace(detection, keypoints=shown),
             control,
             key=row.key,
             model_version=row.model_version,
             default_label=self._default_label,
         )
+        if detection.named:
+            made["score"] = expected_share_right(detection.named)
+        return made
 
     def _shown(
         self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
