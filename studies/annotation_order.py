@@ -45,12 +45,12 @@ def parse_names(text: str) -> tuple[str, ...]:
 @click.option("--classes", type=parse_names, default="", help="Of these alone; all if empty.")
 @click.option("--setting", type=click.Choice(["pooled", "per class"]), default="pooled",
               show_default=True)  # fmt: skip
-@click.option("--counts", type=parse_counts, default="5,8,12,20,30", show_default=True,
+@click.option("--counts", type=parse_counts, default="6,12,24", show_default=True,
               help="Annotated images, each above three.")  # fmt: skip
 @click.option("--rules", type=parse_names, default="", help="Orders besides random; all if empty.")
 @click.option("--draws", type=AT_LEAST_ONE, default=6, show_default=True)
-@click.option("--costly-draws", type=AT_LEAST_ONE, default=3, show_default=True,
-              help="Draws of orders that look for suggestions in the whole pool.")  # fmt: skip
+@click.option("--costly-draws", type=AT_LEAST_ONE, default=6, show_default=True,
+              help="Draws of orders that look for suggestions in the pool.")  # fmt: skip
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -60,7 +60,7 @@ def parse_names(text: str) -> tuple[str, ...]:
 @click.option("--section", default="by annotation-order", show_default=True,
               help="What the marks in the page say.")  # fmt: skip
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE",
-              help="Write a row for each order, draw and number of images, as they come.")  # fmt: skip
+              help="Write a row for each order, draw and count, as they come.")  # fmt: skip
 def annotation_order(
     data: Path,
     test_split: str,

@@ -130,6 +130,8 @@ class LabelStudioFake:
             return self._create(request) if request.method == "POST" else self._list(query)
         if request.method == "PATCH" and place.path.startswith("/api/predictions/"):
             return self._change(request, int(place.path.split("/")[3]))
+        if request.method == "PATCH" and place.path.startswith("/api/tasks/"):
+            return self._change_task(request, int(place.path.split("/")[3]))
         if place.path.startswith("/api/tasks/") and place.path.endswith("/drafts"):
             return as_json(self.drafts.get(int(place.path.split("/")[3]), []))
         return as_json({"detail": "Not found."}, 404)
@@ -168,6 +170,10 @@ class LabelStudioFake:
             self.fails_after_storing -= 1
             return as_json({"detail": "database is locked"}, 500)
         return as_json(found)
+
+    def _change_task(self, request: Request, task_id: int) -> Answer:
+        self.tasks[task_id].update(request.json)
+        return as_json(self.tasks[task_id])
 
     def _create(self, request: Request) -> Answer:
         body = request.json

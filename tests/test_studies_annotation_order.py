@@ -121,8 +121,10 @@ def test_the_command_fills_its_section(tmp_path, capsys):
     ]
     table = tmp_path / "rows.csv"
     status = main(
-        [*common, "--counts", "4,5", "--report", str(page), "--section", "here"]
-        + ["--csv", str(table)]
+        [
+            *(*common, "--counts", "4,5", "--report", str(page), "--section", "here"),
+            *("--csv", str(table)),
+        ]
     )
     assert status == 0, capsys.readouterr().err
     text = page.read_text()

@@ -187,7 +187,7 @@ class PredictionJson(TypedDict):
 
     Attributes:
         result: regions, raw.
-        score: probability of the class; None if unknown.
+        score: probability of the class, or what `Presentation.as_sent` says; None if unknown.
     """
 
     result: list[Json]

@@ -13,7 +13,7 @@ from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project
 from backend.labelstudio.regions import RegionError, task_box
 from backend.learning.backbones import Backbones
 from backend.learning.records import searched_part
-from backend.ordering.storage import DescriptorStorage
+from backend.ordering.storage import DescriptorStorage, rounded
 from backend.settings import Settings
 from backend.suggestions.detector import ActiveDetectors
 from backend.suggestions.records import Wanted
@@ -93,7 +93,7 @@ class Describer:
     def _describe(self, task: Wanted) -> Descriptor:
         picture = self._images.picture(self._project, task.image_url, task.task_id)
         features = self._extractor.extract(picture, self._part(task, picture))
-        made = descriptor(features, names_sides=self._names_sides)
+        made = rounded(descriptor(features, names_sides=self._names_sides))
         uid = self._project.uid
         self._storage.save(uid, task.task_id, task.input_sha256, self._key, made)
         return made

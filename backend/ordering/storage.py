@@ -12,6 +12,11 @@ from backend.ordering.tables import task_descriptors
 HALF = np.dtype("<f2")
 
 
+def rounded(descriptor: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a description as it is read back, so that an order stays the same from run to run."""
+    return descriptor.astype(HALF).astype(np.float32)
+
+
 class DescriptorStorage:
     """The table of descriptions. Each task has one: a newer one takes its place."""
 

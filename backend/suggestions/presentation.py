@@ -20,6 +20,7 @@ from backend.suggestions.records import Prediction
 from backend.suggestions.shown import best_share, is_label_known, landmarks_to_show
 from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Detection, Keypoint, select_best
+from model.naming.acquisition import expected_share_right
 
 
 class Presentation:
@@ -34,7 +35,11 @@ class Presentation:
     def as_sent(
         self, row: Prediction, project: Project, control: KeypointControl
     ) -> PredictionJson:
-        """Return a prediction that is ready as Label Studio gets it."""
+        """Return a prediction that is ready as Label Studio gets it.
+
+        Its score is the probability of the class. Once the project has learnt landmarks, it is the
+        expected share of the visible ones that need no correction: the lowest has most to correct.
+        """
         detection = row.detection
         assert detection is not None, "guaranteed for a prediction that is ready"
         landmarks = self._landmarks(row, detection, project, control)
@@ -51,6 +56,8 @@ class Presentation:
             parents=parents,
         )
         sent["result"] = [*objects.repeated_for(sent["result"]), *sent["result"]]
+        if detection.named:
+            sent["score"] = expected_share_right(detection.named)
         return sent
 
     def _landmarks(

@@ -19,6 +19,9 @@ from studies.naming.sequence import Suggested, from_scratch, with_names
 FIRST = 3  # images that are drawn at random, because nothing is learnt before
 # Of each class, where one split serves for annotating and for testing.
 TESTED_SHARE = 1 / 3
+# Images of the pool whose suggestions are known: the backend, too, predicts only the next 50 tasks
+# anew when it has learnt something.
+PREDICTED = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +55,8 @@ class Situation:
 
     @cached_property
     def corrections(self) -> NDArray[np.float64]:
-        """(N,) expected corrections in each image of the pool."""
-        features = [case.example.features for case in self.pool]
+        """(P,) expected corrections in each of the pool's first `PREDICTED` images."""
+        features = [case.example.features for case in self.pool[:PREDICTED]]
         return np.array([expected_corrections(self.model.predict(each)) for each in features])
 
 
@@ -84,7 +87,8 @@ def coverage(situation: Situation, most: int) -> Sequence[int]:
 
 def coverage_of_corrections(situation: Situation, most: int) -> Sequence[int]:
     """Take the images that stand for those with the most expected corrections."""
-    return covering_first(situation.known, situation.left, most, situation.corrections)
+    weights = situation.corrections
+    return covering_first(situation.known, situation.left[: len(weights)], most, weights)
 
 
 RANDOM = "random"
@@ -95,7 +99,7 @@ RULES: Mapping[str, Rule] = {
     "most corrections": most_corrections,
     "coverage of corrections": coverage_of_corrections,
 }
-# Rules that look for suggestions in the whole pool.
+# Rules that look for suggestions in the pool.
 COSTLY = ("most corrections", "coverage of corrections")
 
 
