@@ -18,9 +18,10 @@ _DRAWING_OPENS = (
     *_CORRECT,
 )
 _ABOUT_PHOTOS = (
-    "Each image has suggestions where its class is most evident, with the class as their label.",
-    "Nothing was corrected for you, because the landmarks of your images are unknown. Suggestions",
-    "with names of landmarks need a project whose labels are such names, as without IMAGES=.",
+    "Each image has suggestions where its class is most evident; their label is the class, or",
+    '"keypoint" if there are many classes. Nothing was corrected for you, because the landmarks of',
+    "your images are unknown. For suggestions with names, make the labels of the project the names",
+    "of your landmarks (Settings, Labeling Interface), and annotate three images.",
 )
 _PHOTO_OPENS = ('Press "Label All Tasks": the suggestions appear on the image.', *_CORRECT)
 
