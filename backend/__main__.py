@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "backend.commands.train:train",
     "models": "backend.commands.models:models",
     "learn": "backend.commands.learn:learn",
+    "jobs": "backend.commands.jobs:jobs",
     "sync": "backend.commands.sync:sync",
     "report": "backend.commands.report:report",
     "export": "backend.commands.export:export",

@@ -56,7 +56,12 @@ def index() -> Response:
     version, projects = current_backend().model_version, current_backend().project_states()
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
         page = render_template(
-            "index.html", model_version=version, projects=projects, formats=FORMATS
+            "index.html",
+            model_version=version,
+            projects=projects,
+            formats=FORMATS,
+            away=current_backend().work.away(),
+            set_aside=current_backend().set_aside.count(),
         )
         return _page(page)
     return jsonify(
