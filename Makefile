@@ -10,13 +10,14 @@
 #   make pictures the pictures of the demonstration in docs/, taken in a real browser; takes 3 minutes
 #   make bench    speed and exactness of the occlusion map; takes 45 minutes on an idle machine
 #   make bench-agreement  time and memory of the agreement report; takes 15 minutes
+#   make faults   break a deployment in every way and count what arrives; takes an hour
 #   make clean    delete the environments and caches, but not data/ and demo-data/
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve test e2e check coverage architecture pictures bench bench-agreement clean redis browser test-services
+.PHONY: help demo serve test e2e check coverage architecture pictures bench bench-agreement faults clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -72,6 +73,9 @@ bench: $(BENCHMARK)
 bench-agreement: $(DEVELOPMENT)
 	@.venv/bin/python -m studies agreement-benchmark --report docs/performance.md \
 		$(if $(POSTGRES),--url "$(POSTGRES)") $(ARGS)
+
+faults: $(DEVELOPMENT) redis test-services
+	@PYTHONPATH=.:tests .venv/bin/python tests/fault_run.py --report docs/reliability.md $(ARGS)
 
 clean:
 	rm -rf .venv .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis

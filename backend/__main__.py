@@ -20,6 +20,7 @@ COMMANDS = {
     "models": "backend.commands.models:models",
     "learn": "backend.commands.learn:learn",
     "order": "backend.commands.order:order",
+    "jobs": "backend.commands.jobs:jobs",
     "sync": "backend.commands.sync:sync",
     "report": "backend.commands.report:report",
     "export": "backend.commands.export:export",

@@ -37,6 +37,9 @@ class LabelStudioFake:
         hands_out: while it is cleared, requests for files wait.
         unavailable: paths of files that it answers 503 for.
         config: labelling configuration of the project.
+        image_seconds: s before it answers a request for a file.
+        answer_instead: what it answers every request for a file with, if anything.
+        hangs: until it is cleared again, s before it answers a request of its API.
     """
 
     url: str = ""
@@ -52,6 +55,9 @@ class LabelStudioFake:
     drafts: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     loses_changes: bool = False
     config: str = CONFIG
+    image_seconds: float = 0.0
+    answer_instead: Answer | None = None
+    hangs: float = 0.0
     hands_out: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -117,7 +123,12 @@ class LabelStudioFake:
             return as_json({"detail": "busy"}, 503)
         if place.path in self.files:
             self.hands_out.wait(60)
+            time.sleep(self.image_seconds)
+            if self.answer_instead is not None:
+                return self.answer_instead
             return Answer(body=self.files[place.path], headers={"Content-Type": "image/png"})
+        if self.hangs:
+            time.sleep(self.hangs)
         query = {name: values[0] for name, values in parse_qs(place.query).items()}
         if place.path == f"/api/projects/{PROJECT}/":
             made_at = datetime.fromtimestamp(int(UID.partition(".")[2]), UTC).isoformat()

@@ -53,9 +53,12 @@ class LoopbackServer:
 
 @contextmanager
 def loopback_server(
-    handle: Handle, wrap: Callable[[Any], Any] | None = None
+    handle: Handle, wrap: Callable[[Any], Any] | None = None, *, port: int = 0
 ) -> Iterator[LoopbackServer]:
-    """Serve until the block ends; `wrap` turns the listening socket into an encrypted one."""
+    """Serve until the block ends; `wrap` turns the listening socket into an encrypted one.
+
+    Port 0 is any that is free.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -86,7 +89,7 @@ def loopback_server(
         def handle_error(self, *_: object) -> None:
             """A client that hangs up is what several tests are about."""
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     if wrap is not None:
         server.socket = wrap(server.socket)
     served = LoopbackServer(server.server_port)

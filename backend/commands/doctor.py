@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.commands.doctor_label_studio import check_label_studio
 from backend.commands.doctor_projects import check_projects
 from backend.commands.doctor_results import CheckResult, note, ok, problem
+from backend.commands.doctor_waiting import check_waiting
 from backend.commands.serve import address_of
 from backend.database.connection import Database, StorageError
 from backend.labelstudio.errors import innermost
@@ -181,4 +182,5 @@ CHECKS: tuple[Check, ...] = (
     check_web,
     check_projects,
     check_label_studio,
+    check_waiting,
 )

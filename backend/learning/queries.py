@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, literal, or_, select, update
 
 from backend.database.connection import Database
 from backend.database.schema import WAITS_NO_MORE
@@ -12,6 +12,8 @@ from backend.labelstudio.projects import projects
 from backend.learning.records import Example, Step
 from backend.learning.steps import Terms
 from backend.learning.tables import examples, learnt_steps, team_costs
+from backend.outages.queries import count_by_reason, matches
+from backend.outages.records import GIVEN_UP, JobFilter, WaitCount
 from backend.outages.storage import WaitingRows
 from model.keypoint import Box
 
@@ -89,6 +91,36 @@ def give_up_waiting_examples(database: Database, before: datetime) -> int:
         given_up = connection.execute(
             update(examples)
             .where(examples.c.waiting_for.is_not(None), examples.c.failing_since < before)
-            .values(status="failed", **WAITS_NO_MORE)
+            .values(
+                status="failed",
+                reason=literal(GIVEN_UP) + func.coalesce(examples.c.reason, ""),
+                **WAITS_NO_MORE,
+            )
         )
     return given_up.rowcount
+
+
+def count_examples(database: Database, wanted: JobFilter) -> list[WaitCount]:
+    """Count the examples that are not learnt, by reason."""
+    return count_by_reason(
+        database,
+        examples,
+        wanted,
+        kind="corrected image",
+        pending=examples.c.status == "waiting",
+        failed=examples.c.status == "failed",
+        asked_at=examples.c.changed_at,
+    )
+
+
+def retry_examples(database: Database, wanted: JobFilter) -> int:
+    """Have examples that failed or wait learnt now, and count them."""
+    waits = or_(examples.c.waiting_for.is_not(None), examples.c.retry_at.is_not(None))
+    chosen = matches(examples, wanted, func.coalesce(examples.c.reason, ""))
+    with database.writing() as connection:
+        found = connection.execute(
+            update(examples)
+            .where(or_(examples.c.status == "failed", waits), *chosen)
+            .values(waiting_values())
+        )
+    return found.rowcount

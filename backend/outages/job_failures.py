@@ -8,7 +8,7 @@ from typing import NoReturn, Protocol
 from redis.exceptions import RedisError
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from backend.outages.records import Cause
+from backend.outages.records import GIVEN_UP, Cause
 from backend.queue.interruption import JobFailed
 from backend.settings import Settings
 
@@ -43,8 +43,7 @@ def postpone_job(
         level = logging.WARNING if cause.sent else logging.DEBUG
         logger.log(level, "%s: %s (waiting)", about, cause.reason)
         return
-    hours = settings.give_up_after / 3600
-    rows.fail(row_id, f"waited for {hours:g} h (GIVE_UP_AFTER): {cause.reason}")
+    rows.fail(row_id, GIVEN_UP + cause.reason)
     raise JobFailed(f"{about}: {cause.reason} (given up)") from None
 
 

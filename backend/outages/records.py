@@ -1,7 +1,22 @@
 """Outages and waiting work, as the rest of the program sees them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+
+# Begins the reason of work that has waited for longer than GIVE_UP_AFTER.
+GIVEN_UP = "waited for too long (GIVE_UP_AFTER): "
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which work is meant; None for all.
+
+    Attributes:
+        reason: a part of the reason.
+    """
+
+    project_uid: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +60,12 @@ class WaitCount:
     """Rows of a table in the same state for the same reason.
 
     Attributes:
-        state: `queued` if a worker can take them, `waiting` for something outside of them, or
-            `failed`.
+        kind: `prediction`, `delivery`, `corrected image` or `training`.
+        state: `queued` if a worker can take them, `waiting` for something outside of them,
+            `failed`, or `given up` after waiting for too long.
+        reason: without what differs from task to task, such as the path of an image.
         service: the service that they wait for.
-        oldest: when the first of them was asked for, or began to fail.
+        oldest: when the first of them was asked for.
     """
 
     kind: str
@@ -58,3 +75,7 @@ class WaitCount:
     service: str | None
     count: int
     oldest: datetime
+
+    def joined(self, other: "WaitCount") -> "WaitCount":
+        """Return the count of both, which differ in nothing else."""
+        return replace(self, count=self.count + other.count, oldest=min(self.oldest, other.oldest))

@@ -4,10 +4,24 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, and_, case, func, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from backend.database.connection import Database, now
 from backend.database.schema import WAITS_NO_MORE
+from backend.outages.queries import count_by_reason, matches
+from backend.outages.records import GIVEN_UP, JobFilter, WaitCount
 from backend.outages.storage import WaitingRows
 from backend.suggestions.objects import objects_from_json
 from backend.suggestions.records import Delivery, Prediction, detection_from_json
@@ -74,7 +88,11 @@ def give_up_waiting(database: Database, before: datetime) -> int:
     """
     overdue = (predictions.c.waiting_for.is_not(None), predictions.c.failing_since < before)
     ended: dict[str, dict[str, Any]] = {
-        "queued": {"status": "failed", "finished_at": now()},
+        "queued": {
+            "status": "failed",
+            "finished_at": now(),
+            "reason": literal(GIVEN_UP) + func.coalesce(predictions.c.reason, ""),
+        },
         "ready": {"check_at": None},
     }
     count = 0
@@ -86,4 +104,57 @@ def give_up_waiting(database: Database, before: datetime) -> int:
                 .values(**values, **WAITS_NO_MORE)
             )
             count += given_up.rowcount
+    return count
+
+
+def count_predictions(database: Database, wanted: JobFilter) -> list[WaitCount]:
+    """Count the predictions that are not made, and those that are not delivered, by reason."""
+    status = predictions.c.status
+    undelivered = and_(
+        status == "ready", predictions.c.check_at.is_not(None), predictions.c.reason.is_not(None)
+    )
+    kinds = {
+        "prediction": (status == "queued", status == "failed"),
+        "delivery": (undelivered, literal(False)),
+    }
+    return [
+        one
+        for kind, (pending, failed) in kinds.items()
+        for one in count_by_reason(
+            database,
+            predictions,
+            wanted,
+            kind=kind,
+            pending=pending,
+            failed=failed,
+            asked_at=predictions.c.asked_at,
+        )
+    ]
+
+
+def retry_predictions(database: Database, wanted: JobFilter) -> int:
+    """Have predictions that failed or wait made now, and those that wait delivered; count them."""
+    chosen = matches(predictions, wanted, func.coalesce(predictions.c.reason, ""))
+    status = predictions.c.status
+    waits = or_(predictions.c.waiting_for.is_not(None), predictions.c.retry_at.is_not(None))
+    moment = now()
+    anew = {
+        "status": "queued",
+        "finished_at": None,
+        "round": predictions.c.round + 1,
+        "attempts": 0,
+        "failures": 0,
+    }
+    steps: list[tuple[ColumnElement[bool], dict[str, Any]]] = [
+        (status == "failed", anew),
+        (and_(status == "queued", waits), {}),
+        (and_(status == "ready", predictions.c.reason.is_not(None), waits), {"check_at": moment}),
+    ]
+    count = 0
+    with database.writing() as connection:
+        for condition, values in steps[::-1]:
+            found = connection.execute(
+                update(predictions).where(condition, *chosen).values(**values, **WAITS_NO_MORE)
+            )
+            count += found.rowcount
     return count

@@ -21,7 +21,7 @@ from backend.labelstudio.projects import (
 )
 from backend.logs import set_up_logging
 from backend.outages.breaker import SharedBreaker
-from backend.outages.records import Cause
+from backend.outages.records import GIVEN_UP, Cause
 from backend.settings import Settings, load_settings
 from backend.training.images import ImagesUnreachable, fetch_images
 from backend.training.labels import class_labels, possible_controls
@@ -99,7 +99,7 @@ def _postpone(
     if trainings.postpone(training.id, cause, patience=settings.give_up_after):
         logger.warning("%s waits: %s", _name(training), cause.reason)
     else:
-        trainings.fail(training.id, f"waited for too long (GIVE_UP_AFTER): {cause.reason}")
+        trainings.fail(training.id, GIVEN_UP + cause.reason)
         logger.warning("%s is given up: %s", _name(training), cause.reason)
 
 

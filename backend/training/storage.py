@@ -1,7 +1,6 @@
 """SQL about trainings, trained models, and activations of models."""
 
 from dataclasses import asdict, fields
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, insert, select, update
@@ -131,16 +130,6 @@ class TrainingStorage:
         self._change(training_id, attempts=trainings.c.attempts - 1, progress=None)
         return True
 
-    def give_up_waiting(self, before: datetime) -> int:
-        """Give up the trainings that have waited since before a moment, and count them."""
-        with self._database.writing() as connection:
-            given_up = connection.execute(
-                update(trainings)
-                .where(trainings.c.waiting_for.is_not(None), trainings.c.failing_since < before)
-                .values(status="failed", progress=None, finished_at=now(), **WAITS_NO_MORE)
-            )
-        return given_up.rowcount
-
     def next_round(self, training_id: int, after: int) -> bool:
         """Advance from round `after`, whose job is over.
 
@@ -216,11 +205,6 @@ class TrainingStorage:
                 .values(values)
             )
         return changed.rowcount > 0
-
-
-def waiting_trainings(database: Database) -> WaitingRows:
-    """Return the trainings that wait for a service."""
-    return WaitingRows(database, trainings)
 
 
 class ModelStorage:

@@ -23,9 +23,11 @@ from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.unfinished_work import UnfinishedWork
 from backend.training.queue import make_training_queue
 from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
+from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage
 from backend.web import label_studio_routes, report_routes, status_routes
 from backend.web.context import BACKEND, Backend
@@ -74,6 +76,8 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         extra_params=ExtraParams(projects, models, steps),
         cold_start=ColdStart(settings, models, versions),
         examples=ExampleStorage(database, limit=settings.learn_examples),
+        work=UnfinishedWork(database),
+        set_aside=SetAsideStorage(database),
     )
 
 

@@ -14,8 +14,10 @@ from backend.suggestions.answers import PredictService
 from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.unfinished_work import UnfinishedWork
 from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
+from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage
 from backend.web.prometheus import BackendMetrics
 
@@ -65,6 +67,8 @@ class Backend:
         extra_params: accepts the settings of projects.
         cold_start: knows which projects have to begin by correcting.
         examples: what people corrected.
+        work: what is not done.
+        set_aside: events that could not be handled.
     """
 
     projects: ProjectStorage
@@ -78,6 +82,8 @@ class Backend:
     extra_params: ExtraParams
     cold_start: ColdStart
     examples: ExampleStorage
+    work: UnfinishedWork
+    set_aside: SetAsideStorage
 
     @property
     def model_version(self) -> str:

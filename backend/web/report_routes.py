@@ -51,7 +51,14 @@ def index() -> Response:
     version, projects = current_backend().model_version, current_backend().project_states()
     if prefers_pages():
         return page(
-            render_template("index.html", model_version=version, projects=projects, formats=FORMATS)
+            render_template(
+                "index.html",
+                model_version=version,
+                projects=projects,
+                formats=FORMATS,
+                away=current_backend().work.away(),
+                set_aside=current_backend().set_aside.count(),
+            )
         )
     return jsonify(
         status="UP",

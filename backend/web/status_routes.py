@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import BadRequest, NotFound
 
 from backend.database.schema import LARGEST_ID
+from backend.database.text import is_storable
+from backend.outages.records import JobFilter
 from backend.suggestions.records import Prediction
 from backend.training.records import Training
 from backend.web.context import current_backend
@@ -22,7 +24,7 @@ SHOWN_TRAININGS = 20
 @bp.get("/training")
 def trainings() -> Response:
     """List the latest trainings, of one project or of all, newest first."""
-    found = current_backend().trainings.latest(SHOWN_TRAININGS, request.args.get("project"))
+    found = current_backend().trainings.latest(SHOWN_TRAININGS, _argument("project"))
     return jsonify(trainings=[_training_as_json(each) for each in found])
 
 
@@ -33,10 +35,45 @@ def metrics() -> Response:
     return Response(figures, content_type=CONTENT_TYPE_LATEST)
 
 
+@bp.get("/jobs")
+def jobs() -> Response:
+    """List the work that is not done by reason, the services away and the events set aside.
+
+    `?project=` takes a uid, `?reason=` a part of the reason.
+    """
+    backend = current_backend()
+    wanted = JobFilter(_argument("project"), _argument("reason"))
+    return jsonify(
+        jobs=[
+            {**asdict(each), "oldest": _iso(each.oldest)} for each in backend.work.counts(wanted)
+        ],
+        services_away=[
+            {"service": each.service, "since": _iso(each.since), "reason": each.reason}
+            for each in backend.work.away()
+        ],
+        events_set_aside=[
+            {**asdict(each), "received_at": _iso(each.received_at)}
+            for each in backend.set_aside.events()
+        ],
+    )
+
+
+def _argument(name: str) -> str | None:
+    """Return a parameter of the address; None if it is missing.
+
+    Raises:
+        BadRequest: no database could store the text.
+    """
+    value = request.args.get(name)
+    if value is not None and not is_storable(value):
+        raise BadRequest(f"expected text in {name!r}, got a character that cannot be stored")
+    return value
+
+
 @bp.get("/jobs/<int:task_id>")
 def predictions_of_task(task_id: int) -> Response:
     """Return the latest prediction of a task, and the earlier ones."""
-    project = request.args.get("project")
+    project = _argument("project")
     stored = current_backend().stored_predictions
     found = stored.of_task(min(task_id, LARGEST_ID), project)
     if not found:

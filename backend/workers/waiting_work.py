@@ -9,7 +9,7 @@ from backend.learning.queries import give_up_waiting_examples, waiting_examples
 from backend.outages.storage import OutageStorage
 from backend.settings import Settings
 from backend.suggestions.queries import give_up_waiting, waiting_predictions
-from backend.training.storage import TrainingStorage, waiting_trainings
+from backend.training.queries import give_up_waiting_trainings, waiting_trainings
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ class WaitingWork:
             waiting_examples(database),
             waiting_trainings(database),
         )
-        self._trainings = TrainingStorage(database)
         self._probed_at: dict[str, float] = {}  # service → monotonic time
         self._gave_up_at = time.monotonic()
 
@@ -63,6 +62,6 @@ class WaitingWork:
         before = now() - self._patience
         count = give_up_waiting(self._database, before)
         count += give_up_waiting_examples(self._database, before)
-        count += self._trainings.give_up_waiting(before)
+        count += give_up_waiting_trainings(self._database, before)
         if count:
             logger.warning("%d tasks are given up: they waited for too long", count)

@@ -1,0 +1,68 @@
+"""SQL that tells which work of a table waits, has failed or was given up, and for which reasons."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, case, func, or_, select
+
+from backend.database.connection import Database
+from backend.outages.records import GIVEN_UP, JobFilter, WaitCount
+
+# What differs from task to task in the same reason.
+_PATHS = re.compile(r"(https?://[^/\s]+)/[^\s,;]*")
+
+
+def matches(
+    table: Table, wanted: JobFilter, reason: ColumnElement[Any]
+) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that rows are of a project and have a reason."""
+    conditions = []
+    if wanted.project_uid is not None:
+        conditions.append(table.c.project_uid == wanted.project_uid)
+    if wanted.reason is not None:
+        conditions.append(reason.contains(wanted.reason, autoescape=True))
+    return tuple(conditions)
+
+
+def count_by_reason(
+    database: Database,
+    table: Table,
+    wanted: JobFilter,
+    *,
+    kind: str,
+    pending: ColumnElement[bool],
+    failed: ColumnElement[bool],
+    asked_at: ColumnElement[datetime],
+) -> list[WaitCount]:
+    """Count the rows of a table that are not done, by project, state and reason.
+
+    Args:
+        kind: what the rows are, for people.
+        pending, failed: conditions of rows that are to be done, and that are not done any more.
+        asked_at: column with the time that the age of a row is counted from.
+    """
+    reason = func.coalesce(table.c.reason, "")
+    waits = or_(table.c.waiting_for.is_not(None), table.c.retry_at.is_not(None))
+    given_up = table.c.reason.startswith(GIVEN_UP)
+    state = case(
+        (and_(failed, given_up), "given up"),
+        (failed, "failed"),
+        (waits, "waiting"),
+        else_="queued",
+    )
+    columns = (table.c.project_uid, state, reason, table.c.waiting_for)
+    query = (
+        select(*columns, func.count(), func.min(asked_at))
+        .where(or_(pending, failed), *matches(table, wanted, reason))
+        .group_by(*columns)
+    )
+    found: dict[tuple[str, str, str, str | None], WaitCount] = {}
+    with database.reading() as connection:
+        for project_uid, state_, reason_, service, count, oldest in connection.execute(query):
+            alike = _PATHS.sub(r"\1/…", reason_) if state_ != "queued" else ""
+            key = (project_uid, state_, alike, service)
+            one = WaitCount(kind, project_uid, state_, alike, service, count, oldest)
+            before = found.get(key)
+            found[key] = one if before is None else before.joined(one)
+    return sorted(found.values(), key=lambda each: (each.project_uid, each.state, -each.count))
