@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.naming.grid import bumps
-from model.naming.layouts import IN_BOX, OUTSIDE, Search, _fits, _variants, vote
+from model.naming.layouts import (
+    ANYWHERE,
+    FEWEST_LAYOUTS,
+    IN_BOX,
+    OUTSIDE,
+    Search,
+    _fits,
+    _spread,
+    _variants,
+    vote,
+)
 
 BIRD = np.array([[0.2, 0.4], [0.3, 0.3], [np.nan, np.nan], [0.8, 0.6]])
 MIRRORED = np.array([[0.8, 0.4], [np.nan, np.nan], [0.7, 0.3], [0.2, 0.6]])
@@ -43,6 +53,16 @@ def test_a_layout_turns_around_the_middle_and_keeps_its_distances():
     np.testing.assert_allclose(
         np.linalg.norm(turned[0] - 0.5), 2 * np.linalg.norm(BIRD[0] - 0.5), rtol=1e-5
     )
+
+
+def test_of_too_many_layouts_those_at_even_steps_are_tried_and_fewer_with_many_labels():
+    numbers = np.arange(900.0)
+    few, many, most = (np.broadcast_to(numbers[:, None, None], (900, n, 2)) for n in (15, 150, 999))
+    assert len(_spread(few[:400], IN_BOX)) == 400
+    np.testing.assert_array_equal(_spread(few, IN_BOX)[:3, 0, 0], [0, 2, 4])
+    assert len(_spread(few, ANYWHERE)) == ANYWHERE.most
+    assert len(_spread(many, IN_BOX)) == 40
+    assert len(_spread(most, ANYWHERE)) == FEWEST_LAYOUTS
 
 
 def test_the_fitting_layout_says_which_labels_are_visible():

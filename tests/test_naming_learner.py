@@ -13,7 +13,6 @@ from model.naming.examples import Example, views
 from model.naming.features import ExampleFeatures
 from model.naming.knowledge import MOST_DESCRIPTORS, knowledge, taught
 from model.naming.learner import fit
-from model.naming.model_bytes import model_from_bytes, model_to_bytes
 from model.naming.moments import moments, total
 
 
@@ -136,23 +135,6 @@ def test_a_point_far_outside_the_frame_does_no_harm():
     odd = dataclasses.replace(example(9), points={**example(9).points, "tail": (900.0, 900.0)})
     points = fit([*examples(4), odd]).predict(example(50).features)
     assert all(np.isfinite((point.x, point.y, point.score)).all() for point in points)
-
-
-def test_a_model_comes_back_from_bytes_with_the_same_suggestions():
-    model = fit(examples(5))
-    again = model_from_bytes(model_to_bytes(model))
-    asked = planted(BIRD, seed=77)
-    for first, second in zip(model.predict(asked), again.predict(asked), strict=True):
-        assert first.label == second.label
-        np.testing.assert_allclose((first.x, first.y), (second.x, second.y), atol=0.1)
-        np.testing.assert_allclose(first.score, second.score, atol=0.02)
-
-
-def test_bytes_of_something_else_are_refused():
-    with pytest.raises(ValueError, match="expected bytes that pack wrote"):
-        model_from_bytes(b"something else")
-    with pytest.raises(ValueError, match="expected bytes that pack wrote"):
-        model_from_bytes(model_to_bytes(fit([example(0)]))[:-100])
 
 
 def test_features_that_were_stored_teach_the_same():

@@ -90,9 +90,7 @@ def vote(evidence: Floats, layouts: Floats, search: Search) -> Votes:
     layouts = layouts[np.isfinite(layouts).any(axis=(1, 2))]
     if not len(layouts):
         return Votes(np.zeros_like(evidence), np.zeros(labels), 0.0)
-    most = min(search.most, max(FEWEST_LAYOUTS, 15 * search.most // labels))
-    if len(layouts) > most:
-        layouts = layouts[np.arange(most) * len(layouts) // most]
+    layouts = _spread(layouts, search)
     flat = evidence.reshape(labels, -1)
     gain = flat - np.quantile(flat, BASELINE, axis=1)[:, None]
     tried = _variants(layouts, search)
@@ -108,6 +106,13 @@ def vote(evidence: Floats, layouts: Floats, search: Search) -> Votes:
     top = fits.argmax()
     count = np.isfinite(tried[top, :, 0]).sum()
     return Votes(places / np.maximum(share, 1e-6)[:, None, None], share, float(fits[top] / count))
+
+
+def _spread(layouts: Floats, search: Search) -> Floats:
+    """Return as many of (V, L, 2) layouts as are tried, at even steps."""
+    count, labels, _ = layouts.shape
+    most = min(search.most, max(FEWEST_LAYOUTS, 15 * search.most // labels))
+    return layouts if count <= most else layouts[np.arange(most) * count // most]
 
 
 def _variants(layouts: Floats, search: Search) -> NDArray[np.float32]:
