@@ -239,6 +239,20 @@ def test_the_first_card_says_what_suggestions_save_and_a_line_how_many_images_ar
     assert "cannot be told: all suggestions were judged alike." in line
 
 
+def test_the_page_shows_the_work_saved_by_images_learnt_once_there_are_two_steps(monkeypatch):
+    monkeypatch.setattr(report_module, "ReportPictures", NoPictures)
+    monkeypatch.setattr(report_module, "AgreementQueries", NoPictures)
+    before = Made(1, [deleted((10, 10)), drawn((20, 20))])
+    after = Made(2, [kept((10, 10))], model_version="small-1+12-1a2b3c4d")
+    pages = [
+        render(Settings(), None, Filters(), report=reported(table_of(*made)))
+        for made in ([before], [before, after])
+    ]
+    assert ["by-images-learnt" in page for page in pages] == [False, True]
+    assert '<td data-value="12 to 19">12 to 19</td>' in pages[1]
+    assert "By label, by images learnt, and what each action costs" in pages[1]
+
+
 def test_the_page_counts_annotations_that_its_figures_are_not_about(
     browser_page, tmp_path, monkeypatch
 ):

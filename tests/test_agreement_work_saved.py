@@ -223,3 +223,42 @@ def test_seconds_are_saved_exactly_where_more_is_kept_than_the_break_even(verdic
     elif abs(saved) > 1e-6 and 0 < reached < 1:
         pays = found.break_even is not None and reached > found.break_even
         assert pays == (saved > 0)
+
+
+def test_the_work_is_compared_by_the_images_that_the_suggestions_knew():
+    columns = columns_of(
+        Made(1, [deleted(AT), added((20, 20))]),
+        Made(2, [kept(AT, by=3)], model_version="small-1+3-1a2b3c4d"),
+        Made(3, [kept(AT)], model_version="other-2+4-00000000"),
+        Made(4, [kept(AT), kept((20, 20))], model_version="small-1+60-1a2b3c4d"),
+    )
+    found = work(columns)
+    assert [each.name for each in found.by_images_learnt] == ["none", "3 to 4", "50 to 99"]
+    none, few, many = (each.figures for each in found.by_images_learnt)
+    # 1 + 2 actions against 2; 1 and 0 against 2 each; 0 against 4.
+    assert none.actions.saved.value == -1
+    assert few.actions.saved.value == 1.5
+    assert many.actions.saved.value == 4
+    # 0.5 + 1.5 + 3.3 s against 3.3; 0.5 + 1.5 and 0.5 against 3.3 each; 2 · 0.5 against 2 · 3.3.
+    seconds = [each.estimated_seconds.saved.value for each in (none, few, many)]
+    assert seconds == pytest.approx([-2.0, 3.3 - 1.25, 5.6])
+    assert [each.reached.value for each in (none, few, many)] == [0, 1, 1]
+
+
+def test_the_groups_by_images_add_up_to_all():
+    versions = ["small-1", "small-1+3-aa", "small-1+5-bb", "small-1+150-cc"]
+    columns = columns_of(
+        *(
+            Made(task, [kept(AT, by=float(task % 2)), added((20, 20))], model_version=version)
+            for task, version in enumerate(versions * 3)
+        )
+    )
+    found = work(columns)
+    assert [each.name for each in found.by_images_learnt] == [
+        "none",
+        "3 to 4",
+        "5 to 7",
+        "150 to 199",
+    ]
+    saved = [each.figures.actions.saved.value for each in found.by_images_learnt]
+    assert found.figures.actions.saved.value == pytest.approx(sum(saved) / 4)

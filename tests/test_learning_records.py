@@ -1,6 +1,6 @@
 from learning_data import lesson
 
-from backend.learning.records import base_of, version_of
+from backend.learning.records import base_of, images_of, version_of
 from model.keypoint import Box
 
 
@@ -9,6 +9,12 @@ def test_a_version_names_the_model_and_what_was_learnt() -> None:
     assert version_of("small-0123456789", "") == "small-0123456789"
     assert base_of("small-0123456789+3-1a2b3c4d") == "small-0123456789"
     assert base_of("small-0123456789") == "small-0123456789"
+
+
+def test_a_version_tells_the_images_that_were_learnt() -> None:
+    assert images_of("small-0123456789+12-1a2b3c4d") == 12
+    assert images_of("small-0123456789") == 0
+    assert images_of("small-0123456789+") == 0
 
 
 def test_the_digest_changes_with_all_that_a_fit_depends_on() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from backend.learning.steps import Terms, is_due, name_of, reached
+from backend.learning.steps import Terms, is_due, name_of, next_step, reached
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,9 @@ def test_the_name_depends_on_the_costs_and_the_tolerance() -> None:
     # The order in which a database returns the costs makes no difference.
     both = ({"place": 2.1, "drag": 1.0}, {"drag": 1.0, "place": 2.1})
     assert len({name_of(3, members(1), "key", Terms(each)) for each in both}) == 1
+
+
+def test_each_step_is_followed_by_the_next() -> None:
+    assert [next_step(step) for step in (0, 3, 30, 50, 100)] == [3, 5, 50, 100, 150]
+    for images in range(3, 300):
+        assert reached(images) <= images < next_step(reached(images))

@@ -29,7 +29,9 @@ from backend.agreement.clustered import (
 from backend.agreement.columns import CODES, Flags, Floats, Integers, VerdictColumns
 from backend.agreement.costs import Costs
 from backend.agreement.group_figures import NamedGroup
+from backend.agreement.images_learnt import images_learnt
 from backend.agreement.linearised import Linearised, influences, spread
+from backend.agreement.measured_seconds import say_measured
 from backend.agreement.parameters import AgreementParameters
 from backend.verdicts.judging import (
     ACCEPTED,
@@ -97,6 +99,8 @@ class WorkSaved:
             were shown, within project and model version.
         by_label: the same figures of the largest labels among those that were suggested.
         labels_left_out: number of suggested labels that are not listed.
+        by_images_learnt: the same figures by the number of corrected images that the suggestions
+            were made with.
     """
 
     summary: str
@@ -104,6 +108,7 @@ class WorkSaved:
     measured_seconds: Estimate
     by_label: Sequence[NamedGroup[WorkFigures]]
     labels_left_out: int
+    by_images_learnt: Sequence[NamedGroup[WorkFigures]]
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures of all labels beside the rest."""
@@ -113,6 +118,7 @@ class WorkSaved:
             "measured_seconds": to_json(self.measured_seconds),
             "by_label": to_json(self.by_label),
             "labels_left_out": self.labels_left_out,
+            "by_images_learnt": to_json(self.by_images_learnt),
         }
 
 
@@ -158,7 +164,14 @@ def work_saved(
     labels = len(columns.labels)
     # One more group, of all labels together, comes last.
     overall = _sums(columns, rows, np.zeros(len(rows), np.int64), 1, costs)[0]
-    by_label, cells = _sums(columns, rows, label.astype(np.int64), labels, costs)
+    by_label = _sums(columns, rows, label.astype(np.int64), labels, costs)
+    steps, step = images_learnt(columns.annotations)
+    by_step = _sums(columns, rows, step[columns.annotation[rows]], len(steps), costs)
+
+    def named(name: str, group: int, found: tuple[_Sums, ImageCells]) -> NamedGroup[WorkFigures]:
+        sums, cells = found
+        return NamedGroup(name, _figures(sums.of(cells.of_group(group)), costs, parameters))
+
     sizes = np.bincount(label[code != CODES[ADDED]], minlength=labels)
     largest = np.argsort(-sizes, kind="stable")[: parameters.most_groups].tolist()
     listed = [each for each in largest if sizes[each]]
@@ -168,14 +181,9 @@ def work_saved(
         summary=summarise(figures, measured, costs),
         figures=figures,
         measured_seconds=measured,
-        by_label=[
-            NamedGroup(
-                columns.labels[each],
-                _figures(by_label.of(cells.of_group(each)), costs, parameters),
-            )
-            for each in listed
-        ],
+        by_label=[named(columns.labels[each], each, by_label) for each in listed],
         labels_left_out=int(np.count_nonzero(sizes)) - len(listed),
+        by_images_learnt=[named(name, group, by_step) for group, name in enumerate(steps)],
     )
 
 
@@ -280,23 +288,6 @@ def summarise(figures: WorkFigures, measured: Estimate, costs: Costs) -> str:
     elif actions.low <= 0 <= actions.high:
         sentence += " The interval of the actions includes 0, so this may be chance."
     return f"{sentence} {say_measured(measured)}"
-
-
-def say_measured(measured: Estimate) -> str:
-    """Say what lead times with and without suggestions tell."""
-    if measured.value is None or measured.low is None or measured.high is None:
-        return f"The seconds saved are not measured yet: {measured.reason}."
-    low, high = sorted((abs(measured.low), abs(measured.high)))
-    interval = f"{low:.1f} to {high:.1f}"
-    if measured.low > 0:
-        return f"Measured, suggestions save {measured.value:.1f} s an image ({interval})."
-    if measured.high < 0:
-        return f"Measured, suggestions cost {-measured.value:.1f} s an image ({interval})."
-    longer = "longer" if measured.value < 0 else "less long"
-    return (
-        f"Measured, an image takes {abs(measured.value):.1f} s {longer} with suggestions, which may"
-        f" be chance (saved: {measured.low:.1f} to {measured.high:.1f} s)."
-    )
 
 
 def _negative(figure: Estimate) -> Estimate:

@@ -159,3 +159,9 @@ def version_of(base_version: str, step_name: str) -> str:
 def base_of(version: str) -> str:
     """Return the version of the model; inverse of `version_of`."""
     return version.partition(SEPARATOR)[0]
+
+
+def images_of(version: str) -> int:
+    """Return how many images were learnt for a version of suggestions; 0 for a model's own."""
+    number = version.partition(SEPARATOR)[2].partition("-")[0]
+    return int(number) if number.isascii() and number.isdigit() else 0

@@ -52,6 +52,11 @@ def reached(images: int) -> int:
     return STEPS[place - 1] if place else 0
 
 
+def next_step(step: int) -> int:
+    """Return the step after one that `reached` returned."""
+    return next((each for each in STEPS if each > step), step + LATER)
+
+
 def is_due(
     used: Sequence[Member], used_images: int, available: Collection[Member], images: int
 ) -> bool:
