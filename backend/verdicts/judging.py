@@ -43,7 +43,7 @@ class Verdict:
     """An annotator's change of one suggestion, or an addition.
 
     Attributes:
-        kind: "point" or "choice".
+        kind: "point", "choice", or "follow-up" for a point of an interactive answer.
         verdict: one of `VERDICTS`.
         number: index among the suggestions of its kind, from 0; None for an addition.
         suggested_x, suggested_y, final_x, final_y: px; (0, 0) is the centre of the first pixel.

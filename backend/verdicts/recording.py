@@ -19,11 +19,13 @@ from backend.labelstudio.schemas import Annotation, EventBody, Task, TaskReferen
 from backend.labelstudio.shapes import Json, ShapeError, one_or_many, read, read_each, read_or_none
 from backend.settings import Settings
 from backend.suggestions.holdout import HoldoutStorage
+from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.presentation import Presentation
 from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.digests import digest_of, sha256_of_json
 from backend.verdicts.drawings import Drawing, drawing_of
 from backend.verdicts.drawn import Shown, Unusable
+from backend.verdicts.follow_ups import judge_follow_ups
 from backend.verdicts.judging import judge
 from backend.verdicts.records import (
     AnnotationKey,
@@ -67,6 +69,7 @@ class Recorder:
         self._projects = ProjectStorage(database)
         self._predictions = PredictionStorage(database)
         self._holdouts = HoldoutStorage(database)
+        self._interactive = InteractiveStorage(database)
         self.database = database
         self.verdicts = VerdictStorage(database)
         # The prediction that an annotation began as, for events that are not recorded yet.
@@ -213,11 +216,12 @@ class Recorder:
             )
         except (Unusable, LabelConfigError) as error:
             return replace(state, reason=str(error))
+        answers = self._interactive.of_task(state.project_uid, state.task_id)
         return replace(
             state,
             outcome="judged",
             objects=judgement.objects,
-            verdicts=judgement.verdicts,
+            verdicts=(*judgement.verdicts, *judge_follow_ups(answers, shown, result)),
             unused=[*judgement.unused, *[SECOND] * _others(candidates, chosen)],
         )
 

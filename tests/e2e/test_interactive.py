@@ -203,6 +203,7 @@ def test_one_click_in_the_editor_brings_the_other_landmarks(
     page.get_by_test_id("bottombar-auto-annotation-toggle").click()
     page.get_by_test_id("bottombar-auto-accept-toggle").click()
     page.get_by_text("disc", exact=True).first.click()
+    page.keyboard.press("m")  # the Auto-Detect tool
     x, y = places(3)["disc"]
     image = editor.image()
     page.screenshot(path=str(tmp_path / "before.png"))

@@ -150,7 +150,10 @@ class ExportQueries:
         """
         has_label = true() if label is None else verdicts.c.final_label == label
         asked = select(*(verdicts.c[name] for name in LoggedVerdict._fields)).where(
-            or_(verdicts.c.final_x.is_not(None) & has_label, verdicts.c.kind == "choice")
+            or_(
+                (verdicts.c.kind == "point") & verdicts.c.final_x.is_not(None) & has_label,
+                verdicts.c.kind == "choice",
+            )
         )
         found: dict[int, list[LoggedVerdict]] = {}
         with self._database.reading() as connection:
