@@ -418,6 +418,8 @@ class Outcome:
     """What arrived in spite of a fault.
 
     Attributes:
+        first: s from the end of the fault until one more prediction was there; None if none was
+            missing, or none came.
         seconds: from the end of the fault until everything was there; None if it never was.
     """
 
@@ -426,6 +428,7 @@ class Outcome:
     predictions: int
     doubles: int
     verdict_sets: int
+    first: float | None
     seconds: float | None
     log_lines: int
     tracebacks: int
@@ -440,7 +443,11 @@ def run_fault(
         deployment.request_predictions()
         stack.enter_context(_annotating(deployment))
         FAULTS[name](deployment, seconds)
-        ended = time.monotonic()
+        ended, before = time.monotonic(), deployment.predictions()
+        goes_on = before < tasks and wait_for(
+            lambda: deployment.predictions() > before, GIVES_UP_SECONDS
+        )
+        first = time.monotonic() - ended if goes_on else None
         complete = wait_for(deployment.done, GIVES_UP_SECONDS)
         took = time.monotonic() - ended
         time.sleep(3)  # for a second delivery, which must not come
@@ -452,6 +459,7 @@ def run_fault(
             deployment.predictions(),
             deployment.doubles(),
             deployment.verdict_sets(),
+            first,
             took if complete else None,
             words.count("\n"),
             words.count("Traceback"),
@@ -475,14 +483,16 @@ def as_table(outcomes: list[Outcome], tasks: int, annotations: int) -> str:
     """Return outcomes as a table in Markdown."""
     lines = [
         f"| fault | database | predictions of {tasks} | of these twice "
-        f"| verdict sets of {annotations} | whole again after, s | log lines | tracebacks |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| verdict sets of {annotations} | first one after, s | all after, s "
+        "| log lines | tracebacks |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for each in outcomes:
         took = f"{each.seconds:.0f}" if each.seconds is not None else "never"
+        first = f"{each.first:.1f}" if each.first is not None else "–"
         lines.append(
             f"| {each.fault} | {each.database} | {each.predictions} | {each.doubles} "
-            f"| {each.verdict_sets} | {took} | {each.log_lines} | {each.tracebacks} |"
+            f"| {each.verdict_sets} | {first} | {took} | {each.log_lines} | {each.tracebacks} |"
         )
     return "\n".join(lines)
 

@@ -21,7 +21,7 @@ from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.unfinished_work import UnfinishedWork
 from backend.verdicts.set_aside_storage import SetAsideStorage
 
-SERVICE = "images of http://studio"
+SERVICE = "image host http://studio"
 PATIENCE = {"patience": 3600.0}
 
 

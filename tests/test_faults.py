@@ -25,8 +25,8 @@ def test_after_a_fault_everything_arrives_once(
 
 
 def test_the_table_has_a_row_for_each_outcome() -> None:
-    outcome = fault_run.Outcome("Redis flushed", "sqlite", 30, 0, 9, None, 100, 0)
+    outcome = fault_run.Outcome("Redis flushed", "sqlite", 30, 0, 9, 1.25, None, 100, 0)
     assert as_table([outcome], 30, 10).splitlines()[-1] == (
-        "| Redis flushed | sqlite | 30 | 0 | 9 | never | 100 | 0 |"
+        "| Redis flushed | sqlite | 30 | 0 | 9 | 1.2 | never | 100 | 0 |"
     )
     assert len(FAULTS) >= 17

@@ -236,6 +236,7 @@ def test_images_that_cannot_be_had_now_are_waited_for_and_the_others_kept(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.retries.TRAINING_IMAGE", Backoff(first=0.0))
+    monkeypatch.setattr("backend.retries.FAILURES_UNTIL_AWAY", 100)
     path = "/data/upload/3/image-{}.png"
     scene.fake.unavailable = {path.format(number) for number in (1, 2, 3)}
     waiting = scene.train()

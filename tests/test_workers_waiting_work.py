@@ -76,7 +76,7 @@ def test_many_tasks_wait_for_a_host_that_gets_one_request_at_a_time(outage: Outa
     rows = [scene.ask(number) for number in range(1, count + 1)]
     scene.fake.down = True
     scene.work(*rows)
-    service = f"images of {scene.fake.url}"
+    service = f"image host {scene.fake.url}"
     waiting = status_of(outage, rows)
     assert waiting == {("queued", None), ("queued", service)}
     assert outage.requests() == retries.FAILURES_UNTIL_AWAY
@@ -102,7 +102,7 @@ def test_one_image_that_always_fails_does_not_hold_up_the_others(outage: Outage)
     scene.fake.unavailable = {f"/data/upload/3/image-{number}.png" for number in (1, 2, 3)}
     scene.work(*bad)
     [away] = OutageStorage(outage.database).away()
-    assert away.service == f"images of {scene.fake.url}"
+    assert away.service == f"image host {scene.fake.url}"
     good = [scene.ask(number) for number in (4, 5)]
     scene.work(*good)
     assert status_of(outage, good) == {("queued", away.service)}

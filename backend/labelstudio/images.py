@@ -137,8 +137,8 @@ def _service(location: Location) -> str:
     try:
         parts = parse_url(location.url)
     except ValueError:
-        return "images of an address that cannot be read"
-    return f"images of {parts.scheme}://{parts.netloc}"
+        return "image host at an address that cannot be read"
+    return f"image host {parts.scheme}://{parts.netloc}"
 
 
 def _fetch(

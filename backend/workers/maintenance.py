@@ -125,13 +125,13 @@ class Maintenance:
         self._scheduler.enqueue_scheduled_jobs()
         missing = enqueue_examples(self._learning, self._settings, self._database)
         if missing:
-            logger.info("Queued %d corrected images whose jobs were lost", missing)
+            logger.info("Queued %d corrected images that had no job", missing)
         missing = enqueue_again(self._queue, self._settings, self._database)
         if missing:
-            logger.info("Queued %d predictions again whose jobs were lost", missing)
+            logger.info("Queued %d predictions that had no job", missing)
         missing = enqueue_trainings_again(self._trainings, self._settings, self._database)
         if missing:
-            logger.info("Queued %d trainings again whose jobs were lost", missing)
+            logger.info("Queued %d trainings that had no job", missing)
 
     def record_events(self, _: threading.Event) -> None:
         """Record every event that Label Studio sent."""

@@ -1,0 +1,93 @@
+"""Deliveries beside everything else, with two real HTTP servers of which one hangs."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from conftest import wait_until
+from label_studio_fake import CONFIG, TOKEN, LabelStudioFake, label_studio_fake
+from prediction_rows import DETECTION
+
+from backend.database.connection import Database, now
+from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.projects import LabelStudios, ProjectStorage
+from backend.outages.breaker import SharedBreaker
+from backend.settings import Settings
+from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.delivery_threads import DeliveryThreads
+from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.wanted import wanted_of
+
+HANGING, OTHER = "3.1795347724", "3.1795347725"
+
+
+@pytest.fixture
+def studios(database: Database) -> Iterator[dict[str, LabelStudioFake]]:
+    """The Label Studio of each of two projects."""
+    with ExitStack() as stack:
+        fakes = {uid: stack.enter_context(label_studio_fake()) for uid in (HANGING, OTHER)}
+        for uid, fake in fakes.items():
+            ProjectStorage(database).save_connection(
+                uid, hostname=fake.url, access_token=TOKEN, label_config=CONFIG
+            )
+        yield fakes
+        for fake in fakes.values():
+            fake.hangs = 0
+
+
+def make_ready(database: Database, uid: str, fake: LabelStudioFake, *tasks: int) -> list[int]:
+    storage, ids = PredictionStorage(database), []
+    for task in tasks:
+        wanted = wanted_of(fake.add_task(task, b""), keypoint_control(CONFIG))
+        assert wanted is not None
+        [row] = storage.request(uid, "v", [wanted], retry_failed_before=now())
+        storage.finish(row.id, DETECTION)
+        ids.append(row.id)
+    return ids
+
+
+def threads_of(database: Database) -> DeliveryThreads:
+    settings = Settings(suggest="always")
+    studios = LabelStudios(settings, SharedBreaker(database))
+    return DeliveryThreads(DeliveryService(settings, database, studios))
+
+
+def test_a_label_studio_that_hangs_slows_its_own_deliveries_alone(
+    database: Database, studios: dict[str, LabelStudioFake]
+) -> None:
+    hanging, other = studios[HANGING], studios[OTHER]
+    hanging.hangs = 8
+    make_ready(database, HANGING, hanging, 1, 2, 3)
+    make_ready(database, OTHER, other, *range(1, 11))
+    with threads_of(database).running():
+        wait_until(lambda: len(other.predictions) == 10)
+        assert hanging.predictions == []
+
+
+def test_what_is_handed_over_is_delivered_without_waiting_for_it(
+    database: Database, studios: dict[str, LabelStudioFake]
+) -> None:
+    threads = threads_of(database)
+    with threads.running():
+        [row] = make_ready(database, OTHER, studios[OTHER], 1)
+        threads.deliver(row)
+        wait_until(lambda: studios[OTHER].of_task(1))
+    assert len(studios[OTHER].of_task(1)) == 1
+
+
+def test_an_unexpected_error_of_one_project_does_not_end_the_deliveries(
+    database: Database, studios: dict[str, LabelStudioFake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver_due, failed = DeliveryService.deliver_due, []
+
+    def fail_once(self: DeliveryService, limit: int, project_uid: str | None = None) -> bool:
+        if not failed:
+            failed.append(project_uid)
+            raise ZeroDivisionError
+        return deliver_due(self, limit, project_uid)
+
+    monkeypatch.setattr(DeliveryService, "deliver_due", fail_once)
+    make_ready(database, OTHER, studios[OTHER], 1)
+    with threads_of(database).running():
+        wait_until(lambda: studios[OTHER].of_task(1))
+    assert failed == [OTHER]
