@@ -1,6 +1,7 @@
 """Coverage of every kind of interval in a few worlds of known truth, with generous bounds."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ FIGURES = [figure for figures in SUBJECTS.values() for figure in figures]
 # These take ten times as long.
 SLOW = [*SUBJECTS["labels"], *SUBJECTS["drift"]]
 QUICK = [each for each in FIGURES if each not in SLOW and each not in (LOOK, EXTREME)]
+PAGE = Path(__file__).parent.parent / "docs" / "agreement-coverage.md"
 
 
 def pooled(figure: Figure, images: int, correlation: float, worlds: int) -> Coverage:
@@ -110,3 +112,12 @@ def test_a_page_without_a_place_for_the_tables_is_refused_before_any_work(tmp_pa
     assert main(["agreement-coverage", *arguments]) == 2
     assert "<!-- measured shares -->" in capsys.readouterr().err
     assert page.read_text() == marked("times", "old")
+
+
+def test_every_table_of_the_document_has_the_figures_that_are_measured_today():
+    text = PAGE.read_text()
+    for name, figures in SUBJECTS.items():
+        part = text.partition(f"<!-- measured {name} -->")[2].partition("<!-- end of what")[0]
+        assert "| figure | points | ICC |" in part
+        rows = set(re.findall(r"^\| ([^|]+) \| 12 \| 0 \|", part, re.MULTILINE))
+        assert rows == {figure.name for figure in figures}
