@@ -13,7 +13,8 @@ from test_suggestions_detection_job import encoded
 
 from backend.__main__ import main
 from backend.commands.order import order_project
-from backend.database.connection import Database
+from backend.database.connection import Database, now
+from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.learning.backbones import Backbones
 from backend.learning.step_storage import StepStorage
@@ -24,10 +25,14 @@ from backend.ordering.ranks import FieldTaken
 from backend.ordering.storage import DescriptorStorage
 from backend.settings import Settings
 from backend.suggestions.detector import ActiveDetectors
+from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.wanted import wanted_of
 from backend.training.registry import ModelRegistry
 from model.decoding import decode
+from model.keypoint import Box, Detection
 
 SIDE = 48
+SEARCHED = Detection("bus", 0.9, (), SIDE, SIDE, Box(0, 0, SIDE, SIDE))
 
 
 def picture(kind: str, seed: int) -> bytes:
@@ -55,6 +60,15 @@ class Scene:
             for number, task in self.fake.tasks.items()
             if "order" in task["data"]
         }
+
+    def predict(self, *tasks: int) -> None:
+        """Store predictions that say which part of each image was searched."""
+        control, storage = keypoint_control(self.fake.config), PredictionStorage(self.database)
+        asked = [wanted_of(self.fake.tasks[task], control) for task in tasks]
+        for row in storage.request(
+            UID, "v", [one for one in asked if one], retry_failed_before=now()
+        ):
+            storage.finish(row.id, SEARCHED)
 
     def learn(self, *tasks: int) -> None:
         """Correct tasks, and do the work of a learning worker."""
@@ -91,7 +105,9 @@ def scene(database: Database, tmp_path: Path) -> Iterator[Scene]:
             model_weights=str(weights),
             data_dir=tmp_path,
         )
-        yield Scene(fake, database, settings)
+        scene = Scene(fake, database, settings)
+        scene.predict(*range(1, 8))  # where the eighth has its object, the detector has to find
+        yield scene
 
 
 def test_what_the_corrected_images_do_not_cover_comes_first(

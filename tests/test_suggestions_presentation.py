@@ -216,21 +216,21 @@ def test_landmarks_are_shown_with_their_labels_where_they_are_worth_it(scene: Sc
     assert always == ["nose", "tail", *["nose"] * 10]  # bus is no label: the first one
 
 
+@pytest.mark.parametrize(
+    ("named", "score"),
+    [
+        ((), DETECTION.probability),
+        ((replace(NOSE, score=0.8), replace(TAIL, visible_probability=0.6)), 0.9 / 1.5),
+    ],
+)
 def test_the_score_of_a_prediction_is_the_expected_share_of_landmarks_that_are_right(
-    scene: Scene,
+    scene: Scene, named: tuple[NamedKeypoint, ...], score: float
 ) -> None:
-    """The class's probability as long as nothing is learnt; whether shown or not makes no odds."""
-    named = (NamedKeypoint(1, 1, 0.8, "nose", 0.9), NamedKeypoint(2, 2, 0.1, "tail", 0.6))
-    learnt, before = scene.store(replace(detection(10), named=named)), scene.store(detection(10))
-
-    def score(row: int) -> float | None:
-        presentation = Presentation(Settings(), scene.database)
-        project = Project(UID, None, None, NAMES)
-        stored = fetched(scene.database, row)
-        return presentation.as_sent(stored, project, keypoint_control(NAMES))["score"]
-
-    assert score(before) == DETECTION.probability
-    assert score(learnt) == pytest.approx(0.9 / 1.5)
+    """Whether they are shown or not; before any is learnt, it is the class's probability."""
+    row = fetched(scene.database, scene.store(replace(detection(10), named=named)))
+    project = Project(UID, None, None, NAMES)
+    made = Presentation(Settings(), scene.database).as_sent(row, project, keypoint_control(NAMES))
+    assert made["score"] == pytest.approx(score)
 
 
 def test_only_what_was_learnt_is_shown_where_that_is_wanted(scene: Scene) -> None:

@@ -273,3 +273,16 @@ def test_the_next_tasks_have_ranks_by_which_the_data_manager_sorts(label_studio,
     assert api(label_studio, "POST", path, json=body)["id"] == shown[0]["id"]
 
     assert "3 × right already" in order(backend, project).stdout
+
+    # The column "Prediction score" is empty while the project names the backend, not a version.
+    assert {task["predictions_score"] for task in shown} == {None}
+    learnt = setup_version(backend, project, label_studio)
+    newest = opened(label_studio, project, tasks[3])[0]
+    assert newest["model_version"] == learnt
+    assert 0 < newest["score"] <= 1
+    api(label_studio, "PATCH", f"/api/projects/{project.id}/", json={"model_version": learnt})
+    scores = {
+        task["id"]: task["predictions_score"]
+        for task in sorted_by(label_studio, project, "tasks:predictions_score")
+    }
+    assert scores[tasks[3]] == pytest.approx(newest["score"])
