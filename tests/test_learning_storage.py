@@ -241,3 +241,16 @@ def test_the_status_of_all_projects_takes_as_many_queries_as_that_of_one(
     assert found["5.1795347724"] == LearningStatus("5.1795347724", failures={}, version=BASE)
     for uid, status in found.items():
         assert storage.status(uid, BASE) == status
+
+
+def test_a_job_that_completes_a_drawing_does_not_overwrite_what_is_known_since(
+    database: Database,
+) -> None:
+    storage = ExampleStorage(database, limit=LIMIT)
+    teach(database, 1, lesson(1, class_name="", drawn="digest"))
+    begun = storage.start_attempt(1)
+    assert begun is not None
+    teach(database, 1, lesson(1, points={"nose": (3.0, 4.0)}))  # a prediction was compared with
+    assert not storage.finish(begun, KEY, b"features")
+    [row] = rows(database)
+    assert (row.status, row.points, row.drawn) == ("waiting", {"nose": (3.0, 4.0)}, None)

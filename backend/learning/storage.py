@@ -108,7 +108,8 @@ def _update(connection: Connection, row: Row[Any], lesson: Lesson) -> bool:
         return False
     values = _values(lesson)
     looked_at_otherwise = (before.image_url, before.box) != (lesson.image_url, lesson.box)
-    if looked_at_otherwise or lesson.drawn is not None:
+    # A job that is completing a drawing must not overwrite what is known since.
+    if looked_at_otherwise or (before.drawn or lesson.drawn) is not None:
         values |= waiting_values()
     connection.execute(update(examples).where(examples.c.id == row.id).values(values))
     return True
