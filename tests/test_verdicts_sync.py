@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,6 +26,7 @@ from backend.agreement.records import Arrivals, UnusedCount
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
+from backend.verdicts import sync as sync_module
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
 from backend.verdicts.storage import VerdictStorage
@@ -311,3 +313,62 @@ def test_a_prediction_deleted_in_label_studio_leaves_the_figures_as_they_are(
         assert (pulled.annotations, pulled.added, pulled.problem) == (1, 0, None)
     assert log_of(project, any_database) == before
     assert load_table(any_database, Filters()).arrivals == Arrivals(1, 0, 0)
+
+
+def test_a_pull_that_failed_is_repeated_sooner_and_sooner_no_more(
+    project: Project, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pauses grow up to the regular one; a success starts over."""
+    work(project, database, range(1, 2))
+    moment = [now()]
+    monkeypatch.setattr("backend.verdicts.sync.now", lambda: moment[0])
+    monkeypatch.setattr("backend.verdicts.sync.jittered", lambda pause: pause)
+    hourly = project.settings.model_copy(update={"sync_every": 100.0})
+    away = hourly.model_copy(update={"label_studio_url": "http://127.0.0.1:1"})
+
+    def pulls_after(settings: Settings, *pauses: float) -> list[bool]:
+        pulled = []
+        for pause in pauses:
+            moment[0] += timedelta(seconds=pause)
+            pulled.append(sync_due(settings, database))
+        return pulled
+
+    assert pulls_after(away, 0, 14, 2, 29, 2, 59, 2, 99, 2) == [
+        True,
+        *[False, True] * 4,
+    ]
+    assert pulls_after(hourly, 101, 16, 85) == [True, False, True]
+
+
+def test_a_project_that_raises_an_error_does_not_keep_the_others_from_being_pulled(
+    project: Project, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(project, database, range(1, 2))
+    ProjectStorage(database).save_label_config("2.1", "<View/>")
+    exists = sync_module._exists
+
+    def broken(client: object, uid: str, project_id: int) -> bool:
+        if uid == "2.1":
+            raise ZeroDivisionError("a fault of the program")
+        return exists(client, uid, project_id)
+
+    monkeypatch.setattr(sync_module, "_exists", broken)
+    first, second = sync(project.settings, database)
+    assert first.problem == "ZeroDivisionError: a fault of the program"
+    assert (second.project_uid, second.problem, second.annotations) == (UID, None, 1)
+
+
+def test_an_annotation_that_raises_an_error_is_listed_and_the_others_are_added(
+    project: Project, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(project, database, range(1, 4))
+    state_of = Recorder.state_of
+
+    def broken(self: Recorder, uid: str | None, raw: Any, source: Any) -> Any:
+        if raw["task"] == 2:
+            raise OverflowError("integer too large")
+        return state_of(self, uid, raw, source)
+
+    monkeypatch.setattr(Recorder, "state_of", broken)
+    [pulled] = sync(project.settings, database)
+    assert (pulled.annotations, pulled.added, pulled.problem) == (3, 2, None)
