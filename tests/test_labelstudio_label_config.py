@@ -10,6 +10,7 @@ from backend.labelstudio.label_config import (
     KeypointControl,
     LabelConfigError,
     keypoint_control,
+    prompt_only_controls,
 )
 
 IMAGE = '<Image name="image" value="$image"/>'
@@ -231,3 +232,13 @@ def test_the_limits_of_labels_are_read() -> None:
         '<Label value="ear" alias="e"/></KeyPointLabels></View>'
     )
     assert control.max_usages == (("nose", 1), ("e", 4))
+
+
+def test_controls_for_prompts_alone_are_told_apart():
+    config = (
+        '<View><Image name="image" value="$image"/><KeyPointLabels name="ask" toName="image" '
+        'smart="true" smartOnly="true"><Label value="a"/></KeyPointLabels><Rectangle name="box" '
+        'toName="image" smartonly="true"/><KeyPointLabels name="kp" toName="image" '
+        'smartOnly="false"><Label value="a"/></KeyPointLabels></View>'
+    )
+    assert prompt_only_controls(config) == {"ask", "box"}
