@@ -134,12 +134,16 @@ def share_of(sessions: Sequence[Session], way: str) -> Share:
 
 def actions_of(sessions: Sequence[Session], way: str) -> Share:
     """Return the mean actions an image, over draws."""
-    return _mean([np.mean([each.actions[way] for each in part]) for part in _by_draw(sessions)])
+    return _mean(
+        [float(np.mean([each.actions[way] for each in part])) for part in _by_draw(sessions)]
+    )
 
 
 def followed(sessions: Sequence[Session]) -> Share:
     """Return the share of the other landmarks, in %, that are right once one is placed."""
-    return _mean([100 * np.mean([each.followed for each in part]) for part in _by_draw(sessions)])
+    return _mean(
+        [float(np.mean([100 * each.followed for each in part])) for part in _by_draw(sessions)]
+    )
 
 
 def _by_draw(sessions: Sequence[Session]) -> list[list[Session]]:
