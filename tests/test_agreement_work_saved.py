@@ -71,8 +71,14 @@ def test_an_image_where_all_was_deleted_counts_against_suggestions():
     saved = found.share_of_actions_saved
     assert saved.value == pytest.approx(0.6)
     assert (saved.n, saved.images) == (10, 6)
-    assert saved.low < 0.6 < saved.high
+    assert saved.low < 0.6 < saved.high <= 1
     assert found.actions.saved.value == pytest.approx(1.0)
+
+
+def test_no_more_than_everything_can_be_saved():
+    images = [Made(task, [kept(AT)] * 3 + [added(AT)] * (task == 0)) for task in range(5)]
+    saved = measured(*images).share_of_actions_saved
+    assert 0.5 < saved.low < saved.value < saved.high < 1
 
 
 def test_images_without_a_final_point_do_not_give_the_share_saved_an_interval():

@@ -10,6 +10,7 @@ from backend.labelstudio.label_config import (
     KeypointControl,
     LabelConfigError,
     keypoint_control,
+    prompt_only_controls,
 )
 
 IMAGE = '<Image name="image" value="$image"/>'
@@ -278,3 +279,13 @@ def test_a_label_may_have_no_limit_where_the_control_has_one() -> None:
         '<Label value="nose" maxUsages="0"/><Label value="tail"/></KeyPointLabels></View>'
     )
     assert keypoint_control(config).max_usages == (("tail", 2),)
+
+
+def test_controls_for_prompts_alone_are_told_apart():
+    config = (
+        '<View><Image name="image" value="$image"/><KeyPointLabels name="ask" toName="image" '
+        'smart="true" smartOnly="true"><Label value="a"/></KeyPointLabels><Rectangle name="box" '
+        'toName="image" smartonly="true"/><KeyPointLabels name="kp" toName="image" '
+        'smartOnly="false"><Label value="a"/></KeyPointLabels></View>'
+    )
+    assert prompt_only_controls(config) == {"ask", "box"}

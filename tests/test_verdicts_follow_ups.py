@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 from verdict_data import UID, added, annotation, detection, moved, predict
 
 from backend.database.connection import Database
@@ -12,7 +13,8 @@ from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.verdicts.follow_ups import FOLLOW_UP
 from backend.verdicts.judging import Verdict
 from backend.verdicts.recording import Recorder
-from backend.verdicts.records import State
+from backend.verdicts.records import Entry, State
+from backend.verdicts.tables import verdicts
 
 TASK = 1
 
@@ -93,12 +95,7 @@ def test_a_repeated_suggestion_counts_once_where_it_was_last(recorder: Recorder)
     assert (verdict.verdict, verdict.suggested_x) == ("accepted", 31.5)
 
 
-def test_they_are_stored_apart_and_taught_once(recorder: Recorder) -> None:
-    from sqlalchemy import func, select
-
-    from backend.verdicts.records import Entry
-    from backend.verdicts.tables import verdicts
-
+def test_they_are_stored_apart_beside_the_points_that_are_taught(recorder: Recorder) -> None:
     predict(recorder.database, TASK, detection())
     answer(recorder, PLACED, NOSE, prompts=("placed0001",))
     state = recorder.state_of(UID, annotation(TASK, [PLACED, NOSE]), "event")
@@ -107,4 +104,4 @@ def test_they_are_stored_apart_and_taught_once(recorder: Recorder) -> None:
     query = select(verdicts.c.kind, func.count()).group_by(verdicts.c.kind)
     with recorder.database.reading() as connection:
         counts = {row[0]: row[1] for row in connection.execute(query)}
-    assert counts == {"point": 2, FOLLOW_UP: 1}
+    assert counts == {"choice": 1, "point": 2, FOLLOW_UP: 1}

@@ -17,9 +17,9 @@ import numpy as np
 from backend.agreement.as_json import fields_as_json, to_json
 from backend.agreement.cells import ImageCells
 from backend.agreement.clustered import (
+    LOG_T,
     NO_DATA,
     NO_SPREAD,
-    PLAIN_T,
     Estimate,
     ends,
     ratio,
@@ -311,7 +311,7 @@ def _by_code(values: dict[str, int] | dict[str, float]) -> Floats:
 
 
 def _share_saved(done: Floats, drawn: Floats, parameters: AgreementParameters) -> Estimate:
-    """Estimate 1 - done / drawn, on the scale "any", as it has no lower end.
+    """Estimate 1 - done / drawn, by t on the log scale of done / drawn: it is at most 1.
 
     `clustered.ratio` leaves out images without a final point. Here they count: their suggestions
     had to be deleted.
@@ -321,9 +321,9 @@ def _share_saved(done: Floats, drawn: Floats, parameters: AgreementParameters) -
     images, total = len(top), float(bottom.sum())
     if total == 0:
         reason = NOTHING_DRAWN if images else NO_DATA
-        return Estimate(None, None, None, 0, images, PLAIN_T, reason=reason)
+        return Estimate(None, None, None, 0, images, LOG_T, reason=reason)
     value = float(top.sum()) / total
-    plain = Estimate(value, None, None, round(total), images, PLAIN_T)
+    plain = Estimate(value, None, None, round(total), images, LOG_T)
     limits = parameters.limits
     few = too_few(int(np.count_nonzero(bottom)), limits.fewest_images)
     if few:
@@ -331,5 +331,5 @@ def _share_saved(done: Floats, drawn: Floats, parameters: AgreementParameters) -
     variance, df = spread(influences(top, bottom))
     if variance == 0:
         return replace(plain, reason=NO_SPREAD)
-    low, high = ends(Linearised(value, variance, df, total, images), "any", limits)
-    return replace(plain, low=low, high=high)
+    low, high = ends(Linearised(1 - value, variance, df, total, images), "positive", limits)
+    return replace(plain, low=1 - high, high=1 - low)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from backend.database.connection import now
 from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.regions import RECTANGLES, Region
 from backend.labelstudio.schemas import Task
@@ -116,7 +117,7 @@ def situation_of(
     if not placed and not rectangles:
         return None
     drawn = drawn_so_far(task, prompts, to_name, size)
-    earlier = earlier_answers(answers, drawn)
+    earlier = earlier_answers(answers, drawn, now())
     others = [*earlier.accepted.values(), *earlier.prompts.values()]
     known = (*drawn.points, *points_of(others, to_name, size), *placed)
     points = list({point.region_id: point for point in known}.values())

@@ -26,6 +26,7 @@ from backend.queue.steady_worker import SteadyWorker, clean_up
 from backend.settings import Settings
 from backend.suggestions.ahead import NextTasks
 from backend.suggestions.delivery_threads import DeliveryThreads
+from backend.suggestions.interactive_queue import make_interactive_queue
 from backend.suggestions.queue import enqueue_again
 from backend.training.queue import enqueue_trainings_again, make_training_queue
 from backend.verdicts.lesson_storage import LessonStorage
@@ -78,6 +79,7 @@ class Maintenance:
         self._lessons = LessonStorage(database, limit=settings.learn_examples)
         self._costs = TeamCosts(settings, database)
         self._queue = queue
+        self._interactive = make_interactive_queue(queue.connection)
         self._learning = make_learning_queue(queue.connection)
         self._trainings = make_training_queue(queue.connection)
         retried = [self._learning, queue]
@@ -120,7 +122,7 @@ class Maintenance:
             connection.expire(SWEEP_LOCK, math.ceil(pause))
 
     def _sweep(self, worker: SteadyWorker) -> None:
-        for queue in (self._learning, self._queue, self._trainings):
+        for queue in (self._interactive, self._learning, self._queue, self._trainings):
             clean_up(queue, worker)
         self._scheduler.enqueue_scheduled_jobs()
         missing = enqueue_examples(self._learning, self._settings, self._database)

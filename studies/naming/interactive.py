@@ -142,7 +142,7 @@ def actions_of(sessions: Sequence[Session], way: str) -> Share:
 def followed(sessions: Sequence[Session]) -> Share:
     """Return the share of the other landmarks, in %, that are right once one is placed."""
     return _mean(
-        [100 * float(np.mean([each.followed for each in part])) for part in _by_draw(sessions)]
+        [float(np.mean([100 * each.followed for each in part])) for part in _by_draw(sessions)]
     )
 
 

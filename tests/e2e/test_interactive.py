@@ -1,5 +1,6 @@
 """One landmark placed, the rest follow: in the editor with Auto-Annotation, and by plain HTTP."""
 
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -206,13 +207,29 @@ def test_one_click_in_the_editor_brings_the_other_landmarks(
     page.keyboard.press("m")  # the Auto-Detect tool
     x, y = places(3)["disc"]
     image = editor.image()
-    page.screenshot(path=str(tmp_path / "before.png"))
     with page.expect_response(lambda response: "interactive-annotating" in response.url):
         page.mouse.click(
             image["x"] + x / SIDE * image["width"], image["y"] + y / SIDE * image["height"]
         )
-    editor.wait_for_dots(len(LABELS))
+    dots = editor.wait_for_dots(len(LABELS))
     page.screenshot(path=str(tmp_path / "one-placed.png"))
     print("picture:", tmp_path / "one-placed.png")
     regions = labelled(editor.regions())
     assert_in_place(regions, 3)
+    assert regions["disc"]["origin"] == "manual"
+
+    # One is moved, and all are submitted: each suggestion that followed gets its verdict.
+    value, image = regions["bar"]["value"], editor.image()
+    x = image["x"] + value["x"] / 100 * image["width"]
+    y = image["y"] + value["y"] / 100 * image["height"]
+    editor.drag(min(dots, key=lambda dot: abs(dot.x - x) + abs(dot.y - y)), 40, 30)
+    assert labelled(editor.regions())["bar"]["origin"] == "prediction-changed"
+    editor.submit()
+    assert eventually(lambda: sorted(follow_ups(backend)) == ["accepted", "accepted", "moved"], 30)
+
+
+def follow_ups(backend: Serving) -> list[str]:
+    """The verdicts on suggestions that followed."""
+    with sqlite3.connect(backend.folder / "backend.sqlite3") as database:
+        rows = database.execute("SELECT verdict FROM verdicts WHERE kind = 'follow-up'").fetchall()
+    return [verdict for (verdict,) in rows]
