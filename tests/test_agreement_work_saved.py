@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from agreement_table import Made, added, columns_of, deleted, kept
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.agreement.clustered import PLAIN_T, Estimate
@@ -78,7 +78,7 @@ def test_an_image_where_all_was_deleted_counts_against_suggestions():
 def test_no_more_than_everything_can_be_saved():
     images = [Made(task, [kept(AT)] * 3 + [added(AT)] * (task == 0)) for task in range(5)]
     saved = measured(*images).share_of_actions_saved
-    assert 0.5 < saved.low < saved.value < saved.high < 1
+    assert saved.low < saved.value < saved.high < 1
 
 
 def test_images_without_a_final_point_do_not_give_the_share_saved_an_interval():
@@ -217,8 +217,9 @@ SECONDS = st.floats(0.1, 9.0)
 
 @given(st.lists(VERDICTS, min_size=1, max_size=12), st.tuples(*[SECONDS] * 5))
 def test_seconds_are_saved_exactly_where_more_is_kept_than_the_break_even(verdicts, seconds):
-    look, move, _, _, add = seconds
-    assume(look + move < add)  # a kept suggestion never takes longer than drawing its point
+    look, move, delete, name, more = seconds
+    # A kept suggestion never takes longer than drawing its point.
+    seconds = look, move, delete, name, look + move + more
     names = ("look", "move", "delete", "name", "add")
     given_costs = {f"{name}_seconds": one for name, one in zip(names, seconds, strict=True)}
     parameters = replace(PARAMETERS, **given_costs)
