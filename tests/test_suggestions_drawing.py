@@ -76,6 +76,12 @@ def test_without_a_draft_the_newest_prediction_is_on_the_image_unless_it_has_wha
     assert drawn(BEAK, predictions=[older, newer, with_beak]) == {}
 
 
+def test_a_rectangle_around_landmarks_of_a_prediction_tells_that_it_is_not_shown() -> None:
+    shown = prediction(region("n", "tail", 80, 80))
+    assert drawn(rectangle("box", 70, 70, 20, 20), predictions=[shown]) == {}
+    assert drawn(rectangle("box", 0, 0, 20, 20), predictions=[shown]).keys() == {"n"}
+
+
 def test_points_that_share_one_label_do_not_tell_whether_predictions_are_shown() -> None:
     points = prediction(region("a", "beak", 12, 10), region("b", "beak", 50, 50))
     assert drawn(BEAK, predictions=[points]).keys() == {"a", "b"}

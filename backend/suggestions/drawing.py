@@ -89,7 +89,7 @@ def drawn_so_far(task: Task, prompts: Sequence[Region], to_name: str, size: Size
     be guessed: nobody places a landmark that is there already. So the newest annotation counts, as
     it is being changed, unless it has what was placed at the same place; then somebody else made
     it. Otherwise the newest prediction counts, as which an annotation begins, unless it has what
-    was placed anywhere; then the project shows no predictions.
+    was placed anywhere, or landmarks in the rectangle; then the project shows no predictions.
     """
     drafts = read_each(Drawing, task.drafts)
     if drafts:
@@ -107,7 +107,8 @@ def drawn_so_far(task: Task, prompts: Sequence[Region], to_name: str, size: Size
     if predictions:
         newest_prediction = max(predictions, key=lambda each: each.id)
         found = _read(newest_prediction.result, to_name, size, suggested=True)
-        if not _is_repeated(placed, found.points, inf):
+        boxes = boxes_of(prompts, to_name, size)
+        if not _is_repeated(placed, found.points, inf) and not _is_around(boxes, found.points):
             return found
     return Drawn()
 
@@ -165,6 +166,16 @@ def _is_repeated(
         for point in placed
         for other in found
         if point.region_id != other.region_id
+    )
+
+
+def _is_around(boxes: Sequence[Box], found: Sequence[PlacedPoint]) -> bool:
+    """Return whether a rectangle has a landmark, a label that occurs once, in it."""
+    counts = Counter(point.label for point in found)
+    return any(
+        counts[point.label] == 1 and is_inside(box, point.x, point.y)
+        for box in boxes
+        for point in found
     )
 
 

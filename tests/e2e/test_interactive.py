@@ -196,6 +196,7 @@ def test_one_click_in_the_editor_brings_the_other_landmarks(
     page: Page, project: DemoProject, backend: Serving, tmp_path: Path
 ):
     task = tasks_of(project)[3]
+    forget_predictions(project, backend, task)
     page.goto(f"{project.url}?task={task}")
     page.wait_for_selector("img[alt=image]", state="attached")
     page.wait_for_function("() => window.Konva && Konva.stages.length > 0")
@@ -226,6 +227,19 @@ def test_one_click_in_the_editor_brings_the_other_landmarks(
     assert labelled(editor.regions())["bar"]["origin"] == "prediction-changed"
     editor.submit()
     assert eventually(lambda: sorted(follow_ups(backend)) == ["accepted", "accepted", "moved"], 30)
+
+
+def forget_predictions(project: DemoProject, backend: Serving, task: int) -> None:
+    """Delete the predictions of a task, once the newest has come, so that it opens empty."""
+    path = f"/api/predictions?task={task}"
+
+    def stored() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = api(project.label_studio, "GET", path)
+        return found
+
+    assert eventually(lambda: any("+3-" in each["model_version"] for each in stored()))
+    for each in stored():
+        api(project.label_studio, "DELETE", f"/api/predictions/{each['id']}/")
 
 
 def follow_ups(backend: Serving) -> list[str]:
