@@ -20,6 +20,7 @@ from backend.labelstudio.errors import (
     no_answer,
     watched,
 )
+from backend.labelstudio.fixed_headers import FixedHeaders
 from backend.labelstudio.schemas import Prediction, PredictionJson, Project, Task
 from backend.labelstudio.shapes import (
     Count,
@@ -321,7 +322,7 @@ class LabelStudio:
             return self._session.request(
                 method,
                 self.url + path,
-                auth=_Headers(headers),
+                auth=FixedHeaders(headers),
                 allow_redirects=False,
                 timeout=self._timeout,
                 **content,
@@ -351,14 +352,3 @@ def _rows(shape: type[ShapeT], values: Iterable[object], path: str, url: str) ->
             logger.warning("Left out one of a list: %s", error)
         else:
             yield row
-
-
-class _Headers(requests.auth.AuthBase):
-    """Authorization headers that `requests` does not replace with those of ~/.netrc."""
-
-    def __init__(self, headers: dict[str, str]) -> None:
-        self._headers = headers
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._headers)
-        return request

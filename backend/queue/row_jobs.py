@@ -16,13 +16,12 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from backend.queue.lifetimes import FINAL_STATES, KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS
-from backend.queue.live_jobs import live_jobs, put_back
+from backend.queue.live_jobs import AT_ONCE, live_jobs, put_back
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 PAGE = 5000  # rows read at a time
-AT_ONCE = 500  # jobs that one command to Redis is about
 # States of a job that a worker has yet to take, for the first time or again.
 WAITING = ("queued", "scheduled")
 

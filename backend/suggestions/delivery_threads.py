@@ -6,7 +6,6 @@ Each project has one thread at a time: a Label Studio that hangs slows its own d
 import logging
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,7 +29,6 @@ class DeliveryThreads:
 
     def __init__(self, service: DeliveryService) -> None:
         self._service = service
-        self._pool = ThreadPoolExecutor(PROJECTS_AT_ONCE, thread_name_prefix="deliveries")
         self._busy: set[str] = set()  # uids of the projects that have a thread now
         self._lock = threading.Lock()
         self._wanted = threading.Event()
@@ -52,7 +50,6 @@ class DeliveryThreads:
             self._wanted.set()
             # They may be talking to Label Studio; others repeat whatever is interrupted.
             thread.join(timeout=STOPS_WITHIN_SECONDS)
-            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -70,7 +67,12 @@ class DeliveryThreads:
                 if project_uid in self._busy or len(self._busy) >= PROJECTS_AT_ONCE:
                     continue
                 self._busy.add(project_uid)
-            self._pool.submit(self._deliver_project, project_uid)
+            threading.Thread(
+                target=self._deliver_project,
+                args=(project_uid,),
+                name=f"deliveries of {project_uid}",
+                daemon=True,
+            ).start()
 
     def _deliver_project(self, project_uid: str) -> None:
         try:

@@ -134,14 +134,8 @@ class PredictionStorage:
         return found
 
     def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return (id, round) of the rows that wait for a worker and follow `after`, by id.
-
-        Rows that wait for something outside of them are left out until they may go on.
-        """
-        may_go_on = (
-            predictions.c.waiting_for.is_(None),
-            is_due(predictions.c.retry_at, now()),
-        )
+        """Return (id, round) of the rows that a worker can take and that follow `after`, by id."""
+        may_go_on = (predictions.c.waiting_for.is_(None), is_due(predictions.c.retry_at, now()))
         with self._database.reading() as connection:
             rows = connection.execute(
                 select(predictions.c.id, predictions.c.round)
