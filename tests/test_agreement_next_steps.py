@@ -18,12 +18,12 @@ from backend.agreement.rubber_stamping import AnnotatorHaste
 ACCEPTANCE = Estimate(0.7, 0.66, 0.74, 900, 90, WILSON)
 WIDE = Estimate(0.7, 0.5, 0.85, 90, 9, WILSON)
 ENOUGH = Enough(0.05, 90, 57, None)
-ALIKE = GroupDifferences(GroupTest(0.4, 2, 90, CHI_SQUARE), 0, ())
+ALIKE = GroupDifferences(GroupTest(0.4, 2, 90, CHI_SQUARE), 0, (), ())
 
 
 def differing(*pairs: tuple[str, str]) -> GroupDifferences:
     test = GroupTest(0.001, 3, 90, CHI_SQUARE)
-    return GroupDifferences(test, 0, [DifferentPair(*pair, p=0.01) for pair in pairs])
+    return GroupDifferences(test, 0, (), [DifferentPair(*pair, p=0.01) for pair in pairs])
 
 
 def hasty(name: str, *, flagged: bool = True) -> AnnotatorHaste:

@@ -12,7 +12,7 @@ from small_weights import save_small_network
 from test_suggestions_detection_job import encoded
 
 from backend.__main__ import main
-from backend.commands.order import order_project
+from backend.commands.order_tasks import order_project
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import ProjectStorage
