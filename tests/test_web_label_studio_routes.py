@@ -17,7 +17,6 @@ from test_labelstudio_shapes import json_values
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
-from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.storage import EventStorage
@@ -254,17 +253,14 @@ def test_predict_for_a_configuration_without_keypoints_queues_nothing(
     assert f"Project {UID}" in caplog.text
 
 
-def test_predict_for_an_annotator_who_draws_gives_a_prediction_at_any_rate(
-    client: FlaskClient, database: Database, version: str
+def test_an_annotator_who_has_placed_nothing_gets_nothing_at_once(
+    client: FlaskClient, queue: Queue, version: str
 ) -> None:
     context = {"params": {"context": {"result": []}}}
-    [nothing] = predict(client, task(1), **context)["results"]
-    assert nothing == {"result": [], "score": 0.0, "model_version": version}
-    finish(database, 1)
     for _ in range(2):
-        [found] = predict(client, task(1), **context)["results"]
-        assert found["result"][0]["type"] == "keypointlabels"
-    assert DeliveryStorage(database).deliveries_by_way() == {}
+        [nothing] = predict(client, task(1), **context)["results"]
+        assert nothing == {"result": [], "score": 0.0, "model_version": version}
+    assert queue.count == 0
 
 
 @pytest.mark.parametrize("name", ["predict", "predict_interactive"])
