@@ -5,8 +5,8 @@ from alembic import op
 
 from backend.database.schema import Time
 
-revision = "0014"
-down_revision = "0012"
+revision = "0012"
+down_revision = "0011"
 
 
 def upgrade() -> None:

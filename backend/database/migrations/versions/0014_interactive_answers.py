@@ -5,8 +5,8 @@ from alembic import op
 
 from backend.database.schema import Time
 
-revision = "0018"
-down_revision = "0016"
+revision = "0014"
+down_revision = "0013"
 
 
 def upgrade() -> None:

@@ -5,8 +5,8 @@ from alembic import op
 
 from backend.database.schema import Time
 
-revision = "0016"
-down_revision = "0014"
+revision = "0013"
+down_revision = "0012"
 
 WORK = ("predictions", "examples", "trainings")
 
