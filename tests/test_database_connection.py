@@ -23,6 +23,7 @@ TABLE_MODULES = (
     "backend.labelstudio.projects",
     "backend.learning.tables",
     "backend.ordering.tables",
+    "backend.outages.tables",
     "backend.suggestions.tables",
     "backend.training.tables",
     "backend.verdicts.tables",
