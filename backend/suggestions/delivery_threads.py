@@ -5,6 +5,7 @@ Each project has one thread at a time: a Label Studio that hangs slows its own d
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,7 +30,7 @@ class DeliveryThreads:
 
     def __init__(self, service: DeliveryService) -> None:
         self._service = service
-        self._busy: set[str] = set()  # uids of the projects that have a thread now
+        self._busy: dict[str, threading.Thread] = {}  # project uid → its thread
         self._lock = threading.Lock()
         self._wanted = threading.Event()
         self._stop = threading.Event()
@@ -49,7 +50,13 @@ class DeliveryThreads:
             self._stop.set()
             self._wanted.set()
             # They may be talking to Label Studio; others repeat whatever is interrupted.
-            thread.join(timeout=STOPS_WITHIN_SECONDS)
+            deadline = time.monotonic() + STOPS_WITHIN_SECONDS
+            for each in (thread, *self._threads()):
+                each.join(timeout=max(0.0, deadline - time.monotonic()))
+
+    def _threads(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._busy.values())
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -63,16 +70,17 @@ class DeliveryThreads:
     def _start(self) -> None:
         """Start a thread for each project that has something due and no thread."""
         for project_uid in self._service.projects_due():
-            with self._lock:
-                if project_uid in self._busy or len(self._busy) >= PROJECTS_AT_ONCE:
-                    continue
-                self._busy.add(project_uid)
-            threading.Thread(
+            thread = threading.Thread(
                 target=self._deliver_project,
                 args=(project_uid,),
                 name=f"deliveries of {project_uid}",
                 daemon=True,
-            ).start()
+            )
+            with self._lock:
+                if project_uid in self._busy or len(self._busy) >= PROJECTS_AT_ONCE:
+                    continue
+                self._busy[project_uid] = thread
+                thread.start()
 
     def _deliver_project(self, project_uid: str) -> None:
         try:
@@ -85,4 +93,4 @@ class DeliveryThreads:
             logger.exception("Project %s: its deliveries are tried again soon", project_uid)
         finally:
             with self._lock:
-                self._busy.discard(project_uid)
+                del self._busy[project_uid]
