@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from naming_scene import BIRD, LABELS, example, examples, planted
 
 from model.naming import leave_one_out
+from model.naming.evidence import FIGURES, find
 from model.naming.examples import Example, views
 from model.naming.features import ExampleFeatures
 from model.naming.knowledge import MOST_DESCRIPTORS, knowledge, taught
@@ -86,6 +87,15 @@ def test_the_order_of_examples_does_not_matter():
     forward, backward = fit(taught_examples), fit(list(reversed(taught_examples)))
     for first, second in zip(forward.predict(asked), backward.predict(asked), strict=True):
         np.testing.assert_allclose(first.score, second.score, atol=1e-4)
+
+
+def test_given_points_do_not_change_how_well_layouts_are_said_to_fit():
+    """Scores were learnt without any; a point that is given always fits its layout."""
+    model = fit(examples(6))
+    features = planted(BIRD, seed=99)
+    plain, helped = (find(model.known, features, points) for points in ({}, {"beak": BIRD["beak"]}))
+    column = FIGURES.index("fit")
+    np.testing.assert_array_equal(helped.figures[:, column], plain.figures[:, column])
 
 
 def test_given_points_stay_and_draw_the_others_along():

@@ -49,7 +49,10 @@ def find(
     here = np.isfinite(fixed[:, 0])
     evidence[here] = GIVEN * bumps(fixed[here], evidence.shape[-1], VOTE_SIGMA)
     in_box = IN_BOX if len(known.layouts) > FEW else IN_BOX_BY_FEW
-    votes = vote(evidence, known.layouts, in_box if features.frame.boxed else ANYWHERE)
+    search = in_box if features.frame.boxed else ANYWHERE
+    votes = vote(evidence, known.layouts, search)
+    # How well layouts fit where nothing is given, as where the scores were learnt.
+    unaided = vote(heat.total, known.layouts, search) if here.any() else votes
     total = votes.added_to(evidence)
     places = np.array([peak(each) for each in total]).reshape(-1, 2)
     places[here] = fixed[here]
@@ -58,7 +61,7 @@ def find(
     figures = _at_places(heat, votes.places, places)
     prior = (seen.sum(axis=0) + 0.5) / (known.decided.sum(axis=0) + 1.0)
     lead = _leads(total, places)
-    fit = np.full(len(places), votes.fit)
+    fit = np.full(len(places), unaided.fit)
     return Found(places, np.column_stack([figures, votes.visible, prior, lead, fit]))
 
 

@@ -97,30 +97,30 @@ def actions_once(case: Case, first: str, others: Sequence[NamedPoint]) -> int:
 def actions_again(case: Case, first: str, model: NamingModel) -> int:
     """Return the actions if everything is suggested again after each corrected point.
 
-    Corrections are made in the order of the labelling configuration: a landmark that is misplaced
-    or was not suggested is placed, and a suggestion of a hidden one is deleted.
+    Suggestions within the tolerance are accepted and stay where they are. Then one correction is
+    made, in the order of the labelling configuration: a landmark that is misplaced or was not
+    suggested is placed, and a suggestion of a hidden one is deleted.
     """
     example = case.example
     given = {first: example.points[first]}
-    decided: set[str] = set()
+    deleted: set[str] = set()
+    actions = 1
     while True:
-        shown = {
-            point.label: point
-            for point in worth_showing(model.predict(example.features, given))
-            if point.label not in decided
+        suggested = worth_showing(model.predict(example.features, given))
+        shown = [point for point in suggested if point.label not in deleted]
+        near = distances(case, shown) <= TOLERANCE
+        given |= {
+            point.label: (point.x, point.y) for point, ok in zip(shown, near, strict=True) if ok
         }
-        near = dict(zip(shown, distances(case, list(shown.values())), strict=True))
-        wrong = next((label for label in sorted(shown) if not near[label] <= TOLERANCE), None)
-        wrong = wrong or next(
-            (label for label in sorted(example.points) if label not in shown | given), None
-        )
-        if wrong is None:
-            absent = len(example.absent - decided - shown.keys())
-            return len(given) + len(decided) + absent
-        if wrong in example.points:
-            given[wrong] = example.points[wrong]
+        hidden = {point.label for point in shown} - example.points.keys()
+        wrong = sorted((example.points.keys() | hidden) - given.keys())
+        if not wrong:
+            return actions + len(example.absent - deleted)
+        actions += 1
+        if wrong[0] in example.points:
+            given[wrong[0]] = example.points[wrong[0]]
         else:
-            decided.add(wrong)
+            deleted.add(wrong[0])
 
 
 def share_of(sessions: Sequence[Session], way: str) -> Share:
