@@ -67,9 +67,10 @@ def parse_counts(text: str) -> tuple[int, ...]:
 @click.option("--length", type=click.IntRange(min=0), default=200, show_default=True,
               help="Images in a sequence; 0 for no sequence.")  # fmt: skip
 @click.option("--sequences", type=AT_LEAST_ONE, default=3, show_default=True)
-@click.option("--one-placed", type=parse_counts, default="5,20", show_default=True,
+@click.option("--one-placed", type=parse_counts, default="",
               help="Corrected images of a class before annotating interactively.")  # fmt: skip
-@click.option("--one-placed-pooled", type=parse_counts, default="50,200", show_default=True)
+@click.option("--one-placed-pooled", type=parse_counts, default="",
+              help="Corrected images of all classes before annotating interactively.")  # fmt: skip
 @click.option("--one-placed-images", type=AT_LEAST_ONE, default=60, show_default=True,
               help="Annotate so many test images interactively a draw.")  # fmt: skip
 @click.option("--controls/--no-controls", default=True, show_default=True)

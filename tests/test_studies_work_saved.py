@@ -220,17 +220,21 @@ def drawn_data_set(folder):
                 )
 
 
-def test_the_command_fills_its_section_of_the_page(tmp_path, capsys):
+NAMES = ("drawn", "drawn, one placed")
+
+
+def test_the_command_fills_its_sections_of_the_page(tmp_path, capsys):
     drawn_data_set(tmp_path / "drawn")
     weights = save_small_network(tmp_path / "net.safetensors")
     page = tmp_path / "learning.md"
-    page.write_text("# Learning\n\n<!-- begin of drawn -->\nold\n<!-- end of drawn -->\n\nEnd.\n")
+    sections = (f"<!-- begin of {name} -->\nold\n<!-- end of {name} -->\n\n" for name in NAMES)
+    page.write_text(f"# Learning\n\n{''.join(sections)}End.\n")
     status = main(
         [
             *("work-saved", "--data", str(tmp_path / "drawn"), "--weights", str(weights)),
             *("--cache", str(tmp_path / "cache"), "--per-class", "1,3", "--pooled", "4"),
             *("--draws", "2", "--length", "4", "--sequences", "2", "--report", str(page)),
-            *("--csv", str(tmp_path / "rows.csv")),
+            *("--csv", str(tmp_path / "rows.csv"), "--one-placed", "3"),
         ]
     )
     assert status == 0, capsys.readouterr().err
@@ -238,7 +242,14 @@ def test_the_command_fills_its_section_of_the_page(tmp_path, capsys):
     assert text.startswith("# Learning")
     assert text.endswith("End.\n")
     assert "\nold\n" not in text
-    for words in ("pooled, 4", "random features", "slow and careful", "ECE", "unnamed points"):
+    for words in (
+        "others right at once",
+        "pooled, 4",
+        "random features",
+        "slow and careful",
+        "ECE",
+        "unnamed points",
+    ):
         assert words in text
     for plot in ("accuracy", "savings"):
         assert (tmp_path / f"learning-drawn-{plot}.png").stat().st_size > 1000

@@ -253,14 +253,18 @@ def test_predict_for_a_configuration_without_keypoints_queues_nothing(
     assert f"Project {UID}" in caplog.text
 
 
-def test_an_annotator_who_has_placed_nothing_gets_nothing_at_once(
-    client: FlaskClient, queue: Queue, version: str
+def test_an_annotator_who_draws_gets_at_least_what_was_placed(
+    client: FlaskClient, database: Database, version: str
 ) -> None:
-    context = {"params": {"context": {"result": []}}}
-    for _ in range(2):
-        [nothing] = predict(client, task(1), **context)["results"]
-        assert nothing == {"result": [], "score": 0.0, "model_version": version}
-    assert queue.count == 0
+    def ask(*placed: object) -> Any:
+        context = {"params": {"context": {"result": list(placed)}}}
+        return predict(client, task(1), **context)["results"]
+
+    assert ask() == [{"result": [], "score": 0.0, "model_version": version}]
+    value = {"x": 10, "y": 10, "width": 1, "keypointlabels": ["bus"]}
+    placed = {"id": "a", "type": "keypointlabels", "to_name": "image", "value": value}
+    assert ask(placed) == [{"result": [placed], "score": 0.0, "model_version": version}]
+    assert DeliveryStorage(database).deliveries_by_way() == {}
 
 
 @pytest.mark.parametrize("name", ["predict", "predict_interactive"])
