@@ -162,7 +162,7 @@ def test_a_wider_tolerance_makes_points_right_more_often(scene: Scene) -> None:
     scene.learn(*range(1, 9))
     before = scene.find()
     scores = []
-    for tolerance in (0.01, 0.05, 0.3):
+    for tolerance in (0.002, 0.05, 0.3):
         projects = ProjectStorage(scene.database)
         projects.save_settings(UID, ProjectSettings(tolerance=tolerance))
         scene.steps.advance(UID)

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from label_studio_fake import CONFIG, UID
+from redis import Redis
 
 from backend import retries
 from backend.database.connection import Database
@@ -34,6 +35,7 @@ from backend.suggestions import answers, delivery, delivery_storage, reply, stor
 from backend.suggestions.answers import PredictService
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.queue import make_queue
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from model.keypoint import Box, Detection, Keypoint
@@ -157,7 +159,8 @@ class Scene:
         )
         studios = Studios(self.studio)
         self.service = DeliveryService(SETTINGS, database, studios)
-        self.web = PredictService(SETTINGS, database, None, lambda uid: VERSION)  # type: ignore[arg-type]
+        nowhere = make_queue(Redis(port=1, socket_connect_timeout=1, retry=None))
+        self.web = PredictService(SETTINGS, database, nowhere, lambda uid: VERSION)
         self.patches.setattr(self.web, "_studios", studios)
 
     def close(self) -> None:

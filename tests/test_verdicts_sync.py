@@ -364,10 +364,10 @@ def test_an_annotation_that_raises_an_error_is_listed_and_the_others_are_added(
     work(project, database, range(1, 4))
     state_of = Recorder.state_of
 
-    def broken(self: Recorder, uid: str | None, raw: Any, source: Any) -> Any:
+    def broken(self: Recorder, uid: str | None, raw: Any, *more: Any) -> Any:
         if raw["task"] == 2:
             raise OverflowError("integer too large")
-        return state_of(self, uid, raw, source)
+        return state_of(self, uid, raw, *more)
 
     monkeypatch.setattr(Recorder, "state_of", broken)
     [pulled] = sync(project.settings, database)

@@ -17,6 +17,7 @@ from test_labelstudio_shapes import json_values
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
+from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.storage import EventStorage
