@@ -5,9 +5,9 @@ the reason.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -22,6 +22,12 @@ from backend.suggestions.holdout import HoldoutStorage
 from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.presentation import Presentation
 from backend.suggestions.storage import PredictionStorage
+from backend.verdicts.candidates import (
+    compared_prediction,
+    count_others,
+    region_ids,
+    shares_a_region,
+)
 from backend.verdicts.digests import digest_of, sha256_of_json
 from backend.verdicts.drawings import Drawing, drawing_of
 from backend.verdicts.drawn import Shown, Unusable
@@ -43,7 +49,6 @@ from backend.verdicts.storage import EventStorage, VerdictStorage
 logger = logging.getLogger(__name__)
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-LONGEST_WORK = 7 * 24 * 3600.0  # s; a longer lead time is not believed
 
 NO_ANNOTATION = "an event without an annotation"
 NO_ID = "an annotation without an id"
@@ -184,14 +189,16 @@ class Recorder:
         candidates = self.verdicts.candidates(state.project_uid, state.task_id)
         withheld = self._holdouts.is_withheld(state.project_uid, state.task_id)
         origin = self._origins.get(state.annotation) or self.verdicts.origin(state.annotation)
-        chosen = _seen(candidates, parent, origin, _ids(result), state, withheld)
+        chosen = compared_prediction(
+            candidates, parent, origin, region_ids(result), state, withheld
+        )
         if chosen is None:
             reason = NOT_DELIVERED if candidates else UNKNOWN_TASK
             if state.outcome == "skipped":
                 return state
             return replace(state, reason=reason, drawing=self._drawing(state, result, task))
         begun = chosen.sent is not None and (
-            parent is not None or origin is not None or _shares(result, chosen)
+            parent is not None or origin is not None or shares_a_region(result, chosen)
         )
         state = replace(
             state,
@@ -222,7 +229,7 @@ class Recorder:
             outcome="judged",
             objects=judgement.objects,
             verdicts=(*judgement.verdicts, *judge_follow_ups(answers, shown, result)),
-            unused=[*judgement.unused, *[SECOND] * _others(candidates, chosen)],
+            unused=[*judgement.unused, *[SECOND] * count_others(candidates, chosen)],
         )
 
     def _drawing(self, state: State, result: Sequence[object], task: Task | None) -> Drawing | None:
@@ -289,62 +296,6 @@ def _deletions(event: Event, body: Json, project_uid: str | None) -> Entry:
     return Entry(event.id, retractions=retractions)
 
 
-def _seen(
-    candidates: Sequence[Candidate],
-    parent: int | None,
-    origin: int | None,
-    region_ids: set[str],
-    state: State,
-    withheld: bool,
-) -> Candidate | None:
-    """Return the prediction that an annotation is compared with.
-
-    The one that Label Studio names, else the one that it named before, else the one that shares
-    most regions, else the last one delivered before the annotation was made, else one whose
-    suggestions were withheld. A prediction that was changed in Label Studio keeps its key there:
-    before others comes what it was when the annotator opened the task.
-
-    Args:
-        parent: Label Studio's id of the prediction that it names.
-        origin: our id of the one that an earlier state began as.
-    """
-    worked = timedelta(seconds=min(state.lead_time or 0.0, LONGEST_WORK))
-    delivered = [each for each in candidates if each.sent is not None]
-
-    def rank(each: Candidate) -> tuple[bool, bool, int, bool, bool, float, int]:
-        assert each.sent is not None and each.delivered_at is not None, "it was delivered"
-        moment = each.delivered_at.timestamp()
-        before = each.delivered_at <= state.made_at
-        return (
-            parent is not None and each.label_studio_id == parent,
-            each.prediction_id == origin,
-            len(region_ids & _ids(each.sent.get("result") or [])),
-            before,
-            each.delivered_at + worked <= state.made_at,
-            moment if before else -moment,
-            each.prediction_id,
-        )
-
-    best = max(delivered, key=rank, default=None)
-    if best is not None:
-        named, began, shared, before, *_ = rank(best)
-        if named or began or shared or before or parent is not None:
-            return best
-    if withheld and not delivered:
-        return max(candidates, key=lambda each: each.prediction_id, default=None)
-    return None
-
-
-def _others(candidates: Iterable[Candidate], chosen: Candidate) -> int:
-    """Count the other delivered predictions of the same model version."""
-    same_version = {
-        each.prediction_id
-        for each in candidates
-        if each.model_version == chosen.model_version and each.sent is not None
-    }
-    return len(same_version - {chosen.prediction_id})
-
-
 def unused_of(reason: str, raw: object, project_uid: str | None) -> Unused:
     """Return the record of an annotation, or of other JSON in its place, that makes no state."""
     named = read_or_none(TaskReference, raw)
@@ -354,18 +305,3 @@ def unused_of(reason: str, raw: object, project_uid: str | None) -> Unused:
         project_uid,
         named.task if named else None,
     )
-
-
-def _shares(result: Iterable[object], chosen: Candidate) -> bool:
-    """Return whether an annotation has a region of the suggestions, kept or changed."""
-    return chosen.sent is not None and not _ids(result).isdisjoint(
-        _ids(chosen.sent.get("result") or [])
-    )
-
-
-def _ids(regions: Iterable[object]) -> set[str]:
-    return {
-        region["id"]
-        for region in regions
-        if isinstance(region, Mapping) and isinstance(region.get("id"), str)
-    }
