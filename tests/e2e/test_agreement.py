@@ -77,7 +77,7 @@ def test_agreement_tells_exactly_what_an_annotator_did(
     }
 
     page.goto(f"{backend.url}/")
-    page.get_by_role("link", name="Report: how far annotators and detector agree").click()
+    page.get_by_role("link", name="Report", exact=True).click()
     assert page.get_by_text(f"What annotators did with {KEYPOINTS} suggestions").count() == 1
     assert page.locator(".tasks article svg image").count() == 1
     page.screenshot(path=tmp_path / "report.png", full_page=True)
