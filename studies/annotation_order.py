@@ -9,10 +9,9 @@ from model.naming.features import FeatureExtractor
 from model.naming.symmetry import mirrored_name
 from model.networks import load_classifier
 from model.weights_files import resolve_model, weights_fingerprint
-from studies.data_options import AT_LEAST_ONE
+from studies.data_options import AT_LEAST_ONE, cache_option, parse_counts
 from studies.marked_section import around, put_into
 from studies.requirements import development_requirements
-from studies.work_saved import parse_counts
 
 
 def parse_names(text: str) -> tuple[str, ...]:
@@ -35,13 +34,7 @@ def parse_names(text: str) -> tuple[str, ...]:
     help="Measure on it; with train, on a third of its images, others in each draw.",
 )
 @classifier_options
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    metavar="DIR",
-    help="Keep features here: they are computed once for each network.",
-)
+@cache_option
 @click.option("--classes", type=parse_names, default="", help="Of these alone; all if empty.")
 @click.option("--setting", type=click.Choice(["pooled", "per class"]), default="pooled",
               show_default=True)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The options `--data`, `--split` and `--images`, the same for every command on a data set."""
+"""Options that several commands on data sets have."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,3 +24,25 @@ def data_options(command: Command) -> Command:
         metavar="DIR",
         help="Folder with annotations.csv, or annotations.json (COCO keypoints).",
     )(with_split)
+
+
+def cache_option(command: Command) -> Command:
+    """Add the option, which the command receives as `cache`."""
+    return click.option(
+        "--cache",
+        type=click.Path(path_type=Path, file_okay=False),
+        required=True,
+        metavar="DIR",
+        help="Keep features here: they are computed once for each network.",
+    )(command)
+
+
+def parse_counts(text: str) -> tuple[int, ...]:
+    """Read numbers of corrected images, separated by commas; none for an empty text."""
+    try:
+        counts = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        counts = (0,)
+    if any(count < 1 for count in counts):
+        raise ValueError(f"expected numbers of images, such as 1,3,5, got {text!r}")
+    return counts

@@ -19,7 +19,7 @@ from model.keypoint import Keypoint
 from model.naming.features import FeatureExtractor
 from model.networks import Classifier, build_network, load_classifier
 from model.weights_files import resolve_model, weights_fingerprint
-from studies.data_options import AT_LEAST_ONE
+from studies.data_options import AT_LEAST_ONE, cache_option, parse_counts
 from studies.requirements import development_requirements
 
 if TYPE_CHECKING:  # these need the libraries of requirements-dev.txt
@@ -29,17 +29,6 @@ if TYPE_CHECKING:  # these need the libraries of requirements-dev.txt
     from studies.naming.sequence import Suggested
 
 UNNAMED_POINTS = 20
-
-
-def parse_counts(text: str) -> tuple[int, ...]:
-    """Read numbers of corrected images, separated by commas; none for an empty text."""
-    try:
-        counts = tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        counts = (0,)
-    if any(count < 1 for count in counts):
-        raise ValueError(f"expected numbers of images, such as 1,3,5, got {text!r}")
-    return counts
 
 
 @click.command()
@@ -53,13 +42,7 @@ def parse_counts(text: str) -> tuple[int, ...]:
 @click.option("--test-split", default="test", show_default=True, help="Measure accuracy on it.")
 @click.option("--train-split", default="train", show_default=True, help="Correct and learn it.")
 @classifier_options
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    metavar="DIR",
-    help="Keep features here: they are computed once for each network.",
-)
+@cache_option
 @click.option("--whole-image", is_flag=True, help="Give no box.")
 @click.option("--per-class", type=parse_counts, default="1,3,5,10,20", show_default=True)
 @click.option("--pooled", type=parse_counts, default="10,50,100,200", show_default=True)

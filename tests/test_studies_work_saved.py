@@ -13,6 +13,7 @@ from model.keypoint import Box, Keypoint
 from model.naming.learner import NamedPoint
 from model.naming.worth import COST_MODELS, STANDARD
 from studies.__main__ import main
+from studies.data_options import parse_counts
 from studies.evaluation.datasets import COLUMNS, Annotated
 from studies.naming.accuracy import PER_CLASS, POOLED, Row, draws, measure, share
 from studies.naming.calibration import calibration_error, ranking
@@ -28,7 +29,6 @@ from studies.naming.sequence import (
     with_names,
     with_unnamed_points,
 )
-from studies.work_saved import parse_counts
 
 
 def case(seed, *, group="bird", mirrored=False):

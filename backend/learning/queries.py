@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal, or_, select, update
+from sqlalchemy import Connection, Row, or_, select
 
 from backend.database.connection import Database
 from backend.database.schema import WAITS_NO_MORE
@@ -12,8 +12,8 @@ from backend.labelstudio.projects import projects
 from backend.learning.records import Example, Step
 from backend.learning.steps import Terms
 from backend.learning.tables import examples, learnt_steps, team_costs
-from backend.outages.queries import count_by_reason, matches
-from backend.outages.records import GIVEN_UP, JobFilter, WaitCount
+from backend.outages.queries import count_by_reason, given_up_reason, retry, waits
+from backend.outages.records import JobFilter, WaitCount
 from backend.outages.storage import WaitingRows
 from model.keypoint import Box
 
@@ -87,17 +87,8 @@ def waiting_examples(database: Database) -> WaitingRows:
 
 def give_up_waiting_examples(database: Database, before: datetime) -> int:
     """Give up the examples that have waited since before a moment, and count them."""
-    with database.writing() as connection:
-        given_up = connection.execute(
-            update(examples)
-            .where(examples.c.waiting_for.is_not(None), examples.c.failing_since < before)
-            .values(
-                status="failed",
-                reason=literal(GIVEN_UP) + func.coalesce(examples.c.reason, ""),
-                **WAITS_NO_MORE,
-            )
-        )
-    return given_up.rowcount
+    ended = {"status": "failed", "reason": given_up_reason(examples)}
+    return waiting_examples(database).give_up(before, **ended)
 
 
 def count_examples(database: Database, wanted: JobFilter) -> list[WaitCount]:
@@ -115,12 +106,6 @@ def count_examples(database: Database, wanted: JobFilter) -> list[WaitCount]:
 
 def retry_examples(database: Database, wanted: JobFilter) -> int:
     """Have examples that failed or wait learnt now, and count them."""
-    waits = or_(examples.c.waiting_for.is_not(None), examples.c.retry_at.is_not(None))
-    chosen = matches(examples, wanted, func.coalesce(examples.c.reason, ""))
+    undone = or_(examples.c.status == "failed", waits(examples))
     with database.writing() as connection:
-        found = connection.execute(
-            update(examples)
-            .where(or_(examples.c.status == "failed", waits), *chosen)
-            .values(waiting_values())
-        )
-    return found.rowcount
+        return retry(connection, examples, wanted, undone, waiting_values())

@@ -1,10 +1,21 @@
 """SQL that tells which work of a table waits, has failed or was given up, and for which reasons."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, case, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from backend.database.connection import Database
 from backend.outages.records import GIVEN_UP, JobFilter, WaitCount
@@ -13,15 +24,41 @@ from backend.outages.records import GIVEN_UP, JobFilter, WaitCount
 _PATHS = re.compile(r"(https?://[^/\s]+)/[^\s,;]*")
 
 
-def matches(
-    table: Table, wanted: JobFilter, reason: ColumnElement[Any]
-) -> tuple[ColumnElement[bool], ...]:
+def waits(table: Table) -> ColumnElement[bool]:
+    """Return the condition that a row waits, for a service or for a pause to end."""
+    return or_(table.c.waiting_for.is_not(None), table.c.retry_at.is_not(None))
+
+
+def given_up_reason(table: Table) -> ColumnElement[str]:
+    """Return the reason of a row that has waited for too long: the last one, marked as such."""
+    return literal(GIVEN_UP) + _reason(table)
+
+
+def retry(
+    connection: Connection,
+    table: Table,
+    wanted: JobFilter,
+    condition: ColumnElement[bool],
+    values: Mapping[str, object],
+) -> int:
+    """Set these columns in the rows that are wanted and meet a condition; count them."""
+    found = connection.execute(
+        update(table).where(condition, *_matches(table, wanted)).values(values)
+    )
+    return found.rowcount
+
+
+def _reason(table: Table) -> ColumnElement[str]:
+    return func.coalesce(table.c.reason, "")
+
+
+def _matches(table: Table, wanted: JobFilter) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that rows are of a project and have a reason."""
     conditions = []
     if wanted.project_uid is not None:
         conditions.append(table.c.project_uid == wanted.project_uid)
     if wanted.reason is not None:
-        conditions.append(reason.contains(wanted.reason, autoescape=True))
+        conditions.append(_reason(table).contains(wanted.reason, autoescape=True))
     return tuple(conditions)
 
 
@@ -42,19 +79,18 @@ def count_by_reason(
         pending, failed: conditions of rows that are to be done, and that are not done any more.
         asked_at: column with the time that the age of a row is counted from.
     """
-    reason = func.coalesce(table.c.reason, "")
-    waits = or_(table.c.waiting_for.is_not(None), table.c.retry_at.is_not(None))
+    reason = _reason(table)
     given_up = table.c.reason.startswith(GIVEN_UP)
     state = case(
         (and_(failed, given_up), "given up"),
         (failed, "failed"),
-        (waits, "waiting"),
+        (waits(table), "waiting"),
         else_="queued",
     )
     columns = (table.c.project_uid, state, reason, table.c.waiting_for)
     query = (
         select(*columns, func.count(), func.min(asked_at))
-        .where(or_(pending, failed), *matches(table, wanted, reason))
+        .where(or_(pending, failed), *_matches(table, wanted))
         .group_by(*columns)
     )
     found: dict[tuple[str, str, str, str | None], WaitCount] = {}

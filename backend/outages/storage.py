@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
 
 from backend.database.connection import Database, now
+from backend.database.schema import WAITS_NO_MORE
 from backend.database.text import storable
 from backend.outages.records import Cause, Outage
 from backend.outages.tables import outages
@@ -185,6 +186,21 @@ class WaitingRows:
             .scalar_subquery()
         )
         return self._wake(self._table.c.id == one) > 0
+
+    def give_up(self, before: datetime, *conditions: ColumnElement[bool], **values: object) -> int:
+        """End the rows that have waited since before a moment, and count them.
+
+        Args:
+            conditions: further ones that the rows meet.
+            values: of their other columns.
+        """
+        table = self._table
+        overdue = (table.c.waiting_for.is_not(None), table.c.failing_since < before)
+        with self._database.writing() as connection:
+            given_up = connection.execute(
+                update(table).where(*overdue, *conditions).values(**values, **WAITS_NO_MORE)
+            )
+        return given_up.rowcount
 
     def counts(self) -> dict[str, int]:
         """Return how many rows wait for each service."""

@@ -13,15 +13,14 @@ from sqlalchemy import (
     case,
     func,
     literal,
-    or_,
     select,
     update,
 )
 
 from backend.database.connection import Database, now
 from backend.database.schema import WAITS_NO_MORE
-from backend.outages.queries import count_by_reason, matches
-from backend.outages.records import GIVEN_UP, JobFilter, WaitCount
+from backend.outages.queries import count_by_reason, given_up_reason, retry, waits
+from backend.outages.records import JobFilter, WaitCount
 from backend.outages.storage import WaitingRows
 from backend.suggestions.objects import objects_from_json
 from backend.suggestions.records import Delivery, Prediction, detection_from_json
@@ -86,25 +85,14 @@ def give_up_waiting(database: Database, before: datetime) -> int:
 
     One that is ready is kept here; only its delivery is given up.
     """
-    overdue = (predictions.c.waiting_for.is_not(None), predictions.c.failing_since < before)
-    ended: dict[str, dict[str, Any]] = {
-        "queued": {
-            "status": "failed",
-            "finished_at": now(),
-            "reason": literal(GIVEN_UP) + func.coalesce(predictions.c.reason, ""),
-        },
-        "ready": {"check_at": None},
+    waiting, status = waiting_predictions(database), predictions.c.status
+    ended = {
+        "status": "failed",
+        "finished_at": now(),
+        "reason": given_up_reason(predictions),
     }
-    count = 0
-    with database.writing() as connection:
-        for status, values in ended.items():
-            given_up = connection.execute(
-                update(predictions)
-                .where(*overdue, predictions.c.status == status)
-                .values(**values, **WAITS_NO_MORE)
-            )
-            count += given_up.rowcount
-    return count
+    undelivered = waiting.give_up(before, status == "ready", check_at=None)
+    return undelivered + waiting.give_up(before, status == "queued", **ended)
 
 
 def count_predictions(database: Database, wanted: JobFilter) -> list[WaitCount]:
@@ -134,10 +122,7 @@ def count_predictions(database: Database, wanted: JobFilter) -> list[WaitCount]:
 
 def retry_predictions(database: Database, wanted: JobFilter) -> int:
     """Have predictions that failed or wait made now, and those that wait delivered; count them."""
-    chosen = matches(predictions, wanted, func.coalesce(predictions.c.reason, ""))
-    status = predictions.c.status
-    waits = or_(predictions.c.waiting_for.is_not(None), predictions.c.retry_at.is_not(None))
-    moment = now()
+    status, waiting = predictions.c.status, waits(predictions)
     anew = {
         "status": "queued",
         "finished_at": None,
@@ -147,14 +132,11 @@ def retry_predictions(database: Database, wanted: JobFilter) -> int:
     }
     steps: list[tuple[ColumnElement[bool], dict[str, Any]]] = [
         (status == "failed", anew),
-        (and_(status == "queued", waits), {}),
-        (and_(status == "ready", predictions.c.reason.is_not(None), waits), {"check_at": moment}),
+        (and_(status == "queued", waiting), {}),
+        (and_(status == "ready", predictions.c.reason.is_not(None), waiting), {"check_at": now()}),
     ]
-    count = 0
     with database.writing() as connection:
-        for condition, values in steps[::-1]:
-            found = connection.execute(
-                update(predictions).where(condition, *chosen).values(**values, **WAITS_NO_MORE)
-            )
-            count += found.rowcount
-    return count
+        return sum(
+            retry(connection, predictions, wanted, condition, {**values, **WAITS_NO_MORE})
+            for condition, values in steps[::-1]
+        )

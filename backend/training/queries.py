@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, literal, or_, update
+from sqlalchemy import and_
 
 from backend.database.connection import Database, now
 from backend.database.schema import WAITS_NO_MORE
-from backend.outages.queries import count_by_reason, matches
-from backend.outages.records import GIVEN_UP, JobFilter, WaitCount
+from backend.outages.queries import count_by_reason, given_up_reason, retry, waits
+from backend.outages.records import JobFilter, WaitCount
 from backend.outages.storage import WaitingRows
 from backend.training.tables import trainings
 
@@ -19,19 +19,13 @@ def waiting_trainings(database: Database) -> WaitingRows:
 
 def give_up_waiting_trainings(database: Database, before: datetime) -> int:
     """Give up the trainings that have waited since before a moment, and count them."""
-    with database.writing() as connection:
-        given_up = connection.execute(
-            update(trainings)
-            .where(trainings.c.waiting_for.is_not(None), trainings.c.failing_since < before)
-            .values(
-                status="failed",
-                reason=literal(GIVEN_UP) + func.coalesce(trainings.c.reason, ""),
-                progress=None,
-                finished_at=now(),
-                **WAITS_NO_MORE,
-            )
-        )
-    return given_up.rowcount
+    return waiting_trainings(database).give_up(
+        before,
+        status="failed",
+        reason=given_up_reason(trainings),
+        progress=None,
+        finished_at=now(),
+    )
 
 
 def count_trainings(database: Database, wanted: JobFilter) -> list[WaitCount]:
@@ -49,12 +43,6 @@ def count_trainings(database: Database, wanted: JobFilter) -> list[WaitCount]:
 
 def retry_trainings(database: Database, wanted: JobFilter) -> int:
     """Let trainings that wait go on now, and count them. People start failed ones anew."""
-    waits = or_(trainings.c.waiting_for.is_not(None), trainings.c.retry_at.is_not(None))
-    chosen = matches(trainings, wanted, func.coalesce(trainings.c.reason, ""))
+    waiting = and_(trainings.c.status == "queued", waits(trainings))
     with database.writing() as connection:
-        found = connection.execute(
-            update(trainings)
-            .where(trainings.c.status == "queued", waits, *chosen)
-            .values(**WAITS_NO_MORE)
-        )
-    return found.rowcount
+        return retry(connection, trainings, wanted, waiting, WAITS_NO_MORE)

@@ -13,7 +13,6 @@ from studies.naming.cases import Case
 from studies.naming.sequence import SCRATCH, TOLERANCE, Suggested, from_scratch, with_names
 
 OPENED, ONCE, AGAIN = "suggested on opening", "one placed", "one placed, again after each"
-WAYS = (SCRATCH, OPENED, ONCE, AGAIN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import requests
 from editor import Editor
 from playwright.sync_api import Page
 from serving import Serving, eventually, serving
+from studio_api import api
 
 from backend.commands.demo_project import DemoProject, find_or_create, uploaded_name
 from backend.local.label_studio import LocalLabelStudio
@@ -58,14 +59,6 @@ def backend(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     with serving(folder, settings) as backend:
         assert eventually(backend.health), backend.words()
         yield backend
-
-
-def api(studio: LocalLabelStudio, method: str, path: str, **body: Any) -> Any:
-    answer = requests.request(
-        method, f"{studio.url}{path}", headers=studio.headers, timeout=60, **body
-    )
-    assert answer.ok, answer.text
-    return answer.json() if answer.content else None
 
 
 def point(label: str, x: float, y: float, region_id: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 import requests
 from editor import open_label_stream
 from serving import ROOT, Serving, eventually, serving
+from studio_api import api
 
 from backend.commands.demo_project import DemoProject, find_or_create, uploaded_name
 from backend.labelstudio.schemas import Project
@@ -52,14 +53,6 @@ def backend(environment: dict[str, str], tmp_path: Path):
     ) as backend:
         assert eventually(backend.health), backend.words()
         yield backend
-
-
-def api(studio: LocalLabelStudio, method: str, path: str, **body: Any) -> Any:
-    answer = requests.request(
-        method, f"{studio.url}{path}", headers=studio.headers, timeout=60, **body
-    )
-    assert answer.ok, answer.text
-    return answer.json() if answer.content else None
 
 
 def tasks_of(project: DemoProject) -> list[int]:

@@ -10,6 +10,7 @@ import cv2
 import pytest
 import requests
 from serving import ROOT, Serving, eventually, serving
+from studio_api import api
 
 from backend.commands.demo_project import DemoProject, find_or_create, label_config, uploaded_name
 from backend.labelstudio.schemas import Prediction
@@ -35,14 +36,6 @@ def backend(environment: dict[str, str], tmp_path: Path):
     with serving(tmp_path / "backend", {**environment, "SYNC_EVERY": "0"}) as backend:
         assert eventually(backend.health), backend.words()
         yield backend
-
-
-def api(studio: LocalLabelStudio, method: str, path: str, **body: Any) -> Any:
-    answer = requests.request(
-        method, f"{studio.url}{path}", headers=studio.headers, timeout=60, **body
-    )
-    assert answer.ok, answer.text
-    return answer.json()
 
 
 def suggested(

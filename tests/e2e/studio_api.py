@@ -1,0 +1,16 @@
+"""Requests to the real Label Studio's API."""
+
+from typing import Any
+
+import requests
+
+from backend.local.label_studio import LocalLabelStudio
+
+
+def api(studio: LocalLabelStudio, method: str, path: str, **body: Any) -> Any:
+    """Send a request that has to succeed; the JSON of the answer, None if it is empty."""
+    answer = requests.request(
+        method, f"{studio.url}{path}", headers=studio.headers, timeout=60, **body
+    )
+    assert answer.ok, answer.text
+    return answer.json() if answer.content else None
