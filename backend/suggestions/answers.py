@@ -20,7 +20,6 @@ from backend.settings import Settings
 from backend.suggestions.delivery_storage import DeliverySchedule
 from backend.suggestions.holdout import HoldoutStorage, is_in_holdout
 from backend.suggestions.interactive import InteractiveService
-from backend.suggestions.presentation import Presentation
 from backend.suggestions.queue import enqueue
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.reply import Answer, ReplyBuilder
@@ -63,7 +62,6 @@ class PredictService:
         self._predictions = PredictionStorage(database)
         self._schedule = DeliverySchedule(database)
         self._holdouts = HoldoutStorage(database)
-        self._presentation = Presentation(settings, database)
         self._queue = queue
         self._model_version = model_version
         self._studios = LabelStudios(settings, SharedBreaker(database))
