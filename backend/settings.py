@@ -111,6 +111,8 @@ class Settings(DetectorVariables):
             never.
         suggest: which suggestions are shown: all of them (always), those that are expected to save
             work (worthwhile), or only points that were learnt from corrections (learnt).
+        nested_classes: what a class that is chosen in a taxonomy or in nested choices is called
+            when a network is trained: its last name (leaf) or the whole path (path).
         learn_examples: largest number of corrected objects a project that suggestions are made
             from.
         detector_…: see `model.settings.DetectorSettings`, from which they are generated.
@@ -151,6 +153,7 @@ class Settings(DetectorVariables):
     holdout_share: float = Field(default=0.0, ge=0, le=1)
     sync_every: float = Field(default=3600.0, ge=0)
     suggest: Suggest = "worthwhile"
+    nested_classes: Literal["leaf", "path"] = "leaf"
     learn_examples: int = Field(default=200, ge=3)
 
     @field_validator("log_level", mode="before")

@@ -35,7 +35,7 @@ def test_few_classes_are_labels_and_choices():
     assert control.image_path == "image"
     assert control.labels == CLASSES
     assert control.choices is not None
-    assert control.choices.choices == CLASSES
+    assert control.choices.classes == CLASSES
 
 
 def test_landmarks_are_labels_and_nobody_is_asked_for_the_class():
@@ -50,7 +50,7 @@ def test_many_classes_are_choices_once_each_and_points_have_a_plain_label():
     control = keypoint_control(label_config(names))
     assert control.labels == ("keypoint",)
     assert control.choices is not None
-    assert control.choices.choices == tuple(names[:-1])
+    assert control.choices.classes == tuple(names[:-1])
 
 
 def test_names_of_classes_may_hold_any_character():

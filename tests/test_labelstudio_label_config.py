@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.labelstudio.class_controls import ClassControl, Option
 from backend.labelstudio.label_config import (
-    ChoicesControl,
     KeypointControl,
     LabelConfigError,
     keypoint_control,
@@ -31,6 +31,11 @@ def choices(*values: str, to_name: str = "image", more: str = "") -> str:
     return f'<Choices name="class" toName="{to_name}" {more}>{inside}</Choices>'
 
 
+def class_control(name: str, *values: str) -> ClassControl:
+    options = tuple(Option((value,), (value,)) for value in values)
+    return ClassControl(name, "image", "image", options=options)
+
+
 def test_the_configuration_that_label_studio_sent_is_read():
     if not SAMPLE.exists():
         pytest.skip(f"captured requests are not at {SAMPLE}")
@@ -40,7 +45,7 @@ def test_the_configuration_that_label_studio_sent_is_read():
         to_name="image",
         image_path="image",
         labels=("nose", "left_ear", "right_ear"),
-        choices=ChoicesControl("quality", "image", ("good", "bad")),
+        choices=class_control("quality", "good", "bad"),
     )
 
 
@@ -119,8 +124,8 @@ def test_results_hold_the_alias_and_the_class_is_found_by_value_or_alias():
     assert control.label("Saloon car", None) == "saloon"
     assert control.label("saloon", None) == "saloon"
     assert control.choices is not None
-    assert control.choices.choices == ("b",)
-    assert control.choices.choice("bus") == "b"
+    assert control.choices.classes == ("b",)
+    assert control.choices.path("bus") == ("b",)
 
 
 def test_the_label_is_the_class_then_the_default_then_the_first():
@@ -137,8 +142,8 @@ def test_a_label_of_the_same_spelling_wins_over_one_that_differs_in_case():
     assert control.label("bus", None) == "bus"
 
 
-@pytest.mark.parametrize("more", ['perRegion="true"', 'perItem="true"', 'allowNested="true"'])
-def test_choices_that_are_not_one_name_for_the_whole_image_are_left_alone(more: str):
+@pytest.mark.parametrize("more", ['perRegion="true"', 'perItem="true"'])
+def test_choices_that_are_not_for_the_whole_image_are_left_alone(more: str):
     control = keypoint_control(view(IMAGE, keypoints("hub"), choices("car", more=more)))
     assert control.choices is None
 
@@ -289,3 +294,43 @@ def test_controls_for_prompts_alone_are_told_apart():
         'smartOnly="false"><Label value="a"/></KeyPointLabels></View>'
     )
     assert prompt_only_controls(config) == {"ask", "box"}
+
+
+LISTED = '<KeyPointLabels name="kp" toName="image" value="$meta.labels" maxUsages="2"/>'
+
+
+def test_labels_from_the_data_of_a_task_follow_those_of_the_configuration():
+    control = keypoint_control(
+        view(IMAGE, LISTED.replace("/>", '><Label value="tip"/></KeyPointLabels>'))
+    )
+    assert (control.labels, control.labels_path, control.data_paths) == (
+        ("tip",),
+        "meta.labels",
+        ("meta.labels",),
+    )
+    items = [{"value": "Left wing", "alias": "wing"}, {"value": "tip"}, {"value": 3}, "beak", None]
+    found = control.with_data({"meta": {"labels": items}})
+    assert found.labels == ("tip", "wing")
+    assert found.find_label("left wing") == "wing"
+    assert found.max_usages == (("tip", 2), ("wing", 2))
+
+
+@pytest.mark.parametrize("data", [{}, {"meta": None}, {"meta": {"labels": {"value": "x"}}}])
+def test_a_task_may_list_no_labels(data: dict[str, object]):
+    control = keypoint_control(view(IMAGE, LISTED)).with_data(data)
+    assert control.labels == ()
+
+
+def test_labels_beside_a_keypoint_tag_may_come_from_the_data_of_a_task():
+    control = keypoint_control(
+        view(
+            IMAGE,
+            '<KeyPoint name="kp" toName="image"/><Labels name="n" toName="image" value="$l"/>',
+        )
+    )
+    assert (control.labels_from_name, control.labels_path) == ("n", "l")
+
+
+def test_a_control_without_any_labels_says_where_they_may_come_from():
+    with pytest.raises(LabelConfigError, match=r'value="\$FIELD"'):
+        keypoint_control(view(IMAGE, '<KeyPointLabels name="kp" toName="image"/>'))

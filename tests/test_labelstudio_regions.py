@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.labelstudio.label_config import ChoicesControl, KeypointControl
+from backend.labelstudio.class_controls import ClassControl, Option
+from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.regions import RegionError, task_box, to_keypoint, to_prediction
 from model.keypoint import Box, Detection, Keypoint
 
@@ -24,7 +26,9 @@ CONTROL = KeypointControl(
     to_name="image",
     image_path="image",
     labels=("keypoint", "bus"),
-    choices=ChoicesControl("class", "image", ("bus", "van")),
+    choices=ClassControl(
+        "class", "image", "image", options=(Option(("bus",), ("bus",)), Option(("van",), ("van",)))
+    ),
 )
 
 
@@ -255,3 +259,25 @@ def test_without_a_box_the_whole_image_counts(task: dict[str, Any]):
 def test_a_box_that_makes_no_sense_is_refused(box: object):
     with pytest.raises(RegionError, match="expected a box"):
         task_box({"data": {"box": box}}, CONTROL, 640, 480)
+
+
+def test_the_class_is_suggested_in_a_taxonomy_as_the_path_to_it():
+    paths = (("bird",), ("bird", "duck"))
+    tree = ClassControl(
+        "tree", "image", "image", "taxonomy", True, tuple(Option(path, path) for path in paths)
+    )
+    control = replace(CONTROL, choices=tree)
+    [region] = prediction(detection(class_name="duck"), control)["result"]
+    assert (region["from_name"], region["type"]) == ("tree", "taxonomy")
+    assert region["value"] == {"taxonomy": [["bird", "duck"]]}
+
+
+def test_a_task_that_lists_no_label_gets_no_point():
+    control = replace(CONTROL, labels=(), labels_path="labels", choices=None)
+    assert prediction(detection(Keypoint(1, 2, 0.8, "bus")), control)["result"] == []
+
+
+def test_a_keypoint_without_labels_of_its_own_needs_none():
+    control = replace(CONTROL, labels=(), labels_path="labels", plain=True, labels_from_name="l")
+    made = prediction(detection(Keypoint(1, 2, 0.8, "bus"), class_name="x"), control)
+    assert [region["type"] for region in made["result"]] == ["keypoint"]

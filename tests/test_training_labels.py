@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from backend.labelstudio.label_config import ClassControl, LabelConfigError, class_controls
+from backend.labelstudio.class_controls import class_controls
+from backend.labelstudio.label_config import LabelConfigError
 from backend.labelstudio.schemas import Task
 from backend.labelstudio.shapes import read_each
 from backend.training.labels import ClassLabels, class_labels, labels_of, possible_controls
@@ -17,8 +18,7 @@ CONFIG = """<View>
   <Text name="text" value="$text"/>
   <Choices name="mood" toName="text"><Choice value="glad"/></Choices>
 </View>"""
-TYPE = ClassControl("type", "photo")
-QUALITY = ClassControl("quality", "photo")
+QUALITY, TYPE, TREE = class_controls(CONFIG)
 
 
 def chosen(*choices: object, control: str = "type", **more: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def reasons(*tasks: dict[str, Any]) -> dict[str, str]:
 
 
 def test_controls_about_a_whole_image_may_name_classes():
-    assert class_controls(CONFIG) == [QUALITY, TYPE]
+    assert [each.from_name for each in class_controls(CONFIG)] == ["quality", "type", "tree"]
 
 
 def test_a_configuration_that_cannot_be_read_is_refused():
@@ -108,8 +108,8 @@ def test_of_several_controls_the_first_with_enough_labels_is_learnt(caplog):
 
 def test_the_control_that_is_named_is_learnt_alone():
     assert possible_controls(CONFIG, "type") == [TYPE]
-    assert possible_controls(CONFIG) == [QUALITY, TYPE]
-    with pytest.raises(UnusableLabels, match=r"\(quality, type\), got 'part'"):
+    assert possible_controls(CONFIG) == [QUALITY, TYPE, TREE]
+    with pytest.raises(UnusableLabels, match=r"\(quality, type, tree\), got 'part'"):
         possible_controls(CONFIG, "part")
 
 
@@ -141,3 +141,30 @@ def test_too_few_labels_are_refused_with_what_is_needed(tasks: list[dict[str, An
     assert "at least two different choices" in str(caught.value)
     assert "at least 2 images" in str(caught.value)
     assert got in str(caught.value)
+
+
+def in_tree(*paths: list[str]) -> dict[str, Any]:
+    region = {"from_name": "tree", "type": "choices", "value": {"choices": list(paths)}}
+    return {"was_cancelled": False, "result": [region]}
+
+
+def test_the_class_of_a_nested_choice_is_its_last_name_or_its_path():
+    tasks = read_each(
+        Task,
+        [
+            task(1, in_tree(["bird", "duck"])),
+            task(2, in_tree(["bird", "other"])),
+            task(3, in_tree(["bee", "other"])),
+            task(4, in_tree(["bird"], ["bird", "duck"])),
+        ],
+    )
+    found = labels_of(tasks, TREE)
+    assert [each.label for each in found.tasks] == ["duck", "bird / other", "bee / other", "duck"]
+    found = labels_of(tasks, TREE, paths_in_full=True)
+    assert [each.label for each in found.tasks][::3] == ["bird / duck", "bird / duck"]
+
+
+def test_two_nested_choices_leave_the_image_out():
+    several = task(1, in_tree(["bird", "duck"], ["bird", "gull"]))
+    found = labels_of(read_each(Task, [several]), TREE)
+    assert dict(found.left_out) == {"task 1": "it is called duck and gull"}

@@ -328,3 +328,16 @@ def test_verdicts_add_up_and_do_not_depend_on_the_number_of_pixels(where, acts, 
         )
         if one.displacement is not None and other.displacement is not None:
             assert one.displacement * scale == pytest.approx(other.displacement, abs=1e-9)
+
+
+def test_a_class_of_a_taxonomy_is_compared_by_its_path():
+    def tree(*path: str) -> dict[str, Any]:
+        region = {"id": "c", "from_name": "tree", "to_name": "image", "type": "taxonomy"}
+        return {**region, "value": {"taxonomy": [list(path)]}}
+
+    seen = shown()
+    seen = replace(seen, result=[*seen.result[:-1], tree("bird", "duck")])
+    for final, verdict in ((tree("bird", "duck"), "accepted"), (tree("bird"), "relabelled")):
+        judgement = judge(seen, [*seen.result[:-1], final], made_from_it=True)
+        [choice] = [each for each in judgement.verdicts if each.kind == "choice"]
+        assert (choice.verdict, choice.suggested_label) == (verdict, "bird / duck")

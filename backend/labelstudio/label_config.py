@@ -4,55 +4,30 @@ Results follow the front end of Label Studio 1.23.2: they hold the alias of a la
 has one, else its value, and a `KeyPoint` beside `Labels` makes two results with the same id.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from xml.etree.ElementTree import Element, ParseError
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from xml.etree.ElementTree import Element
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
-
-from backend.labelstudio.task_values import path_of
+from backend.labelstudio.class_controls import ClassControl, class_control_on
+from backend.labelstudio.config_tags import LabelConfigError as LabelConfigError
+from backend.labelstudio.config_tags import (
+    image_of,
+    image_path,
+    images_by_name,
+    is_on,
+    list_at,
+    list_path,
+    names,
+    names_in_data,
+    parse,
+    stored_name,
+    tags,
+)
 
 EXAMPLE = (
     '<KeyPointLabels name="keypoints" toName="{image}"><Label value="keypoint"/></KeyPointLabels>'
 )
-
-
-class LabelConfigError(ValueError):
-    """A configuration without a usable control for keypoints; the message says why."""
-
-
-@dataclass(frozen=True)
-class ChoicesControl:
-    """The control that receives the class of the whole image.
-
-    Attributes:
-        from_name, to_name: names of the control and of the image.
-        choices: the choices, as results hold them.
-        aliases: (shown to annotators, held by results) for each choice where the two differ.
-    """
-
-    from_name: str
-    to_name: str
-    choices: tuple[str, ...]
-    aliases: tuple[tuple[str, str], ...] = ()
-
-    def choice(self, class_name: str) -> str | None:
-        """Return the choice for a class, as results hold it; None if there is none."""
-        return _stored(class_name, self.choices, self.aliases)
-
-
-@dataclass(frozen=True)
-class ClassControl:
-    """A control whose choices are classes of whole images.
-
-    Attributes:
-        from_name: name of the control.
-        image_path: where the image's address is in the task's data; see `task_values`.
-    """
-
-    from_name: str
-    image_path: str
 
 
 @dataclass(frozen=True)
@@ -68,17 +43,40 @@ class KeypointControl:
         plain: whether the control is a `KeyPoint` rather than a `KeyPointLabels`.
         labels_from_name: name of the `Labels` beside a `KeyPoint`.
         max_usages: (label, largest number of points with it) for each label that has a limit.
+        labels_path: where the task's data lists further labels; None if nowhere.
+        listed_usages: the largest number of points with each of those; None without a limit.
     """
 
     from_name: str
     to_name: str
     image_path: str
     labels: tuple[str, ...]
-    choices: ChoicesControl | None
+    choices: ClassControl | None
     aliases: tuple[tuple[str, str], ...] = ()
     plain: bool = False
     labels_from_name: str | None = None
     max_usages: tuple[tuple[str, int], ...] = ()
+    labels_path: str | None = None
+    listed_usages: int | None = None
+
+    @property
+    def data_paths(self) -> tuple[str, ...]:
+        """Where the task's data lists labels and choices."""
+        paths = (self.labels_path, self.choices.options_path if self.choices else None)
+        return tuple(dict.fromkeys(path for path in paths if path is not None))
+
+    def with_data(self, data: Mapping[str, Any]) -> "KeypointControl":
+        """Return the control as it is in a task with this data: with the labels that it lists."""
+        labels, aliases = names_in_data(list_at(data, self.labels_path))
+        listed = [label for label in labels if label not in self.labels]
+        limits = [(label, self.listed_usages) for label in listed if self.listed_usages]
+        return replace(
+            self,
+            labels=(*self.labels, *listed),
+            aliases=(*self.aliases, *aliases),
+            max_usages=(*self.max_usages, *limits),
+            choices=self.choices and self.choices.with_data(data),
+        )
 
     def label(self, class_name: str, default: str | None) -> str | None:
         """Return the label of a class, else `default`, else the first label; as results hold it."""
@@ -90,7 +88,7 @@ class KeypointControl:
 
     def find_label(self, name: str) -> str | None:
         """Return the label of this value or alias, as results hold it; None if there is none."""
-        return _stored(name, self.labels, self.aliases)
+        return stored_name(name, self.labels, self.aliases)
 
 
 def keypoint_control(label_config: str) -> KeypointControl:
@@ -104,13 +102,13 @@ def keypoint_control(label_config: str) -> KeypointControl:
     Raises:
         LabelConfigError: there is no such control, or the XML cannot or must not be read.
     """
-    root = _parse(label_config)
-    images = {tag.get("name", ""): tag for tag in _tags(root, "Image") if tag.get("name")}
+    root = parse(label_config)
+    images = images_by_name(root)
     found = [
         (tag, image, kind == "KeyPoint")
         for kind in ("KeyPointLabels", "KeyPoint")
-        for tag in _tags(root, kind)
-        if (image := _image_of(tag, images)) is not None
+        for tag in tags(root, kind)
+        if (image := image_of(tag, images)) is not None
     ]
     for tag, image, plain in sorted(found, key=lambda each: each[0].get("smartOnly") == "true"):
         return _control(root, tag, image, plain=plain)
@@ -120,26 +118,10 @@ def keypoint_control(label_config: str) -> KeypointControl:
 def control_names(label_config: str) -> frozenset[str]:
     """Return the names of all controls; none if the XML cannot or must not be read."""
     try:
-        root = _parse(label_config)
+        root = parse(label_config)
     except LabelConfigError:
         return frozenset()
     return frozenset(tag.get("name", "") for tag in root.iter() if tag.get("toName"))
-
-
-def class_controls(label_config: str) -> list[ClassControl]:
-    """Return every `Choices` about a whole image, in the order of the configuration.
-
-    Raises:
-        LabelConfigError: the XML cannot or must not be read.
-    """
-    root = _parse(label_config)
-    images = {tag.get("name", ""): tag for tag in _tags(root, "Image") if tag.get("name")}
-    found = []
-    for tag in _tags(root, "Choices"):
-        image = _image_of(tag, images)
-        if image is not None and _is_about_whole_image(tag):
-            found.append(ClassControl(tag.get("name", ""), _image_path(image)))
-    return found
 
 
 def prompt_only_controls(label_config: str) -> frozenset[str]:
@@ -150,93 +132,55 @@ def prompt_only_controls(label_config: str) -> frozenset[str]:
     """
     return frozenset(
         tag.get("name", "")
-        for tag in _parse(label_config).iter()
+        for tag in parse(label_config).iter()
         if any(key.lower() == "smartonly" and value == "true" for key, value in tag.items())
     )
 
 
-def _parse(label_config: str) -> Element:
-    try:
-        root: Element = fromstring(label_config, forbid_dtd=True)
-    except DefusedXmlException:
-        raise LabelConfigError(
-            "expected a labelling configuration without a document type or entities, got one with: "
-            "remove <!DOCTYPE ...> and <!ENTITY ...>"
-        ) from None
-    except (ParseError, ValueError) as error:
-        raise LabelConfigError(
-            f"expected a labelling configuration in XML, got something that is not: {error}; "
-            "open Settings > Labeling Interface > Code in Label Studio and save it again"
-        ) from None
-    return root
-
-
 def _control(root: Element, tag: Element, image: Element, *, plain: bool) -> KeypointControl:
     to_name = image.get("name", "")
-    beside = next((each for each in _tags(root, "Labels") if _is_on(each, to_name)), None)
+    beside = next((each for each in tags(root, "Labels") if is_on(each, to_name)), None)
     labelled_by = beside if plain else tag
-    labels, aliases = _names(labelled_by, "Label") if labelled_by is not None else ((), ())
-    if not labels and not plain:
+    labels, aliases = names(labelled_by, "Label") if labelled_by is not None else ((), ())
+    labels_path = list_path(labelled_by) if labelled_by is not None else None
+    if not labels and not plain and labels_path is None:
         raise LabelConfigError(
             f'expected at least one <Label value="..."/> inside <{tag.tag} '
-            f'name="{tag.get("name")}">, got none (labels from the data of a task are not '
-            f"supported): {EXAMPLE.format(image=to_name)}"
+            f'name="{tag.get("name")}">, or value="$FIELD" with a field of the task\'s data that '
+            f"lists them, got neither: {EXAMPLE.format(image=to_name)}"
         )
+    has_labels = bool(labels) or labels_path is not None
     return KeypointControl(
         from_name=tag.get("name", ""),
         to_name=to_name,
-        image_path=_image_path(image),
+        image_path=image_path(image),
         labels=labels,
-        choices=_choices(root, to_name),
+        choices=class_control_on(root, image),
         aliases=aliases,
         plain=plain,
-        labels_from_name=beside.get("name") if plain and labels and beside is not None else None,
+        labels_from_name=beside.get("name")
+        if plain and has_labels and beside is not None
+        else None,
         max_usages=_max_usages(labelled_by) if labelled_by is not None else (),
+        labels_path=labels_path,
+        listed_usages=None if labelled_by is None else _limit(labelled_by.get("maxUsages")),
     )
 
 
 def _max_usages(control: Element) -> tuple[tuple[str, int], ...]:
     """Return the limits of labels: a label's own, else that of the control around it."""
     found = {}
-    for tag in _tags(control, "Label"):
+    for tag in tags(control, "Label"):
         name = tag.get("alias") or tag.get("value")
-        limit = tag.get("maxUsages") or control.get("maxUsages") or ""
-        if name and limit.isascii() and limit.isdigit() and int(limit):  # 0 is no limit
-            found[name] = int(limit)
+        limit = _limit(tag.get("maxUsages") or control.get("maxUsages"))
+        if name and limit:
+            found[name] = limit
     return tuple(found.items())
 
 
-def _image_path(image: Element) -> str:
-    """Return the path in the task's data that `value="$path"` names."""
-    name, value = image.get("name"), image.get("value", "")
-    if image.get("valueList"):
-        raise LabelConfigError(
-            f'expected one picture a task, got <Image name="{name}" '
-            f'valueList="{image.get("valueList")}">: use value="$image", one task a picture'
-        )
-    path = path_of(value)
-    if path is None:
-        raise LabelConfigError(
-            f'expected <Image name="{name}" value="$FIELD"/> with a field of the task\'s data, '
-            f'such as "$image", "$images[0]" or "$meta.image", got value="{value}"'
-        )
-    return path
-
-
-def _choices(root: Element, to_name: str) -> ChoicesControl | None:
-    """Return the first `Choices` about the whole image that lists its choices."""
-    for tag in _tags(root, "Choices"):
-        choices, aliases = _names(tag, "Choice")
-        if _is_on(tag, to_name) and choices and _is_about_whole_image(tag):
-            return ChoicesControl(tag.get("name", ""), to_name, choices, aliases)
-    return None
-
-
-def _is_about_whole_image(choices: Element) -> bool:
-    """Return whether the choices name the class of a whole image."""
-    about_a_part = "true" in (choices.get("perRegion"), choices.get("perItem"))
-    # Label Studio stores nested choices as paths from the topmost choice, not as names.
-    return not about_a_part and choices.get("allowNested") != "true"
+def _limit(text: str | None) -> int | None:
+    """Return the number in a `maxUsages`; None if there is none, or 0, which is no limit."""
+    return int(text) or None if text and text.isascii() and text.isdigit() else None
 
 
 def _what_is_missing(root: Element, images: dict[str, Element]) -> str:
@@ -248,47 +192,3 @@ def _what_is_missing(root: Element, images: dict[str, Element]) -> str:
             f'<Image name="image" value="$image"/>{EXAMPLE.format(image="image")}'
         )
     return f"{start}: add, inside <View>, {EXAMPLE.format(image=next(iter(images)))}"
-
-
-def _tags(root: Element, kind: str) -> Iterator[Element]:
-    """Return the tags of a kind in document order; Label Studio ignores the case of tags."""
-    return (tag for tag in root.iter() if tag.tag.lower() == kind.lower())
-
-
-def _image_of(tag: Element, images: dict[str, Element]) -> Element | None:
-    return next((images[name] for name in _targets(tag) if name in images), None)
-
-
-def _is_on(tag: Element, to_name: str) -> bool:
-    return to_name in _targets(tag)
-
-
-def _targets(tag: Element) -> list[str]:
-    """Return the names in `toName`, which may list several, separated by commas."""
-    return [name.strip() for name in tag.get("toName", "").split(",")]
-
-
-def _names(control: Element, kind: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """Return the labels or choices inside a control at any depth, and their aliases."""
-    stored: dict[str, None] = {}
-    aliases = {}
-    for tag in _tags(control, kind):
-        value, alias = tag.get("value"), tag.get("alias")
-        name = alias or value
-        if name:
-            stored[name] = None
-        if alias and value and alias != value:
-            aliases[value] = alias
-    return tuple(stored), tuple(aliases.items())
-
-
-def _stored(
-    wanted: str, stored: tuple[str, ...], aliases: tuple[tuple[str, str], ...]
-) -> str | None:
-    """Return a name as results hold it: the exact one, else one that differs only in case."""
-    known = [*((name, name) for name in stored), *aliases]
-    for form in (str, str.casefold):
-        for spelling, name in known:
-            if form(spelling) == form(wanted):
-                return name
-    return None

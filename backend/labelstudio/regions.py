@@ -64,17 +64,17 @@ def to_prediction(
         for each, region_id in zip(labelled, ids[1:], strict=True)
         for region in keypoint_regions(each.point, size, control, region_id, each.label)
     ]
-    choices = control.choices
-    choice = choices.choice(detection.class_name) if choices else None
-    if choices and choice is not None:
+    classes = control.choices
+    path = classes.path(detection.class_name) if classes else None
+    if classes and path is not None:
         result.append(
             {
                 "id": ids[0],
-                "from_name": choices.from_name,
-                "to_name": choices.to_name,
-                "type": "choices",
+                "from_name": classes.from_name,
+                "to_name": classes.to_name,
+                "type": classes.kind,
                 "score": float(detection.probability),
-                "value": {"choices": [choice]},
+                "value": classes.value([path]),
             }
         )
     score = float(detection.probability)
@@ -98,7 +98,8 @@ def _within_max_usages(
     for each in labelled:
         if each.label in left:
             left[each.label] -= 1
-        if each.label is None or left.get(each.label, 0) >= 0:
+        # A `KeyPointLabels` takes no point without a label.
+        if control.plain if each.label is None else left.get(each.label, 0) >= 0:
             kept.append(each)
     return kept
 
@@ -134,7 +135,7 @@ def keypoint_regions(
         yield region | {"value": value | {"keypointlabels": [label]}}
         return
     yield region | {"value": value}
-    if control.labels_from_name:
+    if control.labels_from_name and label is not None:
         labelled = {"from_name": control.labels_from_name, "type": "labels"}
         yield region | labelled | {"value": value | {"labels": [label]}}
 

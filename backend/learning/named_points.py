@@ -77,7 +77,7 @@ class NamedPoints:
         step: Step,
         features: ExampleFeatures,
         given: Mapping[str, tuple[float, float]],
-        labels: Collection[str],
+        labels: Collection[str] | None,
     ) -> tuple[NamedKeypoint, ...]:
         """Return every landmark that is not given, consistent with those that are.
 
@@ -85,7 +85,7 @@ class NamedPoints:
             step: the current one.
             features: of the part of the image to look at.
             given: label → (x, y), px, of the landmarks that somebody has placed.
-            labels: landmarks with other labels are left out.
+            labels: landmarks with other labels are left out; None for all.
 
         Raises:
             StepChanged: an example of the step was changed or forgotten meanwhile.
@@ -94,7 +94,7 @@ class NamedPoints:
         return tuple(
             NamedKeypoint(each.x, each.y, each.score, each.label, each.visible_probability)
             for each in found
-            if each.label in labels
+            if labels is None or each.label in labels
         )
 
     def _fit_of(self, step: Step) -> NamingModel:

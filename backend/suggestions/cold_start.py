@@ -40,6 +40,8 @@ class ColdStart:
         return None if suggest == "worthwhile" and known else ADVICE
 
     def _is_some_label_known(self, control: KeypointControl, model: Model) -> bool:
+        if control.labels_path is not None:
+            return True  # each task has labels of its own, which may name the class
         names = _classes(model) or ("",)
         return any(is_label_known(control, name, self._settings.default_label) for name in names)
 

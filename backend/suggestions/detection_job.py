@@ -39,6 +39,7 @@ from backend.queue.row_jobs import requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions.detector import ActiveDetectors, ModelUnusable
+from backend.suggestions.listed import control_in_task
 from backend.suggestions.maps import MapStorage, keep_first_maps
 from backend.suggestions.objects import StoredObject
 from backend.suggestions.records import Prediction, Wanted
@@ -265,7 +266,7 @@ def _detect(
         )
     project = context.projects.project(row.project_uid)
     assert project is not None, "guaranteed by the foreign key"
-    control = keypoint_control(project.label_config or "")
+    control = control_in_task(keypoint_control(project.label_config or ""), row.task)
     image = context.images.picture(project, row.image_url, row.task_id)
     height, width = image.shape[:2]
     box = task_box(row.task, control, width, height)

@@ -60,6 +60,8 @@ class ExtraParams:
 
 
 def _unknown_labels(settings: ProjectSettings, control: KeypointControl) -> Iterator[str]:
+    if control.labels_path is not None:
+        return  # each task has labels of its own
     for name in settings.thresholds or {}:
         if control.find_label(name) is None:
             known = ", ".join(map(ascii, control.labels)) or "none"

@@ -72,6 +72,7 @@ class InteractiveService:
         if found is None or url is None:
             logger.warning("Expected a task with an image, got %.100r", task)
             return self._reply(project, [], None)
+        control = control.with_data(found.data)
         prompt_only = prompt_only_controls(project.label_config or "")
         situation = situation_of(
             found,

@@ -28,6 +28,7 @@ from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.drawing import is_inside
 from backend.suggestions.interactive_records import InteractiveAnswer
 from backend.suggestions.interactive_storage import InteractiveStorage
+from backend.suggestions.listed import has_box
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from model.decoding import UnreadableImage
@@ -134,7 +135,8 @@ def _find(context: InteractiveContext, answer: InteractiveAnswer) -> tuple[str, 
     if step is None:
         return backbone.version, _class_evidence(context, answer, project)
     described = _describe(context, answer, project, backbone)
-    labels = keypoint_control(project.label_config or "").labels
+    control = keypoint_control(project.label_config or "")
+    labels = control.labels if control.labels_path is None else None  # the answer leaves out others
     given = {
         label: _to_image(answer, described.seen, *place)
         for label, place in answer.request.given.items()
@@ -209,7 +211,9 @@ def _stored(context: InteractiveContext, answer: InteractiveAnswer) -> Predictio
         (
             row
             for row in rows
-            if row.detection is not None and row.image_url == answer.image_url and not row.task
+            if row.detection is not None
+            and row.image_url == answer.image_url
+            and not has_box(row.task)
         ),
         None,
     )

@@ -14,6 +14,7 @@ from backend.labelstudio.projects import Project
 from backend.labelstudio.regions import to_prediction
 from backend.labelstudio.schemas import PredictionJson
 from backend.settings import Settings
+from backend.suggestions.listed import control_in_task
 from backend.suggestions.objects import landmarks_by_object
 from backend.suggestions.parents import Parents
 from backend.suggestions.records import Prediction
@@ -42,6 +43,7 @@ class Presentation:
         """
         detection = row.detection
         assert detection is not None, "guaranteed for a prediction that is ready"
+        control = control_in_task(control, row.task)
         landmarks = self._landmarks(row, detection, project, control)
         shown = [point for point, _ in landmarks]
         shown += self._points(row, detection, project, control)

@@ -9,8 +9,9 @@ from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.rectangles import rectangles_of
 from backend.labelstudio.regions import RegionError, box_of
 from backend.labelstudio.schemas import Task
-from backend.labelstudio.shapes import describe, read_or_none
+from backend.labelstudio.shapes import Json, describe, read_or_none
 from backend.labelstudio.task_values import value_at
+from backend.suggestions.listed import LISTED, listed_for
 from backend.suggestions.records import Wanted
 
 logger = logging.getLogger(__name__)
@@ -43,11 +44,17 @@ def wanted_of(task: object, control: KeypointControl) -> Wanted | None:
         box = box_of(sources, control, 100, 100)
     except RegionError as error:
         return _refused(found.id, str(error), url)
-    if box is None:
-        return Wanted(found.id, url, _sha256(url), {})
-    boxes = [asdict(each.box) for each in rectangles_of(sources, control, 100, 100)]
-    where = boxes if len(boxes) > 1 else asdict(box)
-    return Wanted(found.id, url, _sha256(json.dumps([url, where])), sources.box_json())
+    parts: list[object] = [url]
+    kept: Json = {}
+    if box is not None:
+        boxes = [asdict(each.box) for each in rectangles_of(sources, control, 100, 100)]
+        parts.append(boxes if len(boxes) > 1 else asdict(box))
+        kept = sources.box_json()
+    listed = listed_for(control, found.data)
+    if listed:
+        parts.append(listed)
+        kept |= {LISTED: listed}
+    return Wanted(found.id, url, _sha256(json.dumps(parts) if len(parts) > 1 else url), kept)
 
 
 def _refused(task_id: int, reason: str, url: str = "") -> Wanted:

@@ -5,9 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from backend.labelstudio.label_config import ClassControl, class_controls
-from backend.labelstudio.schemas import ChoicesRegion, Task
-from backend.labelstudio.shapes import read_each
+from backend.labelstudio.class_controls import (
+    ClassControl,
+    ClassPath,
+    chosen_paths,
+    class_controls,
+    names_of_paths,
+)
+from backend.labelstudio.schemas import Task
 from model.learning.class_sizes import MIN_IMAGES, UnusableLabels, listed
 from model.learning.labelled_images import LeftOut
 
@@ -74,30 +79,33 @@ def possible_controls(label_config: str, wanted: str | None = None) -> list[Clas
     controls = class_controls(label_config)
     if not controls:
         raise UnusableLabels(
-            "expected Choices about the whole image in the labelling configuration, whose choices "
-            f"are the classes to learn, got none: add, inside <View>, {EXAMPLE}"
+            "expected Choices or a Taxonomy about the whole image in the labelling configuration, "
+            f"whose choices are the classes to learn, got none: add, inside <View>, {EXAMPLE}"
         )
     possible = [each for each in controls if wanted in (None, each.from_name)]
     if not possible:
         names = ", ".join(each.from_name for each in controls)
         raise UnusableLabels(
-            f"expected the name of one of the Choices about the whole image ({names}), got "
+            f"expected the name of one of the controls of the class of an image ({names}), got "
             f"{wanted!r}"
         )
     return possible
 
 
-def class_labels(tasks: Sequence[Task], controls: Sequence[ClassControl]) -> ClassLabels:
+def class_labels(
+    tasks: Sequence[Task], controls: Sequence[ClassControl], *, paths_in_full: bool = False
+) -> ClassLabels:
     """Return the labels of the first control that has enough of them.
 
     Args:
         tasks: with their annotations.
         controls: at least one.
+        paths_in_full: see `labels_of`.
 
     Raises:
         UnusableLabels: no control has enough labels; the message says what is needed.
     """
-    found = [labels_of(tasks, control) for control in controls]
+    found = [labels_of(tasks, control, paths_in_full=paths_in_full) for control in controls]
     for labels in found:
         if labels.is_enough():
             others = ", ".join(repr(each.control) for each in found if each is not labels)
@@ -111,13 +119,22 @@ def class_labels(tasks: Sequence[Task], controls: Sequence[ClassControl]) -> Cla
     raise UnusableLabels(_what_is_needed(found))
 
 
-def labels_of(tasks: Iterable[Task], control: ClassControl) -> ClassLabels:
-    """Return what the annotators chose in a control; cancelled annotations do not count."""
+def labels_of(
+    tasks: Iterable[Task], control: ClassControl, *, paths_in_full: bool = False
+) -> ClassLabels:
+    """Return what the annotators chose in a control; cancelled annotations do not count.
+
+    Args:
+        paths_in_full: whether the class is the whole path to a nested choice. Otherwise it is the
+            name of that choice, unless choices in different places have that name.
+    """
     labelled: list[LabelledTask] = []
     left_out: list[LeftOut] = []
-    for task in tasks:
-        chosen = _choices(task, control.from_name)
-        classes = sorted(set().union(*chosen))
+    chosen_in = [(task, _chosen(task, control.from_name)) for task in tasks]
+    paths = {path for _, chosen in chosen_in for each in chosen for path in each}
+    names = names_of_paths(paths, in_full=paths_in_full)
+    for task, chosen in chosen_in:
+        classes = sorted({names[path] for each in chosen for path in each})
         image = task.image_url(control.image_path)
         if not classes:
             continue
@@ -132,17 +149,17 @@ def labels_of(tasks: Iterable[Task], control: ClassControl) -> ClassLabels:
     return ClassLabels(control.from_name, labelled, left_out)
 
 
-def _choices(task: Task, from_name: str) -> list[set[str]]:
-    """Return the choices in a control, one set for each annotation that has any."""
+def _chosen(task: Task, from_name: str) -> list[set[ClassPath]]:
+    """Return what was chosen in a control, one set for each annotation that has anything."""
     found = []
     for annotation in task.drawings():
         if annotation.was_cancelled:
             continue
         chosen = {
-            choice
-            for region in read_each(ChoicesRegion, annotation.result)
-            if region.from_name == from_name
-            for choice in region.value.choices
+            path
+            for region in annotation.result
+            if region.get("from_name") == from_name
+            for path in chosen_paths(region.get("value"))
         }
         if chosen:
             found.append(chosen)

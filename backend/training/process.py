@@ -147,7 +147,11 @@ class TrainingRun:
                 "another one: start a training of that one"
             )
         controls = possible_controls(project.label_config, self._training.options.control)
-        labels = class_labels(list(client.tasks(project.id)), controls)
+        labels = class_labels(
+            list(client.tasks(project.id)),
+            controls,
+            paths_in_full=self._settings.nested_classes == "path",
+        )
         count = len(labels.tasks)
         images = fetch_images(
             labels.tasks,

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from backend.database.text import is_storable, storable
+from backend.labelstudio.class_controls import KINDS as CLASS_KINDS
 from backend.labelstudio.regions import RECTANGLES, Region, RegionError, to_box, to_keypoint
 from model.keypoint import Box, edge_to_centre
 
 POINTS = ("keypointlabels", "keypoint")
 # Types of results that draw nothing: with the id of a region, they are about that region.
-DRAWS_NOTHING = ("choices", "textarea", "rating", "taxonomy", "number", "datetime", "relation")
+DRAWS_NOTHING = (*CLASS_KINDS, "textarea", "rating", "number", "datetime", "relation")
 MARGIN = 1e-6  # px; rounding may put a point this far beyond the image's border
 
 
@@ -131,11 +132,11 @@ def read_regions(result: Sequence[object], shown: Shown, to_name: object) -> Dra
             drawn.unused.append("a region on another image")
         elif kind in POINTS:
             _read_point(region, labels.get(_id(region)), shown, drawn)
-        elif kind == "choices" and _id(region) in of_points:
+        elif kind in CLASS_KINDS and _id(region) in of_points:
             drawn.unused.append("a choice about a single point")
-        elif kind == "choices" and (_id(region) in drawn_ids or _has_place(region)):
+        elif kind in CLASS_KINDS and (_id(region) in drawn_ids or _has_place(region)):
             drawn.unused.append("a choice about a single region")
-        elif kind == "choices":
+        elif kind in CLASS_KINDS:
             drawn.choices.append(region)
         elif kind in RECTANGLES:
             _read_rectangle(region, labels.get(_id(region)), shown, drawn)

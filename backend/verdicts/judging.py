@@ -4,9 +4,10 @@ The position of a point decides, not its `origin`, which clients of Label Studio
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from backend.labelstudio.class_controls import chosen_paths, text_of_paths
 from backend.labelstudio.regions import Region
 from backend.verdicts.drawn import (
     Drawn,
@@ -267,8 +268,5 @@ def _choice_verdict(suggested: Region | None, final: Region | None) -> Verdict:
 
 def _choice(region: Region | None) -> str | None:
     """Return what was chosen; several choices in alphabetical order."""
-    value = region.get("value") if region else None
-    chosen = value.get("choices") if isinstance(value, Mapping) else None
-    if not isinstance(chosen, list) or not chosen:
-        return None
-    return text_of(", ".join(sorted(map(str, chosen)))) or ""
+    paths = chosen_paths(region.get("value")) if region else []
+    return text_of(text_of_paths(paths)) or "" if paths else None

@@ -12,6 +12,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from backend.database.connection import Database, now
+from backend.labelstudio.class_controls import KINDS as CLASS_KINDS
 from backend.labelstudio.errors import lies_outside
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
@@ -247,7 +248,9 @@ class Recorder:
 
         Only results with a choice need it.
         """
-        if not any(isinstance(each, Mapping) and each.get("type") == "choices" for each in result):
+        if not any(
+            isinstance(each, Mapping) and each.get("type") in CLASS_KINDS for each in result
+        ):
             return None
         project = self._projects.project(project_uid)
         return _class_control((project and project.label_config) or "")

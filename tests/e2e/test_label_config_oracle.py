@@ -13,7 +13,8 @@ from xml.sax.saxutils import quoteattr
 import pytest
 from serving import LABEL_STUDIO
 
-from backend.labelstudio.label_config import class_controls, keypoint_control
+from backend.labelstudio.class_controls import class_controls
+from backend.labelstudio.label_config import keypoint_control
 
 # Reads a JSON list of configurations on standard input; prints what the SDK says of each.
 READER = """
@@ -105,5 +106,5 @@ def test_the_suggested_class_is_one_that_label_studio_would_store(read) -> None:
             for each in controls
             if each["tag"] == "Choices" and each["image"] == keypoint_control(text).to_name
         ]
-        stored = sorted(choices.choices) if choices else None
+        stored = sorted(choices.classes) if choices else None
         assert stored == (sorted(on_image[0]["labels"]) if on_image else None), text

@@ -15,6 +15,7 @@ from typing import Any
 from backend.agreement.exports.content import ExportContent, iso_time
 from backend.agreement.exports.queries import ExportQueries
 from backend.agreement.exports.records import ExportedAnnotation, ExportedTask, TaskPrediction
+from backend.labelstudio.class_controls import ClassControl, ClassPath, paths_of_text
 from backend.labelstudio.label_config import (
     EXAMPLE,
     KeypointControl,
@@ -23,6 +24,7 @@ from backend.labelstudio.label_config import (
 )
 from backend.labelstudio.regions import keypoint_regions
 from backend.labelstudio.task_values import data_with
+from backend.suggestions.listed import LISTED
 from model.keypoint import Keypoint
 
 # For projects whose configuration is unknown, or has no control for keypoints any more.
@@ -72,6 +74,7 @@ def _task(
     for each in predictions:
         kept = each.task.get("data")
         data |= kept if isinstance(kept, dict) else {}
+        data |= each.task.get(LISTED, {})
     return {
         "data": data,
         "meta": {
@@ -115,6 +118,12 @@ def _regions(annotation: ExportedAnnotation, control: KeypointControl) -> Iterat
             "id": "class",
             "from_name": control.choices.from_name,
             "to_name": control.choices.to_name,
-            "type": "choices",
-            "value": {"choices": annotation.choice.split(", ")},
+            "type": control.choices.kind,
+            "value": control.choices.value(_paths(annotation.choice, control.choices)),
         }
+
+
+def _paths(choice: str, control: ClassControl) -> list[ClassPath]:
+    """Return the paths of a choice; one that the configuration has is never taken apart."""
+    known = control.path(choice)
+    return paths_of_text(choice) if known is None else [known]
