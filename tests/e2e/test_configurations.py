@@ -47,7 +47,7 @@ def project(label_studio: LocalLabelStudio, backend: Serving, tmp_path: Path) ->
 
 
 def agreement(backend: Serving, project: DemoProject) -> dict[str, object]:
-    answer = requests.get(f"{backend.url}/agreement?project={project.uid}", timeout=30)
+    answer = requests.get(f"{backend.url}/agreement", params={"project": project.id}, timeout=30)
     found: dict[str, object] = answer.json()["overall"]["choices"]
     return found
 
