@@ -86,15 +86,16 @@ class PredictService:
         )
         reply_deadline = time.monotonic() + LONGEST_ANSWER_SECONDS
         wanted = [wanted_of(task, control) for task in tasks]
-        shown = self._without_withheld(project, wanted, reply_deadline)
-        rows = self._request(project, [one for one in shown if one], to_deliver=True)
+        shown = self._without_withheld(project, wanted)
+        opened = len(tasks) == 1  # Label Studio sends many at once for a batch alone
+        rows = self._request(project, [one for one in shown if one], opened=opened)
         with self._wait_deadline(seconds) as deadline, self._reserved_for_reply(rows, deadline):
-            self._enqueue_and_wait(rows, deadline, reply_deadline)
+            self._enqueue_and_wait(rows, deadline)
             replies = iter(self._replies(project, control, rows, deadline, reply_deadline))
         return [next(replies) if one else [] for one in shown]
 
     def _without_withheld(
-        self, project: Project, wanted: Sequence[Wanted | None], reply_deadline: float
+        self, project: Project, wanted: Sequence[Wanted | None]
     ) -> list[Wanted | None]:
         """Request and queue the predictions of withheld tasks, which are made but not shown.
 
@@ -107,7 +108,7 @@ class PredictService:
             return list(wanted)
         task_ids = {one.task_id for one in withheld}
         self._holdouts.withhold(project.uid, sorted(task_ids), now())
-        self._enqueue(self._request(project, withheld, to_deliver=False), reply_deadline)
+        self._enqueue(self._request(project, withheld, to_deliver=False))
         return [None if one and one.task_id in task_ids else one for one in wanted]
 
     def answer_interactive(
@@ -121,7 +122,12 @@ class PredictService:
         return self._interactive.answer(project, control, task, context)
 
     def _request(
-        self, project: Project, wanted: list[Wanted], *, to_deliver: bool
+        self,
+        project: Project,
+        wanted: list[Wanted],
+        *,
+        to_deliver: bool = True,
+        opened: bool = False,
     ) -> list[Prediction]:
         for one in wanted:
             if one.refusal:
@@ -133,6 +139,7 @@ class PredictService:
             wanted,
             retry_failed_before=now() - pause,
             to_deliver=to_deliver,
+            opened=opened,
         )
 
     @contextmanager
@@ -160,11 +167,11 @@ class PredictService:
         finally:
             self._schedule.end_reservation(ids, until)
 
-    def _enqueue_and_wait(
-        self, rows: Sequence[Prediction], deadline: float, reply_deadline: float
-    ) -> None:
+    def _enqueue_and_wait(self, rows: Sequence[Prediction], deadline: float) -> None:
         """Queue the rows that are not ready, and wait for them until the deadline at most."""
-        waiting = self._enqueue(rows, reply_deadline)
+        if not self._enqueue(rows):
+            return
+        waiting = {row.id for row in rows if row.status == "queued"}
         while waiting and time.monotonic() < deadline:
             began = time.monotonic()
             waiting -= self._predictions.finished(sorted(waiting))
@@ -172,25 +179,16 @@ class PredictService:
             if waiting:
                 time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
-    def _enqueue(self, rows: Sequence[Prediction], reply_deadline: float) -> set[int]:
-        """Queue as many of the rows that are not ready as time allows.
-
-        Returns:
-            The ids of the rows that are in the queue now, and so may be ready soon.
-        """
-        rounds = {row.id: row.round for row in rows if row.status == "queued"}
-        queued = set()
+    def _enqueue(self, rows: Sequence[Prediction]) -> bool:
+        """Queue the rows that are not ready; return False if Redis cannot be written to."""
         try:
-            for prediction_id, round_ in rounds.items():
-                if time.monotonic() > reply_deadline:
-                    break
-                enqueue(self._queue, self._settings, prediction_id, round_)
-                queued.add(prediction_id)
+            enqueue(self._queue, self._settings, rows)
         except RedisError as error:
             logger.error(
                 "Redis cannot be written to; workers will queue the tasks when it can: %s", error
             )
-        return queued
+            return False
+        return True
 
     def _replies(
         self,
