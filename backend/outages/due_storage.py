@@ -1,8 +1,9 @@
 """SQL that finds the rows of a table that workers can take now, project by project."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, TextClause, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, TextClause, select
 
 from backend.database.connection import Database, now
 from backend.outages.storage import is_due
@@ -18,8 +19,9 @@ class DueRows:
 
     Args:
         table: with `id`, `round`, `project_uid` and the `waiting_columns`.
-        waits: the condition of a partial index, so that databases use it.
-        order: the columns that say which rows of a project come first; the index has them too.
+        waits: the condition that a row waits for nothing but a worker, in the words of a partial
+            index, if there is one.
+        order: the columns that say which rows of a project come first.
         of_project: a further condition; None for none.
     """
 
@@ -28,7 +30,7 @@ class DueRows:
         database: Database,
         table: Table,
         waits: TextClause,
-        order: Sequence[Column[object]],
+        order: Sequence[Column[Any]],
         of_project: OfProject | None = None,
     ) -> None:
         self._database = database
@@ -43,7 +45,7 @@ class DueRows:
         found: list[str] = []
         with self._database.reading() as connection:
             # One look-up a project: a database that groups would read the entries of all rows.
-            query = select(uid).where(self._waits, self._is_due()).order_by(uid).limit(1)
+            query = self._select(uid).order_by(uid).limit(1)
             after = connection.scalar(query)
             while after is not None:
                 found.append(after)
@@ -52,17 +54,13 @@ class DueRows:
 
     def first(self, project_uid: str, limit: int) -> list[tuple[int, int]]:
         """Return (id, round) of the rows of a project that come first."""
-        table = self._table
-        query = (
-            select(table.c.id, table.c.round)
-            .where(table.c.project_uid == project_uid, self._waits, self._is_due())
-            .order_by(*self._order)
-            .limit(limit)
-        )
+        columns = self._table.c
+        query = self._select(columns.id, columns.round).where(columns.project_uid == project_uid)
+        query = query.order_by(*self._order).limit(limit)
         with self._database.reading() as connection:
             if self._of_project is not None:
                 query = query.where(self._of_project(connection, project_uid))
             return [(row.id, row.round) for row in connection.execute(query)]
 
-    def _is_due(self) -> ColumnElement[bool]:
-        return is_due(self._table.c.retry_at, now())
+    def _select(self, *columns: Column[Any]) -> Select[Any]:
+        return select(*columns).where(self._waits, is_due(self._table.c.retry_at, now()))

@@ -18,9 +18,11 @@ from sqlalchemy import (
 
 from backend.database.schema import WAITS, Time, metadata, waiting_columns
 
-# Those that wait for a worker and for nothing else: what an annotator opened, and all others.
-WAITS_OPENED = text("status = 'queued' AND waiting_for IS NULL AND opened_at IS NOT NULL")
-WAITS_IN_BATCH = text("status = 'queued' AND waiting_for IS NULL AND opened_at IS NULL")
+# Those that wait for a worker and for nothing else: what an annotator opened, and all others. For
+# status = 'queued', SQLite would take the index of the status instead, and read all of its rows.
+_WAITS = "status NOT IN ('ready', 'failed') AND waiting_for IS NULL AND opened_at IS "
+WAITS_OPENED = text(f"{_WAITS}NOT NULL")
+WAITS_IN_BATCH = text(f"{_WAITS}NULL")
 
 predictions = Table(
     "predictions",

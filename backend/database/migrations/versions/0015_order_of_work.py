@@ -8,7 +8,7 @@ from backend.database.schema import Time
 revision = "0015"
 down_revision = "0014"
 
-WAITS = "status = 'queued' AND waiting_for IS NULL AND opened_at IS "
+WAITS = "status NOT IN ('ready', 'failed') AND waiting_for IS NULL AND opened_at IS "
 INDEXES = {
     "ix_predictions_waits_opened": (
         ["project_uid", "opened_at", "id", "retry_at"],
