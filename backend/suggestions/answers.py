@@ -18,6 +18,7 @@ from backend.labelstudio.shapes import Json
 from backend.outages.breaker import SharedBreaker
 from backend.settings import Settings
 from backend.suggestions.delivery_storage import DeliverySchedule
+from backend.suggestions.finished_watch import FinishedWatch
 from backend.suggestions.holdout import HoldoutStorage, is_in_holdout
 from backend.suggestions.interactive import InteractiveService
 from backend.suggestions.queue import enqueue
@@ -28,17 +29,12 @@ from backend.suggestions.wanted import wanted_of
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.05
-POLL_SHARE = 0.1  # largest share of the waiting time that polls may take
 # A reservation outlasts the wait by the time needed to record the reply.
 RESERVATION_MARGIN = timedelta(seconds=5)
 # Label Studio hangs up after 100 s. Workers deliver what does not fit into a reply.
 LONGEST_ANSWER_SECONDS = 95.0
-
-
-def pause_after_poll(seconds: float) -> float:
-    """Return the pause, in s, after a poll that took this many seconds."""
-    return max(POLL_SECONDS, seconds / POLL_SHARE)
+# Of a large batch, only so many can be ready while a request waits.
+MOST_AWAITED = 100
 
 
 class PredictService:
@@ -63,6 +59,7 @@ class PredictService:
         self._schedule = DeliverySchedule(database)
         self._holdouts = HoldoutStorage(database)
         self._queue = queue
+        self._watch = FinishedWatch(self._predictions.finished)
         self._model_version = model_version
         self._studios = LabelStudios(settings, SharedBreaker(database))
         spare = max(1, settings.threads // 4)
@@ -89,9 +86,12 @@ class PredictService:
         shown = self._without_withheld(project, wanted)
         opened = len(tasks) == 1  # Label Studio sends many at once for a batch alone
         rows = self._request(project, [one for one in shown if one], opened=opened)
-        with self._wait_deadline(seconds) as deadline, self._reserved_for_reply(rows, deadline):
-            self._enqueue_and_wait(rows, deadline)
-            replies = iter(self._replies(project, control, rows, deadline, reply_deadline))
+        awaited = list({row.id: None for row in rows if row.status == "queued"})[:MOST_AWAITED]
+        with self._wait_deadline(seconds) as deadline, self._reserved_for_reply(awaited, deadline):
+            if self._enqueue(rows):
+                self._watch.wait(awaited, deadline)
+            found = [row.id for row in rows if row.status == "ready"] + awaited
+            replies = iter(self._replies(project, control, rows, found, deadline, reply_deadline))
         return [next(replies) if one else [] for one in shown]
 
     def _without_withheld(
@@ -153,9 +153,8 @@ class PredictService:
                 self._waiting_slots.release()
 
     @contextmanager
-    def _reserved_for_reply(self, rows: Sequence[Prediction], deadline: float) -> Iterator[None]:
+    def _reserved_for_reply(self, ids: Sequence[int], deadline: float) -> Iterator[None]:
         """Inside the block, keep workers from delivering predictions that become ready."""
-        ids = sorted({row.id for row in rows if row.status == "queued"})
         seconds = deadline - time.monotonic()
         if not ids or seconds <= 0:
             yield
@@ -166,18 +165,6 @@ class PredictService:
             yield
         finally:
             self._schedule.end_reservation(ids, until)
-
-    def _enqueue_and_wait(self, rows: Sequence[Prediction], deadline: float) -> None:
-        """Queue the rows that are not ready, and wait for them until the deadline at most."""
-        if not self._enqueue(rows):
-            return
-        waiting = {row.id for row in rows if row.status == "queued"}
-        while waiting and time.monotonic() < deadline:
-            began = time.monotonic()
-            waiting -= self._predictions.finished(sorted(waiting))
-            pause = pause_after_poll(time.monotonic() - began)
-            if waiting:
-                time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
     def _enqueue(self, rows: Sequence[Prediction]) -> bool:
         """Queue the rows that are not ready; return False if Redis cannot be written to."""
@@ -195,14 +182,19 @@ class PredictService:
         project: Project,
         control: KeypointControl,
         rows: Sequence[Prediction],
+        possible: Sequence[int],
         deadline: float,
         reply_deadline: float,
     ) -> list[Answer]:
-        """Return an answer for each row; a repeated row is answered the first time only."""
+        """Return an answer for each row; a repeated row is answered the first time only.
+
+        Args:
+            possible: ids of the rows that may be ready.
+        """
         builder = ReplyBuilder(
             self._settings, self._database, self._studios, project, control, deadline
         )
-        current = {row.id: row for row in self._predictions.predictions([row.id for row in rows])}
+        current = {row.id: row for row in self._predictions.predictions(sorted(set(possible)))}
         answers: list[Answer] = []
         for row in rows:
             found = current.pop(row.id, None)
