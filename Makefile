@@ -11,13 +11,14 @@
 #   make bench    speed and exactness of the occlusion map; takes 45 minutes on an idle machine
 #   make bench-agreement  time and memory of the agreement report; takes 15 minutes
 #   make faults   break a deployment in every way and count what arrives; takes an hour
+#   make load     put load on a deployment and measure how quickly it answers; takes ten minutes
 #   make clean    delete the environments and caches, but not data/ and demo-data/
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve test e2e check coverage architecture pictures bench bench-agreement faults clean redis browser test-services
+.PHONY: help demo serve test e2e check coverage architecture pictures bench bench-agreement faults load clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -76,6 +77,11 @@ bench-agreement: $(DEVELOPMENT)
 
 faults: $(DEVELOPMENT) redis test-services
 	@PYTHONPATH=.:tests .venv/bin/python tests/fault_run.py --report docs/reliability.md $(ARGS)
+
+# WEIGHTS= a weights file, to measure another network than the default one.
+load: $(DEVELOPMENT) redis
+	@PYTHONPATH=.:tests .venv/bin/python tests/load_run.py --report docs/reliability.md \
+		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(ARGS)
 
 clean:
 	rm -rf .venv .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -135,7 +135,7 @@ class Settings(DetectorVariables):
     model_memory: int = Field(default=1024, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     workers: int = Field(default=1, ge=1)
-    threads: int = Field(default=16, ge=2)
+    threads: int = Field(default=64, ge=2)
     detection_workers: int = Field(default=1, ge=1)
     training_workers: int = Field(default=1, ge=0)
     training_timeout: int = Field(default=24 * 3600, ge=1)

@@ -148,14 +148,10 @@ class LabelStudioFake:
         return as_json({"detail": "Not found."}, 404)
 
     def _list_tasks(self, query: dict[str, str]) -> Answer:
-        if "query" not in query:
-            size = int(query["page_size"])
-            start = (int(query["page"]) - 1) * size
-            page = list(self.tasks.values())[start : start + size]
-            return as_json({"tasks": page, "total": len(self.tasks)})
         asked = json.loads(query["query"])
         if "filters" in asked:
-            return self._list_without_annotation(int(query["page_size"]))
+            [wanted] = asked["filters"]["items"]
+            return self._list_filtered(wanted, int(query["page_size"]))
         included = asked["selectedItems"]["included"]
         found = [
             task
@@ -164,10 +160,14 @@ class LabelStudioFake:
         ]
         return as_json({"tasks": found, "total": len(found)})
 
-    def _list_without_annotation(self, size: int) -> Answer:
-        found = [task for _, task in sorted(self.tasks.items()) if not task["annotations"]]
-        with_predictions = [{**task, "predictions": self.of_task(task["id"])} for task in found]
-        return as_json({"tasks": with_predictions[:size], "total": len(found)})
+    def _list_filtered(self, wanted: dict[str, Any], size: int) -> Answer:
+        tasks = [task for _, task in sorted(self.tasks.items())]
+        if wanted["filter"] == "filter:tasks:id":
+            found = [task for task in tasks if task["id"] > wanted["value"]]
+        else:
+            found = [task for task in tasks if not task["annotations"]]
+        page = [{**task, "predictions": self.of_task(task["id"])} for task in found[:size]]
+        return as_json({"tasks": page, "total": len(found)})
 
     def _list(self, query: dict[str, str]) -> Answer:
         return as_json(self.of_task(int(query["task"])))

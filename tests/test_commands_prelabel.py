@@ -1,3 +1,4 @@
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,11 +78,14 @@ class Studio:
         return [each for each in self.predictions if each["task"] == task_id]
 
     def page(self, query: dict[str, str]) -> dict[str, Any]:
-        tasks = list(self.tasks.values())
-        if "query" in query:  # one task, chosen by its number
-            tasks = [task for task in tasks if f"[{task['id']}]" in query["query"]]
-        start = (int(query.get("page", 1)) - 1) * int(query["page_size"])
-        chosen = tasks[start : start + int(query["page_size"])]
+        tasks = [task for _, task in sorted(self.tasks.items())]
+        asked = json.loads(query["query"])
+        if "filters" in asked:  # what follows a task
+            after = asked["filters"]["items"][0]["value"]
+            tasks = [task for task in tasks if task["id"] > after]
+        else:
+            tasks = [task for task in tasks if task["id"] in asked["selectedItems"]["included"]]
+        chosen = tasks[: int(query["page_size"])]
         with_predictions = [{**task, "predictions": self.of(task["id"])} for task in chosen]
         return {"tasks": with_predictions, "total": len(tasks)}
 

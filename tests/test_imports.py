@@ -21,6 +21,7 @@ PACKAGES = ("backend", "model", "drawings", "studies")
 SQL_FILES = {
     "storage.py",
     "delivery_storage.py",
+    "due_storage.py",
     "step_storage.py",
     "cost_storage.py",
     "selection_storage.py",

@@ -1,3 +1,4 @@
+import json
 import logging
 import re
 import socket
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
@@ -26,14 +28,20 @@ PROJECT = {"id": 3, "created_at": "2026-11-22T12:00:00Z", "label_config": "<View
 PREDICTION: PredictionJson = {"result": [], "score": 0.5, "model_version": "v"}
 
 
+def _place(task: object) -> int:
+    """Return the number of a task, also of one that is malformed."""
+    number = task.get("id") if isinstance(task, dict) else 101
+    return int(number)
+
+
 class Studio:
     """Label Studio's tokens and a few of its answers, in the form that 1.23.2 gives them."""
 
     def __init__(self) -> None:
         self.accepted = {f"Token {LEGACY}"}
         self.exchanges = 0
-        self.tasks = [{"id": number, "data": {}} for number in range(250)]
-        self.deleted_after: int | None = None
+        self.tasks = [{"id": number, "data": {}} for number in range(1, 251)]
+        self.meanwhile: Callable[[], object] = lambda: None  # called by every page of tasks
 
     def handle(self, request: Request, _: BaseHTTPRequestHandler) -> Answer:
         if request.path == "/api/token/refresh/":
@@ -44,7 +52,7 @@ class Studio:
         if (request.method, path) == ("POST", "/api/predictions/"):
             return as_json({**request.json, "id": 17}, 201)
         if path == "/api/tasks/":
-            return self.page(dict(each.split("=") for each in query.split("&")))
+            return self.page({name: values[0] for name, values in parse_qs(query).items()})
         return as_json({"path": request.path})
 
     def exchange(self, token: str) -> Answer:
@@ -55,14 +63,13 @@ class Studio:
         return as_json({"access": f"access-{self.exchanges}"})
 
     def page(self, query: dict[str, str]) -> Answer:
-        number, size = int(query["page"]), int(query["page_size"])
-        found = self.tasks[(number - 1) * size : number * size]
-        total = len(self.tasks)
-        if number == self.deleted_after:
-            del self.tasks[5:]
-        if not found and number > 1:
-            return as_json({"detail": "Invalid page."}, 404)
-        return as_json({"tasks": found, "total": total})
+        asked = json.loads(query["query"])
+        [wanted] = asked["filters"]["items"]
+        assert (wanted["filter"], wanted["operator"]) == ("filter:tasks:id", "greater")
+        assert asked["ordering"] == ["tasks:id"]
+        left = [each for each in self.tasks if _place(each) > wanted["value"]]
+        self.meanwhile()
+        return as_json({"tasks": left[: int(query["page_size"])], "total": len(left)})
 
 
 @pytest.fixture
@@ -150,19 +157,45 @@ def test_a_prediction_is_created_and_its_key_returned(server: LoopbackServer):
 
 def test_every_page_of_tasks_is_read(server: LoopbackServer, studio: Studio):
     client = LabelStudio(server.url, LEGACY)
-    assert [task.id for task in client.tasks(9)] == list(range(250))
-    assert [request.path for request in server.requests] == [
-        f"/api/tasks/?project=9&page={page}&page_size=100&fields=all&resolve_uri=false"
-        for page in (1, 2, 3)
-    ]
+    assert [task.id for task in client.tasks(9)] == list(range(1, 251))
+    asked = [parse_qs(request.path.partition("?")[2]) for request in server.requests]
+    assert len(asked) == 3
+    for query in asked:
+        assert (query["project"], query["page_size"]) == (["9"], ["100"])
+        assert (query["fields"], query["resolve_uri"]) == (["all"], ["false"])
     for count in (0, 1, 100):
         del studio.tasks[count:]
         assert len(list(client.tasks(9))) == len(studio.tasks)
 
 
-def test_reading_ends_where_tasks_are_deleted_meanwhile(server: LoopbackServer, studio: Studio):
-    studio.deleted_after = 1
-    assert len(list(LabelStudio(server.url, LEGACY).tasks(9))) == 100
+def test_tasks_that_are_created_and_deleted_meanwhile_hide_and_repeat_no_other(
+    server: LoopbackServer, studio: Studio
+):
+    numbers = iter(range(251, 10_000))
+
+    def meanwhile() -> None:
+        del studio.tasks[:10]
+        if len(server.requests) < 6:
+            studio.tasks += [{"id": next(numbers), "data": {}} for _ in range(70)]
+
+    studio.meanwhile = meanwhile
+    found = [task.id for task in LabelStudio(server.url, LEGACY).tasks(9)]
+    assert found == list(range(1, next(numbers)))
+
+
+def test_a_listing_goes_on_behind_the_last_known_task(server: LoopbackServer, studio: Studio):
+    pages = list(LabelStudio(server.url, LEGACY).task_pages(9, after=120))
+    assert [task.id for page in pages for task in page.tasks] == list(range(121, 251))
+    assert [(page.last_id, page.is_last) for page in pages] == [(220, False), (250, True)]
+    [rest] = LabelStudio(server.url, LEGACY).task_pages(9, after=250)
+    assert (rest.tasks, rest.last_id, rest.is_last) == ([], 250, True)
+
+
+def test_a_server_that_does_not_know_the_filter_does_not_lead_round_in_circles():
+    tasks = [{"id": number} for number in range(1, 101)]
+    with answering(as_json({"tasks": tasks, "total": 250})) as client:
+        error = refusal(lambda: list(client.tasks(9)))
+    assert "expected tasks with ids above 100, got 1" in str(error)
 
 
 def test_tasks_that_may_not_be_read_are_an_error(server: LoopbackServer):
@@ -349,10 +382,10 @@ def test_a_malformed_page_of_tasks_is_one_sentence(answer: object):
 def test_a_malformed_task_is_logged_and_leaves_the_others(
     server: LoopbackServer, studio: Studio, caplog: pytest.LogCaptureFixture
 ):
-    studio.tasks[100:102] = [{"id": "100"}, None]  # type: ignore[list-item]
+    studio.tasks[100:102] = [{"id": "101"}, None]  # type: ignore[list-item]
     found = [task.id for task in LabelStudio(server.url, LEGACY).tasks(9)]
-    assert found == [number for number in range(250) if number not in (100, 101)]
-    assert "expected a whole number in 'id', got '100'" in caplog.text
+    assert found == [number for number in range(1, 251) if number not in (101, 102)]
+    assert "expected a whole number in 'id', got '101'" in caplog.text
     assert "expected a JSON object, got null" in caplog.text
 
 

@@ -6,11 +6,11 @@ import pytest
 from rq import Queue, SimpleWorker
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
-from test_suggestions_queue import SETTINGS, ask
+from test_suggestions_queue import SETTINGS, ask, enqueue
 
 from backend.database.connection import Database
 from backend.queue import live_jobs
-from backend.suggestions.queue import enqueue, enqueue_again, job_id
+from backend.suggestions.queue import enqueue_again, job_id
 
 
 def lose_list(queue: Queue) -> None:
@@ -55,16 +55,12 @@ def run_all(queue: Queue) -> list[str]:
     return taken
 
 
-@pytest.mark.parametrize("front", [0, 100], ids=["behind the front", "at the front"])
 @pytest.mark.parametrize("lose", LOSSES)
 def test_whatever_was_lost_every_row_gets_its_job(
     database: Database,
     queue: Queue,
     lose: Callable[[Queue], None],
-    front: int,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live_jobs, "FRONT", front)
     rows = ask(database, *range(1, 11))
     for row in rows:
         enqueue(queue, SETTINGS, row.id, row.round)

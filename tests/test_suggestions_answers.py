@@ -19,7 +19,7 @@ from backend.labelstudio.projects import Project, ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.answers import RESERVATION_MARGIN, PredictService
 from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
-from backend.suggestions.queue import job_id, make_queue
+from backend.suggestions.queue import job_id, make_opened_queue, make_queue
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of
@@ -165,7 +165,7 @@ def test_of_many_who_ask_at_once_one_is_answered(patient: Scene) -> None:
 def test_threads_that_may_not_wait_answer_at_once(database: Database, queue: Queue) -> None:
     scene = Scene(database, queue, Settings(predict_wait_one=60, threads=2))
     with meanwhile(lambda: scene.answer(task(1))) as waiting:
-        wait_until(lambda: queue.count == 1)
+        wait_until(lambda: make_opened_queue(queue.connection).count == 1)
         began = time.monotonic()
         assert scene.answer(task(2)) == [[]]
         assert time.monotonic() - began < 30
@@ -223,7 +223,8 @@ def test_what_failed_is_tried_again_after_a_while(database: Database, queue: Que
     assert soon.answer(task(1)) == [[]]
     row = scene.row(1)
     assert (row.status, row.reason) == ("queued", None)
-    assert job_id(row.id, 2) in queue.get_job_ids()
+    jobs = make_opened_queue(queue.connection).get_job_ids()
+    assert job_id(row.id, 2, opened=True) in jobs
 
 
 # What a task asks for

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rq import Queue, Retry, SimpleWorker
 from rq.serializers import JSONSerializer
+from test_suggestions_queue import enqueue
 
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
@@ -27,7 +28,7 @@ from backend.settings import Settings
 from backend.suggestions import detection_job
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.detector import LoadedDetector
-from backend.suggestions.queue import enqueue, enqueue_again, job_id
+from backend.suggestions.queue import enqueue_again, job_id
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of

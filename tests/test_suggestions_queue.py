@@ -13,8 +13,9 @@ from rq.serializers import JSONSerializer
 from backend.database.connection import Database
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import ProjectStorage
+from backend.queue.row_jobs import RowJobs
 from backend.settings import Settings
-from backend.suggestions.queue import JOB, enqueue, enqueue_again, job_id, make_queue
+from backend.suggestions.queue import JOB, NAME, enqueue_again, job_id, make_queue
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of
@@ -32,6 +33,11 @@ def ask(database: Database, *tasks: int) -> list[Prediction]:
     return PredictionStorage(database).request(
         UID, "v", [one for one in wanted if one], retry_failed_before=before
     )
+
+
+def enqueue(queue: Queue, settings: Settings, prediction_id: int, round_: int) -> None:
+    """Queue one prediction, which may not exist."""
+    RowJobs(NAME, JOB, prefix="predict").enqueue(queue, settings, prediction_id, round_)
 
 
 def job_of(queue: Queue, prediction: int, round_: int = 1) -> Job:
@@ -65,14 +71,6 @@ def test_what_redis_forgot_is_queued_again(database: Database, queue: Queue) -> 
     assert queue.count == 3
     assert enqueue_again(queue, SETTINGS, database) == 0
     assert queue.count == 3
-
-
-def test_more_than_a_page_is_queued_again(
-    database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("backend.queue.row_jobs.PAGE", 2)
-    ask(database, 1, 2, 3, 4, 5)
-    assert enqueue_again(queue, SETTINGS, database) == 5
 
 
 def test_what_needs_no_worker_is_not_queued_again(database: Database, queue: Queue) -> None:

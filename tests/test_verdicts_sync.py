@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -58,14 +59,16 @@ def project() -> Iterator[Project]:
         if path == "/api/projects/3/":
             return as_json({"id": 3, "created_at": found.made_at, "label_config": ""})
         if path == "/api/tasks/":
-            page = int(parse_qs(urlsplit(request.path).query)["page"][0])
-            tasks = [
+            asked = json.loads(parse_qs(urlsplit(request.path).query)["query"][0])
+            after = asked["filters"]["items"][0]["value"]
+            tasks: list[object] = [
                 {"id": task, "annotations": made}
-                for task, made in found.annotations.items()
-                if task not in found.hidden_tasks
+                for task, made in sorted(found.annotations.items())
+                if task not in found.hidden_tasks and task > after
             ]
-            tasks += found.malformed_tasks
-            return as_json({"total": len(tasks), "tasks": tasks[100 * (page - 1) : 100 * page]})
+            if len(tasks) <= 100:
+                tasks += found.malformed_tasks
+            return as_json({"total": len(tasks), "tasks": tasks[:100]})
         if not found.knows_annotations:
             return as_json({"detail": "database is locked"}, 500)
         number = int(path.strip("/").split("/")[-1])

@@ -18,7 +18,7 @@ from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.delivery_storage import DeliveryStorage
-from backend.suggestions.queue import make_queue
+from backend.suggestions.queue import make_opened_queue, make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.storage import EventStorage
 from backend.web.app import create_app
@@ -227,7 +227,7 @@ def test_predict_works_for_a_project_that_never_called_setup(
     client: FlaskClient, queue: Queue
 ) -> None:
     assert predict(client, task(1), project="99.1")["results"] == [[]]
-    assert queue.count == 1
+    assert make_opened_queue(queue.connection).count == 1
 
 
 def test_predict_takes_the_configuration_of_setup_where_it_brings_none(

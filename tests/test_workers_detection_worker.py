@@ -31,7 +31,7 @@ from backend.queue.steady_worker import WorkerRefused
 from backend.settings import Settings
 from backend.suggestions import delivery
 from backend.suggestions.answers import PredictService
-from backend.suggestions.queue import job_id, make_queue
+from backend.suggestions.queue import job_id, make_opened_queue, make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.storage import EventStorage
 from backend.workers.detection_worker import run_worker
@@ -154,11 +154,12 @@ def test_a_job_outlives_the_workers_that_have_it(
         # The worker says that it lives: nobody takes its job, although it takes so long.
         time.sleep(SILENCE + 2)
         assert len(scene.fake.asked("GET", path)) == 1
-        assert scene.queue.started_job_registry.get_job_ids(cleanup=False) == [job_id(row.id, 1)]
+        opened, name = make_opened_queue(scene.redis), job_id(row.id, 1, opened=True)
+        assert opened.started_job_registry.get_job_ids(cleanup=False) == [name]
 
         first.terminate()
         assert first.wait(ENDS_WITHIN) == 0
-        assert scene.queue.get_job_ids() == [job_id(row.id, 1)]
+        assert opened.get_job_ids() == [name]
         assert PredictionStorage(scene.database).of_task(1)[0].attempts == 0
 
         second = scene.start()

@@ -29,6 +29,7 @@ from backend.training.storage import TrainingStorage
 from backend.verdicts.storage import EventStorage
 from backend.workers import maintenance
 from backend.workers.maintenance import SWEEP_LOCK, Maintenance, repeated
+from backend.workers.queue_filling import LOCK, SHARE
 
 
 def maintenance_of(database: Database, queue: Queue, fake: LabelStudioFake | None = None):
@@ -43,44 +44,64 @@ def maintenance_of(database: Database, queue: Queue, fake: LabelStudioFake | Non
     return Maintenance(settings, database, deliveries, next_tasks, queue)
 
 
-def test_a_sweep_queues_what_lost_its_job_unless_another_worker_has_just_swept(
+def fill(database: Database, queue: Queue) -> None:
+    """Have the queues filled now."""
+    queue.connection.delete(LOCK)
+    maintenance_of(database, queue).fill(threading.Event())
+
+
+def test_what_has_no_job_is_queued_unless_another_worker_has_just_looked(
     database: Database, queue: Queue
 ) -> None:
     first, second = ask(database, 1, 2)
-    upkeep, worker = maintenance_of(database, queue), SteadyWorker(queue)
-    upkeep.sweep(worker)
+    upkeep, stop = maintenance_of(database, queue), threading.Event()
+    upkeep.fill(stop)
     assert queue.get_job_ids() == [job_id(first.id, 1), job_id(second.id, 1)]
+    queue.connection.set(LOCK, 1)
     queue.empty()
-    upkeep.sweep(worker)
+    upkeep.fill(stop)
     assert queue.count == 0
-    assert 0 < queue.connection.ttl(SWEEP_LOCK) <= maintenance.SWEEP_SECONDS
-    queue.connection.delete(SWEEP_LOCK)
-    upkeep.sweep(worker)
+    fill(database, queue)
     assert queue.count == 2
 
 
-def test_a_sweep_queues_a_training_that_lost_its_job(
-    database: Database, queue: Queue, caplog: pytest.LogCaptureFixture
+def test_while_nothing_waits_the_database_is_asked_once_a_second(
+    database: Database, queue: Queue
 ) -> None:
-    ProjectStorage(database).save_label_config(UID, CONFIG)
-    training, _ = TrainingStorage(database).request(UID, TrainingOptions())
-    caplog.set_level(logging.INFO)
-    maintenance_of(database, queue).sweep(SteadyWorker(queue))
-    trainings = make_training_queue(queue.connection)
-    assert trainings.get_job_ids() == [training_job_id(training)]
-    assert "Queued 1 trainings that had no job" in caplog.messages
+    fill(database, queue)
+    assert 900 < queue.connection.pttl(LOCK) <= 1000
 
 
-def test_a_long_sweep_is_followed_by_a_long_pause(
+def test_a_long_look_is_followed_by_a_long_pause(
     database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(*_: object) -> int:
-        time.sleep(0.5)
-        return 0
+        time.sleep(0.2)
+        return 1
 
-    monkeypatch.setattr(maintenance, "enqueue_again", slow)
-    maintenance_of(database, queue).sweep(SteadyWorker(queue))
-    assert queue.connection.ttl(SWEEP_LOCK) >= 0.5 / maintenance.SWEEP_SHARE - 1
+    monkeypatch.setattr("backend.workers.queue_filling.enqueue_again", slow)
+    fill(database, queue)
+    assert queue.connection.pttl(LOCK) >= 1000 * (0.2 / SHARE - 1)
+
+
+def test_a_training_that_lost_its_job_is_queued(database: Database, queue: Queue) -> None:
+    ProjectStorage(database).save_label_config(UID, CONFIG)
+    training, _ = TrainingStorage(database).request(UID, TrainingOptions())
+    fill(database, queue)
+    trainings = make_training_queue(queue.connection)
+    assert trainings.get_job_ids() == [training_job_id(training)]
+
+
+def test_a_sweep_releases_the_jobs_of_dead_workers_once_in_a_while(
+    database: Database, queue: Queue
+) -> None:
+    registry = queue.started_job_registry
+    upkeep, worker = maintenance_of(database, queue), SteadyWorker(queue)
+    for left in (0, 1):
+        queue.connection.zadd(registry.key, {"predict-1-1:abc": 1})
+        upkeep.sweep(worker)
+        assert queue.connection.zcard(registry.key) == left
+    assert 0 < queue.connection.ttl(SWEEP_LOCK) <= maintenance.SWEEP_SECONDS
 
 
 def test_events_are_recorded_while_redis_is_unreachable(database: Database) -> None:
@@ -124,16 +145,14 @@ def test_what_was_submitted_is_queued_to_be_learnt_as_soon_as_it_is_recorded(
     regions = predict(database, 1, detection((10, 10)))
     event(database, annotation(1, [relabelled(regions[0], "nose")]))
     upkeep, stop = maintenance_of(database, queue), threading.Event()
+    upkeep.fill(stop)
     upkeep.record_events(stop)
     upkeep.learn(stop)
+    upkeep.fill(stop)
     assert make_learning_queue(queue.connection).get_job_ids() == ["learn-1-1"]
 
 
-def test_a_sweep_queues_corrected_images_that_lost_their_job(
-    database: Database, queue: Queue, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
+def test_corrected_images_that_lost_their_job_are_queued(database: Database, queue: Queue) -> None:
     teach(database, 1, lesson(1))
-    maintenance_of(database, queue).sweep(SteadyWorker(queue))
+    fill(database, queue)
     assert make_learning_queue(queue.connection).count == 1
-    assert "Queued 1 corrected images that had no job" in caplog.messages

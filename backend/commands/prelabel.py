@@ -195,9 +195,7 @@ class PrelabelRun:
 
     def _enqueue(self, rows: Sequence[Prediction]) -> None:
         try:
-            for row in rows:
-                if row.status == "queued":
-                    enqueue(self._queue, self._settings, row.id, row.round)
+            enqueue(self._queue, self._settings, rows)
         except RedisError as error:
             tqdm.write(f"Redis cannot be reached; workers queue the tasks when it can: {error}")
 

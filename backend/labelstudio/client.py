@@ -23,7 +23,6 @@ from backend.labelstudio.errors import (
 from backend.labelstudio.fixed_headers import FixedHeaders
 from backend.labelstudio.schemas import Prediction, PredictionJson, Project, Task
 from backend.labelstudio.shapes import (
-    Count,
     Id,
     JsonList,
     Shape,
@@ -33,6 +32,7 @@ from backend.labelstudio.shapes import (
     describe,
     read,
 )
+from backend.labelstudio.task_listing import ListedTasks, TaskPage, by_id, condition
 from backend.labelstudio.user_agent import user_agent
 from backend.outages.breaker import Breaker, NoBreaker
 
@@ -54,18 +54,6 @@ class _ProjectPage(Shape):
 
     results: JsonList = Field(description="a list of projects")
     next: Any = None
-
-
-class _TaskPage(Shape):
-    """A page of the list of tasks.
-
-    Attributes:
-        tasks: raw, so that a malformed task does not hide the others.
-        total: number of tasks on all pages.
-    """
-
-    tasks: JsonList = Field(description="a list of tasks")
-    total: Count = Field(description="the number of tasks")
 
 
 class _Created(Shape):
@@ -155,30 +143,34 @@ class LabelStudio:
             page = page + 1 if found.next else None
 
     def tasks(self, project_id: int) -> Iterator[Task]:
-        """Fetch every task of a project with its predictions and annotations, page by page.
+        """Fetch every task of a project with its predictions and annotations; see `task_pages`."""
+        for page in self.task_pages(project_id):
+            yield from page.tasks
 
-        Image addresses are as they were imported, also those in cloud storage. If tasks are created
-        or deleted meanwhile, others may move to a page that was read already and be missed.
+    def task_pages(self, project_id: int, after: int = 0) -> Iterator[TaskPage]:
+        """Fetch the tasks of a project with predictions and annotations, in the order of their ids.
+
+        Each page begins behind the last id of the one before. So none is left out and none comes
+        twice while tasks are created and deleted, and a listing can be gone on with later.
+        Image addresses are as they were imported, also those in cloud storage.
+
+        Args:
+            after: the last id that is known already.
+
+        Raises:
+            LabelStudioError: as `get`, or the answer does not begin behind that id.
         """
-        page, left = 1, 1
-        while left > 0:
+        while True:
+            found = self._listed(project_id, condition("id", "greater", after), PAGE)
             try:
-                found = self.fetch(
-                    _TaskPage,
-                    TASKS,
-                    project=project_id,
-                    page=page,
-                    page_size=PAGE,
-                    fields="all",
-                    resolve_uri="false",
-                )
-            except LabelStudioError as error:
-                if error.status == 404 and page > 1:  # the page's tasks were deleted meanwhile
-                    return
-                raise
-            yield from _rows(Task, found.tasks, TASKS, self.url)
-            left = found.total - page * PAGE
-            page += 1
+                last_id = found.last_id(after)
+            except ShapeError as error:
+                raise malformed(error, f"GET {TASKS}", self.url) from None
+            is_last = last_id == after or found.total <= len(found.tasks)
+            yield TaskPage(list(_rows(Task, found.tasks, TASKS, self.url)), last_id, is_last)
+            if is_last:
+                return
+            after = last_id
 
     def first_without_annotation(self, project_id: int, limit: int) -> list[Task]:
         """Fetch the tasks that have no annotation yet, in the order of their ids.
@@ -186,26 +178,13 @@ class LabelStudio:
         Label Studio's label stream hands them out in this order, unless the project chooses random
         sampling.
         """
-        none_yet = {
-            "filter": "filter:tasks:total_annotations",
-            "operator": "equal",
-            "type": "Number",
-            "value": 0,
-        }
-        query = {
-            "filters": {"conjunction": "and", "items": [none_yet]},
-            "ordering": ["tasks:id"],
-        }
-        found = self.fetch(
-            _TaskPage,
-            TASKS,
-            project=project_id,
-            query=json.dumps(query),
-            page_size=limit,
-            fields="all",
-            resolve_uri="false",
-        )
+        found = self._listed(project_id, condition("total_annotations", "equal", 0), limit)
         return list(_rows(Task, found.tasks[:limit], TASKS, self.url))
+
+    def _listed(self, project_id: int, wanted: Mapping[str, object], limit: int) -> ListedTasks:
+        """Fetch the first tasks that meet a condition, with all that belongs to them."""
+        more = {"query": by_id(wanted), "fields": "all", "resolve_uri": "false"}
+        return self.fetch(ListedTasks, TASKS, project=project_id, page_size=limit, **more)
 
     def task(self, project_id: int, task_id: int, **more: str) -> Task | None:
         """Fetch a task as the project's list has it; None if it is deleted.
@@ -218,7 +197,7 @@ class LabelStudio:
         chosen = {"selectedItems": {"all": False, "included": [task_id]}}
         try:
             found = self.fetch(
-                _TaskPage,
+                ListedTasks,
                 TASKS,
                 project=project_id,
                 query=json.dumps(chosen),

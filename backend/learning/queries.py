@@ -4,20 +4,23 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, false, or_, select, true
 
 from backend.database.connection import Database
 from backend.database.schema import WAITS_NO_MORE
 from backend.labelstudio.projects import projects
 from backend.learning.records import Example, Step
 from backend.learning.steps import Terms
-from backend.learning.tables import examples, learnt_steps, team_costs
+from backend.learning.tables import WAITS_FOR_WORKER, examples, learnt_steps, team_costs
+from backend.outages.due_storage import DueRows
 from backend.outages.queries import count_by_reason, given_up_reason, retry, waits
 from backend.outages.records import JobFilter, WaitCount
 from backend.outages.storage import WaitingRows
 from model.keypoint import Box
 
 EXAMPLE_COLUMNS = [examples.c[field.name] for field in fields(Example)]
+# So many examples of a project, those changed last, count as what people submit now.
+NEWEST = 10
 STEP_COLUMNS = [learnt_steps.c[field.name] for field in fields(Step)]
 
 
@@ -83,6 +86,29 @@ def waiting_values() -> dict[str, object]:
 def waiting_examples(database: Database) -> WaitingRows:
     """Return the examples that wait for a service."""
     return WaitingRows(database, examples)
+
+
+def due_examples(database: Database, *, newest: bool) -> DueRows:
+    """Return the examples that workers can learn now.
+
+    Args:
+        newest: those that were just submitted, a few of each project; else all others, such as
+            those of an import or of a project that is learnt anew.
+    """
+
+    def of_project(connection: Connection, project_uid: str) -> ColumnElement[bool]:
+        changed_at = examples.c.changed_at
+        query = select(changed_at).where(examples.c.project_uid == project_uid)
+        # What was changed at one moment counts together: as too many, or as the newest.
+        before: datetime | None = connection.scalar(
+            query.order_by(changed_at.desc()).limit(1).offset(NEWEST)
+        )
+        if before is None:
+            return true() if newest else false()
+        submitted_now: ColumnElement[bool] = changed_at > before
+        return submitted_now if newest else ~submitted_now
+
+    return DueRows(database, examples, WAITS_FOR_WORKER, (examples.c.id,), of_project)
 
 
 def give_up_waiting_examples(database: Database, before: datetime) -> int:

@@ -12,9 +12,13 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from backend.database.schema import WAITS, Time, metadata, waiting_columns
+
+# Those that wait for a worker and for nothing else.
+WAITS_FOR_WORKER = text("status = 'waiting' AND waiting_for IS NULL")
 
 # An object on an image, as the state of an annotation that counts leaves it. A row is deleted when
 # its annotation is.
@@ -51,6 +55,7 @@ examples = Table(
     ),
     Index("ix_examples_project_uid_status", "project_uid", "status"),
     Index("ix_examples_status", "status"),
+    Index("ix_examples_changed_at", "project_uid", "changed_at"),
     Index(
         "ix_examples_waiting_for",
         "waiting_for",

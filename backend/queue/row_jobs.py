@@ -1,39 +1,47 @@
 """One RQ job for each row of a table that waits for a worker; a job gets the id of its row alone.
 
-The database knows what has to be done, so Redis may lose the whole queue.
+The database knows what has to be done, so Redis may lose the whole queue. It holds the rows that
+come next, in the order in which workers take them: of each project as many as of any other.
 """
 
 import logging
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Protocol
 
 from redis import Redis
-from rq import Queue
+from rq import Queue, Worker
 from rq.exceptions import DuplicateJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from backend.queue.lifetimes import FINAL_STATES, KEEP_FAILURE_SECONDS, KEEP_RESULT_SECONDS
-from backend.queue.live_jobs import AT_ONCE, live_jobs, put_back
+from backend.queue.live_jobs import live_jobs, put_back
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-PAGE = 5000  # rows read at a time
 # States of a job that a worker has yet to take, for the first time or again.
 WAITING = ("queued", "scheduled")
 
 
+Row = tuple[int, int]  # id and round
+
+
 class WaitingRows(Protocol):
-    """A table whose rows wait for workers."""
+    """The rows of a table that wait for workers."""
 
-    def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return (id, round) of the rows that wait for a worker and follow `after`, by id."""
+    def projects(self) -> list[str]:
+        """Return the uids of the projects that have such a row."""
 
-    def next_round(self, row_id: int, after: int, /) -> bool:
-        """Begin the round that follows `after`; False if another process was faster."""
+    def first(self, project_uid: str, limit: int) -> list[Row]:
+        """Return the rows of a project that come first."""
+
+
+# Begins the round of a row that follows another; returns False if another process was faster.
+NextRound = Callable[[int, int], bool]
 
 
 def _image_timeout(settings: Settings) -> int:
@@ -49,12 +57,16 @@ class RowJobs:
         function: path of the function that workers call, so that the web process never loads torch.
         prefix: begins the id of each job.
         timeout: returns the longest time of a job, s.
+        ahead: so many jobs for each worker wait in the queue, if there are as many rows. A worker
+            must not run out of them until more are added, and a row of another project, which
+            is added behind them, must not wait for long.
     """
 
     queue: str
     function: str
     prefix: str
     timeout: Callable[[Settings], int] = _image_timeout
+    ahead: int = 32
 
     def make_queue(self, connection: Redis) -> Queue:
         """Return the queue, which all processes share."""
@@ -83,11 +95,25 @@ class RowJobs:
         except DuplicateJobError:
             logger.debug("%s is queued already", self.job_id(row_id, round_))
 
-    def enqueue_again(self, queue: Queue, settings: Settings, rows: WaitingRows) -> int:
-        """Queue every row that waits for a worker and has no job that will do its work.
+    def enqueue_some(self, queue: Queue, settings: Settings, rows: Sequence[Row]) -> None:
+        """Ask workers for as many rows as the queue has room for; `enqueue_again` adds the others.
 
-        Redis may have lost the queue's list, the job, or both; the job may have failed, or an older
-        version of the program may have queued it under a path that no longer exists.
+        Raises:
+            RedisError: Redis cannot be reached.
+        """
+        room = self._limit(queue) - queue.count
+        for row_id, round_ in rows[: max(0, room)]:
+            self.enqueue(queue, settings, row_id, round_)
+
+    def enqueue_again(
+        self, queue: Queue, settings: Settings, rows: WaitingRows, next_round: NextRound
+    ) -> int:
+        """Queue the next rows that have no job that will do their work, if the queue runs short.
+
+        Of each project as many rows wait in the queue as of any other, and in turns. Some have no
+        job because it was not their turn, others because Redis has lost the queue's list, the job,
+        or both; the job may have failed, or an older version of the program may have queued it
+        under a path that no longer exists.
 
         Returns:
             How many were queued.
@@ -95,48 +121,51 @@ class RowJobs:
         Raises:
             RedisError: Redis cannot be reached.
         """
-        live, count, after = live_jobs(queue), 0, 0
-        stranded: list[str] = []
-        while page := rows.queued(after, PAGE):
-            after = page[-1][0]
-            unsure = [row for row in page if self.job_id(*row) not in live.sure]
-            missing = []
-            for (row_id, round_), job in zip(unsure, self._jobs(queue, unsure), strict=True):
-                name = self.job_id(row_id, round_)
-                if job is None or (self._is_obsolete(job) and _delete_waiting(queue, name)):
-                    missing.append((row_id, round_))
-                elif job.status in FINAL_STATES:
-                    if rows.next_round(row_id, round_):
-                        missing.append((row_id, round_ + 1))
-                elif name not in live.listed:
-                    stranded.append(name)
-            self._enqueue_many(queue, settings, missing)
-            count += len(missing)
-        return count + put_back(queue, stranded)
+        limit = self._limit(queue)
+        if queue.count > limit // 2:
+            return 0
+        live = live_jobs(queue)
+        found = list(_next_rows(rows, limit))
+        missing, stranded = [], []
+        for (row_id, round_), job in zip(found, self._jobs(queue, found), strict=True):
+            name = self.job_id(row_id, round_)
+            if job is None or (self._is_obsolete(job) and _delete_waiting(queue, name)):
+                missing.append((row_id, round_))
+            elif job.status in FINAL_STATES:
+                if next_round(row_id, round_):
+                    missing.append((row_id, round_ + 1))
+            elif name not in live:
+                stranded.append(name)
+        self._enqueue_many(queue, settings, missing)
+        return len(missing) + put_back(queue, stranded)
 
-    def _enqueue_many(
-        self, queue: Queue, settings: Settings, missing: Sequence[tuple[int, int]]
-    ) -> None:
-        """Ask workers for rows (id, round) whose jobs do not exist, many with one command."""
-        for start in range(0, len(missing), AT_ONCE):
-            queue.enqueue_many(
-                [
-                    Queue.prepare_data(
-                        self.function,
-                        (row_id,),
-                        job_id=self.job_id(row_id, round_),
-                        timeout=self.timeout(settings),
-                        result_ttl=KEEP_RESULT_SECONDS,
-                        failure_ttl=KEEP_FAILURE_SECONDS,
-                    )
-                    for row_id, round_ in missing[start : start + AT_ONCE]
-                ]
-            )
+    def _limit(self, queue: Queue) -> int:
+        """Return the number of jobs that wait in the queue if there are as many rows."""
+        workers: int = Worker.count(queue=queue)
+        return self.ahead * max(1, workers)
 
-    def _jobs(self, queue: Queue, page: Sequence[tuple[int, int]]) -> list["_Job | None"]:
-        """Read the jobs of (row id, round) at once; None for each that does not exist."""
+    def _enqueue_many(self, queue: Queue, settings: Settings, missing: Sequence[Row]) -> None:
+        """Ask workers for rows whose jobs do not exist, with one command."""
+        if not missing:
+            return
+        queue.enqueue_many(
+            [
+                Queue.prepare_data(
+                    self.function,
+                    (row_id,),
+                    job_id=self.job_id(row_id, round_),
+                    timeout=self.timeout(settings),
+                    result_ttl=KEEP_RESULT_SECONDS,
+                    failure_ttl=KEEP_FAILURE_SECONDS,
+                )
+                for row_id, round_ in missing
+            ]
+        )
+
+    def _jobs(self, queue: Queue, rows: Sequence[Row]) -> list["_Job | None"]:
+        """Read the jobs of rows at once; None for each that does not exist."""
         with queue.connection.pipeline(transaction=False) as pipeline:
-            for row_id, round_ in page:
+            for row_id, round_ in rows:
                 key = queue.job_class.key_for(self.job_id(row_id, round_))
                 pipeline.hmget(key, "status", "data")
             answers = pipeline.execute()
@@ -148,6 +177,17 @@ class RowJobs:
     def _is_obsolete(self, job: "_Job") -> bool:
         """Return whether a job waits to call another function."""
         return job.status in WAITING and job.function not in (self.function, None)
+
+
+def _next_rows(rows: WaitingRows, limit: int) -> Iterator[Row]:
+    """Yield the rows that come next: one of each project, then the second of each, and so on.
+
+    At least one of each project is among them, so that none has to wait for another to be done.
+    """
+    projects = rows.projects()
+    share = max(1, limit // max(1, len(projects)))
+    columns = zip_longest(*(rows.first(uid, share) for uid in projects))
+    return (row for column in columns for row in column if row is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,8 +105,6 @@ class NextTasks:
         rows = self._predictions.request(
             project.uid, version, wanted, retry_failed_before=now(), to_deliver=True
         )
-        for row in rows:
-            if row.status == "queued":
-                enqueue(self._queue, self._settings, row.id, row.round)
+        enqueue(self._queue, self._settings, rows)
         logger.info("Project %s: %d next tasks requested of %s", project.uid, len(rows), version)
         return len(rows)

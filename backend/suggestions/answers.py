@@ -18,6 +18,7 @@ from backend.labelstudio.shapes import Json
 from backend.outages.breaker import SharedBreaker
 from backend.settings import Settings
 from backend.suggestions.delivery_storage import DeliverySchedule
+from backend.suggestions.finished_watch import FinishedWatch
 from backend.suggestions.holdout import HoldoutStorage, is_in_holdout
 from backend.suggestions.interactive import InteractiveService
 from backend.suggestions.queue import enqueue
@@ -28,17 +29,12 @@ from backend.suggestions.wanted import wanted_of
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.05
-POLL_SHARE = 0.1  # largest share of the waiting time that polls may take
 # A reservation outlasts the wait by the time needed to record the reply.
 RESERVATION_MARGIN = timedelta(seconds=5)
 # Label Studio hangs up after 100 s. Workers deliver what does not fit into a reply.
 LONGEST_ANSWER_SECONDS = 95.0
-
-
-def pause_after_poll(seconds: float) -> float:
-    """Return the pause, in s, after a poll that took this many seconds."""
-    return max(POLL_SECONDS, seconds / POLL_SHARE)
+# Of a large batch, only so many can be ready while a request waits.
+MOST_AWAITED = 100
 
 
 class PredictService:
@@ -63,6 +59,7 @@ class PredictService:
         self._schedule = DeliverySchedule(database)
         self._holdouts = HoldoutStorage(database)
         self._queue = queue
+        self._watch = FinishedWatch(self._predictions.finished)
         self._model_version = model_version
         self._studios = LabelStudios(settings, SharedBreaker(database))
         spare = max(1, settings.threads // 4)
@@ -86,15 +83,19 @@ class PredictService:
         )
         reply_deadline = time.monotonic() + LONGEST_ANSWER_SECONDS
         wanted = [wanted_of(task, control) for task in tasks]
-        shown = self._without_withheld(project, wanted, reply_deadline)
-        rows = self._request(project, [one for one in shown if one], to_deliver=True)
-        with self._wait_deadline(seconds) as deadline, self._reserved_for_reply(rows, deadline):
-            self._enqueue_and_wait(rows, deadline, reply_deadline)
-            replies = iter(self._replies(project, control, rows, deadline, reply_deadline))
+        shown = self._without_withheld(project, wanted)
+        opened = len(tasks) == 1  # Label Studio sends many at once for a batch alone
+        rows = self._request(project, [one for one in shown if one], opened=opened)
+        awaited = list({row.id: None for row in rows if row.status == "queued"})[:MOST_AWAITED]
+        with self._wait_deadline(seconds) as deadline, self._reserved_for_reply(awaited, deadline):
+            if self._enqueue(rows):
+                self._watch.wait(awaited, deadline)
+            found = [row.id for row in rows if row.status == "ready"] + awaited
+            replies = iter(self._replies(project, control, rows, found, deadline, reply_deadline))
         return [next(replies) if one else [] for one in shown]
 
     def _without_withheld(
-        self, project: Project, wanted: Sequence[Wanted | None], reply_deadline: float
+        self, project: Project, wanted: Sequence[Wanted | None]
     ) -> list[Wanted | None]:
         """Request and queue the predictions of withheld tasks, which are made but not shown.
 
@@ -107,7 +108,7 @@ class PredictService:
             return list(wanted)
         task_ids = {one.task_id for one in withheld}
         self._holdouts.withhold(project.uid, sorted(task_ids), now())
-        self._enqueue(self._request(project, withheld, to_deliver=False), reply_deadline)
+        self._enqueue(self._request(project, withheld, to_deliver=False))
         return [None if one and one.task_id in task_ids else one for one in wanted]
 
     def answer_interactive(
@@ -121,7 +122,12 @@ class PredictService:
         return self._interactive.answer(project, control, task, context)
 
     def _request(
-        self, project: Project, wanted: list[Wanted], *, to_deliver: bool
+        self,
+        project: Project,
+        wanted: list[Wanted],
+        *,
+        to_deliver: bool = True,
+        opened: bool = False,
     ) -> list[Prediction]:
         for one in wanted:
             if one.refusal:
@@ -133,6 +139,7 @@ class PredictService:
             wanted,
             retry_failed_before=now() - pause,
             to_deliver=to_deliver,
+            opened=opened,
         )
 
     @contextmanager
@@ -146,9 +153,8 @@ class PredictService:
                 self._waiting_slots.release()
 
     @contextmanager
-    def _reserved_for_reply(self, rows: Sequence[Prediction], deadline: float) -> Iterator[None]:
+    def _reserved_for_reply(self, ids: Sequence[int], deadline: float) -> Iterator[None]:
         """Inside the block, keep workers from delivering predictions that become ready."""
-        ids = sorted({row.id for row in rows if row.status == "queued"})
         seconds = deadline - time.monotonic()
         if not ids or seconds <= 0:
             yield
@@ -160,51 +166,35 @@ class PredictService:
         finally:
             self._schedule.end_reservation(ids, until)
 
-    def _enqueue_and_wait(
-        self, rows: Sequence[Prediction], deadline: float, reply_deadline: float
-    ) -> None:
-        """Queue the rows that are not ready, and wait for them until the deadline at most."""
-        waiting = self._enqueue(rows, reply_deadline)
-        while waiting and time.monotonic() < deadline:
-            began = time.monotonic()
-            waiting -= self._predictions.finished(sorted(waiting))
-            pause = pause_after_poll(time.monotonic() - began)
-            if waiting:
-                time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
-
-    def _enqueue(self, rows: Sequence[Prediction], reply_deadline: float) -> set[int]:
-        """Queue as many of the rows that are not ready as time allows.
-
-        Returns:
-            The ids of the rows that are in the queue now, and so may be ready soon.
-        """
-        rounds = {row.id: row.round for row in rows if row.status == "queued"}
-        queued = set()
+    def _enqueue(self, rows: Sequence[Prediction]) -> bool:
+        """Queue the rows that are not ready; return False if Redis cannot be written to."""
         try:
-            for prediction_id, round_ in rounds.items():
-                if time.monotonic() > reply_deadline:
-                    break
-                enqueue(self._queue, self._settings, prediction_id, round_)
-                queued.add(prediction_id)
+            enqueue(self._queue, self._settings, rows)
         except RedisError as error:
             logger.error(
                 "Redis cannot be written to; workers will queue the tasks when it can: %s", error
             )
-        return queued
+            return False
+        return True
 
     def _replies(
         self,
         project: Project,
         control: KeypointControl,
         rows: Sequence[Prediction],
+        possible: Sequence[int],
         deadline: float,
         reply_deadline: float,
     ) -> list[Answer]:
-        """Return an answer for each row; a repeated row is answered the first time only."""
+        """Return an answer for each row; a repeated row is answered the first time only.
+
+        Args:
+            possible: ids of the rows that may be ready.
+        """
         builder = ReplyBuilder(
             self._settings, self._database, self._studios, project, control, deadline
         )
-        current = {row.id: row for row in self._predictions.predictions([row.id for row in rows])}
+        current = {row.id: row for row in self._predictions.predictions(sorted(set(possible)))}
         answers: list[Answer] = []
         for row in rows:
             found = current.pop(row.id, None)

@@ -188,6 +188,7 @@ def _request_from_active_model(context: JobContext, row: Prediction, version: st
         [wanted],
         retry_failed_before=now(),
         to_deliver=row.to_deliver,
+        opened=row.opened_at is not None,
     )
     context.predictions.fail(
         row.id, f"{version} is the current version now: it makes the prediction instead"

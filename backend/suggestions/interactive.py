@@ -1,7 +1,6 @@
 """Answer an annotator who places a point or a rectangle with the other points of that object."""
 
 import logging
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -16,6 +15,7 @@ from backend.labelstudio.schemas import BoxSources, PredictionJson, Task
 from backend.labelstudio.shapes import Json, read, read_or_none
 from backend.settings import Settings
 from backend.suggestions.drawing import Size
+from backend.suggestions.finished_watch import FinishedWatch
 from backend.suggestions.holdout import HoldoutStorage, is_in_holdout
 from backend.suggestions.interactive_queue import enqueue_answer, make_interactive_queue
 from backend.suggestions.interactive_records import InteractiveAnswer, PlacedSoFar
@@ -26,7 +26,6 @@ from model.keypoint import Box
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.03
 WITHHELD = "the suggestions of this task are withheld"
 NOTHING_PLACED = PlacedSoFar(100.0, 100.0, None, {}, None, ())
 
@@ -53,6 +52,7 @@ class InteractiveService:
         self._answers = InteractiveStorage(database)
         self._holdouts = HoldoutStorage(database)
         self._queue = make_interactive_queue(queue.connection)
+        self._watch = FinishedWatch(self._answers.finished)
         self._model_version = model_version
         self._wait_deadline = wait_deadline
 
@@ -130,8 +130,7 @@ class InteractiveService:
             logger.error("Redis cannot be reached, so nothing is suggested: %s", error)
             return
         with self._wait_deadline(self._settings.predict_wait_one) as deadline:
-            while time.monotonic() < deadline and not self._answers.is_finished(answer_id):
-                time.sleep(POLL_SECONDS)
+            self._watch.wait([answer_id], deadline)
 
     def _reply(
         self, project: Project, result: list[Json], answer: InteractiveAnswer | None

@@ -57,11 +57,11 @@ class InteractiveStorage:
         )
         return self._select(newest)[::-1]
 
-    def is_finished(self, answer_id: int) -> bool:
-        """Return whether a row no longer waits for a worker."""
-        query = select(answers.c.status).where(answers.c.id == answer_id)
+    def finished(self, ids: Sequence[int]) -> set[int]:
+        """Return those of the ids whose rows no longer wait for a worker."""
+        query = select(answers.c.id).where(answers.c.id.in_(ids), answers.c.status != "queued")
         with self._database.reading() as connection:
-            return connection.scalar(query) != "queued"
+            return set(connection.scalars(query))
 
     def finish(self, answer_id: int, model_version: str, detection: Detection) -> None:
         """Store what a worker found."""

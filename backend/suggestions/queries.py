@@ -19,12 +19,18 @@ from sqlalchemy import (
 
 from backend.database.connection import Database, now
 from backend.database.schema import WAITS_NO_MORE
+from backend.outages.due_storage import DueRows
 from backend.outages.queries import count_by_reason, given_up_reason, retry, waits
 from backend.outages.records import JobFilter, WaitCount
 from backend.outages.storage import WaitingRows
 from backend.suggestions.objects import objects_from_json
 from backend.suggestions.records import Delivery, Prediction, detection_from_json
-from backend.suggestions.tables import deliveries, predictions
+from backend.suggestions.tables import (
+    WAITS_IN_BATCH,
+    WAITS_OPENED,
+    deliveries,
+    predictions,
+)
 
 DELIVERY_FIELDS = [field.name for field in fields(Delivery)]
 
@@ -80,6 +86,14 @@ def waiting_predictions(database: Database) -> WaitingRows:
     return WaitingRows(database, predictions, due_at)
 
 
+def due_predictions(database: Database, *, opened: bool) -> DueRows:
+    """Return the predictions that workers can make now: for opened tasks, or all others."""
+    if opened:
+        order = (predictions.c.opened_at, predictions.c.id)
+        return DueRows(database, predictions, WAITS_OPENED, order)
+    return DueRows(database, predictions, WAITS_IN_BATCH, (predictions.c.id,))
+
+
 def give_up_waiting(database: Database, before: datetime) -> int:
     """Give up the predictions that have waited since before a moment, and count them.
 
@@ -129,6 +143,7 @@ def retry_predictions(database: Database, wanted: JobFilter) -> int:
         "round": predictions.c.round + 1,
         "attempts": 0,
         "failures": 0,
+        "opened_at": None,
     }
     steps: list[tuple[ColumnElement[bool], dict[str, Any]]] = [
         (status == "failed", anew),

@@ -80,6 +80,8 @@ class Prediction:
     Attributes:
         costs: seconds of actions, as far as the project's lead times told them when it was made.
         objects: the rectangles of the task, with the numbers of `detection.named` in each.
+        opened_at: when an annotator opened the task and it was not ready; None for one that nobody
+            waits for.
     """
 
     id: int
@@ -111,6 +113,7 @@ class Prediction:
     delivery: Delivery | None
     costs: Mapping[str, float] | None = None
     objects: Sequence[StoredObject] = ()
+    opened_at: datetime | None = None
 
     @property
     def key(self) -> str:

@@ -53,6 +53,7 @@ class PredictionStorage:
         *,
         retry_failed_before: datetime,
         to_deliver: bool = True,
+        opened: bool = False,
     ) -> list[Prediction]:
         """Insert the rows that are missing, and queue failed ones again.
 
@@ -60,6 +61,7 @@ class PredictionStorage:
             project_uid: a project that has a row already.
             retry_failed_before: rows that failed before this moment are queued again.
             to_deliver: whether to deliver them to Label Studio. Once true, a row stays true.
+            opened: whether an annotator waits for them; then workers make them before others.
 
         Returns:
             The rows, in the order of `wanted`, with repetitions.
@@ -78,6 +80,8 @@ class PredictionStorage:
                     ids[one.task_id, one.input_sha256] for one in chunk if one.refusal is None
                 ]
                 _requeue_failed(connection, possible, retry_failed_before)
+                if opened:
+                    _mark_opened(connection, possible)
                 query = select_predictions().where(predictions.c.id.in_(ids.values()))
                 for row in connection.execute(query):
                     found[row.task_id, row.input_sha256] = prediction_from_row(row)
@@ -359,6 +363,20 @@ def _requeue_failed(connection: Connection, ids: Collection[int], before: dateti
             round=predictions.c.round + 1,
             attempts=0,
             failures=0,
+            opened_at=None,
             **WAITS_NO_MORE,
         )
+    )
+
+
+def _mark_opened(connection: Connection, ids: Collection[int]) -> None:
+    """Record that somebody waits for those of the rows that are not ready."""
+    connection.execute(
+        update(predictions)
+        .where(
+            predictions.c.id.in_(ids),
+            predictions.c.status == "queued",
+            predictions.c.opened_at.is_(None),
+        )
+        .values(opened_at=now())
     )

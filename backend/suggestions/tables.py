@@ -13,9 +13,16 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from backend.database.schema import WAITS, Time, metadata, waiting_columns
+
+# Those that wait for a worker and for nothing else: what an annotator opened, and all others. For
+# status = 'queued', SQLite would take the index of the status instead, and read all of its rows.
+_WAITS = "status NOT IN ('ready', 'failed') AND waiting_for IS NULL AND opened_at IS "
+WAITS_OPENED = text(f"{_WAITS}NOT NULL")
+WAITS_IN_BATCH = text(f"{_WAITS}NULL")
 
 predictions = Table(
     "predictions",
@@ -48,6 +55,8 @@ predictions = Table(
     Column("checks", Integer, nullable=False),
     Column("created_at", Time, nullable=False),
     Column("asked_at", Time, nullable=False),
+    # When an annotator opened the task and it was not ready; NULL for one that nobody waits for.
+    Column("opened_at", Time),
     Column("started_at", Time),
     Column("finished_at", Time),
     UniqueConstraint("project_uid", "task_id", "input_sha256", "model_version"),
@@ -59,6 +68,18 @@ predictions = Table(
         "waiting_for",
         sqlite_where=WAITS,
         postgresql_where=WAITS,
+    ),
+    Index(
+        "ix_predictions_waits_opened",
+        *("project_uid", "opened_at", "id", "retry_at"),
+        sqlite_where=WAITS_OPENED,
+        postgresql_where=WAITS_OPENED,
+    ),
+    Index(
+        "ix_predictions_waits_in_batch",
+        *("project_uid", "id", "retry_at"),
+        sqlite_where=WAITS_IN_BATCH,
+        postgresql_where=WAITS_IN_BATCH,
     ),
     sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )

@@ -6,15 +6,21 @@ from sqlalchemy import and_
 
 from backend.database.connection import Database, now
 from backend.database.schema import WAITS_NO_MORE
+from backend.outages.due_storage import DueRows
 from backend.outages.queries import count_by_reason, given_up_reason, retry, waits
 from backend.outages.records import JobFilter, WaitCount
 from backend.outages.storage import WaitingRows
-from backend.training.tables import trainings
+from backend.training.tables import WAITS_FOR_WORKER, trainings
 
 
 def waiting_trainings(database: Database) -> WaitingRows:
     """Return the trainings that wait for a service."""
     return WaitingRows(database, trainings)
+
+
+def due_trainings(database: Database) -> DueRows:
+    """Return the trainings that workers can make now."""
+    return DueRows(database, trainings, WAITS_FOR_WORKER, (trainings.c.id,))
 
 
 def give_up_waiting_trainings(database: Database, before: datetime) -> int:

@@ -9,6 +9,7 @@ from rq import Queue
 from backend.database.connection import Database
 from backend.queue.row_jobs import RowJobs
 from backend.settings import Settings
+from backend.training.queries import due_trainings
 from backend.training.records import Training
 from backend.training.storage import TrainingStorage
 
@@ -44,4 +45,5 @@ def enqueue_training(queue: Queue, settings: Settings, training: Training) -> No
 
 def enqueue_trainings_again(queue: Queue, settings: Settings, database: Database) -> int:
     """Queue every training that waits and has no job; see `RowJobs.enqueue_again`."""
-    return _JOBS.enqueue_again(queue, settings, TrainingStorage(database))
+    next_round = TrainingStorage(database).next_round
+    return _JOBS.enqueue_again(queue, settings, due_trainings(database), next_round)

@@ -16,6 +16,8 @@ from sqlalchemy import (
 from backend.database.schema import WAITS, Time, metadata, waiting_columns
 
 UNFINISHED = text("status = 'queued'")
+# Those that wait for a worker and for nothing else.
+WAITS_FOR_WORKER = text("status = 'queued' AND waiting_for IS NULL")
 
 trainings = Table(
     "trainings",

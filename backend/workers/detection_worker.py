@@ -5,12 +5,13 @@ import os
 
 import torch
 from redis import Redis
+from rq import Queue
 
 from backend.database.connection import Database
 from backend.database.prepare import prepare_database
 from backend.labelstudio.projects import LabelStudios
 from backend.learning import learn_job
-from backend.learning.queue import make_learning_queue
+from backend.learning.queue import make_backlog_queue, make_learning_queue
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
@@ -24,7 +25,7 @@ from backend.suggestions.delivery_threads import DeliveryThreads
 from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.interactive_queue import make_interactive_queue
 from backend.suggestions.interactive_storage import InteractiveStorage
-from backend.suggestions.queue import make_queue
+from backend.suggestions.queue import make_opened_queue, make_queue
 from backend.training.registry import ModelRegistry
 from backend.workers.maintenance import Maintenance
 
@@ -57,12 +58,24 @@ def run_worker(settings: Settings) -> None:
     next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
     maintenance = Maintenance(settings, database, deliveries, next_tasks, queue)
     with maintenance.maintain_verdicts():
-        # An annotator waits for an interactive answer, and what was just corrected is learnt before
-        # the next prediction is made.
-        first = [make_interactive_queue(queue.connection), make_learning_queue(queue.connection)]
-        queues = [*first, queue]
-        work_until_stopped(queues, maintenance.maintain_queues)
+        work_until_stopped(_queues(queue), maintenance.maintain_queues)
     logger.info("Stopped")
+
+
+def _queues(queue: Queue) -> list[Queue]:
+    """Return the queues that a worker takes jobs from; from each while those before it are empty.
+
+    Args:
+        queue: of batches.
+    """
+    connection = queue.connection
+    return [
+        make_interactive_queue(connection),  # somebody is drawing
+        make_learning_queue(connection),  # what was just corrected improves what is made next
+        make_opened_queue(connection),  # somebody looks at an empty image
+        queue,
+        make_backlog_queue(connection),
+    ]
 
 
 def _job_context(

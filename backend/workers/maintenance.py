@@ -7,11 +7,9 @@ no worker can run. Any number of worker processes may run all of this at the sam
 """
 
 import logging
-import math
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from redis.exceptions import RedisError
 from rq import Queue
@@ -21,31 +19,30 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.agreement.team_costs import TeamCosts
 from backend.database.connection import Database
-from backend.learning.queue import enqueue_examples, make_learning_queue
+from backend.learning.queue import make_backlog_queue, make_learning_queue
 from backend.queue.steady_worker import SteadyWorker, clean_up
 from backend.settings import Settings
 from backend.suggestions.ahead import NextTasks
 from backend.suggestions.delivery_threads import DeliveryThreads
 from backend.suggestions.interactive_queue import make_interactive_queue
-from backend.suggestions.queue import enqueue_again
-from backend.training.queue import enqueue_trainings_again, make_training_queue
+from backend.suggestions.queue import make_opened_queue
+from backend.training.queue import make_training_queue
 from backend.verdicts.lesson_storage import LessonStorage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.sync import sync_due
+from backend.workers.queue_filling import LOCK, QueueFilling
 from backend.workers.waiting_work import WaitingWork
 
 logger = logging.getLogger(__name__)
 
 QUEUES_EVERY_SECONDS = 1.0
+FILLS_EVERY_SECONDS = 0.25
 # What was submitted is learnt within 5 s.
 VERDICTS_EVERY_SECONDS = 2.0
 PULLS_EVERY_SECONDS = 5.0
 COSTS_EVERY_SECONDS = 60.0
-# One worker at a time sweeps the queues, at most this often and for at most this share of its time.
+# One worker at a time sweeps the queues, at most this often.
 SWEEP_SECONDS = 5
-SWEEP_SHARE = 0.05
-# With 100,000 tasks waiting a sweep takes two seconds; what was lost is found within a minute.
-LONGEST_SWEEP_PAUSE = 30
 SWEEP_LOCK = "prelabelling:sweep"
 STOPS_WITHIN_SECONDS = 3.0
 
@@ -78,23 +75,33 @@ class Maintenance:
         self._waiting_work = WaitingWork(settings, database)
         self._lessons = LessonStorage(database, limit=settings.learn_examples)
         self._costs = TeamCosts(settings, database)
-        self._queue = queue
-        self._interactive = make_interactive_queue(queue.connection)
-        self._learning = make_learning_queue(queue.connection)
-        self._trainings = make_training_queue(queue.connection)
-        retried = [self._learning, queue]
+        self._connection = queue.connection
+        self._filling = QueueFilling(settings, database, queue.connection)
+        retried = [make_learning_queue(queue.connection), queue]
+        self._queues = [
+            make_interactive_queue(queue.connection),
+            make_opened_queue(queue.connection),
+            make_backlog_queue(queue.connection),
+            make_training_queue(queue.connection),
+            *retried,
+        ]
         self._scheduler = RQScheduler(
             retried, queue.connection, logging_level=logging.WARNING, serializer=JSONSerializer
         )
         self._scheduler.prepare_registries([each.name for each in retried])
 
-    def maintain_queues(self, worker: SteadyWorker) -> AbstractContextManager[None]:
-        """Sweep the queues inside the block, while a worker lives."""
+    @contextmanager
+    def maintain_queues(self, worker: SteadyWorker) -> Iterator[None]:
+        """Fill and sweep the queues inside the block, while a worker lives."""
 
         def sweep(_: threading.Event) -> None:
             self.sweep(worker)
 
-        return repeated("queue maintenance", QUEUES_EVERY_SECONDS, sweep)
+        with (
+            repeated("queue maintenance", QUEUES_EVERY_SECONDS, sweep),
+            repeated("filling of the queues", FILLS_EVERY_SECONDS, self.fill),
+        ):
+            yield
 
     @contextmanager
     def maintain_verdicts(self) -> Iterator[None]:
@@ -109,31 +116,20 @@ class Maintenance:
             yield
 
     def sweep(self, worker: SteadyWorker) -> None:
-        """Queue lost jobs again, unless another worker has just done so; let waiting work go on."""
-        connection = self._queue.connection
-        if self._waiting_work.tend():
-            connection.delete(SWEEP_LOCK)
-        if connection.set(SWEEP_LOCK, worker.name, nx=True, ex=SWEEP_SECONDS):
-            began = time.monotonic()
-            self._sweep(worker)
-            # A sweep takes long if many predictions wait, and detection needs most of the time.
-            pause = (time.monotonic() - began) / SWEEP_SHARE
-            pause = min(max(SWEEP_SECONDS, pause), LONGEST_SWEEP_PAUSE)
-            connection.expire(SWEEP_LOCK, math.ceil(pause))
+        """Release the jobs of dead workers, unless another one has just done so.
 
-    def _sweep(self, worker: SteadyWorker) -> None:
-        for queue in (self._interactive, self._learning, self._queue, self._trainings):
-            clean_up(queue, worker)
-        self._scheduler.enqueue_scheduled_jobs()
-        missing = enqueue_examples(self._learning, self._settings, self._database)
-        if missing:
-            logger.info("Queued %d corrected images that had no job", missing)
-        missing = enqueue_again(self._queue, self._settings, self._database)
-        if missing:
-            logger.info("Queued %d predictions that had no job", missing)
-        missing = enqueue_trainings_again(self._trainings, self._settings, self._database)
-        if missing:
-            logger.info("Queued %d trainings that had no job", missing)
+        Work that waits for a service goes on if that is back.
+        """
+        if self._waiting_work.tend():
+            self._connection.delete(LOCK)
+        if self._connection.set(SWEEP_LOCK, worker.name, nx=True, ex=SWEEP_SECONDS):
+            for queue in self._queues:
+                clean_up(queue, worker)
+            self._scheduler.enqueue_scheduled_jobs()
+
+    def fill(self, _: threading.Event) -> None:
+        """Queue the rows that come next."""
+        self._filling.fill()
 
     def record_events(self, _: threading.Event) -> None:
         """Record every event that Label Studio sent."""
@@ -142,7 +138,7 @@ class Maintenance:
     def learn(self, _: threading.Event) -> None:
         """Pass on every annotation that changed, and have what is new learnt before anything."""
         if self._lessons.pass_on():
-            enqueue_examples(self._learning, self._settings, self._database)
+            self._connection.delete(LOCK)
 
     def request_next_tasks(self, _: threading.Event) -> None:
         """Request the suggestions of the next tasks of projects that have learnt something."""

@@ -1,0 +1,55 @@
+"""Keep the queues filled with the rows that come next; any number of workers may do so."""
+
+import time
+
+from redis import Redis
+
+from backend.database.connection import Database
+from backend.learning.queue import enqueue_examples, make_learning_queue
+from backend.settings import Settings
+from backend.suggestions.queue import enqueue_again, make_queue
+from backend.training.queue import enqueue_trainings_again, make_training_queue
+
+LOCK = "prelabelling:fill"
+# One worker at a time does so, for at most this share of its time.
+SHARE = 0.05
+LONGEST_PAUSE_SECONDS = 10.0
+# While there is nothing to be done, web processes queue what is requested.
+IDLE_PAUSE_SECONDS = 1.0
+# Should the worker that fills them die, another one goes on after so long.
+LOCK_SECONDS = 30
+
+
+class QueueFilling:
+    """Queues the rows that come next of each kind of work."""
+
+    def __init__(self, settings: Settings, database: Database, connection: Redis) -> None:
+        self._settings = settings
+        self._database = database
+        self._connection = connection
+        self._predictions = make_queue(connection)
+        self._examples = make_learning_queue(connection)
+        self._trainings = make_training_queue(connection)
+
+    def fill(self) -> int:
+        """Queue what comes next, unless another worker has just done so; count the jobs.
+
+        Raises:
+            RedisError: Redis cannot be reached.
+        """
+        if not self._connection.set(LOCK, 1, nx=True, ex=LOCK_SECONDS):
+            return 0
+        began = time.monotonic()
+        count = self._fill()
+        is_idle = count == 0 and self._predictions.count == 0
+        pause = IDLE_PAUSE_SECONDS if is_idle else (time.monotonic() - began) / SHARE
+        self._connection.pexpire(LOCK, round(1000 * min(pause, LONGEST_PAUSE_SECONDS)))
+        return count
+
+    def _fill(self) -> int:
+        arguments = (self._settings, self._database)
+        return (
+            enqueue_again(self._predictions, *arguments)
+            + enqueue_examples(self._examples, *arguments)
+            + enqueue_trainings_again(self._trainings, *arguments)
+        )
