@@ -38,7 +38,7 @@ from backend.queue.interruption import Interrupted, interruptible, reset_interru
 from backend.queue.row_jobs import requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
-from backend.suggestions.detector import ActiveDetectors, ModelUnusable
+from backend.suggestions.detector import ActiveDetectors, LoadedDetector, ModelUnusable
 from backend.suggestions.maps import MapStorage, keep_first_maps
 from backend.suggestions.objects import StoredObject
 from backend.suggestions.records import Prediction, Wanted
@@ -91,6 +91,10 @@ class JobContext:
             loaded = self.detectors.get(project_uid)
         except ModelUnusable as error:
             raise BackboneUnusable(str(error)) from error
+        return self.backbone_in(loaded)
+
+    def backbone_in(self, loaded: LoadedDetector) -> Backbone:
+        """Return the network of a detector that is loaded."""
         return self._backbones.of(loaded.version, loaded.detector.classifier)
 
     def look(self, project_uid: str, picture: NDArray[np.uint8], box: Box | None) -> Detection:
@@ -277,7 +281,7 @@ def _detect(
     boxes: list[Box | None] = [each.box for each in rectangles]
     if not boxes:
         boxes = [searched_part(detection)]
-    find = partial(_landmarks, context, row, control, image)
+    find = partial(_landmarks, context, row, model, control, image)
     landmarks = landmarks_of_each(find, boxes)
     counted = zip(rectangles, landmarks.counts, strict=False)
     objects = [StoredObject(rectangle, count) for rectangle, count in counted]
@@ -287,13 +291,14 @@ def _detect(
 def _landmarks(
     context: JobContext,
     row: Prediction,
+    model: LoadedDetector,
     control: KeypointControl,
     image: NDArray[np.uint8],
     box: Box | None,
 ) -> Landmarks:
     """Return the landmarks that the project has learnt, in a part of the image."""
     return context.named_points.find(
-        context.backbone_of(row.project_uid),
+        context.backbone_in(model),
         row.project_uid,
         row.model_version,
         image,

@@ -1,7 +1,6 @@
 """The detection worker: an RQ worker whose detector stays loaded, with maintenance beside it."""
 
 import logging
-import os
 
 import torch
 from redis import Redis
@@ -77,7 +76,7 @@ def _job_context(
     Raises:
         ModelUnusable: it cannot be loaded.
     """
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // settings.detection_workers))
+    torch.set_num_threads(settings.detection_threads)
     detectors = ActiveDetectors(settings, models)
     detectors.get()
     return detection_job.JobContext(
