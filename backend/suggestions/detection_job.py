@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from rq import get_current_job
+from rq import Queue, get_current_job
 from rq.timeouts import JobTimeoutException
 
 from backend.database.connection import Database, now
@@ -40,6 +40,7 @@ from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions.detector import ActiveDetectors, LoadedDetector, ModelUnusable
 from backend.suggestions.maps import MapStorage, keep_first_maps
+from backend.suggestions.next_image import NextImages
 from backend.suggestions.objects import StoredObject
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.several_objects import landmarks_of_each
@@ -59,13 +60,18 @@ class Deliverer(Protocol):
 
 @dataclass(frozen=True)
 class JobContext:
-    """Services and settings that every job of this process uses."""
+    """Services and settings that every job of this process uses.
+
+    Attributes:
+        queue: that predictions come from; None to fetch no image ahead.
+    """
 
     settings: Settings
     database: Database
     studios: LabelStudios
     delivery: Deliverer
     detectors: ActiveDetectors
+    queue: Queue | None = None
 
     @cached_property
     def steps(self) -> StepStorage:
@@ -124,6 +130,11 @@ class JobContext:
     def images(self) -> Images:
         """The images of tasks."""
         return Images(self.settings, self.studios)
+
+    @cached_property
+    def next_images(self) -> NextImages:
+        """The images of predictions, of which the next is fetched ahead."""
+        return NextImages(self.images, self.predictions, self.projects, self.queue)
 
     @cached_property
     def maps(self) -> MapStorage:
@@ -270,7 +281,7 @@ def _detect(
     project = context.projects.project(row.project_uid)
     assert project is not None, "guaranteed by the foreign key"
     control = keypoint_control(project.label_config or "")
-    image = context.images.picture(project, row.image_url, row.task_id)
+    image = context.images.decode(context.next_images.content(project, row))
     height, width = image.shape[:2]
     box = task_box(row.task, control, width, height)
     try:

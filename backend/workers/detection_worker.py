@@ -1,9 +1,12 @@
 """The detection worker: an RQ worker whose detector stays loaded, with maintenance beside it."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from redis import Redis
+from rq import Queue
 
 from backend.database.connection import Database
 from backend.database.prepare import prepare_database
@@ -14,7 +17,12 @@ from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.outages.breaker import SharedBreaker
-from backend.queue.steady_worker import WorkerRefused, required_redis_url, work_until_stopped
+from backend.queue.steady_worker import (
+    SteadyWorker,
+    WorkerRefused,
+    required_redis_url,
+    work_until_stopped,
+)
 from backend.settings import Settings
 from backend.suggestions import detection_job, interactive_job
 from backend.suggestions.ahead import NextTasks
@@ -44,14 +52,14 @@ def run_worker(settings: Settings) -> None:
         models = ModelRegistry(settings, database)
         studios = LabelStudios(settings, SharedBreaker(database))
         deliveries = DeliveryThreads(DeliveryService(settings, database, studios))
-        context = _job_context(settings, database, models, studios, deliveries)
+        queue = make_queue(Redis.from_url(redis_url))
+        context = _job_context(settings, database, models, studios, deliveries, queue)
     except (OSError, ModelUnusable) as error:
         raise WorkerRefused(f"the worker cannot start without its model: {error}") from error
     detection_job.set_job_context(context)
     learn_job.set_learning_context(_learning_context(context))
     interactive_job.set_interactive_context(_interactive_context(context))
     logger.info("Ready")
-    queue = make_queue(Redis.from_url(redis_url))
     versions = SuggestionVersions(settings, database, models)
     next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
     maintenance = Maintenance(settings, database, deliveries, next_tasks, queue)
@@ -60,7 +68,14 @@ def run_worker(settings: Settings) -> None:
         # the next prediction is made.
         first = [make_interactive_queue(queue.connection), make_learning_queue(queue.connection)]
         queues = [*first, queue]
-        work_until_stopped(queues, maintenance.maintain_queues)
+
+        @contextmanager
+        def maintained(worker: SteadyWorker) -> Iterator[None]:
+            worker.before_dequeue = context.next_images.put_first
+            with maintenance.maintain_queues(worker):
+                yield
+
+        work_until_stopped(queues, maintained)
     logger.info("Stopped")
 
 
@@ -70,6 +85,7 @@ def _job_context(
     models: ModelRegistry,
     studios: LabelStudios,
     deliveries: DeliveryThreads,
+    queue: Queue,
 ) -> detection_job.JobContext:
     """Load the deployment's active model, and collect what the jobs of this process use.
 
@@ -85,6 +101,7 @@ def _job_context(
         studios=studios,
         delivery=deliveries,
         detectors=detectors,
+        queue=queue,
     )
 
 
