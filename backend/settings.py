@@ -91,7 +91,9 @@ class Settings(DetectorVariables):
             share; None for one in `data_dir`.
         model_memory: MiB for the networks that a worker keeps loaded; the last used always stays.
         workers, threads: number of gunicorn's processes, and of the threads of each.
-        detection_workers: number of workers, which detect keypoints.
+        detection_workers: number of workers, which detect keypoints; None for as many as suit the
+            machine.
+        detection_threads: number of threads with which a worker computes.
         predict_wait_one, predict_wait_batch: longest wait of /predict for one task, for several; s.
         training_workers: number of trainers; 0 for none on this machine.
         training_timeout: longest time for one training, s.
@@ -136,7 +138,8 @@ class Settings(DetectorVariables):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     workers: int = Field(default=1, ge=1)
     threads: int = Field(default=64, ge=2)
-    detection_workers: int = Field(default=1, ge=1)
+    detection_workers: int | None = Field(default=None, ge=1)
+    detection_threads: int = Field(default=1, ge=1)
     training_workers: int = Field(default=1, ge=0)
     training_timeout: int = Field(default=24 * 3600, ge=1)
     predict_wait_one: float = Field(default=15.0, ge=0, le=90)

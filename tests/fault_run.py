@@ -60,13 +60,23 @@ class OwnRedis:
 
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     def start(self) -> None:
-        options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options = [
+            "--bind",
+            self.host,
+            "--protected-mode",
+            "no",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         self.process = subprocess.Popen(
             [_executable(), "--port", str(self.port), *options],
             stdout=subprocess.DEVNULL,
@@ -95,10 +105,11 @@ class OwnPostgres:
     folder: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"postgresql://tester@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://tester@{self.host}:{self.port}/postgres"
 
     def __post_init__(self) -> None:
         # Imported here: conftest needs pytest's own plugins.
@@ -114,9 +125,12 @@ class OwnPostgres:
             user=self.user,
             cwd=self.folder,
         )
+        network = f"{self.host.rpartition('.')[0]}.0/24"
+        with (self.folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {network} trust\n")
 
     def start(self) -> None:
-        listen = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
+        listen = ["-h", self.host, "-p", str(self.port), "-k", str(self.folder)]
         self.process = subprocess.Popen(
             [self.program, "-D", str(self.folder / "data"), *listen],
             stderr=subprocess.DEVNULL,

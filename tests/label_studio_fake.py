@@ -154,10 +154,12 @@ class LabelStudioFake:
             return self._list_filtered(wanted, int(query["page_size"]))
         included = asked["selectedItems"]["included"]
         found = [
-            task
-            for task_id, task in self.tasks.items()
-            if task_id in included and task["project"] == int(query["project"])
+            self.tasks[task_id]
+            for task_id in included
+            if task_id in self.tasks and self.tasks[task_id]["project"] == int(query["project"])
         ]
+        if query.get("fields") == "all":
+            found = [{**task, "predictions": self.of_task(task["id"])} for task in found]
         return as_json({"tasks": found, "total": len(found)})
 
     def _list_filtered(self, wanted: dict[str, Any], size: int) -> Answer:

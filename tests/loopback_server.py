@@ -44,20 +44,25 @@ Handle = Callable[[Request, BaseHTTPRequestHandler], Answer | None]
 @dataclass
 class LoopbackServer:
     port: int
+    host: str = "127.0.0.1"
     requests: list[Request] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
 
 @contextmanager
 def loopback_server(
-    handle: Handle, wrap: Callable[[Any], Any] | None = None, *, port: int = 0
+    handle: Handle,
+    wrap: Callable[[Any], Any] | None = None,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
 ) -> Iterator[LoopbackServer]:
     """Serve until the block ends; `wrap` turns the listening socket into an encrypted one.
 
-    Port 0 is any that is free.
+    Port 0 is any that is free. Only `hosts_run` has another address, of namespaces on this machine.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -89,10 +94,10 @@ def loopback_server(
         def handle_error(self, *_: object) -> None:
             """A client that hangs up is what several tests are about."""
 
-    server = Server(("127.0.0.1", port), Handler)
+    server = Server((host, port), Handler)
     if wrap is not None:
         server.socket = wrap(server.socket)
-    served = LoopbackServer(server.server_port)
+    served = LoopbackServer(server.server_port, host)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -89,10 +89,14 @@ class Studio:
         self._interrupted("killed looking")
         return found
 
-    def task(self, project_id: int, task_id: int) -> Task | None:
-        assert (project_id, task_id) == (project_id_of(UID), 1)
+    def task(self, project_id: int, task_id: int, *, fields: str) -> Task | None:
+        assert (project_id, task_id, fields) == (project_id_of(UID), 1, "all")
+        if self.image is None:
+            self._interrupted("killed looking at the task")
+            return None
+        stored = copy.deepcopy(self.stored)
         self._interrupted("killed looking at the task")
-        return read(Task, {"id": 1, "data": {"image": self.image}}) if self.image else None
+        return read(Task, {"id": 1, "data": {"image": self.image}, "predictions": stored})
 
     def create_prediction(self, task_id: int, prediction: dict[str, Any]) -> int:
         fault = self._take_fault(
@@ -372,7 +376,7 @@ def test_a_task_that_is_another_now_gets_nothing(scene: Scene, image: str | None
 
 
 def test_a_task_that_cannot_be_looked_at_now_is_looked_at_later(scene: Scene) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise LabelStudioError("no tasks", retryable=True, status=503)
 
     scene.patches.setattr(scene.studio, "task", refuse)
@@ -426,10 +430,10 @@ def test_a_reply_that_we_may_not_look_after_counts_as_arrived(
 ) -> None:
     scene.answer()
 
-    def refuse(_: int) -> Any:
+    def refuse(*_: object, **__: object) -> Any:
         raise LabelStudioError("Invalid token.", retryable=False, status=401)
 
-    monkeypatch.setattr(scene.studio, "predictions", refuse)
+    monkeypatch.setattr(scene.studio, "task", refuse)
     scene.clock.pass_by(delivery.REPLY_CHECKED_AFTER_SECONDS + 1)
     scene.deliver()
     assert scene.row().check_at is None
@@ -464,7 +468,7 @@ def test_a_failure_is_a_warning_again_when_it_was_forgotten_among_many_others(
 def test_an_answer_that_nobody_thought_of_is_logged_whole_and_put_off(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(scene.studio, "predictions", lambda _: {"detail": "moved"})
+    monkeypatch.setattr(scene.studio, "task", lambda *_, **__: {"detail": "moved"})
     scene.deliver()
     assert "Traceback" in caplog.text
     assert scene.row().check_at == scene.clock() + timedelta(seconds=retries.DELIVERY.first)
@@ -552,7 +556,6 @@ class OnePrediction(RuleBasedStateMachine):
             [
                 None,
                 "down",
-                "killed looking",
                 "killed looking at the task",
                 "killed before",
                 "killed after",

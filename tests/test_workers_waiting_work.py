@@ -113,15 +113,15 @@ def test_one_image_that_always_fails_does_not_hold_up_the_others(outage: Outage)
 
 def test_deliveries_wait_apart_from_images(outage: Outage) -> None:
     scene = outage.scene
-    scene.fake.unavailable = {"/api/predictions/"}
+    scene.fake.unavailable = {"/api/predictions/", "/api/tasks/"}
     rows = [scene.ask(number) for number in range(1, 8)]
     scene.work(*rows)
     api = f"API of {scene.fake.url}"
     assert status_of(outage, rows) <= {("ready", None), ("ready", api)}
-    asked = len(scene.fake.asked("GET", "/api/predictions/"))
+    asked = len(scene.fake.asked("GET", "/api/tasks/"))
     assert asked == retries.FAILURES_UNTIL_AWAY
     outage.round()
-    assert len(scene.fake.asked("GET", "/api/predictions/")) == asked + 1
+    assert len(scene.fake.asked("GET", "/api/tasks/")) == asked + 1
     scene.fake.unavailable.clear()
     outage.round()
     outage.round()

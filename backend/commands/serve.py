@@ -15,7 +15,7 @@ import click
 import requests
 
 from backend.database.prepare import prepare_database
-from backend.local import embedded_redis
+from backend.local import embedded_redis, machine
 from backend.local.processes import spawn
 from backend.local.supervisor import ChildRefused, Supervisor
 from backend.logs import set_up_logging
@@ -132,12 +132,18 @@ def _start_workers(
     worker = ["nice", "-n", "5", sys.executable, "-m", "backend", "worker"]
     trainer = [sys.executable, "-m", "backend", "trainer"]  # lowers its priority itself
     for kind, count, command in (
-        ("worker", settings.detection_workers, worker),
+        ("worker", settings.detection_workers or _detection_workers(), worker),
         ("trainer", settings.training_workers, trainer),
     ):
         for number in range(1, count + 1):
             name = f"The {kind}" if count == 1 else f"{kind.capitalize()} {number}"
             supervisor.start(name, partial(_launch, command, environment))
+
+
+def _detection_workers() -> int:
+    count = machine.detection_workers_for(machine.processor_cores(), machine.memory())
+    logger.info("Detection workers: %d; DETECTION_WORKERS changes that", count)
+    return count
 
 
 def _launch(command: Sequence[str], environment: Mapping[str, str]) -> Popen[bytes]:

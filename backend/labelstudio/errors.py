@@ -113,7 +113,7 @@ def watched(breaker: Breaker, service: str, failure: type[RequestFailed]) -> Ite
         RequestFailed: of that kind, without any request, while the service is away.
     """
     try:
-        breaker.check(service)
+        failed_before = breaker.check(service)
     except ServiceAway as away:
         refused = failure(str(away), retryable=True)
         refused.away, refused.sent = service, False
@@ -121,8 +121,8 @@ def watched(breaker: Breaker, service: str, failure: type[RequestFailed]) -> Ite
     try:
         yield
     except RequestFailed as error:
-        if not error.retryable:
-            breaker.succeeded(service)  # it answered
+        if not error.retryable:  # it answered
+            _record_success(breaker, service, failed_before)
         elif breaker.failed(
             service,
             str(error),
@@ -131,7 +131,12 @@ def watched(breaker: Breaker, service: str, failure: type[RequestFailed]) -> Ite
         ):
             error.away = service
         raise
-    breaker.succeeded(service)
+    _record_success(breaker, service, failed_before)
+
+
+def _record_success(breaker: Breaker, service: str, failed_before: bool) -> None:
+    if failed_before:
+        breaker.succeeded(service)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -23,8 +23,12 @@ class ServiceAway(Exception):
 class Breaker(Protocol):
     """Knows which services are away."""
 
-    def check(self, service: str) -> None:
-        """Raise `ServiceAway` unless a request may be sent now."""
+    def check(self, service: str) -> bool:
+        """Raise `ServiceAway` unless a request may be sent now.
+
+        Returns:
+            Whether the service's latest request failed, so that a success has to be recorded.
+        """
 
     def succeeded(self, service: str) -> None:
         """Record that a service answered as it should."""
@@ -46,8 +50,9 @@ class Breaker(Protocol):
 class NoBreaker:
     """Lets every request pass, for commands that report what they find."""
 
-    def check(self, service: str) -> None:
+    def check(self, service: str) -> bool:
         """Let the request pass."""
+        return False
 
     def succeeded(self, service: str) -> None:
         """Record nothing."""
@@ -65,17 +70,18 @@ class SharedBreaker:
     def __init__(self, database: Database) -> None:
         self._outages = OutageStorage(database)
 
-    def check(self, service: str) -> None:
-        """Let a request pass if the service is not away, or as its probe.
+    def check(self, service: str) -> bool:
+        """Let a request pass if the service is not away, or as its probe; see `Breaker.check`.
 
         Raises:
             ServiceAway: neither.
         """
         outage = self._outages.outage(service)
-        if outage is None or not outage.is_away:
-            return
-        if not self._outages.claim_probe(service, PROBE_SECONDS):
+        if outage is None:
+            return False
+        if outage.is_away and not self._outages.claim_probe(service, PROBE_SECONDS):
             raise ServiceAway(f"waiting for the {service}: {outage.reason}")
+        return True
 
     def succeeded(self, service: str) -> None:
         """End the outage of a service, if there was one."""

@@ -61,6 +61,7 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
 
     Attributes:
         stop_requested: whether a signal asked the worker to stop.
+        before_dequeue: called whenever the worker is about to take a job.
     """
 
     log_result_lifespan = False
@@ -74,6 +75,7 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
             log_job_description=False,
         )
         self.stop_requested = False
+        self.before_dequeue: Callable[[], None] = lambda: None
 
     @property
     def should_run_maintenance_tasks(self) -> bool:
@@ -83,6 +85,16 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Return the seconds without a heartbeat after which another worker takes the job."""
         return SILENCE_SECONDS
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Take a job, as soon as there is one."""
+        self.before_dequeue()
+        taken: tuple[Job, Queue] | None = super().dequeue_job_and_maintain_ttl(
+            timeout, max_idle_time
+        )
+        return taken
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job, with a heartbeat every few seconds."""

@@ -3,26 +3,24 @@
 Label Studio never removes a duplicate prediction, and a reply of ours may get lost. So a delivery
 is recorded before it is made, and only the holder of a prediction's lease talks to Label Studio
 about it, after looking whether the prediction is there. `delivery_storage` has the protocol.
+
+Several predictions of a project share one look, which follows their leases. They are sent one by
+one all the same: Label Studio's import of many at once answers without their keys, and reads and
+counts all tasks of the project each time.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import groupby
 
 from backend import retries
 from backend.database.connection import Database, now
 from backend.labelstudio import schemas
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import LabelStudioError, cause_of, lies_outside
-from backend.labelstudio.label_config import KeypointControl, LabelConfigError, keypoint_control
-from backend.labelstudio.projects import (
-    LabelStudios,
-    NotDeliverable,
-    ProjectStorage,
-    project_id_of,
-)
-from backend.labelstudio.schemas import PredictionJson
-from backend.labelstudio.shapes import Json
+from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
 from backend.outages.records import Cause
 from backend.settings import Settings
 from backend.suggestions.changes import (
@@ -33,6 +31,14 @@ from backend.suggestions.changes import (
     record,
 )
 from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
+from backend.suggestions.lookups import (
+    TaskChanged,
+    check_task,
+    find_delivered,
+    look_at_tasks,
+    predictions_of,
+    task_of,
+)
 from backend.suggestions.presentation import Presentation
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
@@ -45,37 +51,6 @@ REPLY_SETTLES_SECONDS = 10.0
 REPLY_CHECKED_AFTER_SECONDS = 120.0
 
 MOST_REMEMBERED = 1000
-
-
-class TaskChanged(NotDeliverable):
-    """The task no longer shows the image that the prediction was made for."""
-
-
-def find_delivered(
-    predictions: Iterable[schemas.Prediction], row: Prediction, sent: PredictionJson | None
-) -> schemas.Prediction | None:
-    """Find our prediction among those that a task has in Label Studio.
-
-    Returns:
-        The one with the regions of `sent`, else the first of our model version, as a task needs
-        only one of each version. None if there is neither.
-    """
-    of_version = [each for each in predictions if each.model_version == row.model_version]
-    if len(of_version) > 1:
-        logger.warning(
-            "Task %s of project %s has %d predictions of %s in Label Studio",
-            row.task_id,
-            row.project_uid,
-            len(of_version),
-            row.model_version,
-        )
-    sent_ids = _ids(sent.get("result") or []) if sent else None
-    same = [each for each in of_version if _ids(each.result) == sent_ids]
-    return next(iter(same or of_version), None)
-
-
-def _ids(regions: Iterable[Json]) -> set[object]:
-    return {region.get("id") for region in regions}
 
 
 class DeliveryService:
@@ -106,8 +81,7 @@ class DeliveryService:
             Whether there were that many, so that more may be due.
         """
         due = self._schedule.due(limit, project_uid)
-        for prediction_id in due:
-            self.deliver(prediction_id)
+        self._deliver(due)
         return len(due) == limit
 
     def deliver(self, prediction_id: int) -> None:
@@ -116,12 +90,33 @@ class DeliveryService:
         Does nothing if it is not due or another process holds its lease. Errors are logged, and
         the prediction becomes due again unless they are permanent.
         """
-        attempt = self._begin(prediction_id, only_if_due=True)
-        if attempt is None:
+        self._deliver([prediction_id])
+
+    def _deliver(self, ids: Sequence[int]) -> None:
+        attempts = self._begin(ids, only_if_due=True)
+        for _, group in groupby(attempts, lambda attempt: attempt.project.uid):
+            self._deliver_together(list(group))
+
+    def _deliver_together(self, attempts: Sequence[DeliveryAttempt]) -> None:
+        """Deliver predictions of one project, after one look at all of their tasks."""
+        try:
+            client = self._studios.of(attempts[0].project)
+            tasks = look_at_tasks(client, [attempt.row for attempt in attempts])
+        except Exception as error:
+            if not isinstance(error, NotDeliverable) and not lies_outside(error):
+                raise
+            for attempt in attempts:
+                self._postpone(attempt, error)
             return
+        for attempt in attempts:
+            self._deliver_one(attempt, client, tasks)
+
+    def _deliver_one(
+        self, attempt: DeliveryAttempt, client: LabelStudio, tasks: dict[int, schemas.Task]
+    ) -> None:
         row = attempt.row
         try:
-            self._run(attempt)
+            self._run(attempt, client, tasks)
         except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
             self._postpone(attempt, error)
         except Exception as error:
@@ -140,9 +135,10 @@ class DeliveryService:
             LabelStudioError, LabelConfigError, NotDeliverable: it is not known whether Label Studio
                 has changed it; a worker finds out, and finishes it.
         """
-        attempt = self._begin(prediction_id, only_if_due=False)
-        if attempt is None:
+        attempts = self._begin([prediction_id], only_if_due=False)
+        if not attempts:
             return "busy"
+        [attempt] = attempts
         try:
             return self._change(attempt)
         except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
@@ -155,7 +151,7 @@ class DeliveryService:
         sent = row.delivery.sent if row.delivery else None
         found = find_delivered(client.predictions(row.task_id), row, sent)
         if found is None:
-            self._post(attempt, client)
+            self._post(attempt, client, task_of(client, row, {}))
             return "changed"
         if row.delivery is not None and row.delivery.is_pending_change:
             self._changes.resume(attempt, client, found)
@@ -164,22 +160,32 @@ class DeliveryService:
         new = self._presentation.as_sent(row, project, control)
         return self._changes.change(attempt, client, found, new)
 
-    def _begin(self, prediction_id: int, *, only_if_due: bool) -> DeliveryAttempt | None:
-        """Acquire the lease of a prediction; None if it is not to be had."""
-        lease = self._deliveries.acquire(prediction_id, LEASE_SECONDS, only_if_due=only_if_due)
-        row = self._predictions.prediction(prediction_id)
-        project = self._projects.project(row.project_uid) if row else None
-        if lease is None or row is None or project is None:
-            return None
-        return DeliveryAttempt(row, project, lease)
+    def _begin(self, ids: Sequence[int], *, only_if_due: bool) -> list[DeliveryAttempt]:
+        """Acquire the leases of predictions, and leave out those that are not to be had.
 
-    def _run(self, attempt: DeliveryAttempt) -> None:
+        Returns:
+            Attempts, those of each project together.
+        """
+        leases = self._deliveries.acquire_all(ids, LEASE_SECONDS, only_if_due=only_if_due)
+        rows = self._predictions.predictions(list(leases))
+        uids = sorted({row.project_uid for row in rows})
+        projects = {uid: project for uid in uids if (project := self._projects.project(uid))}
+        return [
+            DeliveryAttempt(row, project, leases[row.id])
+            for uid, project in projects.items()
+            for row in rows
+            if row.project_uid == uid
+        ]
+
+    def _run(
+        self, attempt: DeliveryAttempt, client: LabelStudio, tasks: dict[int, schemas.Task]
+    ) -> None:
         row = attempt.row
         sent = row.delivery.sent if row.delivery else None
-        client = self._studios.of(attempt.project)
-        found = find_delivered(client.predictions(row.task_id), row, sent)
+        task = task_of(client, row, tasks)
+        found = find_delivered(predictions_of(client, task), row, sent)
         if found is None:
-            self._post(attempt, client)
+            self._post(attempt, client, task)
         elif row.delivery is not None and row.delivery.is_pending_change:
             self._changes.resume(attempt, client, found)
         else:
@@ -194,11 +200,11 @@ class DeliveryService:
                 return
         self._deliveries.confirm(attempt.lease, found.id, number=number)
 
-    def _post(self, attempt: DeliveryAttempt, client: LabelStudio) -> None:
+    def _post(self, attempt: DeliveryAttempt, client: LabelStudio, task: schemas.Task) -> None:
         row, latest = attempt.row, attempt.row.delivery
         project = attempt.project
         control = keypoint_control(project.label_config or "")
-        self._check_task(client, row, control)
+        check_task(task, row, control)
         if latest is not None and latest.way == "push" and latest.confirmed_at is None:
             # A push of ours did not arrive: repeat the same delivery.
             number, sent = latest.number, latest.sent
@@ -218,28 +224,6 @@ class DeliveryService:
         lease = self._deliveries.extend(attempt.lease, LEASE_SECONDS)
         attempt.lease = lease or attempt.lease
         return lease is not None
-
-    def _check_task(self, client: LabelStudio, row: Prediction, control: KeypointControl) -> None:
-        """Make sure that the task still shows the image that the prediction was made for.
-
-        Label Studio on SQLite reuses the ids of deleted tasks.
-
-        Raises:
-            TaskChanged: it shows another image, or is deleted.
-        """
-        project_id = project_id_of(row.project_uid)
-        if project_id is None:
-            raise TaskChanged(
-                f"expected a project of Label Studio, such as 3.1795347724, got {row.project_uid}: "
-                "the prediction is kept here and not delivered"
-            )
-        task = client.task(project_id, row.task_id)
-        if task is None or task.image_url(control.image_path) != row.image_url:
-            raise TaskChanged(
-                f"expected task {row.task_id} to show the image that its prediction was made "
-                f"for, but in Label Studio it {'shows another one' if task else 'is deleted'}: "
-                "the prediction is kept here and not delivered"
-            )
 
     def _postpone(self, attempt: DeliveryAttempt, error: Exception) -> None:
         row, moment = attempt.row, now()

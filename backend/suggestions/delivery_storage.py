@@ -113,17 +113,33 @@ class DeliveryStorage:
     def acquire(
         self, prediction_id: int, seconds: float, *, only_if_due: bool
     ) -> DeliveryLease | None:
-        """Acquire the lease of a prediction that is ready.
-
-        Args:
-            seconds: how long the lease lasts unless it ends earlier.
-            only_if_due: fail if the prediction is not due, or reserved for a reply.
+        """Acquire the lease of a prediction that is ready; see `acquire_all`.
 
         Returns:
             None if another process holds the lease.
         """
+        return self.acquire_all([prediction_id], seconds, only_if_due=only_if_due).get(
+            prediction_id
+        )
+
+    def acquire_all(
+        self, ids: Sequence[int], seconds: float, *, only_if_due: bool
+    ) -> dict[int, DeliveryLease]:
+        """Acquire the leases of predictions that are ready, in one transaction.
+
+        If the holder dies, a prediction is due again when its lease ends.
+
+        Args:
+            seconds: how long a lease lasts unless it ends earlier.
+            only_if_due: leave out what is not due, or reserved for a reply.
+
+        Returns:
+            Id → lease, without those that another process holds.
+        """
         moment = now()
+        until = moment + timedelta(seconds=seconds)
         conditions = [
+            predictions.c.id.in_(ids),
             predictions.c.status == "ready",
             predictions.c.to_deliver,
             _has_passed(predictions.c.busy_until, moment),
@@ -131,7 +147,17 @@ class DeliveryStorage:
         if only_if_due:
             not_reserved = _has_passed(predictions.c.waiting_until, moment)
             conditions += [not_reserved, predictions.c.check_at <= moment]
-        return self._lease(prediction_id, moment + timedelta(seconds=seconds), conditions)
+        # Ordered by id, so that no two writers deadlock.
+        free = select(predictions.c.id).where(*conditions).order_by(predictions.c.id)
+        with self._database.writing() as connection:
+            found = list(connection.scalars(free.with_for_update()))
+            if found:
+                connection.execute(
+                    update(predictions)
+                    .where(predictions.c.id.in_(found))
+                    .values(busy_until=until, check_at=until)
+                )
+        return {prediction_id: DeliveryLease(prediction_id, until) for prediction_id in found}
 
     def extend(self, lease: DeliveryLease, seconds: float) -> DeliveryLease | None:
         """Replace a lease by one that lasts so long from now.
@@ -143,16 +169,14 @@ class DeliveryStorage:
         """
         moment = now()
         until = moment + timedelta(seconds=seconds)
-        return self._lease(lease.prediction_id, until, [_is_held(lease, moment)])
-
-    def _lease(
-        self, prediction_id: int, until: datetime, conditions: Sequence[ColumnElement[bool]]
-    ) -> DeliveryLease | None:
-        # If the holder dies, the prediction is due again when its lease ends.
         leased = update_prediction(
-            self._database, prediction_id, *conditions, busy_until=until, check_at=until
+            self._database,
+            lease.prediction_id,
+            _is_held(lease, moment),
+            busy_until=until,
+            check_at=until,
         )
-        return DeliveryLease(prediction_id, until) if leased else None
+        return DeliveryLease(lease.prediction_id, until) if leased else None
 
     def record_delivery(
         self,

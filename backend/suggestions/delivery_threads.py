@@ -16,8 +16,11 @@ from backend.suggestions.delivery import DeliveryService
 logger = logging.getLogger(__name__)
 
 PROJECTS_AT_ONCE = 8
+# What becomes ready in this time is delivered together, after one look into Label Studio.
+GATHERS_SECONDS = 1.0
 LOOKS_EVERY_SECONDS = 1.0
-DELIVERIES_A_ROUND = 20
+# A worker that dies keeps so many waiting until their leases end.
+DELIVERIES_A_ROUND = 10
 STOPS_WITHIN_SECONDS = 3.0
 
 
@@ -65,7 +68,8 @@ class DeliveryThreads:
                 self._start()
             except SQLAlchemyError as error:
                 logger.warning("Deliveries wait: %s", str(error).partition("\n")[0])
-            self._wanted.wait(LOOKS_EVERY_SECONDS)
+            if not self._stop.wait(GATHERS_SECONDS):
+                self._wanted.wait(LOOKS_EVERY_SECONDS)
 
     def _start(self) -> None:
         """Start a thread for each project that has something due and no thread."""

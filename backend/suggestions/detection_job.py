@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from rq import get_current_job
+from rq import Queue, get_current_job
 from rq.timeouts import JobTimeoutException
 
 from backend.database.connection import Database, now
@@ -38,9 +38,10 @@ from backend.queue.interruption import Interrupted, interruptible, reset_interru
 from backend.queue.row_jobs import requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
-from backend.suggestions.detector import ActiveDetectors, ModelUnusable
+from backend.suggestions.detector import ActiveDetectors, LoadedDetector, ModelUnusable
 from backend.suggestions.listed import control_in_task
 from backend.suggestions.maps import MapStorage, keep_first_maps
+from backend.suggestions.next_image import NextImages
 from backend.suggestions.objects import StoredObject
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.several_objects import landmarks_of_each
@@ -60,13 +61,18 @@ class Deliverer(Protocol):
 
 @dataclass(frozen=True)
 class JobContext:
-    """Services and settings that every job of this process uses."""
+    """Services and settings that every job of this process uses.
+
+    Attributes:
+        queue: that predictions come from; None to fetch no image ahead.
+    """
 
     settings: Settings
     database: Database
     studios: LabelStudios
     delivery: Deliverer
     detectors: ActiveDetectors
+    queue: Queue | None = None
 
     @cached_property
     def steps(self) -> StepStorage:
@@ -92,6 +98,10 @@ class JobContext:
             loaded = self.detectors.get(project_uid)
         except ModelUnusable as error:
             raise BackboneUnusable(str(error)) from error
+        return self.backbone_in(loaded)
+
+    def backbone_in(self, loaded: LoadedDetector) -> Backbone:
+        """Return the network of a detector that is loaded."""
         return self._backbones.of(loaded.version, loaded.detector.classifier)
 
     def look(self, project_uid: str, picture: NDArray[np.uint8], box: Box | None) -> Detection:
@@ -121,6 +131,11 @@ class JobContext:
     def images(self) -> Images:
         """The images of tasks."""
         return Images(self.settings, self.studios)
+
+    @cached_property
+    def next_images(self) -> NextImages:
+        """The images of predictions, of which the next is fetched ahead."""
+        return NextImages(self.images, self.predictions, self.projects, self.queue)
 
     @cached_property
     def maps(self) -> MapStorage:
@@ -268,7 +283,7 @@ def _detect(
     project = context.projects.project(row.project_uid)
     assert project is not None, "guaranteed by the foreign key"
     control = control_in_task(keypoint_control(project.label_config or ""), row.task)
-    image = context.images.picture(project, row.image_url, row.task_id)
+    image = context.images.decode(context.next_images.content(project, row))
     height, width = image.shape[:2]
     box = task_box(row.task, control, width, height)
     try:
@@ -279,7 +294,7 @@ def _detect(
     boxes: list[Box | None] = [each.box for each in rectangles]
     if not boxes:
         boxes = [searched_part(detection)]
-    find = partial(_landmarks, context, row, control, image)
+    find = partial(_landmarks, context, row, model, control, image)
     landmarks = landmarks_of_each(find, boxes)
     counted = zip(rectangles, landmarks.counts, strict=False)
     objects = [StoredObject(rectangle, count) for rectangle, count in counted]
@@ -289,13 +304,14 @@ def _detect(
 def _landmarks(
     context: JobContext,
     row: Prediction,
+    model: LoadedDetector,
     control: KeypointControl,
     image: NDArray[np.uint8],
     box: Box | None,
 ) -> Landmarks:
     """Return the landmarks that the project has learnt, in a part of the image."""
     return context.named_points.find(
-        context.backbone_of(row.project_uid),
+        context.backbone_in(model),
         row.project_uid,
         row.model_version,
         image,

@@ -44,6 +44,13 @@ class MapStorage:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._complete: set[str] = set()  # versions that have enough; no map is ever deleted
+
+    def has_enough(self, model_version: str) -> bool:
+        """Return whether as many maps of a model version are kept as there should be."""
+        if model_version not in self._complete and self.count(model_version) >= MAPS_PER_VERSION:
+            self._complete.add(model_version)
+        return model_version in self._complete
 
     def keep(self, prediction_id: int, maps: KeptMaps) -> None:
         """Keep the maps of a prediction, unless they are kept already."""
@@ -91,7 +98,7 @@ def keep_first_maps(
     maps, captions = detection.maps, detection.captions
     if "coarse" not in maps or "fine" not in maps:
         return
-    if storage.count(model_version) >= MAPS_PER_VERSION:
+    if storage.has_enough(model_version):
         return
     coarse = KeptMap(_png(maps["coarse"]), captions.get("coarse"))
     fine = KeptMap(_png(maps["fine"]), captions.get("fine"))

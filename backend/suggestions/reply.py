@@ -11,12 +11,9 @@ from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project
 from backend.labelstudio.schemas import PredictionJson
 from backend.settings import Settings
 from backend.suggestions.changes import LEASE_SECONDS
-from backend.suggestions.delivery import (
-    REPLY_CHECKED_AFTER_SECONDS,
-    REPLY_SETTLES_SECONDS,
-    find_delivered,
-)
+from backend.suggestions.delivery import REPLY_CHECKED_AFTER_SECONDS, REPLY_SETTLES_SECONDS
 from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
+from backend.suggestions.lookups import find_delivered
 from backend.suggestions.presentation import Presentation
 from backend.suggestions.records import DeliveryLease, Prediction
 

@@ -155,8 +155,15 @@ class PredictionStorage:
         Returns:
             The row, or None if it does not exist.
         """
-        self._update_queued(prediction_id, attempts=predictions.c.attempts + 1, started_at=now())
-        return self.prediction(prediction_id)
+        this = predictions.c.id == prediction_id
+        with self._database.writing() as connection:
+            connection.execute(
+                update(predictions)
+                .where(this, predictions.c.status == "queued")
+                .values(attempts=predictions.c.attempts + 1, started_at=now())
+            )
+            row = connection.execute(select_predictions().where(this)).one_or_none()
+        return None if row is None else prediction_from_row(row)
 
     def undo_attempt(self, prediction_id: int) -> None:
         """Uncount an attempt that was interrupted through no fault of the task."""

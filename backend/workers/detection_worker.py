@@ -1,7 +1,8 @@
 """The detection worker: an RQ worker whose detector stays loaded, with maintenance beside it."""
 
 import logging
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from redis import Redis
@@ -16,7 +17,12 @@ from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.outages.breaker import SharedBreaker
-from backend.queue.steady_worker import WorkerRefused, required_redis_url, work_until_stopped
+from backend.queue.steady_worker import (
+    SteadyWorker,
+    WorkerRefused,
+    required_redis_url,
+    work_until_stopped,
+)
 from backend.settings import Settings
 from backend.suggestions import detection_job, interactive_job
 from backend.suggestions.ahead import NextTasks
@@ -46,19 +52,26 @@ def run_worker(settings: Settings) -> None:
         models = ModelRegistry(settings, database)
         studios = LabelStudios(settings, SharedBreaker(database))
         deliveries = DeliveryThreads(DeliveryService(settings, database, studios))
-        context = _job_context(settings, database, models, studios, deliveries)
+        queue = make_queue(Redis.from_url(redis_url))
+        context = _job_context(settings, database, models, studios, deliveries, queue)
     except (OSError, ModelUnusable) as error:
         raise WorkerRefused(f"the worker cannot start without its model: {error}") from error
     detection_job.set_job_context(context)
     learn_job.set_learning_context(_learning_context(context))
     interactive_job.set_interactive_context(_interactive_context(context))
     logger.info("Ready")
-    queue = make_queue(Redis.from_url(redis_url))
     versions = SuggestionVersions(settings, database, models)
     next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
     maintenance = Maintenance(settings, database, deliveries, next_tasks, queue)
     with maintenance.maintain_verdicts():
-        work_until_stopped(_queues(queue), maintenance.maintain_queues)
+
+        @contextmanager
+        def maintained(worker: SteadyWorker) -> Iterator[None]:
+            worker.before_dequeue = context.next_images.put_first
+            with maintenance.maintain_queues(worker):
+                yield
+
+        work_until_stopped(_queues(queue), maintained)
     logger.info("Stopped")
 
 
@@ -84,13 +97,14 @@ def _job_context(
     models: ModelRegistry,
     studios: LabelStudios,
     deliveries: DeliveryThreads,
+    queue: Queue,
 ) -> detection_job.JobContext:
     """Load the deployment's active model, and collect what the jobs of this process use.
 
     Raises:
         ModelUnusable: it cannot be loaded.
     """
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // settings.detection_workers))
+    torch.set_num_threads(settings.detection_threads)
     detectors = ActiveDetectors(settings, models)
     detectors.get()
     return detection_job.JobContext(
@@ -99,6 +113,7 @@ def _job_context(
         studios=studios,
         delivery=deliveries,
         detectors=detectors,
+        queue=queue,
     )
 
 

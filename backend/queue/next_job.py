@@ -1,0 +1,43 @@
+"""The job that a worker will take next, chosen while it still runs another one.
+
+Each of several workers chooses another job at the front of a queue, and puts it first when it is
+about to take one. So jobs are hardly taken in another order. A choice is no promise: another
+worker may take the job meanwhile, and a worker that dies has changed nothing that matters.
+"""
+
+from redis import Redis
+from rq import Queue
+from rq.utils import as_text
+
+CHOSEN_SECONDS = 60
+# As many jobs at the front are looked at as there may be workers.
+FRONT = 50
+_CHOSEN = "prelabelling:chosen:"
+_PUT_FIRST = """
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
+redis.call('LPUSH', KEYS[1], ARGV[1])
+return 1
+"""
+
+
+def choose_next(queue: Queue) -> str | None:
+    """Choose the first job of a queue that no worker has chosen, and return its id.
+
+    Raises:
+        RedisError: Redis cannot be reached.
+    """
+    connection: Redis = queue.connection
+    for name in connection.lrange(queue.key, 0, FRONT - 1):
+        job_id: str = as_text(name)
+        if connection.set(_CHOSEN + job_id, 1, nx=True, ex=CHOSEN_SECONDS):
+            return job_id
+    return None
+
+
+def put_first(queue: Queue, job_id: str) -> bool:
+    """Put a job first in its queue, and return False if it is no longer there.
+
+    Raises:
+        RedisError: Redis cannot be reached.
+    """
+    return bool(queue.connection.eval(_PUT_FIRST, 1, queue.key, job_id))

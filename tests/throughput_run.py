@@ -1,0 +1,423 @@
+"""How many images a second a deployment makes suggestions for, against the bare detector.
+
+    python tests/throughput_run.py --report docs/performance.md
+
+Rounds of a bare loop in one process, and of `serve` with real processes, a Redis and SQLite, which
+fetches its images from a stand-in of Label Studio and delivers to it over real HTTP. Both run in
+turn, so that what else the machine does weighs on both; the ratios are medians of the rounds.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+import requests
+from fault_run import OwnRedis, wait_for
+from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake
+from loopback_server import loopback_server
+from PIL import Image
+from serving import Serving, serving
+
+from studies.marked_section import around, put_into
+
+ROOT = Path(__file__).parent.parent
+NICENESS = ["nice", "-n", "5"]  # as the workers of `serve`
+PICTURES = 40  # different ones; tasks show them in turn
+SIZE = (800, 600)
+WARM_UP = 8
+GIVES_UP_SECONDS = 180.0
+BATCHES = (1, 2, 4, 8)
+BUSY = "while True: pass"
+SECTION = "throughput"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class TimedLabelStudio(LabelStudioFake):
+    """A stand-in that notes when each prediction came.
+
+    Attributes:
+        stored_at: monotonic times, s.
+    """
+
+    stored_at: list[float] = field(default_factory=list)
+
+    def store(self, task_id: int, prediction: dict[str, Any]) -> int:
+        key = super().store(task_id, prediction)
+        self.stored_at.append(time.monotonic())
+        return key
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What one run reached.
+
+    Attributes:
+        rate: images a second.
+        processor: seconds of processor time an image, of the processes that detect.
+        memory: MiB that these processes hold together, without what they share; None if unknown.
+    """
+
+    rate: float
+    processor: float
+    memory: float | None = None
+
+
+def draw_pictures() -> list[bytes]:
+    """JPEG files of drawings, the same in every run."""
+    from drawings.drawing import draw
+
+    found = []
+    for index in range(PICTURES):
+        file = io.BytesIO()
+        Image.fromarray(draw(index, SIZE).image).save(file, "JPEG", quality=90)
+        found.append(file.getvalue())
+    return found
+
+
+def save_random_network(path: Path) -> Path:
+    """Save SqueezeNet 1.1 with random weights."""
+    import torch
+
+    from model.networks import (
+        IMAGENET_CLASSES,
+        IMAGENET_MEAN,
+        IMAGENET_STD,
+        Classifier,
+        build_network,
+        save_classifier,
+    )
+
+    torch.manual_seed(0)
+    network = build_network("squeezenet1_1", IMAGENET_CLASSES)
+    names = tuple(map(str, range(IMAGENET_CLASSES)))
+    values = (224, IMAGENET_MEAN, IMAGENET_STD)
+    save_classifier(Classifier(network, "squeezenet1_1", names, *values), path)
+    return path
+
+
+# The bare detector, which this file runs as a process of its own
+
+
+def bare_loop(weights: Path, folder: Path, images: int, threads: int) -> Speed:
+    """Decode and detect in a loop."""
+    import torch
+
+    from model.decoding import decode
+    from model.detector import Detector
+    from model.networks import load_classifier
+
+    torch.set_num_threads(threads)
+    files = [path.read_bytes() for path in sorted(folder.iterdir())]
+    detector = Detector(load_classifier(None, str(weights)))
+
+    def detect(count: int) -> None:
+        for number in range(count):
+            detector.detect(decode(files[number % len(files)], max_pixels=50_000_000))
+
+    detect(WARM_UP)
+    began, processor = time.monotonic(), time.process_time()
+    detect(images)
+    took, used = time.monotonic() - began, time.process_time() - processor
+    return Speed(images / took, used / images)
+
+
+def time_of_batches(weights: Path) -> dict[int, float]:
+    """Processor seconds an image of a forward pass, by the number of images in it."""
+    import torch
+
+    from model.networks import load_classifier
+
+    torch.set_num_threads(1)
+    network = load_classifier(None, str(weights)).network
+    found: dict[int, list[float]] = {size: [] for size in BATCHES}
+    with torch.inference_mode():
+        for repetition in range(4):
+            for size in BATCHES:
+                pixels = torch.zeros(size, 3, 224, 224)
+                began = time.thread_time()
+                for _ in range(max(BATCHES) // size):
+                    network(pixels)
+                if repetition:
+                    found[size].append((time.thread_time() - began) / max(BATCHES))
+    return {size: median(each) for size, each in found.items()}
+
+
+def in_process(weights: Path, *options: object) -> Any:
+    """Run this file with options in a process of its own, and return the JSON that it prints."""
+    command = [*NICENESS, sys.executable, __file__, "--weights", str(weights), *map(str, options)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
+    return json.loads(done.stdout)
+
+
+def run_bare(weights: Path, folder: Path, images: int, threads: int) -> Speed:
+    """Run the bare loop in a process of its own."""
+    options = ("--pictures", folder, "--images", images, "--bare", threads)
+    return Speed(**in_process(weights, *options))
+
+
+# The service
+
+
+@contextmanager
+def deployment(
+    folder: Path, weights: Path, images: Sequence[bytes], tasks: int, variables: dict[str, str]
+) -> Iterator[tuple[Serving, TimedLabelStudio]]:
+    """Run `serve` beside a stand-in of Label Studio, until the block ends."""
+    fake, redis = TimedLabelStudio(), OwnRedis()
+    for number in range(1, tasks + 1):
+        fake.add_task(number, images[number % len(images)])
+    redis.start()
+    try:
+        with loopback_server(fake.handle) as server:
+            fake.url = server.url
+            environment = {
+                "REDIS_URL": redis.url,
+                "LABEL_STUDIO_URL": fake.url,
+                "LABEL_STUDIO_API_KEY": TOKEN,
+                "MODEL_WEIGHTS": str(weights),
+                "TRAINING_WORKERS": "0",
+                "PREDICT_WAIT_BATCH": "0",
+                "SUGGEST": "always",
+                **variables,
+            }
+            with serving(folder / "data", environment) as serve:
+                yield serve, fake
+    finally:
+        redis.kill()
+
+
+def run_service(
+    weights: Path,
+    files: Sequence[bytes],
+    images: int,
+    workers: int | None,
+    image_seconds: float = 0.0,
+) -> Speed:
+    """Have suggestions made and delivered, and return how fast that was.
+
+    Args:
+        workers: number of detection workers; None for as many as `serve` chooses.
+        image_seconds: that Label Studio needs to hand out an image.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        return _run_service(Path(name), weights, files, images, workers, image_seconds)
+
+
+def _run_service(
+    folder: Path,
+    weights: Path,
+    files: Sequence[bytes],
+    images: int,
+    workers: int | None,
+    image_seconds: float,
+) -> Speed:
+    variables = {} if workers is None else {"DETECTION_WORKERS": str(workers)}
+    with deployment(folder, weights, files, WARM_UP + images, variables) as (serve, fake):
+        tasks = list(fake.tasks.values())
+        fake.image_seconds = image_seconds
+        assert wait_for(lambda: serve.words().count(": Ready\n") >= (workers or 1), 120), (
+            serve.words()
+        )
+        request(serve, fake, tasks[:WARM_UP])
+        assert wait_for(lambda: len(fake.stored_at) == WARM_UP, 60), serve.words()
+        pids = serve.pids("backend worker")
+        before, began = processor_seconds(pids), time.monotonic()
+        request(serve, fake, tasks[WARM_UP:])
+        complete = wait_for(lambda: len(fake.stored_at) >= len(tasks), GIVES_UP_SECONDS)
+        assert complete, f"{len(fake.stored_at)} of {len(tasks)}: {serve.words()}"
+        took = fake.stored_at[-1] - began
+        used = processor_seconds(pids) - before
+        memory = sum(map(own_memory, pids))
+        assert all(len(fake.of_task(task["id"])) == 1 for task in tasks)
+    return Speed(images / took, used / images, memory)
+
+
+def request(serve: Serving, fake: LabelStudioFake, tasks: Sequence[dict[str, Any]]) -> None:
+    """Ask for the suggestions of tasks at once, as Label Studio does."""
+    setup = {"project": UID, "schema": CONFIG, "hostname": fake.url, "access_token": TOKEN}
+    requests.post(f"{serve.url}/setup", json=setup, timeout=30).raise_for_status()
+    body = {"tasks": list(tasks), "project": UID, "label_config": CONFIG}
+    answer = requests.post(f"{serve.url}/predict", json=body, timeout=100)
+    answer.raise_for_status()
+    fake.store_answers(list(tasks), answer.json()["results"])
+
+
+def processor_seconds(pids: Sequence[int]) -> float:
+    """Seconds of processor time that processes have used, all their threads together."""
+    used = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        used += int(fields[11]) + int(fields[12])
+    return used / TICKS
+
+
+def own_memory(pid: int) -> float:
+    """MiB that would be free if a process ended; files that it maps, and others too, left out."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    own = [int(line.split()[1]) for line in lines if line.startswith("Private_")]
+    return sum(own) / 1024
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Keep processor cores busy inside the block."""
+    processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+# All of it, round after round
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of the set-ups that are compared.
+
+    Attributes:
+        name: as the table has it.
+        run: returns its speed, given the number of images.
+        share: of the images that this case gets, where it is slow.
+        neighbours: number of busy processes beside it.
+    """
+
+    name: str
+    run: Callable[[int], Speed]
+    share: float = 1.0
+    neighbours: int = 0
+
+
+BARE, ONE, TWO = "bare loop, 1 thread", "service, 1 worker", "service, 2 workers"
+BESIDE = "beside 2 busy processes: "
+
+
+def cases(weights: Path, folder: Path) -> list[Case]:
+    """The set-ups, in the order in which each round runs them."""
+    files = [path.read_bytes() for path in sorted(folder.iterdir())]
+
+    def bare(threads: int) -> Callable[[int], Speed]:
+        return lambda images: run_bare(weights, folder, images, threads)
+
+    def service(workers: int | None, seconds: float = 0.0) -> Callable[[int], Speed]:
+        return lambda images: run_service(weights, files, images, workers, seconds)
+
+    return [
+        Case(BARE, bare(1)),
+        Case(ONE, service(1)),
+        Case(TWO, service(2)),
+        Case("bare loop, 2 threads", bare(2)),
+        Case(f"{ONE}, images that take 0.1 s to come", service(1, 0.1)),
+        Case(f"{BESIDE}bare loop, 1 thread", bare(1), 0.5, neighbours=2),
+        Case(f"{BESIDE}bare loop, 2 threads", bare(2), 0.2, neighbours=2),
+        Case(f"{BESIDE}service as it starts by default", service(None), neighbours=2),
+    ]
+
+
+def as_table(found: dict[str, list[Speed]]) -> str:
+    """Return what was measured as a table in Markdown; of several rounds the medians."""
+    lines = [
+        "| set-up | images a second | of the bare loop | processor ms an image | MiB of workers |",
+        "|---|---|---|---|---|",
+    ]
+    for name, speeds in found.items():
+        shares = [each.rate / bare.rate for each, bare in zip(speeds, found[BARE], strict=False)]
+        memory = [each.memory for each in speeds if each.memory is not None]
+        lines.append(
+            f"| {name} | {median(each.rate for each in speeds):.2f} | {median(shares):.2f} "
+            f"| {1000 * median(each.processor for each in speeds):.0f} "
+            f"| {f'{median(memory):.0f}' if memory else '–'} |"
+        )
+    return "\n".join(lines)
+
+
+def in_words(found: dict[str, list[Speed]], batches: dict[int, float]) -> str:
+    """Return the ratios that matter as sentences."""
+    rounds = list(zip(found[BARE], found[ONE], found[TWO], strict=False))
+    overhead = [bare.rate / one.rate - 1 for bare, one, _ in rounds]
+    scaling = [two.rate / one.rate for _, one, two in rounds]
+    extra = median(one.processor - bare.processor for bare, one, _ in rounds)
+    first = batches[min(batches)]
+    sizes = ", ".join(f"{size}: {first / each:.2f}" for size, each in batches.items())
+    return (
+        f"One worker takes {median(overhead):.1%} longer an image than the bare loop (rounds: "
+        f"{', '.join(f'{each:.1%}' for each in overhead)}). All threads of a worker together use "
+        f"{1000 * extra:.0f} ms more processor time an image than the bare loop: "
+        f"{extra / 0.2:.1%} of 0.2 s. Two workers make {median(scaling):.2f} times as many as one "
+        f"(rounds: {', '.join(f'{each:.2f}' for each in scaling)}). Speed of the network's forward "
+        f"pass with several images at once, one alone = 1: {sizes}."
+    )
+
+
+def measure(weights: Path, folder: Path, images: int, rounds: int) -> str:
+    """Measure round after round; returns text for the document."""
+    found: dict[str, list[Speed]] = {}
+    for number in range(1, rounds + 1):
+        for case in cases(weights, folder):
+            with busy(case.neighbours):
+                speed = case.run(max(WARM_UP, round(images * case.share)))
+            found.setdefault(case.name, []).append(speed)
+            click.echo(f"round {number}: {case.name}: {speed}", err=True)
+    sizes = {int(size): each for size, each in in_process(weights, "--batches").items()}
+    load = os.getloadavg()[1]
+    return (
+        f"Measured on {os.cpu_count()} cores, {images} images of {SIZE[0]} × {SIZE[1]} px a run, "
+        f"medians of {rounds} rounds; load of the machine at the end {load:.1f}, of which about 1 "
+        f"to 2 is the measurement itself.\n\n{as_table(found)}\n\n{in_words(found, sizes)}"
+    )
+
+
+@click.command()
+@click.option("--images", default=60, show_default=True, help="Of each run.")
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--weights", type=click.Path(path_type=Path), help="Default: random ones.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write the result into this file.")
+@click.option("--pictures", type=click.Path(path_type=Path), hidden=True)
+@click.option("--bare", type=int, hidden=True)
+@click.option("--batches", is_flag=True, hidden=True)
+def main(
+    images: int,
+    rounds: int,
+    weights: Path | None,
+    report: Path | None,
+    pictures: Path | None,
+    bare: int | None,
+    batches: bool,
+) -> None:
+    """Measure how fast suggestions are made and delivered, and print a table."""
+    if weights and pictures and bare:
+        print(json.dumps(asdict(bare_loop(weights, pictures, images, bare))))
+        return
+    if weights and batches:
+        print(json.dumps(time_of_batches(weights)))
+        return
+    if report:
+        around(report, SECTION)  # raises now, not after the measurement
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "pictures"
+        folder.mkdir()
+        for number, content in enumerate(draw_pictures()):
+            (folder / f"{number:03}.jpg").write_bytes(content)
+        text = measure(weights or save_random_network(Path(name) / "w"), folder, images, rounds)
+    if report:
+        put_into(report, text, SECTION)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
