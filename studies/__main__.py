@@ -12,6 +12,7 @@ from studies.annotation_order import annotation_order
 from studies.benchmark import benchmark
 from studies.evaluate import evaluate
 from studies.figure import figure
+from studies.learning_times import learning_times
 from studies.work_saved import work_saved
 
 
@@ -26,6 +27,7 @@ commands.add_command(figure)
 commands.add_command(agreement_benchmark)
 commands.add_command(agreement_coverage)
 commands.add_command(work_saved)
+commands.add_command(learning_times)
 commands.add_command(annotation_order)
 
 

@@ -1,11 +1,18 @@
 """Lessons and examples for tests of the learning."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage
-from backend.learning.records import WHOLE_IMAGE, Lesson
+from backend.learning.backbones import Backbone
+from backend.learning.looks import describe_example
+from backend.learning.named_points import NamedPoints
+from backend.learning.records import WHOLE_IMAGE, Described, Example, Lesson
 from backend.learning.storage import ExampleStorage, replace_lessons
 
 UID = "3.1795347724"
@@ -58,8 +65,18 @@ def extract(
     for example_id, _ in waiting:
         example = storage.start_attempt(example_id)
         assert example is not None
-        assert storage.finish(example, key, features + str(example_id).encode())
+        described = Described(features + str(example_id).encode())
+        assert storage.finish(example, key, described)
     return len(waiting)
+
+
+def looked_at(
+    named: NamedPoints, backbone: Backbone, example: Example, picture: NDArray[np.uint8]
+) -> Described:
+    """Look at an example as the learning job does."""
+    region = partial(named.current_region, backbone, example.project_uid)
+    points = list(example.points.values())
+    return describe_example(backbone.extractor, picture, example.box, points, region)
 
 
 def learn(

@@ -17,6 +17,7 @@ from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import ProjectStorage
 from backend.learning.backbones import Backbones
+from backend.learning.records import Described
 from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.ordering import describing
@@ -87,8 +88,8 @@ class Scene:
             example = storage.start_attempt(number)
             assert example is not None
             seen = decode(self.fake.files[data["image"]], max_pixels=10**6)
-            features = extractor.extract(seen, None).to_bytes()
-            assert storage.finish(example, extractor.key, features)
+            described = Described(extractor.extract(seen, None).to_bytes())
+            assert storage.finish(example, extractor.key, described)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from learning_data import BASE, LIMIT, learn, lesson, teach
 from migrating import downgrade
 from sqlalchemy import select
 from verdict_data import UID, added, annotation, detection, event, moved, predict
@@ -14,13 +15,23 @@ from backend.agreement.figures import measure_agreement
 from backend.database.connection import Database, now
 from backend.labelstudio.schemas import Annotation
 from backend.labelstudio.shapes import read
+from backend.learning.step_storage import StepStorage
+from backend.learning.tables import examples
 from backend.settings import Settings
 from backend.verdicts.digests import digest_of
 from backend.verdicts.packing import MARK, POINT, POSITIONS
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Entry, Filters, State
 from backend.verdicts.storage import VerdictStorage
-from backend.verdicts.tables import arrivals, origins, states, unused, verdicts
+from backend.verdicts.tables import (
+    arrivals,
+    changed_annotations,
+    origins,
+    states,
+    unused,
+    verdicts,
+)
+from model.keypoint import Box
 
 COUNTED = ("result", "was_cancelled", "completed_by", "lead_time", "parent_prediction", "task")
 
@@ -188,3 +199,34 @@ def test_points_that_were_packed_without_positions_get_them(
     any_database.migrate()
     assert rows(any_database, states.c.id, states.c.points) == packed
     assert len(packed) == len(pair)
+
+
+def test_objects_without_a_rectangle_are_learnt_again_and_the_others_stay(
+    any_database: Database,
+) -> None:
+    """They had been looked at once, where the class evidence pointed to."""
+    two = {"nose": (10.0, 20.0), "tail": (40.0, 30.0)}
+    searched, drawn = Box(5, 5, 50, 40), Box(0, 0, 30, 30)
+    teach(any_database, 1, lesson(1, points=two, box=searched), uid=UID)
+    teach(any_database, 2, lesson(2, points=two, box=drawn, object=0), uid=UID)
+    teach(any_database, 3, lesson(3, points=two, box=searched, drawn="digest"), uid=UID)
+    learn(any_database, uid=UID)
+    steps = StepStorage(any_database, limit=LIMIT)
+    assert steps.version(UID, BASE) != BASE
+    downgrade(any_database, "0014")
+    any_database.migrate()
+    assert rows(any_database, examples.c.task_id, examples.c.status, examples.c.drawn) == [
+        (1, "waiting", None),
+        (2, "ready", None),
+        (3, "waiting", ""),
+    ]
+    noted = rows(any_database, changed_annotations.c.annotation_id)
+    assert noted == [(1,), (3,)]
+    assert steps.version(UID, BASE) == BASE
+    # Both are worked out anew: their object is to be found.
+    teach(any_database, 1, lesson(1, points=two), uid=UID)
+    teach(any_database, 3, lesson(3, points=two, drawn="digest"), uid=UID)
+    learn(any_database, uid=UID)
+    found = rows(any_database, examples.c.task_id, examples.c.status, examples.c.drawn)
+    assert found == [(1, "ready", None), (2, "ready", None), (3, "ready", "digest")]
+    assert steps.version(UID, BASE).startswith(f"{BASE}+3-")

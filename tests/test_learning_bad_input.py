@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from learning_data import BASE, LIMIT, UID, lesson, teach
+from learning_data import BASE, LIMIT, UID, lesson, looked_at, teach
 from numpy.typing import NDArray
 from test_learning_named_points import SIDE, picture
 
 from backend.database.connection import Database
 from backend.learning.backbones import Backbones
+from backend.learning.looks import looks_at
 from backend.learning.named_points import NamedPoints
 from backend.learning.records import Step
 from backend.learning.step_storage import StepStorage
@@ -63,8 +64,8 @@ class Scene:
             assert example is not None
             if example.task_id in self.pictures:
                 picture = self.pictures[example.task_id]
-                features = self.backbone.extractor.extract(picture, example.box)
-                assert self.examples.finish(example, key, features.to_bytes())
+                described = looked_at(self.named, self.backbone, example, picture)
+                assert self.examples.finish(example, key, described)
             else:
                 self.examples.fail(number, "got status 404")
         return len(waiting)
@@ -78,7 +79,8 @@ class Scene:
     def find(self, labels: tuple[str, ...] = LABELS) -> dict[str, NamedKeypoint]:
         image, _ = picture(99)
         version = self.steps.version(UID, self.backbone.version)
-        found = self.named.find(self.backbone, UID, version, image, None, labels)
+        looks = looks_at(self.backbone.extractor, image, None, None)
+        found = self.named.find(self.backbone, UID, version, looks, labels)
         for point in found.points:
             assert all(map(math.isfinite, (point.x, point.y)))
             assert 0 <= point.score <= point.visible_probability <= 1

@@ -27,16 +27,20 @@ def test_points_are_scaled_from_the_edge_of_the_image() -> None:
     assert taught.box is None
 
 
-def test_without_a_rectangle_the_part_is_that_of_the_detection() -> None:
-    part = Box(10, 10, 20, 20)
-    assert completed(drawn(box=Box(1, 2, 3, 4)), found(part)).box == part
-    assert scaled_box(drawn(box=Box(1, 2, 3, 4)), 64, 48) == Box(2, 4, 6, 8)
+def test_a_rectangle_is_scaled_as_points_are() -> None:
+    taught = completed(drawn(box=Box(1, 2, 3, 4)), found(Box(10, 10, 20, 20)))
+    assert taught.box == scaled_box(drawn(box=Box(1, 2, 3, 4)), 64, 48) == Box(2, 4, 6, 8)
+
+
+def test_without_a_rectangle_the_object_is_to_be_found() -> None:
+    two = {"nose": (10.0, 5.0), "tail": (20.0, 9.0)}
+    assert completed(drawn(points=two), found(Box(10, 10, 20, 20))).box is None
     assert scaled_box(drawn(), 64, 48) is None
 
 
-def test_a_rectangle_of_the_annotator_stays_the_objects_part() -> None:
-    taught = completed(drawn(object=0, box=Box(1, 2, 3, 4)), found(Box(10, 10, 20, 20)))
-    assert taught.box == Box(2, 4, 6, 8)
+def test_where_a_single_point_is_tells_the_part_that_was_searched() -> None:
+    part = Box(10, 10, 20, 20)
+    assert completed(drawn(points={"nose": (10.0, 5.0)}), found(part)).box == part
 
 
 def test_completing_again_changes_nothing() -> None:

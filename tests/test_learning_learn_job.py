@@ -18,6 +18,7 @@ from backend.labelstudio.images import Images
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.learning import learn_job
 from backend.learning.backbones import Backbone, Backbones, BackboneUnusable
+from backend.learning.named_points import NamedPoints
 from backend.learning.queue import enqueue_examples, make_learning_queue
 from backend.learning.records import Example
 from backend.learning.step_storage import StepStorage
@@ -59,6 +60,7 @@ class Scene:
             self.steps,
             ProjectStorage(database),
             Images(self.settings, LabelStudios(self.settings)),
+            NamedPoints(self.settings, database),
             lambda _: self.backbone,
             self.look,
         )
@@ -113,7 +115,8 @@ def test_corrected_images_become_a_step_with_the_features_of_their_pictures(scen
     members = scene.steps.members(step)
     assert [each.example.task_id for each in members] == [1, 2, 3]
     for each in members:
-        assert ExampleFeatures.from_bytes(each.features).to_bytes() == each.features
+        seen = each.described.close
+        assert ExampleFeatures.from_bytes(seen).to_bytes() == seen
 
 
 def test_running_a_job_twice_changes_nothing(scene: Scene) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pytest
 import torch
-from learning_data import BASE, LIMIT, OTHER_UID, UID, lesson, teach
+from learning_data import BASE, LIMIT, OTHER_UID, UID, lesson, looked_at, teach
 from numpy.typing import NDArray
 
 from backend.database.connection import Database
@@ -13,6 +13,7 @@ from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import ProjectStorage
 from backend.learning.backbones import Backbone, Backbones
 from backend.learning.cost_storage import CostStorage
+from backend.learning.looks import Looks, looks_at
 from backend.learning.named_points import NamedPoints
 from backend.learning.step_storage import StepChanged, StepStorage
 from backend.learning.storage import ExampleStorage
@@ -62,15 +63,18 @@ class Scene:
             [(number, _)] = examples.queued(0, 10)
             example = examples.start_attempt(number)
             assert example is not None
-            features = self.backbone.extractor.extract(image, None)
-            assert examples.finish(example, self.backbone.extractor.key, features.to_bytes())
+            described = looked_at(self.named, self.backbone, example, image)
+            assert examples.finish(example, self.backbone.extractor.key, described)
+
+    def looks(self, image: NDArray[np.uint8]) -> Looks:
+        return looks_at(self.backbone.extractor, image, None, None)
 
     def find(
         self, seed: int = 99, uid: str = UID, labels: tuple[str, ...] = ("disc", "square")
     ) -> dict[str, NamedKeypoint]:
         image, _ = picture(seed)
         version = self.steps.version(uid, BASE)
-        found = self.named.find(self.backbone, uid, version, image, None, labels)
+        found = self.named.find(self.backbone, uid, version, self.looks(image), labels)
         return {point.label: point for point in found.points}
 
 
@@ -118,7 +122,7 @@ def test_a_version_that_was_replaced_makes_no_suggestion(scene: Scene) -> None:
     scene.learn(4, 5)
     image, _ = picture(99)
     with pytest.raises(StepChanged):
-        scene.named.find(scene.backbone, UID, old, image, None, ("disc",))
+        scene.named.find(scene.backbone, UID, old, scene.looks(image), ("disc",))
 
 
 def test_annotators_who_contradict_each_other_do_no_harm(scene: Scene) -> None:
@@ -132,8 +136,8 @@ def test_annotators_who_contradict_each_other_do_no_harm(scene: Scene) -> None:
         [(number, _)] = examples.queued(0, 10)
         example = examples.start_attempt(number)
         assert example is not None
-        features = scene.backbone.extractor.extract(picture(task)[0], None)
-        examples.finish(example, scene.backbone.extractor.key, features.to_bytes())
+        described = looked_at(scene.named, scene.backbone, example, picture(task)[0])
+        examples.finish(example, scene.backbone.extractor.key, described)
         scene.learn(task)
     found = scene.find()
     assert found.keys() == {"disc", "square"}
@@ -151,8 +155,8 @@ def test_one_label_with_one_point_and_two_hundred_labels_are_learnt(scene: Scene
         [(number, _)] = examples.queued(0, 10)
         example = examples.start_attempt(number)
         assert example is not None
-        features = scene.backbone.extractor.extract(picture(task)[0], None)
-        examples.finish(example, scene.backbone.extractor.key, features.to_bytes())
+        described = looked_at(scene.named, scene.backbone, example, picture(task)[0])
+        examples.finish(example, scene.backbone.extractor.key, described)
     found = scene.find(labels=(*many, "once"))
     assert len(found) >= 200
 
@@ -185,7 +189,8 @@ def test_the_costs_of_a_step_are_those_when_it_was_made(scene: Scene) -> None:
 
     def used() -> Mapping[str, float]:
         version = scene.steps.version(UID, BASE)
-        return scene.named.find(scene.backbone, UID, version, image, None, ("disc",)).costs
+        looks = scene.looks(image)
+        return scene.named.find(scene.backbone, UID, version, looks, ("disc",)).costs
 
     assert used() == {}
     scene.learn(4, 5)

@@ -7,7 +7,7 @@ from learning_data import BASE, KEY, LIMIT, MADE, OTHER_UID, UID, extract, learn
 from sqlalchemy import event, select
 
 from backend.database.connection import Database
-from backend.learning.records import Example, LearningStatus
+from backend.learning.records import Described, Example, LearningStatus
 from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage, replace_lessons
 from backend.learning.tables import examples
@@ -106,9 +106,9 @@ def test_features_of_an_example_that_changed_meanwhile_are_not_stored(database: 
     old = storage.start_attempt(1)
     assert old is not None
     teach(database, 7, lesson(1, box=Box(1, 1, 9, 9)))
-    assert not storage.finish(old, KEY, b"of the whole image")
+    assert not storage.finish(old, KEY, Described(b"of the whole image"))
     teach(database, 7)
-    assert not storage.finish(old, KEY, b"of a forgotten image")
+    assert not storage.finish(old, KEY, Described(b"of a forgotten image"))
     assert storage.start_attempt(1) is None
 
 
@@ -165,7 +165,7 @@ def test_workers_that_finish_at_once_miss_no_step(any_database: Database) -> Non
     def finish(place: int) -> bool:
         example = waiting[place]
         assert example is not None
-        return storage.finish(replace(example), KEY, b"features")
+        return storage.finish(replace(example), KEY, Described(b"features"))
 
     assert at_once(8, finish) == [True] * 8
     step = StepStorage(any_database, limit=LIMIT).current(UID, BASE)
@@ -251,6 +251,6 @@ def test_a_job_that_completes_a_drawing_does_not_overwrite_what_is_known_since(
     begun = storage.start_attempt(1)
     assert begun is not None
     teach(database, 1, lesson(1, points={"nose": (3.0, 4.0)}))  # a prediction was compared with
-    assert not storage.finish(begun, KEY, b"features")
+    assert not storage.finish(begun, KEY, Described(b"features"))
     [row] = rows(database)
     assert (row.status, row.points, row.drawn) == ("waiting", {"nose": (3.0, 4.0)}, None)

@@ -21,6 +21,7 @@ from test_suggestions_queue import enqueue
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
+from backend.learning.records import Described
 from backend.learning.storage import ExampleStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
 from backend.retries import MOST_DETECTION_ATTEMPTS
@@ -488,8 +489,8 @@ def learn_three(scene: Scene) -> None:
         scene.context.steps.adopt(UID, VERSION, backbone.extractor.key)
         example = examples.start_attempt(task)
         assert example is not None
-        features = backbone.extractor.extract(PIXELS, None).to_bytes()
-        assert examples.finish(example, backbone.extractor.key, features)
+        described = Described(backbone.extractor.extract(PIXELS, None).to_bytes())
+        assert examples.finish(example, backbone.extractor.key, described)
 
 
 def test_each_rectangle_of_a_task_gets_its_own_landmarks(scene: Scene) -> None:

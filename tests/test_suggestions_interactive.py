@@ -2,17 +2,20 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from conftest import wait_until
 from label_studio_fake import UID
+from learning_data import learn
 from redis import Redis
 from rq import Queue
 
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import Project, ProjectStorage
+from backend.learning.cost_storage import CostStorage
 from backend.settings import Settings
 from backend.suggestions.answers import PredictService
 from backend.suggestions.holdout import HoldoutStorage
@@ -283,3 +286,16 @@ def test_a_bad_task_gets_nothing(scene: Scene, bad: Any) -> None:
 )
 def test_malformed_regions_count_as_nothing_placed(scene: Scene, bad: Any) -> None:
     assert scene.ask(bad)["result"] == []
+
+
+def test_the_teams_own_costs_decide_what_follows(scene: Scene) -> None:
+    """Where a look takes this team long, a doubtful point no longer pays."""
+    doubtful = NamedKeypoint(30, 30, 0.6, "eye", 0.95)
+    found = replace(learnt(tail=SURE["tail"]), named=(doubtful,))
+    placed = point("a", "beak", 20, 40)
+    assert "eye" in labels(scene.place(placed, find=found))
+    costs = CostStorage(scene.database)
+    assert costs.claim(UID, 0, 60)
+    costs.save(UID, {"verify": 3.0})
+    learn(scene.database, 1, 2, 3, uid=UID, base=VERSION)
+    assert "eye" not in labels(scene.place(placed, find=found))

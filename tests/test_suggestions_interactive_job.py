@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from label_studio_fake import TOKEN, UID, LabelStudioFake, label_studio_fake
-from learning_data import BASE, LIMIT, lesson, teach
+from learning_data import BASE, LIMIT, lesson, looked_at, teach
 from numpy.typing import NDArray
 from PIL import Image
 from sqlalchemy import update
@@ -113,8 +113,8 @@ class Scene:
             [(number, _)] = examples.queued(0, 10)
             example = examples.start_attempt(number)
             assert example is not None
-            features = self.backbone.extractor.extract(image, None)
-            assert examples.finish(example, self.backbone.extractor.key, features.to_bytes())
+            described = looked_at(self.context.named_points, self.backbone, example, image)
+            assert examples.finish(example, self.backbone.extractor.key, described)
 
     def detected(self, number: int, *candidates: Keypoint, box: Box | None = None) -> None:
         """Store a prediction of a task."""

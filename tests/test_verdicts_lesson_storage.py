@@ -299,7 +299,7 @@ def test_without_a_usable_configuration_nothing_is_learnt_and_nothing_lost(
 def imported(number: int) -> State:
     """An imported annotation; every fortieth has a nose elsewhere than all others."""
     x = 90 - number / 40 if number % 40 == 0 else 5 + number % 3
-    points = [FinalPoint("nose", x, 50.0, None), FinalPoint("tail", x, 10.0, None)]
+    points = [FinalPoint("nose", x, 50.0, None), FinalPoint("tail", 5.0, 10.0, None)]
     drawing = Drawing(f"/data/upload/{number}.png", 100.0, 100.0, None, [], points)
     return State(
         UID, number, number, MADE, MADE, f"{number:064}", "sync", "unused", drawing=drawing

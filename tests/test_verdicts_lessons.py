@@ -8,9 +8,12 @@ LABELS = ("nose", "tail", "ear")
 
 
 def state(
-    *points: FinalPoint, objects: tuple[Box, ...] = (), found: Detection | None = None
+    *points: FinalPoint,
+    objects: tuple[Box, ...] = (),
+    found: Detection | None = None,
+    box: Box | None = None,
 ) -> FinalState:
-    return FinalState(1, "/image.png", found or detection(), objects, points)
+    return FinalState(1, "/image.png", found or detection(), box, objects, points)
 
 
 def lessons(one: FinalState) -> list[Lesson]:
@@ -61,9 +64,23 @@ def test_each_rectangle_is_an_object_and_points_outside_are_left_out() -> None:
     assert second.absent == ("ear",)
 
 
-def test_without_a_rectangle_the_part_that_was_searched_is_the_box() -> None:
-    found = detection(box=Box(10, 10, 50, 60))
-    [lesson] = lessons(state(FinalPoint("nose", 20, 20, None), found=found))
+def test_a_rectangle_that_the_task_names_is_the_box() -> None:
+    searched = detection(box=Box(10, 10, 50, 60))
+    points = FinalPoint("nose", 20, 20, None), FinalPoint("tail", 40, 30, None)
+    [lesson] = lessons(state(*points, found=searched, box=Box(10, 10, 50, 60)))
+    assert lesson.box == Box(10, 10, 50, 60)
+
+
+def test_without_a_rectangle_the_object_is_to_be_found() -> None:
+    searched = detection(box=Box(10, 10, 50, 60))
+    points = FinalPoint("nose", 20, 20, None), FinalPoint("tail", 40, 30, None)
+    [lesson] = lessons(state(*points, found=searched))
+    assert lesson.box is None
+
+
+def test_where_a_single_point_is_tells_the_part_that_was_searched() -> None:
+    searched = detection(box=Box(10, 10, 50, 60))
+    [lesson] = lessons(state(FinalPoint("nose", 20, 20, None), found=searched))
     assert lesson.box == Box(10, 10, 50, 60)
 
 

@@ -194,25 +194,10 @@ class LabelStudio:
 
         A request for the task alone would make Label Studio ask its ML backend for a prediction.
         """
-        chosen = {"selectedItems": {"all": False, "included": [task_id]}}
-        try:
-            found = self.fetch(
-                ListedTasks,
-                TASKS,
-                project=project_id,
-                query=json.dumps(chosen),
-                resolve_uri="false",  # image addresses in the same form as in /predict
-                page_size=1,
-                **more,
-            )
-        except LabelStudioError as error:
-            if error.status != 404:
-                raise
-            return None
-        return _read(Task, found.tasks[0], f"GET {TASKS}", self.url) if found.tasks else None
+        return self.tasks_by_id(project_id, [task_id], **more).get(task_id)
 
-    def tasks_by_id(self, project_id: int, task_ids: Sequence[int]) -> dict[int, Task]:
-        """Fetch tasks with their predictions and annotations by one request.
+    def tasks_by_id(self, project_id: int, task_ids: Sequence[int], **more: str) -> dict[int, Task]:
+        """Fetch several tasks by one request; see `task`.
 
         Returns:
             Id → task; deleted ones are missing.
@@ -220,13 +205,13 @@ class LabelStudio:
         chosen = {"selectedItems": {"all": False, "included": list(task_ids)}}
         try:
             found = self.fetch(
-                TaskPage,
+                ListedTasks,
                 TASKS,
                 project=project_id,
                 query=json.dumps(chosen),
-                resolve_uri="false",
+                resolve_uri="false",  # image addresses in the same form as in /predict
                 page_size=len(task_ids),
-                fields="all",
+                **more,
             )
         except LabelStudioError as error:
             if error.status != 404:

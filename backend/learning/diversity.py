@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.learning.records import Example
+from model.naming.object_box import object_box
 
 # Distance, in lengths of the box, that a label counts which only one of two layouts has.
 ONE_SIDED = 0.25
@@ -40,12 +41,13 @@ def most_diverse(
 def _layouts(examples: Sequence[Example]) -> NDArray[np.float64]:
     """Return where each example has each label, (examples, labels, 2), in lengths of its box.
 
-    NaN where an example has no such point.
+    The box around its points stands for one that was not given. NaN where an example has no such
+    point.
     """
     labels = sorted({label for each in examples for label in each.points})
     layouts = np.full((len(examples), len(labels), 2), np.nan)
     for place, each in enumerate(examples):
-        box = each.box
+        box = each.box or object_box(list(each.points.values()))
         left, top = (box.left, box.top) if box else (0.0, 0.0)
         length = max(box.width, box.height) if box else max(each.width, each.height)
         for label, (x, y) in each.points.items():

@@ -1,8 +1,8 @@
-"""Complete an example by the image, where no prediction had said its size, class and part."""
+"""Complete an example by the image, where no prediction had said its size and class."""
 
 from dataclasses import replace
 
-from backend.learning.records import UNKNOWN_SIZE, WHOLE_IMAGE, Example, searched_part
+from backend.learning.records import UNKNOWN_SIZE, Example, given_part
 from model.keypoint import Box, Detection, centre_to_edge, edge_to_centre
 
 # Browsers round, and editors may have had a smaller copy of the image.
@@ -35,18 +35,17 @@ def scaled_box(example: Example, width: int, height: int) -> Box | None:
 
 
 def completed(example: Example, detection: Detection) -> Example:
-    """Return an example in pixels of the image, with the class and the part of a detection."""
+    """Return an example in pixels of the image, with the class of a detection."""
     width, height = detection.width, detection.height
     across, down = width / example.width, height / example.height
     points = {
         label: (_scaled(x, across), _scaled(y, down)) for label, (x, y) in example.points.items()
     }
-    part = searched_part(detection)
     return replace(
         example,
         width=width,
         height=height,
-        box=part if example.object == WHOLE_IMAGE else scaled_box(example, width, height),
+        box=given_part(scaled_box(example, width, height), points, detection),
         class_name=detection.class_name,
         points=points,
     )

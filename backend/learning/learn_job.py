@@ -7,6 +7,7 @@ in the `LearningContext`, which a worker process sets once.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,10 @@ from backend.labelstudio.images import ImageFetchError, Images
 from backend.labelstudio.projects import NotDeliverable, ProjectStorage
 from backend.learning.backbones import BackboneOf, BackboneUnusable
 from backend.learning.first_look import OtherImage, completed, expect_same_image, scaled_box
-from backend.learning.records import WHOLE_IMAGE, Example
-from backend.learning.step_storage import StepStorage
+from backend.learning.looks import describe_example
+from backend.learning.named_points import NamedPoints
+from backend.learning.records import WHOLE_IMAGE, Described, Example
+from backend.learning.step_storage import StepChanged, StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.outages.job_failures import fail_job, postpone_job, retry_job, storage_needed
 from backend.outages.records import Cause
@@ -46,6 +49,7 @@ class LearningContext:
     steps: StepStorage
     projects: ProjectStorage
     images: Images
+    named_points: NamedPoints
     backbone_of: BackboneOf
     look: Callable[[str, NDArray[np.uint8], Box | None], Detection]
 
@@ -77,7 +81,7 @@ def _learn(context: LearningContext, example_id: int) -> None:
         return
     try:
         with interruptible():
-            found, key, features = _extract(context, example)
+            found, key, described = _extract(context, example)
     except Interrupted:
         context.examples.undo_attempt(example.id)
         requeue_at_front(get_current_job())
@@ -92,14 +96,14 @@ def _learn(context: LearningContext, example_id: int) -> None:
     except Exception as error:
         _end(context, example, error)
     else:
-        if context.examples.finish(found, key, features):
+        if context.examples.finish(found, key, described):
             logger.info("%s: learnt %d points", _name(example), len(example.points))
 
 
 def _end(context: LearningContext, example: Example, error: Exception) -> None:
     """Let an example wait if the failure lies outside of it, and give it up otherwise."""
     rows, settings, about = context.examples, context.settings, _name(example)
-    if isinstance(error, BackboneUnusable):
+    if isinstance(error, BackboneUnusable | StepChanged):
         postpone_job(rows, example.id, Cause(str(error)), about=about, settings=settings)
     elif lies_outside(error):
         postpone_job(rows, example.id, cause_of(error), about=about, settings=settings)
@@ -111,8 +115,8 @@ def _end(context: LearningContext, example: Example, error: Exception) -> None:
         retry_job(rows, example.id, reason, about=about, settings=settings)
 
 
-def _extract(context: LearningContext, example: Example) -> tuple[Example, str, bytes]:
-    """Return the example in full, the key of the backbone, and the features that it makes."""
+def _extract(context: LearningContext, example: Example) -> tuple[Example, str, Described]:
+    """Return the example in full, the key of the backbone, and what it sees."""
     if example.attempts > MOST_DETECTION_ATTEMPTS:
         raise _TooManyAttempts(
             f"expected to finish within {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
@@ -128,7 +132,9 @@ def _extract(context: LearningContext, example: Example) -> tuple[Example, str, 
     expect_same_image(example, width, height)
     if example.drawn is not None:
         example = completed(example, _look(context, example, picture))
-    return example, extractor.key, extractor.extract(picture, example.box).to_bytes()
+    points = list(example.points.values())
+    region = partial(context.named_points.current_region, backbone, example.project_uid)
+    return example, extractor.key, describe_example(extractor, picture, example.box, points, region)
 
 
 def _look(context: LearningContext, example: Example, picture: NDArray[np.uint8]) -> Detection:

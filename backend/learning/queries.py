@@ -76,6 +76,7 @@ def waiting_values() -> dict[str, object]:
         "reason": None,
         "key": None,
         "features": None,
+        "whole": None,
         "round": examples.c.round + 1,
         "attempts": 0,
         "failures": 0,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from model.keypoint import Box, Detection
+from model.naming.object_box import object_box
 
 # Waits for its features, has them, cannot get them, has given them up for more telling ones, or was
 # not looked at because others tell more.
@@ -24,12 +25,12 @@ class Lesson:
     Attributes:
         object: index of the object's rectangle in the annotation; `WHOLE_IMAGE` without one.
         width, height: of the upright image, px.
-        box: the part of the image to look at, px; None for the whole image.
+        box: the object's rectangle, px; see `given_part` where there is none.
         class_name: predicted class of the image.
         points: label → (x, y), px; (0, 0) is the centre of the first pixel.
         absent: labels that the annotator could have used for this object, and did not.
-        drawn: digest of what was drawn, where no prediction tells size, class and part of the
-            image: the learning job completes it (`first_look`). None where one does.
+        drawn: digest of what was drawn, where no prediction tells size and class of the image:
+            the learning job completes it (`first_look`). None where one does.
     """
 
     object: int
@@ -71,15 +72,25 @@ class Example(Lesson):
 
 
 @dataclass(frozen=True, slots=True)
-class LearntExample:
-    """A row of the table of examples that is part of a step.
+class Described:
+    """What the network sees in an example's image; each is what `ExampleFeatures.to_bytes` returns.
 
     Attributes:
-        features: what `ExampleFeatures.to_bytes` returned.
+        close: of the object's rectangle; without one, of the part where the object was found.
+        whole: of the whole image, coarsened, from which is learnt to find the object; None where
+            the object has a rectangle.
     """
 
+    close: bytes
+    whole: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LearntExample:
+    """A row of the table of examples that is part of a step."""
+
     example: Example
-    features: bytes
+    described: Described
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +150,24 @@ class LearningStatus:
 
 
 def searched_part(detection: Detection) -> Box | None:
-    """Return the part of the image that the detector searched; None for all of it.
-
-    Landmarks are looked for in the same part, for examples as for predictions.
-    """
+    """Return the part of the image that the detector searched; None for all of it."""
     box = detection.box
     covers_all = box.width >= detection.width and box.height >= detection.height
     return None if covers_all else box
+
+
+def given_part(
+    box: Box | None, points: Mapping[str, tuple[float, float]], detection: Detection
+) -> Box | None:
+    """Return the part of the image to look at; None if the object is to be found in it.
+
+    Args:
+        box: the rectangle around the object; None without one.
+        points: of the object. A single one has no extent by which to learn where objects are, so
+            its surroundings are the part that the detector searched.
+    """
+    has_extent = object_box(list(points.values())) is not None
+    return box if box or has_extent else searched_part(detection)
 
 
 SEPARATOR = "+"  # occurs in no version of a model

@@ -18,7 +18,7 @@ from backend.learning.queries import (
     terms_of,
     waiting_values,
 )
-from backend.learning.records import Example, LearntExample, Step
+from backend.learning.records import Described, Example, LearntExample, Step
 from backend.learning.selection_storage import select_examples
 from backend.learning.steps import STANDARD_TERMS, Terms, is_due, name_of, reached
 from backend.learning.tables import examples, learnt_steps
@@ -67,7 +67,7 @@ def _advance(
         connection.execute(
             update(examples)
             .where(examples.c.id.in_(spare))
-            .values(status="spare", features=None, changed_at=now())
+            .values(status="spare", features=None, whole=None, changed_at=now())
         )
     members = sorted((each.id, each.digest) for each in kept) if reached(images) else []
     _add(connection, step.project_uid, step.base_version, step.key, images, members, terms)
@@ -189,7 +189,7 @@ class StepStorage:
         with self._database.reading() as connection:
             for start in range(0, len(ids), CHUNK):
                 chunk = ids[start : start + CHUNK]
-                query: Select[Any] = select(*EXAMPLE_COLUMNS, examples.c.features)
+                query: Select[Any] = select(*EXAMPLE_COLUMNS, examples.c.features, examples.c.whole)
                 rows = connection.execute(
                     query.where(
                         examples.c.id.in_(chunk),
@@ -197,7 +197,10 @@ class StepStorage:
                         examples.c.features.is_not(None),
                     ).order_by(examples.c.id)
                 )
-                found += [LearntExample(example_from_row(row), row.features) for row in rows]
+                found += [
+                    LearntExample(example_from_row(row), Described(row.features, row.whole))
+                    for row in rows
+                ]
         if {(each.example.id, each.example.digest) for each in found} != set(step.members):
             raise StepChanged(
                 f"expected the {len(ids)} examples of step {step.name} of project "

@@ -21,7 +21,7 @@ from backend.learning.queries import (
     waiting_examples,
     waiting_values,
 )
-from backend.learning.records import Example, LearningStatus, Lesson
+from backend.learning.records import Described, Example, LearningStatus, Lesson
 from backend.learning.selection_storage import has_room, select_examples
 from backend.learning.status_storage import learning_status, learning_statuses
 from backend.learning.step_storage import advance
@@ -187,7 +187,7 @@ class ExampleStorage:
             ).one_or_none()
         return None if row is None else example_from_row(row)
 
-    def finish(self, example: Example, key: str, features: bytes) -> bool:
+    def finish(self, example: Example, key: str, described: Described) -> bool:
         """Store the features of an example, unless it changed or was forgotten meanwhile.
 
         Args:
@@ -211,7 +211,8 @@ class ExampleStorage:
                     status="ready",
                     reason=None,
                     key=key,
-                    features=features,
+                    features=described.close,
+                    whole=described.whole,
                     **WAITS_NO_MORE,
                 )
             )

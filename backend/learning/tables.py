@@ -46,9 +46,11 @@ examples = Table(
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     *waiting_columns(),
-    # Which backbone made the features, and the features, in half precision.
+    # Which backbone made the features, and the features, in half precision: of the object's
+    # rectangle; without one, of the part where the object was found, and of the whole image.
     Column("key", String(200)),
     Column("features", LargeBinary),
+    Column("whole", LargeBinary),
     Column("changed_at", Time, nullable=False),
     UniqueConstraint(
         "project_uid", "annotation_id", "made_at", "object", name="uq_examples_object"

@@ -79,7 +79,7 @@ def make_order(
             "another model has become active: wait until workers have looked at them again"
         )
     members = steps.members(step)
-    known = [describer.of_features(each.features) for each in members]
+    known = [describer.of_features(each.described.close) for each in members]
     in_use = {each.example.task_id for each in members}
     known += describer.stored([task for task in begun if task.task_id not in in_use]).values()
     pool, failures = describer.described(open_tasks)

@@ -29,6 +29,7 @@ from backend.labelstudio.regions import RegionError, task_box
 from backend.labelstudio.schemas import BoxSources
 from backend.labelstudio.shapes import read
 from backend.learning.backbones import Backbone, Backbones, BackboneUnusable
+from backend.learning.looks import looks_at
 from backend.learning.named_points import Landmarks, NamedPoints
 from backend.learning.records import base_of, searched_part
 from backend.learning.step_storage import StepChanged, StepStorage
@@ -291,10 +292,8 @@ def _detect(
     except ValueError as error:
         raise _Refused(str(error)) from error
     rectangles = rectangles_of(read(BoxSources, row.task), control, width, height)
-    boxes: list[Box | None] = [each.box for each in rectangles]
-    if not boxes:
-        boxes = [searched_part(detection)]
-    find = partial(_landmarks, context, row, model, control, image)
+    boxes: list[Box | None] = [each.box for each in rectangles] or [None]
+    find = partial(_landmarks, context, row, model, control, image, searched_part(detection))
     landmarks = landmarks_of_each(find, boxes)
     counted = zip(rectangles, landmarks.counts, strict=False)
     objects = [StoredObject(rectangle, count) for rectangle, count in counted]
@@ -307,16 +306,14 @@ def _landmarks(
     model: LoadedDetector,
     control: KeypointControl,
     image: NDArray[np.uint8],
-    box: Box | None,
+    searched: Box | None,
+    rectangle: Box | None,
 ) -> Landmarks:
-    """Return the landmarks that the project has learnt, in a part of the image."""
+    """Return the landmarks that the project has learnt, of one object; see `Looks`."""
+    backbone = context.backbone_in(model)
+    looks = looks_at(backbone.extractor, image, rectangle, searched)
     return context.named_points.find(
-        context.backbone_in(model),
-        row.project_uid,
-        row.model_version,
-        image,
-        box,
-        control.labels,
+        backbone, row.project_uid, row.model_version, looks, control.labels
     )
 
 

@@ -1,7 +1,7 @@
 """Answer an annotator who places a point or a rectangle with the other points of that object."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from redis.exceptions import RedisError
@@ -13,6 +13,8 @@ from backend.labelstudio.projects import Project
 from backend.labelstudio.regions import RegionError, box_of
 from backend.labelstudio.schemas import BoxSources, PredictionJson, Task
 from backend.labelstudio.shapes import Json, read, read_or_none
+from backend.learning.records import base_of
+from backend.learning.step_storage import StepStorage
 from backend.settings import Settings
 from backend.suggestions.drawing import Size
 from backend.suggestions.finished_watch import FinishedWatch
@@ -51,6 +53,7 @@ class InteractiveService:
         self._settings = settings
         self._answers = InteractiveStorage(database)
         self._holdouts = HoldoutStorage(database)
+        self._steps = StepStorage(database, limit=settings.learn_examples)
         self._queue = make_interactive_queue(queue.connection)
         self._watch = FinishedWatch(self._answers.finished)
         self._model_version = model_version
@@ -93,6 +96,7 @@ class InteractiveService:
                 project.settings,
                 project.settings.suggest or self._settings.suggest,
                 self._settings.default_label,
+                self._costs(answer),
             )
             result += suggested_regions(answer.detection, situation, rules, answer.id)
         self._answers.record_sent(answer.id, result)
@@ -116,6 +120,11 @@ class InteractiveService:
         answer = self._answers.answer(answer_id)
         assert answer is not None, "it was just added"
         return answer
+
+    def _costs(self, answer: InteractiveAnswer) -> Mapping[str, float]:
+        """Return the costs of the project's current step, by which its predictions are shown."""
+        step = self._steps.current(answer.project_uid, base_of(answer.model_version or ""))
+        return step.costs if step else {}
 
     def _is_withheld(self, project: Project, task_id: int) -> bool:
         share = self._settings.holdout_share

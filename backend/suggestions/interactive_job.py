@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from math import hypot
 
 import numpy as np
@@ -20,7 +21,7 @@ from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import NotDeliverable, Project, ProjectStorage
 from backend.learning.backbones import Backbone, BackboneOf, BackboneUnusable
 from backend.learning.named_points import NamedPoints
-from backend.learning.records import searched_part
+from backend.learning.records import Step, searched_part
 from backend.learning.step_storage import StepChanged
 from backend.queue.interruption import Interrupted, interruptible
 from backend.settings import Settings
@@ -30,14 +31,14 @@ from backend.suggestions.interactive_records import InteractiveAnswer
 from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.listed import has_box
 from backend.suggestions.records import Prediction
+from backend.suggestions.seen_object import SeenObject
 from backend.suggestions.storage import PredictionStorage
 from model.decoding import UnreadableImage
 from model.keypoint import Box, Detection, Keypoint, centre_to_edge, edge_to_centre
-from model.naming.features import ExampleFeatures
 
 logger = logging.getLogger(__name__)
 
-MOST_DESCRIBED = 32  # parts of images whose features a worker keeps, 1 MB each
+MOST_SEEN = 32  # objects whose features a worker keeps, at most 1.25 MB each
 # Before anything is learnt: the points of the class evidence that lie this near, as a share of the
 # longer side of the part of the image that was searched, and how many of them at most.
 NEAR = 0.15
@@ -58,19 +59,7 @@ class InteractiveContext:
     detectors: ActiveDetectors
     named_points: NamedPoints
     backbone_of: BackboneOf
-    described: "OrderedDict[Hashable, Described]" = field(default_factory=OrderedDict)
-
-
-@dataclass(frozen=True)
-class Described:
-    """A part of an image, and what the network sees in it.
-
-    Attributes:
-        seen: the detection whose searched part it is.
-    """
-
-    seen: Detection
-    features: ExampleFeatures
+    seen: "OrderedDict[Hashable, SeenObject]" = field(default_factory=OrderedDict)
 
 
 _context: InteractiveContext | None = None
@@ -134,33 +123,44 @@ def _find(context: InteractiveContext, answer: InteractiveAnswer) -> tuple[str, 
     step = context.named_points.step(backbone, answer.project_uid)
     if step is None:
         return backbone.version, _class_evidence(context, answer, project)
-    described = _describe(context, answer, project, backbone)
+    seen = _see(context, answer, project, backbone, step)
     control = keypoint_control(project.label_config or "")
     labels = control.labels if control.labels_path is None else None  # the answer leaves out others
     given = {
-        label: _to_image(answer, described.seen, *place)
+        label: _to_image(answer, seen.detection, *place)
         for label, place in answer.request.given.items()
     }
-    named = context.named_points.complete(step, described.features, given, labels)
-    return step.version, replace(described.seen, keypoints=(), named=named)
+    try:
+        named = context.named_points.complete(step, seen.looks, given, labels)
+    finally:
+        seen.let_go()
+    return step.version, replace(seen.detection, keypoints=(), named=named)
 
 
-def _describe(
-    context: InteractiveContext, answer: InteractiveAnswer, project: Project, backbone: Backbone
-) -> Described:
-    """Return the features of the part of the image that the object is in, kept if possible."""
-    stored = _stored(context, answer)
+def _see(
+    context: InteractiveContext,
+    answer: InteractiveAnswer,
+    project: Project,
+    backbone: Backbone,
+    step: Step,
+) -> SeenObject:
+    """Return the object, with what was seen of it for earlier answers."""
+    is_found = answer.request.box is None and context.named_points.region(step) is not None
+    stored = None if is_found else _stored(context, answer)
     beyond = stored is not None and _is_beyond(answer, _detection(stored))
     image = (answer.project_uid, answer.task_id, answer.image_url)
-    key = (backbone.extractor.key, *image, answer.request.box, beyond)
-    found = context.described.pop(key, None)
+    key = (backbone.extractor.key, *image, answer.request.box, is_found, beyond)
+    found = context.seen.pop(key, None)
     if found is None:
-        picture = context.images.picture(project, answer.image_url, answer.task_id)
-        seen, box = _part(context, answer, stored, picture)
-        found = Described(seen, backbone.extractor.extract(picture, box))
-    context.described[key] = found
-    while len(context.described) > MOST_DESCRIBED:
-        context.described.popitem(last=False)
+        fetch = partial(context.images.picture, project, answer.image_url, answer.task_id)
+        picture = fetch()
+        height, width = picture.shape[:2]
+        whole = Detection("", 0.0, (), width, height, Box(0, 0, width, height))
+        where = (whole, None, None) if is_found else _part(context, answer, stored, picture)
+        found = SeenObject(backbone.extractor, fetch, picture, *where)
+    context.seen[key] = found
+    while len(context.seen) > MOST_SEEN:
+        context.seen.popitem(last=False)
     return found
 
 
@@ -169,21 +169,20 @@ def _part(
     answer: InteractiveAnswer,
     stored: Prediction | None,
     picture: NDArray[np.uint8],
-) -> tuple[Detection, Box | None]:
-    """Return a detection on the image, and the part to describe; None for all of it.
+) -> tuple[Detection, Box | None, Box | None]:
+    """Return a detection on the image, the object's rectangle, and the part to look at without one.
 
-    The rectangle around the object; without one, the part that the class evidence points to, unless
-    the point just placed lies beyond it.
+    That is the part that the class evidence points to, unless the point just placed lies beyond it.
     """
     height, width = picture.shape[:2]
     if answer.request.box is not None:
         box = _box_on(answer, width, height)
-        return Detection("", 0.0, (), width, height, box), box
+        return Detection("", 0.0, (), width, height, box), box, None
     if stored is None:
         seen = context.detectors.get(answer.project_uid).detector.detect(picture)
     else:
         seen = _detection(stored)
-    return seen, None if _is_beyond(answer, seen) else searched_part(seen)
+    return seen, None, None if _is_beyond(answer, seen) else searched_part(seen)
 
 
 def _class_evidence(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import hypot
 
@@ -23,12 +23,17 @@ SAME_POINT = 0.02
 
 @dataclass(frozen=True)
 class Rules:
-    """What decides which points are shown: the settings, and the labelling configuration."""
+    """What decides which points are shown: the settings, and the labelling configuration.
+
+    Attributes:
+        costs: seconds of the project's actions, as far as measured; see `learning.records.Step`.
+    """
 
     control: KeypointControl
     settings: ProjectSettings
     suggest: Suggest
     default_label: str | None
+    costs: Mapping[str, float]
 
 
 def suggested_regions(
@@ -71,7 +76,7 @@ def _landmarks(detection: Detection, situation: Situation, rules: Rules) -> Iter
     deleted = _points(situation.earlier.deleted, situation, to_name)
     taken = {each.label for each in situation.on_object([*situation.points, *deleted])}
     thresholds = Thresholds(rules.settings, rules.control, default=0.0)
-    for point in landmarks_to_show(detection.named, rules.suggest):
+    for point in landmarks_to_show(detection.named, rules.suggest, rules.costs):
         label = rules.control.find_label(point.label)
         if label is not None and label not in taken and thresholds.admit(point, label):
             yield replace(point, label=label)

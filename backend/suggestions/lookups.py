@@ -60,7 +60,7 @@ def look_at_tasks(client: LabelStudio, rows: Sequence[Prediction]) -> dict[int, 
     if project_id is None or len(rows) == 1:
         return {}
     try:
-        return client.tasks_by_id(project_id, [row.task_id for row in rows])
+        return client.tasks_by_id(project_id, [row.task_id for row in rows], fields="all")
     except Exception as error:
         if lies_outside(error):
             raise

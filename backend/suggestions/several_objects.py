@@ -28,7 +28,7 @@ def landmarks_of_each(
     """Find the landmarks in each box.
 
     Args:
-        find: returns the landmarks in a part of the image; None for all of it.
+        find: returns the landmarks in a rectangle; for None, of an object without one.
         boxes: one or more.
     """
     found = [find(box) for box in boxes]

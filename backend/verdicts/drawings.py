@@ -10,7 +10,7 @@ from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.regions import RegionError, task_box
 from backend.labelstudio.schemas import BOX_FIELD, Task
 from backend.labelstudio.shapes import Json
-from backend.learning.records import UNKNOWN_SIZE
+from backend.learning.records import UNKNOWN_SIZE, searched_part
 from backend.verdicts.drawn import Drawn, Shown, Unusable, read_regions
 from backend.verdicts.judging import object_of
 from backend.verdicts.lessons import FinalPoint, FinalState
@@ -77,11 +77,12 @@ def drawing_of(result: Sequence[object], task: Task, control: KeypointControl) -
 def state_of_drawing(task_id: int, drawing: Drawing) -> FinalState:
     """Return a drawing as the state of an annotation of a task."""
     width, height = round(drawing.width), round(drawing.height)
-    box = drawing.box or Box(0, 0, width, height)
+    detection = Detection("", 0.0, (), width, height, drawing.box or Box(0, 0, width, height))
     return FinalState(
         task_id=task_id,
         image_url=drawing.image_url,
-        detection=Detection("", 0.0, (), width, height, box),
+        detection=detection,
+        box=searched_part(detection),
         objects=drawing.objects,
         points=drawing.points,
         is_drawing=True,

@@ -15,7 +15,7 @@ from backend.database.connection import Database
 from backend.labelstudio.errors import lies_outside
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
-from backend.learning.records import Lesson
+from backend.learning.records import Lesson, searched_part
 from backend.learning.selection_storage import CANDIDATES
 from backend.learning.storage import ExampleStorage, replace_lessons
 from backend.learning.tables import examples
@@ -157,7 +157,7 @@ def _annotations(connection: Connection, rows: Sequence[Row[Any]]) -> set[Annota
 def _current(connection: Connection, project_uid: str, annotation_id: int) -> list[Row[Any]]:
     """Return the newest state of each annotation with this id that was not deleted."""
     query = (
-        select(states, predictions.c.image_url, predictions.c.detection)
+        select(states, predictions.c.image_url, predictions.c.detection, predictions.c.task)
         .outerjoin(predictions, predictions.c.id == states.c.prediction_id)
         .where(
             states.c.project_uid == project_uid,
@@ -190,10 +190,12 @@ def _judged_state(connection: Connection, row: Row[Any]) -> FinalState:
             verdicts.c.final_x.is_not(None),
         )
     )
+    detection = detection_from_json(row.detection)
     return FinalState(
         task_id=row.task_id,
         image_url=row.image_url,
-        detection=detection_from_json(row.detection),
+        detection=detection,
+        box=searched_part(detection) if row.task else None,
         objects=[
             Box(each["left"], each["top"], each["width"], each["height"])
             for each in row.objects or []

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from backend.learning.records import WHOLE_IMAGE, Lesson, searched_part
+from backend.learning.records import WHOLE_IMAGE, Lesson, given_part
 from model.keypoint import Box, Detection
 
 
@@ -29,12 +29,14 @@ class FinalState:
     Attributes:
         image_url, detection: of the prediction that it was compared with.
         is_drawing: whether there is none, so that `detection` holds what the editor knew alone.
+        box: the rectangle that the task named when it was predicted; None if it named none.
         objects: the rectangles that the annotator drew.
     """
 
     task_id: int
     image_url: str
     detection: Detection
+    box: Box | None
     objects: Sequence[Box]
     points: Sequence[FinalPoint]
     is_drawing: bool = False
@@ -66,7 +68,7 @@ def lessons_of(state: FinalState, labels: Sequence[str]) -> Iterator[Lesson]:
                 image_url=state.image_url,
                 width=state.detection.width,
                 height=state.detection.height,
-                box=searched_part(state.detection)
+                box=given_part(state.box, points, state.detection)
                 if place == WHOLE_IMAGE
                 else state.objects[place],
                 class_name=state.detection.class_name,

@@ -118,7 +118,7 @@ def _job_context(
 
 
 def _learning_context(context: detection_job.JobContext) -> learn_job.LearningContext:
-    """Collect what the learning jobs of this process use; they share the networks."""
+    """Collect what the learning jobs of this process use; they share networks and fits."""
     examples = ExampleStorage(context.database, limit=context.settings.learn_examples)
     return learn_job.LearningContext(
         settings=context.settings,
@@ -126,6 +126,7 @@ def _learning_context(context: detection_job.JobContext) -> learn_job.LearningCo
         steps=context.steps,
         projects=context.projects,
         images=context.images,
+        named_points=context.named_points,
         backbone_of=context.backbone_of,
         look=context.look,
     )
