@@ -195,6 +195,11 @@ class Settings(DetectorVariables):
             raise ValueError("expected a port from 1 to 65535")
         return value.rstrip("/")
 
+    @property
+    def setup_may_name_label_studio(self) -> bool:
+        """Whether callers of /setup may say where Label Studio is: only those with a password."""
+        return self.label_studio_url is None and self.basic_auth_pass is not None
+
     def detector_settings(self) -> DetectorSettings:
         """Return the settings of the detector.
 

@@ -47,7 +47,7 @@ def make_ready(database: Database, uid: str, fake: LabelStudioFake, *tasks: int)
 
 
 def threads_of(database: Database) -> DeliveryThreads:
-    settings = Settings(suggest="always")
+    settings = Settings(suggest="always", basic_auth_user="anna", basic_auth_pass="secret")
     studios = LabelStudios(settings, SharedBreaker(database))
     return DeliveryThreads(DeliveryService(settings, database, studios))
 

@@ -13,6 +13,7 @@ from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.project_settings import ExtraParamsError, read_extra_params
 from backend.labelstudio.projects import label_studio_of
 from backend.labelstudio.schemas import Project
+from backend.labelstudio.setup_trust import what_to_set
 from backend.learning.records import base_of
 from backend.settings import Settings
 from backend.training.registry import active_versions
@@ -26,6 +27,9 @@ NO_PROJECT = 0
 
 def check_label_studio(settings: Settings) -> Iterator[CheckResult]:
     """Check that Label Studio answers, accepts the token, and can and does call this backend."""
+    if settings.label_studio_url is None and not settings.setup_may_name_label_studio:
+        yield problem("Label Studio", what_to_set(None))
+        return
     if settings.label_studio_url is None:
         yield note(
             "Label Studio",

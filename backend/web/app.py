@@ -13,6 +13,7 @@ from werkzeug.exceptions import Unauthorized
 from backend import retries
 from backend.database.connection import Database, StorageError
 from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.setup_trust import SetupTrust
 from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
@@ -66,6 +67,7 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
     steps = StepStorage(database, limit=settings.learn_examples)
     return Backend(
         projects=projects,
+        setup_trust=SetupTrust(settings),
         predictions=PredictService(settings, database, queue, versions.current),
         stored_predictions=PredictionStorage(database),
         events=EventStorage(database),

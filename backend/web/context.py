@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from backend.labelstudio.projects import Project, ProjectStorage, project_id_of
+from backend.labelstudio.setup_trust import SetupTrust
 from backend.labelstudio.shapes import Json
 from backend.learning.progress import say_progress
 from backend.learning.records import LearningStatus
@@ -57,6 +58,7 @@ class Backend:
 
     Attributes:
         projects: stores the connection and configuration of each project.
+        setup_trust: decides which connections are stored.
         predictions: answers /predict.
         stored_predictions: every prediction that was requested.
         events: what Label Studio's webhook sent.
@@ -72,6 +74,7 @@ class Backend:
     """
 
     projects: ProjectStorage
+    setup_trust: SetupTrust
     predictions: PredictService
     stored_predictions: PredictionStorage
     events: EventStorage

@@ -42,11 +42,13 @@ def setup() -> Response:
     """Store a project's connection and settings, and report its active model."""
     backend, body = current_backend(), parsed(SetupRequest, json_object())
     label_config = body.label_config or ""
-    if body.hostname:
+    trust = backend.setup_trust
+    kept = trust.kept(body.hostname, body.access_token) if body.hostname else None
+    if kept:
         backend.projects.save_connection(
             body.project,
-            hostname=body.hostname,
-            access_token=body.access_token,
+            hostname=kept.hostname,
+            access_token=kept.access_token,
             label_config=label_config,
         )
     else:
@@ -64,7 +66,8 @@ def setup() -> Response:
         logger.warning("Project %s: %s", body.project, error)
         answer["error"] = str(error)
     project = backend.projects.project(body.project)
-    advice = project and backend.cold_start.advice(project)
+    unnamed = body.hostname and trust.advice(body.hostname)
+    advice = unnamed or (project and backend.cold_start.advice(project))
     if advice:
         answer["advice"] = advice
     return jsonify(answer)
