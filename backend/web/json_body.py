@@ -5,6 +5,7 @@ import math
 from typing import Any, NoReturn
 
 from flask import request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import BadRequest
 
 from backend.labelstudio.shapes import Json, ShapeError, ShapeT, describe, read
@@ -65,7 +66,7 @@ def _body() -> bytes:
     """
     try:
         return request.get_data()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ParseException) as error:
         raise BadRequest(f"expected a whole body, got none: {error}") from None
 
 
