@@ -96,6 +96,13 @@ class Settings(DetectorVariables):
             for secrets that `python -m backend connect` generates.
         allowed_hosts: names under which the web process may be called; empty for any, but where it
             listens on this machine alone without a password: see `backend.web.browser_requests`.
+        max_projects: largest number of projects.
+        max_requests_per_minute: largest number of requests of a project that a web process takes.
+        max_waiting_tasks: largest number of tasks of a project that wait for workers.
+        max_waiting_trainings: largest number of unfinished trainings that Label Studio requested.
+        max_trainings_per_day: largest number of trainings of a project in 24 hours that Label
+            Studio requested.
+        min_free_disk: MiB that have to be free on the disk of a SQLite database for new work.
         model_arch, model_weights: of the model that is active until one is trained; see
             `model.weights_files.resolve_model`.
         models_dir: folder of trained models and unfinished trainings, which workers and trainers
@@ -140,6 +147,12 @@ class Settings(DetectorVariables):
     basic_auth_pass: SecretStr | None = None
     webhook_secret: SecretStr | None = None
     allowed_hosts: Hosts = ()
+    max_projects: int = Field(default=1000, ge=1)
+    max_requests_per_minute: int = Field(default=20_000, ge=1)
+    max_waiting_tasks: int = Field(default=500_000, ge=1)
+    max_waiting_trainings: int = Field(default=20, ge=1)
+    max_trainings_per_day: int = Field(default=24, ge=1)
+    min_free_disk: int = Field(default=200, ge=0)
     model_arch: str | None = None
     model_weights: str | None = None
     models_dir: Path | None = None

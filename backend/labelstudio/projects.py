@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Column, String, Table, Text, select, update
+from sqlalchemy import JSON, Column, String, Table, Text, func, select, update
 
 from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
@@ -86,6 +86,11 @@ class ProjectStorage:
         """Return the uids of all known projects, sorted."""
         with self._database.reading() as connection:
             return list(connection.scalars(select(projects.c.uid).order_by(projects.c.uid)))
+
+    def count(self) -> int:
+        """Return how many projects are known."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(func.count()).select_from(projects)) or 0
 
     def find_uid(self, project_id: int) -> str:
         """Return the uid of a project; of the newest, if Label Studio has reused its id.

@@ -34,6 +34,7 @@ from backend.web.authentication import require_password
 from backend.web.browser_requests import refuse_other_sites
 from backend.web.context import BACKEND, Backend
 from backend.web.error_answers import answer_errors
+from backend.web.limits import Limits
 from backend.web.prometheus import BackendMetrics
 from backend.web.security_headers import add_security_headers
 
@@ -71,6 +72,7 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
     return Backend(
         projects=projects,
         setup_trust=SetupTrust(settings),
+        limits=Limits(settings, database),
         predictions=PredictService(settings, database, queue, versions.current),
         stored_predictions=PredictionStorage(database),
         events=EventStorage(database),

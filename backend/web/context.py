@@ -20,6 +20,7 @@ from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage
+from backend.web.limits import Limits
 from backend.web.prometheus import BackendMetrics
 
 BACKEND = "backend"
@@ -59,6 +60,7 @@ class Backend:
     Attributes:
         projects: stores the connection and configuration of each project.
         setup_trust: decides which connections are stored.
+        limits: refuses what is too much.
         predictions: answers /predict.
         stored_predictions: every prediction that was requested.
         events: what Label Studio's webhook sent.
@@ -75,6 +77,7 @@ class Backend:
 
     projects: ProjectStorage
     setup_trust: SetupTrust
+    limits: Limits
     predictions: PredictService
     stored_predictions: PredictionStorage
     events: EventStorage
