@@ -29,6 +29,7 @@ from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage
+from backend.verdicts.webhook_storage import WebhookStates
 from backend.web import label_studio_routes, report_routes, status_routes
 from backend.web.authentication import require_password
 from backend.web.browser_requests import refuse_other_sites
@@ -85,6 +86,7 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         examples=ExampleStorage(database, limit=settings.learn_examples),
         work=UnfinishedWork(database),
         set_aside=SetAsideStorage(database),
+        webhooks=WebhookStates(database),
     )
 
 

@@ -20,6 +20,7 @@ from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage
+from backend.verdicts.webhook_storage import WebhookStates
 from backend.web.limits import Limits
 from backend.web.prometheus import BackendMetrics
 
@@ -73,6 +74,7 @@ class Backend:
         examples: what people corrected.
         work: what is not done.
         set_aside: events that could not be handled.
+        webhooks: whether the webhook of each project is alive.
     """
 
     projects: ProjectStorage
@@ -90,6 +92,7 @@ class Backend:
     examples: ExampleStorage
     work: UnfinishedWork
     set_aside: SetAsideStorage
+    webhooks: WebhookStates
 
     @property
     def model_version(self) -> str:

@@ -14,8 +14,8 @@ from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage, project_id_of
 from backend.settings import Settings
-from backend.suggestions.waiting_storage import WaitingTasks
-from backend.training.waiting_storage import WaitingTrainings
+from backend.suggestions.limits_storage import WaitingTasks
+from backend.training.limits_storage import WaitingTrainings
 
 MINUTE = 60
 DAY = timedelta(days=1)
