@@ -14,6 +14,7 @@ COMMANDS = {
     "worker": "backend.commands.worker:worker",
     "trainer": "backend.commands.trainer:trainer",
     "demo": "backend.commands.demo:demo",
+    "connect": "backend.commands.connect:connect",
     "doctor": "backend.commands.doctor:doctor",
     "prelabel": "backend.commands.prelabel:prelabel",
     "train": "backend.commands.train:train",

@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     create_model,
     field_validator,
 )
@@ -28,7 +29,13 @@ DETECTOR_PREFIX = "detector_"
 DATABASE_FILE = "backend.sqlite3"
 
 # Their values may contain passwords, so no message repeats them.
-CONCEALED = {"redis_url", "database_url", "label_studio_api_key", "basic_auth_pass"}
+CONCEALED = {
+    "redis_url",
+    "database_url",
+    "label_studio_api_key",
+    "basic_auth_pass",
+    "webhook_secret",
+}
 
 
 class SettingsError(ValueError):
@@ -85,6 +92,17 @@ class Settings(DetectorVariables):
         label_studio_url, label_studio_api_key: address of Label Studio and a token for it (legacy
             or personal); None for those that /setup sends.
         basic_auth_user, basic_auth_pass: credentials that callers must send; set both or neither.
+        webhook_secret: what Label Studio has to send in the header X-Webhook-Secret of events; None
+            for secrets that `python -m backend connect` generates.
+        allowed_hosts: names under which the web process may be called; empty for any, but where it
+            listens on this machine alone without a password: see `backend.web.browser_requests`.
+        max_projects: largest number of projects.
+        max_requests_per_minute: largest number of requests of a project that a web process takes.
+        max_waiting_tasks: largest number of tasks of a project that wait for workers.
+        max_waiting_trainings: largest number of unfinished trainings that Label Studio requested.
+        max_trainings_per_day: largest number of trainings of a project in 24 hours that Label
+            Studio requested.
+        min_free_disk: MiB that have to be free on the disk of a SQLite database for new work.
         model_arch, model_weights: of the model that is active until one is trained; see
             `model.weights_files.resolve_model`.
         models_dir: folder of trained models and unfinished trainings, which workers and trainers
@@ -131,6 +149,14 @@ class Settings(DetectorVariables):
     label_studio_api_key: SecretStr | None = None
     basic_auth_user: str | None = None
     basic_auth_pass: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+    allowed_hosts: Hosts = ()
+    max_projects: int = Field(default=1000, ge=1)
+    max_requests_per_minute: int = Field(default=20_000, ge=1)
+    max_waiting_tasks: int = Field(default=500_000, ge=1)
+    max_waiting_trainings: int = Field(default=20, ge=1)
+    max_trainings_per_day: int = Field(default=24, ge=1)
+    min_free_disk: int = Field(default=200, ge=0)
     model_arch: str | None = None
     model_weights: str | None = None
     models_dir: Path | None = None
@@ -189,6 +215,25 @@ class Settings(DetectorVariables):
             )
         return value
 
+    @field_validator("basic_auth_user", "basic_auth_pass")
+    @classmethod
+    def _can_be_sent(cls, value: str | SecretStr | None, info: ValidationInfo) -> object:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
+        is_latin = all(char.isprintable() and ord(char) < 256 for char in text)
+        if not is_latin or (info.field_name == "basic_auth_user" and ":" in text):
+            raise ValueError(
+                "expected letters, digits and signs of Latin-1, and in the user no colon, because "
+                "Label Studio can send no others"
+            )
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[!-~]{16,}", value.get_secret_value()):
+            raise ValueError("expected at least 16 letters, digits and signs of ASCII, no blanks")
+        return value
+
     @field_validator("label_studio_url")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
@@ -200,6 +245,11 @@ class Settings(DetectorVariables):
         if parts.port == 0:
             raise ValueError("expected a port from 1 to 65535")
         return value.rstrip("/")
+
+    @property
+    def setup_may_name_label_studio(self) -> bool:
+        """Whether callers of /setup may say where Label Studio is: only those with a password."""
+        return self.label_studio_url is None and self.basic_auth_pass is not None
 
     def detector_settings(self) -> DetectorSettings:
         """Return the settings of the detector.
@@ -276,6 +326,8 @@ def _problems_of_several(settings: Settings) -> Iterator[str]:
     if (settings.basic_auth_user is None) != (settings.basic_auth_pass is None):
         missing = "BASIC_AUTH_PASS" if settings.basic_auth_user else "BASIC_AUTH_USER"
         yield f"BASIC_AUTH_USER, BASIC_AUTH_PASS: expected both or neither; {missing} is not set"
+    if settings.webhook_secret and settings.basic_auth_pass is None:
+        yield "WEBHOOK_SECRET: expected BASIC_AUTH_USER and BASIC_AUTH_PASS beside it; set them"
     try:
         settings.detector_settings()
     except ValueError as error:

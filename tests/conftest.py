@@ -270,6 +270,7 @@ def app(database: Database, queue: Queue, unread_weights: Path) -> Flask:
         predict_wait_one=0,
         predict_wait_batch=0,
         suggest="always",
+        label_studio_url="http://127.0.0.1:8080",
     )
     return create_app(settings, database, queue)
 

@@ -9,6 +9,7 @@ import pytest
 from label_studio_fake import UID
 from learning_data import KEY, extract, lesson, teach
 from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
+from pydantic import SecretStr
 from redis import Redis
 from rq import Queue, SimpleWorker
 from sqlalchemy import create_engine, text
@@ -27,6 +28,7 @@ from backend.commands.doctor_projects import check_projects
 from backend.database.connection import Database
 from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.webhook_secrets import SECRET_HEADER
 from backend.learning.step_storage import StepStorage
 from backend.settings import Settings
 from backend.suggestions.queue import NAME
@@ -286,7 +288,11 @@ def test_another_server_on_the_port_is_reported(settings: Settings, body: bytes)
 
 
 def test_without_an_address_of_label_studio_the_rest_is_not_checked(settings: Settings):
-    line = only(check_label_studio(changed(settings, label_studio_url=None)))
+    unnamed = changed(settings, label_studio_url=None)
+    line = only(check_label_studio(unnamed))
+    assert line.startswith("problem  Label Studio: expected the operator to say which")
+    guarded = changed(unnamed, basic_auth_user="anna", basic_auth_pass=SecretStr("swordfish"))
+    line = only(check_label_studio(guarded))
     assert line.startswith("note     Label Studio: LABEL_STUDIO_URL is not set")
 
 
@@ -362,7 +368,9 @@ def test_a_configuration_without_keypoints_is_reported(settings: Settings, studi
 def test_a_missing_webhook_is_reported(settings: Settings, studio: Studio):
     studio.connect("http://127.0.0.1:9090")
     studio.webhooks[0]["url"] = "http://another.example/webhook"
-    assert "add http://127.0.0.1:9090/webhook" in about_project(settings)[-1]
+    found = about_project(settings)[-1]
+    assert "does not exist" in found
+    assert "python -m backend connect --project 3" in found
 
 
 @pytest.mark.parametrize("name", ["is_active", "send_payload", "send_for_all_actions"])
@@ -371,13 +379,23 @@ def test_a_webhook_that_leaves_something_out_is_reported(
 ):
     studio.connect("http://127.0.0.1:9090")
     studio.webhooks[0][name] = False
-    assert "switched off or incomplete" in about_project(settings)[-1]
+    found = about_project(settings)[-1]
+    assert ("switched off" if name == "is_active" else "incomplete") in found
+    assert "python -m backend connect --project 3" in found
 
 
 def test_a_webhook_without_the_password_is_reported(settings: Settings, studio: Studio):
     studio.connect("http://127.0.0.1:9090")
-    guarded = changed(settings, basic_auth_user="anna", basic_auth_pass="swordfish")
-    assert "carries no password" in about_project(guarded)[-1]
+    guarded = changed(settings, basic_auth_user="anna", basic_auth_pass=SecretStr("swordfish"))
+    assert "carries no secret and no password" in about_project(guarded)[-1]
+    database = Database(settings.database)
+    database.migrate()
+    database.close()
+    studio.webhooks[0]["headers"] = {SECRET_HEADER: "made up"}
+    assert "carries a secret that this backend does not know" in about_project(guarded)[-1]
+    known = changed(guarded, webhook_secret=SecretStr("known-to-this-backend"))
+    studio.webhooks[0]["headers"] = {SECRET_HEADER: "known-to-this-backend"}
+    assert about_project(known)[-1].startswith("ok       Webhook of project 3")
     studio.webhooks[0]["headers"] = {"Authorization": "Basic YW5uYTpzd29yZGZpc2g="}
     assert about_project(guarded)[-1].startswith("ok       Webhook of project 3")
     studio.webhooks.clear()

@@ -28,6 +28,8 @@ SQL_FILES = {
     "status_storage.py",
     "lesson_storage.py",
     "set_aside_storage.py",
+    "limits_storage.py",
+    "webhook_storage.py",
     "interactive_storage.py",
     "projects.py",
     "queries.py",

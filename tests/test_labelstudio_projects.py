@@ -76,6 +76,9 @@ def test_what_is_known_of_a_project_is_not_written_again(any_database: Database)
 # The Label Studio of a project
 
 
+PASSWORD = {"basic_auth_user": "anna", "basic_auth_pass": "secret"}
+
+
 def project(hostname: str | None, token: str | None) -> Project:
     return Project(UID, hostname, token, CONFIG)
 
@@ -92,7 +95,7 @@ def test_the_label_studio_of_the_settings_comes_first() -> None:
 def test_our_own_key_never_goes_where_a_caller_says_that_label_studio_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    studios = LabelStudios(Settings(label_studio_api_key="key"))
+    studios = LabelStudios(Settings(label_studio_api_key="key", **PASSWORD))
     assert "LABEL_STUDIO_API_KEY has no effect without LABEL_STUDIO_URL" in caplog.text
     found = studios.of(project("http://theirs", "theirs"))
     assert found.authorization() == {"Authorization": "Token theirs"}
@@ -100,9 +103,9 @@ def test_our_own_key_never_goes_where_a_caller_says_that_label_studio_is(
 
 
 def test_without_any_address_the_error_says_what_to_set() -> None:
-    studios = LabelStudios(Settings())
-    with pytest.raises(NotDeliverable, match="LABEL_STUDIO_URL"):
-        studios.of(project(None, None))
+    for studios in (LabelStudios(Settings(**PASSWORD)), LabelStudios(Settings())):
+        with pytest.raises(NotDeliverable, match="LABEL_STUDIO_URL"):
+            studios.of(project(None, None))
     with pytest.raises(NotDeliverable):
         studios.for_image(project(None, None), "/data/upload/3/a.png")
     elsewhere = studios.for_image(project(None, None), "https://example.com/a.png")

@@ -50,7 +50,7 @@ def make_ready(database: Database, uid: str, fake: LabelStudioFake, *tasks: int)
 
 
 def service_of(database: Database) -> DeliveryService:
-    settings = Settings(suggest="always")
+    settings = Settings(suggest="always", basic_auth_user="anna", basic_auth_pass="secret")
     return DeliveryService(settings, database, LabelStudios(settings, SharedBreaker(database)))
 
 

@@ -37,7 +37,11 @@ def settings(tmp_path: Path) -> Settings:
     weights = tmp_path / "weights.pth"
     weights.write_bytes(b"weights")
     return Settings(
-        model_weights=str(weights), predict_wait_one=0, data_dir=tmp_path, suggest="always"
+        model_weights=str(weights),
+        predict_wait_one=0,
+        data_dir=tmp_path,
+        suggest="always",
+        label_studio_url="http://127.0.0.1:8080",
     )
 
 

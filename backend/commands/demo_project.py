@@ -12,7 +12,8 @@ from xml.sax.saxutils import quoteattr
 import requests
 from tqdm import tqdm
 
-from backend.commands.label_studio_records import AnnotatedTask, MlBackend, Webhook
+from backend.commands.label_studio_records import AnnotatedTask
+from backend.labelstudio.connection_records import MlBackend, Webhook
 from backend.labelstudio.schemas import Prediction, Project, Task
 from backend.labelstudio.shapes import Json, ShapeError, ShapeT, read
 from backend.local.label_studio import LocalLabelStudio

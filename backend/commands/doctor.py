@@ -19,6 +19,7 @@ from backend.commands.doctor_label_studio import check_label_studio
 from backend.commands.doctor_projects import check_projects
 from backend.commands.doctor_results import CheckResult, note, ok, problem
 from backend.commands.doctor_waiting import check_waiting
+from backend.commands.doctor_webhooks import check_events
 from backend.commands.serve import address_of
 from backend.database.connection import Database, StorageError
 from backend.labelstudio.errors import innermost
@@ -182,5 +183,6 @@ CHECKS: tuple[Check, ...] = (
     check_web,
     check_projects,
     check_label_studio,
+    check_events,
     check_waiting,
 )

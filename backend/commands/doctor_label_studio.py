@@ -5,27 +5,32 @@ from collections.abc import Iterator
 from urllib3.util import parse_url
 
 from backend.commands.doctor_results import CheckResult, note, ok, problem
-from backend.commands.label_studio_records import MlBackend, User, Webhook
+from backend.commands.label_studio_records import User
 from backend.commands.serve import address_of
+from backend.commands.webhook_secrets import accepted_secrets
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.connecting import BLOCKED, CONNECTED, UNBLOCK
+from backend.labelstudio.connection_records import MlBackend, Webhook, webhooks_of, without_password
 from backend.labelstudio.errors import WHAT_TO_SET, LabelStudioError
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.project_settings import ExtraParamsError, read_extra_params
 from backend.labelstudio.projects import label_studio_of
 from backend.labelstudio.schemas import Project
+from backend.labelstudio.setup_trust import what_to_set
+from backend.labelstudio.webhook_health import WEBHOOKS, webhook_problem
 from backend.learning.records import base_of
 from backend.settings import Settings
 from backend.training.registry import active_versions
 
-CONNECTED = "CO"
-BLOCKED = "reserved network address"
-UNBLOCK = "start Label Studio with ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false"
 # Label Studio checks the address first and then rejects this project, so nothing is created.
 NO_PROJECT = 0
 
 
 def check_label_studio(settings: Settings) -> Iterator[CheckResult]:
     """Check that Label Studio answers, accepts the token, and can and does call this backend."""
+    if settings.label_studio_url is None and not settings.setup_may_name_label_studio:
+        yield problem("Label Studio", what_to_set(None))
+        return
     if settings.label_studio_url is None:
         yield note(
             "Label Studio",
@@ -97,18 +102,18 @@ def _check_connection(
     if ours.state != CONNECTED:
         yield problem(
             _name(project),
-            f"Label Studio cannot use {_without_password(ours.url)}: {ours.readable_state}, "
+            f"Label Studio cannot use {without_password(ours.url)}: {ours.readable_state}, "
             f"{ours.error_message or 'no reason given'}",
         )
         yield from _check_reachability(label_studio, ours.url)
     elif ours.id != first.id:
         yield problem(
             _name(project),
-            f"asks only the first of its models, {first.title} at {_without_password(first.url)}: "
+            f"asks only the first of its models, {first.title} at {without_password(first.url)}: "
             "remove that one under Settings > Model",
         )
     else:
-        yield ok(_name(project), f"connected to {_without_password(ours.url)}")
+        yield ok(_name(project), f"connected to {without_password(ours.url)}")
 
 
 def _check_project(project: Project) -> Iterator[CheckResult]:
@@ -138,30 +143,9 @@ def _check_webhook(
 ) -> CheckResult:
     """Check that Label Studio sends the events of a project to this backend."""
     subject = f"Webhook of project {project.id}"
-    expected = ours.url.rstrip("/") + "/webhook"
-    webhooks = label_studio.fetch_all(Webhook, "/api/webhooks/", project=project.id)
-    webhook = next((each for each in webhooks if each.url == expected), None)
-    if webhook is None:
-        return problem(
-            subject,
-            "does not exist, so corrections would be lost: under Settings > Webhooks, add "
-            f"{_without_password(expected)} for all actions, with the payload; if Label Studio "
-            f"refuses the address, {UNBLOCK}",
-        )
-    if not (webhook.is_active and webhook.send_payload and webhook.send_for_all_actions):
-        return problem(
-            subject,
-            "is switched off or incomplete, so corrections would be lost: under Settings > "
-            "Webhooks, make it active, with the payload, for all actions",
-        )
-    has_password = "Authorization" in (webhook.headers or {}) or "@" in webhook.url
-    if settings.basic_auth_user and not has_password:
-        return problem(
-            subject,
-            "carries no password, so corrections would be refused: under Settings > Webhooks, add "
-            "the header Authorization: Basic (BASIC_AUTH_USER:BASIC_AUTH_PASS in base64)",
-        )
-    return ok(subject, "sends what annotators do")
+    webhooks = webhooks_of(label_studio.fetch_all(Webhook, WEBHOOKS, project=project.id), ours.url)
+    found = webhook_problem(project.id, webhooks, accepted_secrets(settings))
+    return problem(subject, found) if found else ok(subject, "sends what annotators do")
 
 
 def _check_reachability(label_studio: LabelStudio, backend: str) -> Iterator[CheckResult]:
@@ -171,7 +155,7 @@ def _check_reachability(label_studio: LabelStudio, backend: str) -> Iterator[Che
     if refused:
         yield problem(
             "Label Studio",
-            f"refuses to call {' and '.join(_without_password(url) for url in refused)}, because "
+            f"refuses to call {' and '.join(without_password(url) for url in refused)}, because "
             f"this is a private address: {UNBLOCK}",
         )
 
@@ -186,10 +170,3 @@ def _is_refused(label_studio: LabelStudio, path: str, url: str) -> bool:
 
 def _name(project: Project) -> str:
     return f"Project {project.id}, {project.title}"
-
-
-def _without_password(url: str) -> str:
-    try:
-        return parse_url(url)._replace(auth=None).url
-    except ValueError:
-        return "an address that cannot be read"

@@ -221,7 +221,7 @@ class LabelStudio:
 
     def change_task_data(self, task_id: int, data: Mapping[str, object]) -> None:
         """Replace the data of a task as a whole."""
-        self._request("PATCH", f"{TASKS}{task_id}/", json={"data": dict(data)})
+        self.send("PATCH", f"{TASKS}{task_id}/", {"data": dict(data)})
 
     def predictions(self, task_id: int) -> list[Prediction]:
         """Fetch every prediction of a task."""
@@ -238,7 +238,7 @@ class LabelStudio:
 
     def change_prediction(self, prediction_id: int, prediction: PredictionJson) -> None:
         """Replace the content of a prediction, which keeps its primary key."""
-        self._request("PATCH", f"{PREDICTIONS}{prediction_id}/", json=dict(prediction))
+        self.send("PATCH", f"{PREDICTIONS}{prediction_id}/", prediction)
 
     def fetch(self, shape: type[ShapeT], path: str, **parameters: str | int) -> ShapeT:
         """Fetch an API path whose answer is one object.
@@ -269,12 +269,12 @@ class LabelStudio:
         return self._request("GET", path, params=parameters)
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:
-        """Post JSON to an API path and return the decoded JSON of the answer.
+        """Post JSON to an API path and return the decoded JSON; errors as of `get`."""
+        return self.send("POST", path, body)
 
-        Raises:
-            LabelStudioError: no answer, an error status, or a body that is not JSON.
-        """
-        return self._request("POST", path, json=body)
+    def send(self, method: str, path: str, body: Mapping[str, object]) -> Any:
+        """Send JSON to an API path and return the decoded JSON; errors as of `get`."""
+        return self._request(method, path, json=dict(body))
 
     def _is_personal(self) -> bool:
         """Return whether the token is a personal one: a JWT of three parts, not a hex string."""

@@ -28,6 +28,7 @@ from backend.labelstudio.errors import (
     watched,
 )
 from backend.labelstudio.guarded_connections import GuardedConnections, PrivateAddressError
+from backend.labelstudio.image_paths import is_file, is_image, refusal
 from backend.labelstudio.projects import LabelStudios, Project
 from backend.labelstudio.web_pages import START, first_line, is_web_page
 from backend.settings import Settings
@@ -167,12 +168,16 @@ def _download(
     max_bytes: int,
     hosts: Sequence[str],
 ) -> bytes:
-    trusted = True
-    for _ in range(REDIRECTS + 1):
+    trusted, studio = True, label_studio.url
+    for redirected in range(REDIRECTS + 1):
         if not location.url.lower().startswith(("http://", "https://")):
             raise ImageFetchError(_unsupported(location.url))
+        # Label Studio itself may redirect to any of its paths, such as the page to log in at.
+        if location.own and not ((redirected and trusted) or is_image(location.url, studio)):
+            raise ImageFetchError(refusal(location.shown))
         # Another host's redirect chose the target, so the token is not sent from here on.
         trusted = trusted and location.own
+        with_token = trusted and is_file(location.url, studio)
         host = (parse_url(location.url).host or "").lower()
         connections.allow_private = location.own or host in hosts
         headers = {
@@ -180,11 +185,11 @@ def _download(
             "Accept-Encoding": "identity",
             "User-Agent": label_studio.agent,
         }
-        if trusted:
+        if with_token:
             headers |= _authorization(label_studio)
         with connections.get(location.url, headers) as answer:
             if not answer.is_redirect:
-                _check_status(answer, location, trusted=trusted)
+                _check_status(answer, location, trusted=with_token)
                 return _body(answer, location.shown, max_bytes)
             target = urljoin(location.url, _text_of_header(answer.headers["Location"]))
         location = label_studio.location(target)

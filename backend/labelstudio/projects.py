@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Column, String, Table, Text, select, update
+from sqlalchemy import JSON, Column, String, Table, Text, func, select, update
 
 from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.project_settings import NO_SETTINGS, ProjectSettings
+from backend.labelstudio.setup_trust import what_to_set
 from backend.labelstudio.user_agent import user_agent
 from backend.outages.breaker import Breaker, NoBreaker
 from backend.settings import Settings
@@ -85,6 +86,11 @@ class ProjectStorage:
         """Return the uids of all known projects, sorted."""
         with self._database.reading() as connection:
             return list(connection.scalars(select(projects.c.uid).order_by(projects.c.uid)))
+
+    def count(self) -> int:
+        """Return how many projects are known."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(func.count()).select_from(projects)) or 0
 
     def find_uid(self, project_id: int) -> str:
         """Return the uid of a project; of the newest, if Label Studio has reused its id.
@@ -170,6 +176,7 @@ class LabelStudios:
     def __init__(self, settings: Settings, breaker: Breaker | None = None) -> None:
         self._breaker: Breaker = breaker or NoBreaker()
         self._url = settings.label_studio_url
+        self._may_be_named = settings.setup_may_name_label_studio
         key = settings.label_studio_api_key
         self._key = key.get_secret_value() if key else None
         if self._key and not self._url:
@@ -181,18 +188,22 @@ class LabelStudios:
     def of(self, project: Project) -> LabelStudio:
         """Return a client of the Label Studio in the settings, else of the one that /setup named.
 
+        The latter only if callers of /setup need a password; see `setup_trust`.
+
         Raises:
             NotDeliverable: neither is known.
         """
         if self._url:
             # Never send the key of the settings to an address that came from a caller of /setup.
             return self._client(self._url, self._key or project.access_token, project.hostname)
-        if project.hostname:
+        if project.hostname and self._may_be_named:
             return self._client(project.hostname, project.access_token, None)
-        raise NotDeliverable(
-            "expected an address of Label Studio, but it has not called /setup for project "
-            f"{project.uid} and LABEL_STUDIO_URL is not set: set it, with LABEL_STUDIO_API_KEY"
-        )
+        if self._may_be_named:
+            raise NotDeliverable(
+                "expected an address of Label Studio, but it has not called /setup for project "
+                f"{project.uid} and LABEL_STUDIO_URL is not set: set it, with LABEL_STUDIO_API_KEY"
+            )
+        raise NotDeliverable(what_to_set(project.hostname))
 
     def for_image(self, project: Project, image_url: str) -> LabelStudio:
         """Return the client to fetch an image with; if none is known, one that owns no address.

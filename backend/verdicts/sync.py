@@ -10,11 +10,15 @@ from backend.labelstudio.errors import LabelStudioError, lies_outside
 from backend.labelstudio.projects import (
     LabelStudios,
     NotDeliverable,
+    Project,
     ProjectStorage,
     project_id_of,
 )
 from backend.labelstudio.schemas import Task
 from backend.labelstudio.shapes import Json
+from backend.labelstudio.webhook_health import check_webhook
+from backend.labelstudio.webhook_secrets import WebhookSecrets
+from backend.labelstudio.webhook_storage import WebhookStorage
 from backend.outages.breaker import SharedBreaker
 from backend.retries import PULL, jittered
 from backend.settings import Settings
@@ -66,6 +70,9 @@ class _Pull:
         self._projects = ProjectStorage(database)
         self._studios = LabelStudios(settings, SharedBreaker(database))
         self._every = settings.sync_every
+        self._webhooks = WebhookStorage(database)
+        secrets = WebhookSecrets(settings, database)
+        self._accepts = secrets.accept if settings.basic_auth_pass else None
 
     def is_due(self, uid: str) -> bool:
         """Return whether it is time for the next sync of a project."""
@@ -92,7 +99,22 @@ class _Pull:
             logger.exception("Project %s: its annotations cannot be pulled", uid)
             run = replace(run, problem=f"{type(error).__name__}: {error}")
         self._verdicts.add_sync_run(run)
+        if project and run.problem is None:
+            self._check_webhook(project)
         return run
+
+    def _check_webhook(self, project: Project) -> None:
+        """Store what is wrong with the webhook of a project, if anything is, and log it."""
+        number = project_id_of(project.uid)
+        assert number is not None, "it was pulled by its number"
+        try:
+            found = check_webhook(self._studios.of(project), number, self._accepts)
+        except LabelStudioError as error:
+            logger.info("Project %s: its webhook cannot be seen: %s", project.uid, error)
+            return
+        if found is not None:
+            logger.warning("The webhook of project %s %s", project.uid, found)
+        self._webhooks.save_check(project.uid, found)
 
     def _pull(self, run: SyncRun, client: LabelStudio) -> SyncRun:
         uid = run.project_uid

@@ -1,18 +1,18 @@
-"""The web application: assembly and password."""
+"""The web application: assembly."""
 
-import hmac
 import logging
 
-from flask import Flask, request
+from flask import Flask
 from redis import Redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 from rq import Queue
-from werkzeug.exceptions import Unauthorized
 
 from backend import retries
 from backend.database.connection import Database, StorageError
 from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.setup_trust import SetupTrust
+from backend.labelstudio.webhook_secrets import WebhookSecrets
 from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
@@ -29,14 +29,18 @@ from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage
+from backend.verdicts.webhook_storage import WebhookStates
 from backend.web import label_studio_routes, report_routes, status_routes
+from backend.web.authentication import require_password
+from backend.web.browser_requests import refuse_other_sites
 from backend.web.context import BACKEND, Backend
 from backend.web.error_answers import answer_errors
+from backend.web.limits import Limits
 from backend.web.prometheus import BackendMetrics
+from backend.web.security_headers import add_security_headers
 
 logger = logging.getLogger(__name__)
 
-OPEN_TO_ALL = ("label_studio.health",)
 REDIS_SECONDS = 5.0
 
 
@@ -55,7 +59,9 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
     app.extensions[report_routes.AGREEMENT] = report_routes.agreement_of(settings, database)
     for routes in (label_studio_routes, status_routes, report_routes):
         app.register_blueprint(routes.bp)
-    _require_password(app, settings)
+    refuse_other_sites(app, settings)
+    require_password(app, settings, WebhookSecrets(settings, database))
+    add_security_headers(app)
     answer_errors(app)
     return app
 
@@ -66,6 +72,8 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
     steps = StepStorage(database, limit=settings.learn_examples)
     return Backend(
         projects=projects,
+        setup_trust=SetupTrust(settings),
+        limits=Limits(settings, database),
         predictions=PredictService(settings, database, queue, versions.current),
         stored_predictions=PredictionStorage(database),
         events=EventStorage(database),
@@ -78,6 +86,7 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         examples=ExampleStorage(database, limit=settings.learn_examples),
         work=UnfinishedWork(database),
         set_aside=SetAsideStorage(database),
+        webhooks=WebhookStates(database),
     )
 
 
@@ -111,18 +120,3 @@ def _redis(url: str) -> Redis:
         socket_connect_timeout=REDIS_SECONDS,
         retry=Retry(ConstantBackoff(retries.WEB_REDIS.first), retries.WEB_REDIS_RETRIES),
     )
-
-
-def _require_password(app: Flask, settings: Settings) -> None:
-    user, password = settings.basic_auth_user, settings.basic_auth_pass
-    if user is None or password is None:
-        return
-    expected = f"{user}:{password.get_secret_value()}".encode()
-
-    @app.before_request
-    def check() -> None:
-        given = request.authorization
-        got = f"{given.username}:{given.password}" if given and given.type == "basic" else ""
-        matches = hmac.compare_digest(got.encode(errors="replace"), expected)
-        if not matches and request.endpoint not in OPEN_TO_ALL:
-            raise Unauthorized("expected user and password of BASIC_AUTH_USER, BASIC_AUTH_PASS")

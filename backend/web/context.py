@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from backend.labelstudio.projects import Project, ProjectStorage, project_id_of
+from backend.labelstudio.setup_trust import SetupTrust
 from backend.labelstudio.shapes import Json
 from backend.learning.progress import say_progress
 from backend.learning.records import LearningStatus
@@ -19,6 +20,8 @@ from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage
+from backend.verdicts.webhook_storage import WebhookStates
+from backend.web.limits import Limits
 from backend.web.prometheus import BackendMetrics
 
 BACKEND = "backend"
@@ -57,6 +60,8 @@ class Backend:
 
     Attributes:
         projects: stores the connection and configuration of each project.
+        setup_trust: decides which connections are stored.
+        limits: refuses what is too much.
         predictions: answers /predict.
         stored_predictions: every prediction that was requested.
         events: what Label Studio's webhook sent.
@@ -69,9 +74,12 @@ class Backend:
         examples: what people corrected.
         work: what is not done.
         set_aside: events that could not be handled.
+        webhooks: whether the webhook of each project is alive.
     """
 
     projects: ProjectStorage
+    setup_trust: SetupTrust
+    limits: Limits
     predictions: PredictService
     stored_predictions: PredictionStorage
     events: EventStorage
@@ -84,6 +92,7 @@ class Backend:
     examples: ExampleStorage
     work: UnfinishedWork
     set_aside: SetAsideStorage
+    webhooks: WebhookStates
 
     @property
     def model_version(self) -> str:

@@ -5,10 +5,17 @@ import secrets
 
 from flask import Flask, Response, jsonify, render_template, request
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthorized
+from werkzeug.exceptions import (
+    HTTPException,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthorized,
+)
 
 from backend.agreement.filters import NAMES
 from backend.web.pages import page, prefers_pages
+from backend.web.reason_phrase import with_reason
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +39,9 @@ def _answer_http_error(error: HTTPException) -> Response:
     if isinstance(error, RequestEntityTooLarge):
         message = f"expected a body of at most {LARGEST_BODY} bytes: select fewer tasks at a time"
     answer = _answer(message, error.code or 500)
+    if isinstance(error, TooManyRequests | ServiceUnavailable) and error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
+        answer = with_reason(answer, message)
     if isinstance(error, Unauthorized):
         answer.headers["WWW-Authenticate"] = 'Basic realm="keypoints"'
     return answer

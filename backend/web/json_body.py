@@ -2,12 +2,17 @@
 
 import json
 import math
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from flask import request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import BadRequest
 
 from backend.labelstudio.shapes import Json, ShapeError, ShapeT, describe, read
+from backend.web.browser_requests import refuse_forms
+
+# Annotations are nested about ten deep. Python gives up at about a thousand.
+DEEPEST = 100
 
 
 def json_object(*, odd_numbers: bool = False) -> Json:
@@ -18,9 +23,11 @@ def json_object(*, odd_numbers: bool = False) -> Json:
             they are refused.
 
     Raises:
-        BadRequest: the body is not a JSON object.
+        BadRequest: the body is not a JSON object, or is nested too deep.
+        UnsupportedMediaType: a form of another site may have sent it.
     """
-    raw = request.get_data()
+    refuse_forms()
+    raw = _body()
     try:
         body = (
             json.loads(raw, parse_constant=str, parse_float=_finite_or_text)
@@ -31,7 +38,36 @@ def json_object(*, odd_numbers: bool = False) -> Json:
         raise BadRequest(f"expected JSON in the body, got {_start(raw)}: {error}") from None
     if not isinstance(body, dict):
         raise BadRequest(f"expected a JSON object in the body, got {describe(body)}")
+    if is_nested_deeper(body, DEEPEST):
+        raise BadRequest(f"expected JSON nested at most {DEEPEST} deep, got it deeper")
     return body
+
+
+def is_nested_deeper(value: dict[str, Any] | list[Any], limit: int) -> bool:
+    """Return whether lists and objects in JSON stand in each other more than `limit` times."""
+    level: list[dict[str, Any] | list[Any]] = [value]
+    for _ in range(limit):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _body() -> bytes:
+    """Return the body of the request.
+
+    Raises:
+        BadRequest: it does not come as announced.
+    """
+    try:
+        return request.get_data()
+    except (OSError, ValueError, ParseException) as error:
+        raise BadRequest(f"expected a whole body, got none: {error}") from None
 
 
 def parsed(shape: type[ShapeT], body: Json) -> ShapeT:

@@ -16,6 +16,7 @@ from backend.labelstudio.schemas import (
 )
 from backend.web.context import current_backend
 from backend.web.json_body import json_object, parsed
+from backend.web.reason_phrase import with_reason
 
 logger = logging.getLogger(__name__)
 bp = Blueprint("label_studio", __name__)
@@ -42,11 +43,14 @@ def setup() -> Response:
     """Store a project's connection and settings, and report its active model."""
     backend, body = current_backend(), parsed(SetupRequest, json_object())
     label_config = body.label_config or ""
-    if body.hostname:
+    backend.limits.admit_project(body.project)
+    trust = backend.setup_trust
+    kept = trust.kept(body.hostname, body.access_token) if body.hostname else None
+    if kept:
         backend.projects.save_connection(
             body.project,
-            hostname=body.hostname,
-            access_token=body.access_token,
+            hostname=kept.hostname,
+            access_token=kept.access_token,
             label_config=label_config,
         )
     else:
@@ -64,21 +68,18 @@ def setup() -> Response:
         logger.warning("Project %s: %s", body.project, error)
         answer["error"] = str(error)
     project = backend.projects.project(body.project)
-    advice = project and backend.cold_start.advice(project)
+    unnamed = body.hostname and trust.advice(body.hostname)
+    advice = unnamed or (project and backend.cold_start.advice(project))
     if advice:
         answer["advice"] = advice
     return jsonify(answer)
 
 
 def _refused_setup(reason: str) -> Response:
-    """Return an answer with which Label Studio refuses to save the dialog, and shows why.
-
-    It shows the reason phrase of the HTTP status and no part of the body.
-    """
+    """Return an answer with which Label Studio refuses to save the dialog, and shows why."""
     answer = jsonify(error=reason)
-    phrase = "".join(char if " " <= char <= "~" else "?" for char in reason)
-    answer.status = f"400 {phrase}"
-    return answer
+    answer.status_code = 400
+    return with_reason(answer, reason)
 
 
 @bp.get("/versions")
@@ -92,7 +93,8 @@ def versions() -> Response:
 @bp.post("/predict")
 def predict() -> Response:
     """Answer with the predictions that are ready, and `[]` for those that a worker delivers."""
-    body = parsed(PredictRequest, json_object())
+    body, limits = parsed(PredictRequest, json_object()), current_backend().limits
+    limits.admit_project(body.project)
     project = _project(body)
     try:
         control = keypoint_control(project.label_config or "")
@@ -101,6 +103,7 @@ def predict() -> Response:
         return jsonify(results=[[] for _ in body.tasks], error=str(error))
     predictions, drawn = current_backend().predictions, body.context
     if drawn is None:
+        limits.admit_tasks(project.uid, len(body.tasks))
         return jsonify(results=predictions.answer(project, control, body.tasks))
     answers = [predictions.answer_interactive(project, control, each, drawn) for each in body.tasks]
     return jsonify(results=answers)
@@ -130,6 +133,11 @@ def webhook() -> Response:
     body = json_object(odd_numbers=True)
     event = parsed(WebhookEvent, body)
     project_id = event.project.id if event.project else None
+    limits = current_backend().limits
+    limits.admit_event(project_id)
+    if event.action == START_TRAINING and event.project and event.project.uid:
+        limits.admit_project(event.project.uid)
+        limits.admit_training(event.project.uid)
     current_backend().events.save_event(event.action, project_id, without_token(body))
     return _start_training(event) if event.action == START_TRAINING else jsonify({})
 

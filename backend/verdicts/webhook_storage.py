@@ -1,0 +1,113 @@
+"""SQL that tells whether the webhook of each project is alive: what it sent, and what it lost."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from backend.database.connection import Database
+from backend.labelstudio.projects import ProjectStorage, project_id_of
+from backend.labelstudio.webhook_health import repair
+from backend.labelstudio.webhook_storage import WebhookStorage
+from backend.verdicts.tables import events, sync_runs
+
+# Searching all events of a project that sends none would read the whole table.
+SEARCHED_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookState:
+    """What is known about the webhook of a project.
+
+    Attributes:
+        last_event_at: when its last event came; None if none is among the latest of all projects.
+        pulled: states of annotations that only pulls have brought since then.
+        checked_at: when a pull looked at the webhook in Label Studio; None if none did.
+        problem: what was wrong with it then, and what to do; None if nothing was.
+    """
+
+    project_uid: str
+    last_event_at: datetime | None
+    pulled: int
+    checked_at: datetime | None
+    problem: str | None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether nothing says that events are lost."""
+        return self.problem is None and self.pulled == 0
+
+    def sentence(self) -> str:
+        """Return the state for a person, with what to do."""
+        if self.problem is not None:
+            return f"The webhook {self.problem}"
+        if self.pulled:
+            number = project_id_of(self.project_uid)
+            act = f": {repair(number)}" if number is not None else ""
+            since = f"since the last event ({self.last_event_at:%Y-%m-%d %H:%M} UTC) "
+            return (
+                f"{self.pulled} annotations came {since if self.last_event_at else ''}with a pull "
+                f"alone, so the webhook does not reach this backend{act}"
+            )
+        if self.last_event_at:
+            return f"The last event came {self.last_event_at:%Y-%m-%d %H:%M} UTC"
+        return "No event came yet"
+
+
+class WebhookStates:
+    """What is known about the webhooks of all projects."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._projects = ProjectStorage(database)
+        self._checks = WebhookStorage(database)
+
+    def states(self) -> list[WebhookState]:
+        """Return the state of each project's webhook, sorted by uid.
+
+        Of projects with the same id, only the newest one has a webhook.
+        """
+        checks = self._checks.checks()
+        found = []
+        with self._database.reading() as connection:
+            last_events = _last_events(connection)
+            for uid in self._newest_uids():
+                last, check = last_events.get(project_id_of(uid)), checks.get(uid)
+                found.append(
+                    WebhookState(
+                        uid,
+                        last,
+                        _pulled(connection, uid, last),
+                        check.checked_at if check else None,
+                        check.problem if check else None,
+                    )
+                )
+        return found
+
+    def _newest_uids(self) -> list[str]:
+        uids = self._projects.project_uids()
+        return [
+            uid
+            for uid in uids
+            if (number := project_id_of(uid)) is None or self._projects.find_uid(number) == uid
+        ]
+
+
+def _last_events(connection: Connection) -> dict[int | None, datetime]:
+    newest = connection.scalar(select(func.max(events.c.id))) or 0
+    query = (
+        select(events.c.project_id, func.max(events.c.received_at))
+        .where(events.c.id > newest - SEARCHED_EVENTS)
+        .group_by(events.c.project_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _pulled(connection: Connection, uid: str, since: datetime | None) -> int:
+    """Return what pulls added after the last event; the first pull brings what was there before."""
+    done = (sync_runs.c.project_uid == uid) & sync_runs.c.problem.is_(None)
+    first = select(func.min(sync_runs.c.id)).where(done).scalar_subquery()
+    query = select(func.sum(sync_runs.c.added)).where(done, sync_runs.c.id > first)
+    if since is not None:
+        query = query.where(sync_runs.c.started_at > since)
+    return connection.scalar(query) or 0
