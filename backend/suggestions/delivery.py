@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from backend import retries
 from backend.database.connection import Database, now
+from backend.durations.recorder import measured_stage, record_suggestion
 from backend.labelstudio import schemas
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import LabelStudioError, cause_of, lies_outside
@@ -23,6 +24,7 @@ from backend.labelstudio.projects import (
 )
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
+from backend.logs import log_context
 from backend.outages.records import Cause
 from backend.settings import Settings
 from backend.suggestions.changes import (
@@ -119,9 +121,14 @@ class DeliveryService:
         attempt = self._begin(prediction_id, only_if_due=True)
         if attempt is None:
             return
+        with log_context(request_id=attempt.row.request_id):
+            self._try(attempt)
+
+    def _try(self, attempt: DeliveryAttempt) -> None:
         row = attempt.row
         try:
-            self._run(attempt)
+            with measured_stage("deliver"):
+                self._run(attempt)
         except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
             self._postpone(attempt, error)
         except Exception as error:
@@ -211,6 +218,8 @@ class DeliveryService:
         attempt.posted = True
         label_studio_id = client.create_prediction(row.task_id, sent)
         self._deliveries.confirm(attempt.lease, label_studio_id, number=number)
+        if number == 1:
+            record_suggestion("push", row.asked_at)
         logger.info("Task %s of project %s: delivered", row.task_id, row.project_uid)
 
     def _extend(self, attempt: DeliveryAttempt) -> bool:

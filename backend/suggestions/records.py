@@ -80,6 +80,7 @@ class Prediction:
     Attributes:
         costs: seconds of actions, as far as the project's lead times told them when it was made.
         objects: the rectangles of the task, with the numbers of `detection.named` in each.
+        request_id: of the request that asked last; None if it had none.
     """
 
     id: int
@@ -111,6 +112,7 @@ class Prediction:
     delivery: Delivery | None
     costs: Mapping[str, float] | None = None
     objects: Sequence[StoredObject] = ()
+    request_id: str | None = None
 
     @property
     def key(self) -> str:

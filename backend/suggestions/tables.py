@@ -13,9 +13,13 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from backend.database.schema import WAITS, Time, metadata, waiting_columns
+
+# Partial indexes hold only the rows that a worker has yet to make.
+QUEUED = text("status = 'queued'")
 
 predictions = Table(
     "predictions",
@@ -50,6 +54,8 @@ predictions = Table(
     Column("asked_at", Time, nullable=False),
     Column("started_at", Time),
     Column("finished_at", Time),
+    # Of the request that asked last; in every log line about the row.
+    Column("request_id", String(64)),
     UniqueConstraint("project_uid", "task_id", "input_sha256", "model_version"),
     Index("ix_predictions_task_id", "task_id"),
     Index("ix_predictions_status", "status"),
@@ -60,6 +66,14 @@ predictions = Table(
         sqlite_where=WAITS,
         postgresql_where=WAITS,
     ),
+    Index(
+        "ix_predictions_queued",
+        "project_uid",
+        "asked_at",
+        sqlite_where=QUEUED,
+        postgresql_where=QUEUED,
+    ),
+    Index("ix_predictions_project_uid_finished_at", "project_uid", "finished_at"),
     sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )
 deliveries = Table(
@@ -123,6 +137,14 @@ interactive_answers = Table(
     Column("sent", JSON(none_as_null=True)),
     Column("asked_at", Time, nullable=False),
     Column("sent_at", Time),
+    Column("request_id", String(64)),
     Index("ix_interactive_answers_task", "project_uid", "task_id"),
+    Index(
+        "ix_interactive_answers_queued",
+        "project_uid",
+        "asked_at",
+        sqlite_where=QUEUED,
+        postgresql_where=QUEUED,
+    ),
     sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )

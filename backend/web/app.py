@@ -33,6 +33,7 @@ from backend.web import label_studio_routes, report_routes, status_routes
 from backend.web.context import BACKEND, Backend
 from backend.web.error_answers import answer_errors
 from backend.web.prometheus import BackendMetrics
+from backend.web.request_ids import identify_requests
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
     app.extensions[report_routes.AGREEMENT] = report_routes.agreement_of(settings, database)
     for routes in (label_studio_routes, status_routes, report_routes):
         app.register_blueprint(routes.bp)
+    identify_requests(app)
     _require_password(app, settings)
     answer_errors(app)
     return app
@@ -91,7 +93,7 @@ def create_from_environment() -> Flask:
     """
     try:
         settings = load_settings()
-        set_up_logging(settings.log_level)
+        set_up_logging(settings.log_level, settings.log_format, settings.secrets())
         if settings.redis_url is None:
             raise SettingsError(
                 "REDIS_URL: expected the Redis that the workers use, got nothing; "
