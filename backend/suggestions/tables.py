@@ -18,8 +18,10 @@ from sqlalchemy import (
 
 from backend.database.schema import WAITS, Time, metadata, waiting_columns
 
-# Partial indexes hold only the rows that a worker has yet to make.
+# Partial indexes hold only the rows that a worker has yet to make, or that are finished.
 QUEUED = text("status = 'queued'")
+FINISHED = text("finished_at IS NOT NULL")
+UNDELIVERED = text("status NOT IN ('queued', 'failed') AND check_at IS NOT NULL")
 
 predictions = Table(
     "predictions",
@@ -70,10 +72,24 @@ predictions = Table(
         "ix_predictions_queued",
         "project_uid",
         "asked_at",
+        "status",  # so that the index alone answers
         sqlite_where=QUEUED,
         postgresql_where=QUEUED,
     ),
-    Index("ix_predictions_project_uid_finished_at", "project_uid", "finished_at"),
+    Index(
+        "ix_predictions_undelivered",
+        "check_at",
+        "to_deliver",
+        sqlite_where=UNDELIVERED,
+        postgresql_where=UNDELIVERED,
+    ),
+    Index(
+        "ix_predictions_finished",
+        "project_uid",
+        "finished_at",
+        sqlite_where=FINISHED,
+        postgresql_where=FINISHED,
+    ),
     sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )
 deliveries = Table(
@@ -143,6 +159,7 @@ interactive_answers = Table(
         "ix_interactive_answers_queued",
         "project_uid",
         "asked_at",
+        "status",  # so that the index alone answers
         sqlite_where=QUEUED,
         postgresql_where=QUEUED,
     ),

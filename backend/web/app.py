@@ -29,15 +29,17 @@ from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage
-from backend.web import label_studio_routes, report_routes, status_routes
+from backend.web import label_studio_routes, report_routes, status_page_routes, status_routes
 from backend.web.context import BACKEND, Backend
 from backend.web.error_answers import answer_errors
 from backend.web.prometheus import BackendMetrics
+from backend.web.readiness import ReadinessProbe
 from backend.web.request_ids import identify_requests
+from backend.web.status import StatusService
 
 logger = logging.getLogger(__name__)
 
-OPEN_TO_ALL = ("label_studio.health",)
+OPEN_TO_ALL = ("label_studio.health", "figures.ready")
 REDIS_SECONDS = 5.0
 
 
@@ -54,7 +56,7 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.extensions[BACKEND] = _backend(settings, database, queue)
     app.extensions[report_routes.AGREEMENT] = report_routes.agreement_of(settings, database)
-    for routes in (label_studio_routes, status_routes, report_routes):
+    for routes in (label_studio_routes, status_page_routes, status_routes, report_routes):
         app.register_blueprint(routes.bp)
     identify_requests(app)
     _require_password(app, settings)
@@ -80,6 +82,8 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         examples=ExampleStorage(database, limit=settings.learn_examples),
         work=UnfinishedWork(database),
         set_aside=SetAsideStorage(database),
+        status=StatusService(database, queue.connection),
+        readiness=ReadinessProbe(database, queue.connection),
     )
 
 

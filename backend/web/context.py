@@ -20,6 +20,8 @@ from backend.training.requests import TrainingRequests
 from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage
 from backend.web.prometheus import BackendMetrics
+from backend.web.readiness import ReadinessProbe
+from backend.web.status import StatusService
 
 BACKEND = "backend"
 
@@ -69,6 +71,8 @@ class Backend:
         examples: what people corrected.
         work: what is not done.
         set_aside: events that could not be handled.
+        status: what the status page shows.
+        readiness: whether requests can be answered.
     """
 
     projects: ProjectStorage
@@ -84,6 +88,8 @@ class Backend:
     examples: ExampleStorage
     work: UnfinishedWork
     set_aside: SetAsideStorage
+    status: StatusService
+    readiness: ReadinessProbe
 
     @property
     def model_version(self) -> str:

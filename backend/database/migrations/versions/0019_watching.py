@@ -7,6 +7,8 @@ revision = "0019"
 down_revision = "0014"
 
 QUEUED = sa.text("status = 'queued'")
+UNDELIVERED = sa.text("status NOT IN ('queued', 'failed') AND check_at IS NOT NULL")
+FINISHED = sa.text("finished_at IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -26,18 +28,30 @@ def upgrade() -> None:
         op.create_index(
             f"ix_{table}_queued",
             table,
-            ["project_uid", "asked_at"],
+            ["project_uid", "asked_at", "status"],
             sqlite_where=QUEUED,
             postgresql_where=QUEUED,
         )
     op.create_index(
-        "ix_predictions_project_uid_finished_at", "predictions", ["project_uid", "finished_at"]
+        "ix_predictions_undelivered",
+        "predictions",
+        ["check_at", "to_deliver"],
+        sqlite_where=UNDELIVERED,
+        postgresql_where=UNDELIVERED,
+    )
+    op.create_index(
+        "ix_predictions_finished",
+        "predictions",
+        ["project_uid", "finished_at"],
+        sqlite_where=FINISHED,
+        postgresql_where=FINISHED,
     )
 
 
 def downgrade() -> None:
     """Drop them, and what they hold."""
-    op.drop_index("ix_predictions_project_uid_finished_at", "predictions")
+    op.drop_index("ix_predictions_undelivered", "predictions")
+    op.drop_index("ix_predictions_finished", "predictions")
     for table in ("predictions", "interactive_answers"):
         op.drop_index(f"ix_{table}_queued", table)
     op.drop_table("durations")
