@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from flask import Flask
+from prediction_rows import LONG_AGO, wanted
 from redis import Redis
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
@@ -49,8 +50,6 @@ def served(app: Flask) -> Iterator[str]:
 
 def request(database: Database, uid: str, count: int, *, first: int = 1) -> list[int]:
     """Request predictions of tasks, and return the ids of their rows."""
-    from prediction_rows import LONG_AGO, wanted
-
     ProjectStorage(database).save_label_config(uid, CONFIG)
     asked = [wanted(task) for task in range(first, first + count)]
     rows = PredictionStorage(database).request(uid, "small-1", asked, retry_failed_before=LONG_AGO)

@@ -221,7 +221,8 @@ def test_the_queries_read_no_more_than_an_index_of_many_rows(any_database: Datab
         for start, more in ((10, {}), (20010, done)):
             rows = [{**values, "task_id": start + each, **more} for each in range(20000)]
             connection.execute(insert(predictions), rows)
-        connection.execute(text("ANALYZE"))
+        if any_database.engine.name == "postgresql":  # which does so by itself; SQLite never does
+            connection.execute(text("ANALYZE"))
     plans = plans_of_status(any_database)
     assert len(plans) == 5
     for plan in plans:
