@@ -67,6 +67,7 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
 def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
     models, projects = ModelRegistry(settings, database), ProjectStorage(database)
     versions = SuggestionVersions(settings, database, models)
+    status = StatusService(database, queue.connection)
     steps = StepStorage(database, limit=settings.learn_examples)
     return Backend(
         projects=projects,
@@ -76,13 +77,13 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         models=models,
         versions=versions,
         trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),
-        metrics=BackendMetrics(database, queue, models),
+        metrics=BackendMetrics(database, queue, models, status),
         extra_params=ExtraParams(projects, models, steps),
         cold_start=ColdStart(settings, models, versions),
         examples=ExampleStorage(database, limit=settings.learn_examples),
         work=UnfinishedWork(database),
         set_aside=SetAsideStorage(database),
-        status=StatusService(database, queue.connection),
+        status=status,
         readiness=ReadinessProbe(database, queue.connection),
     )
 
