@@ -158,10 +158,13 @@ browser:
 		$(call debian_packages,chromium fonts-dejavu-core,the browser tests); \
 	fi
 
-# Optional: without PostgreSQL or docker-compose, the tests that need them are skipped and say so.
+# Optional: without PostgreSQL, promtool or docker-compose, the tests that need them are skipped and say so.
 test-services:
 	@if [ -z "$$(command -v postgres || ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ]; then \
 		{ $(call debian_packages,postgresql,tests with PostgreSQL); } || true; \
+	fi
+	@if ! command -v promtool >/dev/null; then \
+		{ $(call debian_packages,prometheus,the check of the alert rules); } || true; \
 	fi
 	@if ! command -v docker-compose >/dev/null; then \
 		{ $(call debian_packages,docker-compose,the check of docker-compose.yml); } || true; \

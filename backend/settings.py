@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -108,6 +108,7 @@ class Settings(DetectorVariables):
         models_dir: folder of trained models and unfinished trainings, which workers and trainers
             share; None for one in `data_dir`.
         model_memory: MiB for the networks that a worker keeps loaded; the last used always stays.
+        log_format: of the lines of the log: `text` for people, `json` for programs.
         workers, threads: number of gunicorn's processes, and of the threads of each.
         detection_workers: number of workers, which detect keypoints; None for as many as suit the
             machine.
@@ -162,6 +163,7 @@ class Settings(DetectorVariables):
     models_dir: Path | None = None
     model_memory: int = Field(default=1024, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
     workers: int = Field(default=1, ge=1)
     threads: int = Field(default=64, ge=2)
     detection_workers: int | None = Field(default=None, ge=1)
@@ -270,6 +272,19 @@ class Settings(DetectorVariables):
         A trained model may be active instead: see `backend.training.registry`.
         """
         return model_version(*self.model(), self.detector_settings())
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the tokens and passwords in these settings, which no log line may show."""
+        addresses = (self.redis_url, self.database_url)
+        return tuple(
+            secret
+            for secret in (
+                self.label_studio_api_key and self.label_studio_api_key.get_secret_value(),
+                self.basic_auth_pass and self.basic_auth_pass.get_secret_value(),
+                *(unquote(urlsplit(each).password or "") for each in addresses if each),
+            )
+            if secret
+        )
 
     @property
     def models_folder(self) -> Path:

@@ -137,7 +137,7 @@ def test_the_route_gives_the_same_as_json(client: FlaskClient, database: Databas
     assert filtered is not None
     assert filtered["jobs"] == []
     page = client.get("/", headers={"Accept": "text/html"}).text
-    assert "1 events of Label Studio cannot be handled" in page
+    assert "1 event of Label Studio cannot be handled" in page
     assert f"Work waits for the {SERVICE}" in page
 
 

@@ -20,6 +20,7 @@ from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.storage import EventStorage
 
 TABLE_MODULES = (
+    "backend.durations.tables",
     "backend.labelstudio.projects",
     "backend.learning.tables",
     "backend.ordering.tables",

@@ -53,7 +53,7 @@ def run_all(settings: Settings) -> None:
         RuntimeError: a requirement is missing, or the port is taken; the message says what to do.
         ChildRefused: a process cannot run with these settings, and has logged the reason.
     """
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     supervisor = Supervisor(refusal=os.EX_CONFIG)
     with _listen(settings.host, settings.port) as listener, _stop_signals() as stop:
         try:

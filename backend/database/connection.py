@@ -80,12 +80,20 @@ class Database:
 
         Each is a set of Alembic revisions; empty for a database without tables.
         """
+        return self.version(), self.newest_version()
+
+    def version(self) -> frozenset[str]:
+        """Return the version of the tables; see `versions`."""
         from alembic.runtime.migration import MigrationContext
-        from alembic.script import ScriptDirectory
 
         with self.reading() as connection:
-            found = MigrationContext.configure(connection).get_current_heads()
-        return frozenset(found), frozenset(ScriptDirectory(str(MIGRATIONS)).get_heads())
+            return frozenset(MigrationContext.configure(connection).get_current_heads())
+
+    def newest_version(self) -> frozenset[str]:
+        """Return the newest version that this program knows; see `versions`."""
+        from alembic.script import ScriptDirectory
+
+        return frozenset(ScriptDirectory(str(MIGRATIONS)).get_heads())
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe to repeat, also at the same time.

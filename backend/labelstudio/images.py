@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
+from backend.durations.recorder import measured_stage
 from backend.labelstudio.addresses import Location
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import (
@@ -95,7 +96,10 @@ class Images:
         Returns:
             (H, W, 3) uint8, RGB, upright.
         """
-        return self.decode(self.content(project, image_url, task_id))
+        with measured_stage("fetch"):
+            content = self.content(project, image_url, task_id)
+        with measured_stage("decode"):
+            return self.decode(content)
 
 
 def fetch(

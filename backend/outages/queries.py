@@ -58,8 +58,14 @@ def _matches(table: Table, wanted: JobFilter) -> tuple[ColumnElement[bool], ...]
     if wanted.project_uid is not None:
         conditions.append(table.c.project_uid == wanted.project_uid)
     if wanted.reason is not None:
-        conditions.append(_reason(table).contains(wanted.reason, autoescape=True))
+        conditions.append(_reason(table).like(_pattern(wanted.reason), escape="\\"))
     return tuple(conditions)
+
+
+def _pattern(part: str) -> str:
+    """Return what LIKE compares with: a part of a reason, in which … stands for what was cut."""
+    plain = re.sub(r"([\\%_])", r"\\\1", part)
+    return f"%{plain.replace('…', '%')}%"
 
 
 def count_by_reason(
@@ -69,36 +75,36 @@ def count_by_reason(
     *,
     kind: str,
     pending: ColumnElement[bool],
-    failed: ColumnElement[bool],
+    failed: ColumnElement[bool] | None,
     asked_at: ColumnElement[datetime],
 ) -> list[WaitCount]:
     """Count the rows of a table that are not done, by project, state and reason.
 
     Args:
         kind: what the rows are, for people.
-        pending, failed: conditions of rows that are to be done, and that are not done any more.
+        pending, failed: conditions of rows that are to be done, and that are not done any more;
+            None if no row is.
         asked_at: column with the time that the age of a row is counted from.
     """
     reason = _reason(table)
     given_up = table.c.reason.startswith(GIVEN_UP)
-    state = case(
-        (and_(failed, given_up), "given up"),
-        (failed, "failed"),
-        (waits(table), "waiting"),
-        else_="queued",
-    )
-    columns = (table.c.project_uid, state, reason, table.c.waiting_for)
+    ended = [] if failed is None else [(and_(failed, given_up), "given up"), (failed, "failed")]
+    state = case(*ended, (waits(table), "waiting"), else_="queued")
+    # An expression, because SQLite would read the whole table in the order of an index to group it.
+    project_uid = func.coalesce(table.c.project_uid, "")
+    columns = (project_uid, state, reason, table.c.waiting_for)
+    undone = pending if wanted.with_queued else and_(pending, waits(table))
     query = (
         select(*columns, func.count(), func.min(asked_at))
-        .where(or_(pending, failed), *_matches(table, wanted))
+        .where(undone if failed is None else or_(undone, failed), *_matches(table, wanted))
         .group_by(*columns)
     )
     found: dict[tuple[str, str, str, str | None], WaitCount] = {}
     with database.reading() as connection:
-        for project_uid, state_, reason_, service, count, oldest in connection.execute(query):
+        for uid, state_, reason_, service, count, oldest in connection.execute(query):
             alike = _PATHS.sub(r"\1/…", reason_) if state_ != "queued" else ""
-            key = (project_uid, state_, alike, service)
-            one = WaitCount(kind, project_uid, state_, alike, service, count, oldest)
+            key = (uid, state_, alike, service)
+            one = WaitCount(kind, uid, state_, alike, service, count, oldest)
             before = found.get(key)
             found[key] = one if before is None else before.joined(one)
     return sorted(found.values(), key=lambda each: (each.project_uid, each.state, -each.count))

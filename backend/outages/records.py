@@ -12,11 +12,13 @@ class JobFilter:
     """Which work is meant; None for all.
 
     Attributes:
-        reason: a part of the reason.
+        reason: a part of the reason; an … in it stands for any text, as in `WaitCount.reason`.
+        with_queued: whether to count what a worker can take as well.
     """
 
     project_uid: str | None = None
     reason: str | None = None
+    with_queued: bool = True
 
 
 @dataclass(frozen=True, slots=True)

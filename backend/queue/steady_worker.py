@@ -21,6 +21,7 @@ from rq.serializers import JSONSerializer
 from rq.worker_registration import clean_worker_registry
 
 from backend import retries
+from backend.logs import job_log_context
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
 from backend.settings import Settings
 
@@ -98,7 +99,7 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job, with a heartbeat every few seconds."""
-        with self._heartbeats():
+        with job_log_context(), self._heartbeats():
             super().execute_job(job, queue)
 
     @contextmanager

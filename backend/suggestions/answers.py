@@ -15,6 +15,7 @@ from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.projects import LabelStudios, Project
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
+from backend.logs import current_request_id
 from backend.outages.breaker import SharedBreaker
 from backend.settings import Settings
 from backend.suggestions.delivery_storage import DeliverySchedule
@@ -140,6 +141,7 @@ class PredictService:
             retry_failed_before=now() - pause,
             to_deliver=to_deliver,
             opened=opened,
+            request_id=current_request_id(),
         )
 
     @contextmanager

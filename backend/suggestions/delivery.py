@@ -16,11 +16,13 @@ from itertools import groupby
 
 from backend import retries
 from backend.database.connection import Database, now
+from backend.durations.recorder import measured_stage, record_suggestion
 from backend.labelstudio import schemas
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import LabelStudioError, cause_of, lies_outside
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
+from backend.logs import log_context
 from backend.outages.records import Cause
 from backend.settings import Settings
 from backend.suggestions.changes import (
@@ -109,14 +111,16 @@ class DeliveryService:
                 self._postpone(attempt, error)
             return
         for attempt in attempts:
-            self._deliver_one(attempt, client, tasks)
+            with log_context(request_id=attempt.row.request_id):
+                self._deliver_one(attempt, client, tasks)
 
     def _deliver_one(
         self, attempt: DeliveryAttempt, client: LabelStudio, tasks: dict[int, schemas.Task]
     ) -> None:
         row = attempt.row
         try:
-            self._run(attempt, client, tasks)
+            with measured_stage("deliver"):
+                self._run(attempt, client, tasks)
         except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
             self._postpone(attempt, error)
         except Exception as error:
@@ -217,6 +221,8 @@ class DeliveryService:
         attempt.posted = True
         label_studio_id = client.create_prediction(row.task_id, sent)
         self._deliveries.confirm(attempt.lease, label_studio_id, number=number)
+        if number == 1:
+            record_suggestion("push", row.asked_at)
         logger.info("Task %s of project %s: delivered", row.task_id, row.project_uid)
 
     def _extend(self, attempt: DeliveryAttempt) -> bool:

@@ -16,6 +16,7 @@ from rq import Queue, get_current_job
 from rq.timeouts import JobTimeoutException
 
 from backend.database.connection import Database, now
+from backend.durations.recorder import measured_stage, record_stage
 from backend.labelstudio.errors import cause_of, lies_outside
 from backend.labelstudio.images import ImageFetchError, Images
 from backend.labelstudio.label_config import (
@@ -33,6 +34,7 @@ from backend.learning.looks import looks_at
 from backend.learning.named_points import Landmarks, NamedPoints
 from backend.learning.records import base_of, searched_part
 from backend.learning.step_storage import StepChanged, StepStorage
+from backend.logs import add_to_log_context
 from backend.outages.job_failures import fail_job, postpone_job, retry_job, storage_needed
 from backend.outages.records import Cause
 from backend.queue.interruption import Interrupted, interruptible, reset_interrupt
@@ -174,14 +176,17 @@ def _predict(context: JobContext, prediction_id: int) -> None:
             prediction_id,
         )
         return
+    add_to_log_context(request_id=row.request_id)
     if row.status == "queued":
+        if row.attempts == 1 and row.started_at:
+            record_stage("queue", (row.started_at - row.asked_at).total_seconds())
         successor = _successor_of(context, row)
         if successor is not None:
             _request_from_active_model(context, row, successor)
             return
         if not _make(context, row):
             return
-    context.delivery.deliver(prediction_id)
+    context.delivery.deliver(row.id)
 
 
 def _successor_of(context: JobContext, row: Prediction) -> str | None:
@@ -239,8 +244,9 @@ def _make(context: JobContext, row: Prediction) -> bool:
     except Exception as error:
         _end(context, row, error, about)
         return False
-    context.predictions.finish(row.id, detection, costs, objects)
-    keep_first_maps(context.maps, row.id, row.model_version, detection)
+    with measured_stage("write"):
+        context.predictions.finish(row.id, detection, costs, objects)
+        keep_first_maps(context.maps, row.id, row.model_version, detection)
     logger.info(
         "%s: %d keypoints of class %s, %d landmarks",
         about,
@@ -285,6 +291,17 @@ def _detect(
     assert project is not None, "guaranteed by the foreign key"
     control = control_in_task(keypoint_control(project.label_config or ""), row.task)
     image = context.images.decode(context.next_images.content(project, row))
+    with measured_stage("detect"):
+        return _detect_on(context, row, model, control, image)
+
+
+def _detect_on(
+    context: JobContext,
+    row: Prediction,
+    model: LoadedDetector,
+    control: KeypointControl,
+    image: NDArray[np.uint8],
+) -> tuple[Detection, Mapping[str, float], Sequence[StoredObject]]:
     height, width = image.shape[:2]
     box = task_box(row.task, control, width, height)
     try:

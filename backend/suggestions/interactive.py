@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from backend.database.connection import Database
+from backend.durations.recorder import record_suggestion
 from backend.labelstudio.label_config import KeypointControl, prompt_only_controls
 from backend.labelstudio.projects import Project
 from backend.labelstudio.regions import RegionError, box_of
@@ -15,6 +16,7 @@ from backend.labelstudio.schemas import BoxSources, PredictionJson, Task
 from backend.labelstudio.shapes import Json, read, read_or_none
 from backend.learning.records import base_of
 from backend.learning.step_storage import StepStorage
+from backend.logs import current_request_id
 from backend.settings import Settings
 from backend.suggestions.drawing import Size
 from backend.suggestions.finished_watch import FinishedWatch
@@ -85,7 +87,9 @@ class InteractiveService:
             self._answers.of_task(project.uid, found.id),
         )
         if situation is None:
-            answer_id = self._answers.add(project.uid, found.id, url, NOTHING_PLACED)
+            answer_id = self._answers.add(
+                project.uid, found.id, url, NOTHING_PLACED, current_request_id()
+            )
             self._answers.record_sent(answer_id, [])
             return self._reply(project, [], None)
         answer = self._completed(project, control, found, url, situation)
@@ -100,6 +104,7 @@ class InteractiveService:
             )
             result += suggested_regions(answer.detection, situation, rules, answer.id)
         self._answers.record_sent(answer.id, result)
+        record_suggestion("interactive", answer.asked_at)
         return self._reply(project, result, answer)
 
     def _completed(
@@ -112,7 +117,7 @@ class InteractiveService:
     ) -> InteractiveAnswer:
         """Return an answer with what a worker found in time."""
         placed = situation.placed_so_far(_task_box(task, control, situation.size))
-        answer_id = self._answers.add(project.uid, task.id, url, placed)
+        answer_id = self._answers.add(project.uid, task.id, url, placed, current_request_id())
         if self._is_withheld(project, task.id):
             self._answers.fail(answer_id, WITHHELD)
         else:

@@ -23,6 +23,7 @@ from backend.learning.backbones import Backbone, BackboneOf, BackboneUnusable
 from backend.learning.named_points import NamedPoints
 from backend.learning.records import Step, searched_part
 from backend.learning.step_storage import StepChanged
+from backend.logs import add_to_log_context
 from backend.queue.interruption import Interrupted, interruptible
 from backend.settings import Settings
 from backend.suggestions.detector import ActiveDetectors, ModelUnusable
@@ -88,6 +89,7 @@ def complete(answer_id: int) -> None:
     if answer.asked_at + waited < now():
         context.answers.fail(answer_id, "no worker was free in time")
         return
+    add_to_log_context(request_id=answer.request_id)
     try:
         with interruptible():
             version, found = _find(context, answer)

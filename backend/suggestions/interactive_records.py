@@ -57,6 +57,7 @@ class InteractiveAnswer:
         detection: what was found; `named` are the landmarks, if the project has learnt any.
         sent: the regions of the answer, raw: those just placed, those of earlier answers that the
             annotator has neither accepted nor rejected, and new ones. None until sent.
+        request_id: of the request that it answers; None if it had none.
     """
 
     id: int
@@ -71,6 +72,7 @@ class InteractiveAnswer:
     sent: Sequence[Json] | None
     asked_at: datetime
     sent_at: datetime | None
+    request_id: str | None = None
 
     @property
     def suggested(self) -> Sequence[Json]:

@@ -22,7 +22,14 @@ class InteractiveStorage:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, project_uid: str, task_id: int, image_url: str, request: PlacedSoFar) -> int:
+    def add(
+        self,
+        project_uid: str,
+        task_id: int,
+        image_url: str,
+        request: PlacedSoFar,
+        request_id: str | None = None,
+    ) -> int:
         """Add a row that waits for a worker, and return its id."""
         values = {
             "project_uid": project_uid,
@@ -31,6 +38,7 @@ class InteractiveStorage:
             "request": request.as_json(),
             "status": "queued",
             "asked_at": now(),
+            "request_id": request_id,
         }
         with self._database.writing() as connection:
             new_id: int = connection.execute(

@@ -109,15 +109,21 @@ def give_up_waiting(database: Database, before: datetime) -> int:
     return undelivered + waiting.give_up(before, status == "queued", **ended)
 
 
+def undelivered() -> ColumnElement[bool]:
+    """Return the condition of a partial index: predictions to deliver, or to look up once more.
+
+    For status = 'ready', SQLite would take the index of the status, and read all of its rows.
+    """
+    unmade = [literal(status, literal_execute=True) for status in ("queued", "failed")]
+    return and_(predictions.c.status.not_in(unmade), predictions.c.check_at.is_not(None))
+
+
 def count_predictions(database: Database, wanted: JobFilter) -> list[WaitCount]:
     """Count the predictions that are not made, and those that are not delivered, by reason."""
     status = predictions.c.status
-    undelivered = and_(
-        status == "ready", predictions.c.check_at.is_not(None), predictions.c.reason.is_not(None)
-    )
     kinds = {
         "prediction": (status == "queued", status == "failed"),
-        "delivery": (undelivered, literal(False)),
+        "delivery": (and_(undelivered(), predictions.c.reason.is_not(None)), None),
     }
     return [
         one

@@ -82,6 +82,7 @@ class Prediction:
         objects: the rectangles of the task, with the numbers of `detection.named` in each.
         opened_at: when an annotator opened the task and it was not ready; None for one that nobody
             waits for.
+        request_id: of the request that asked last; None if it had none.
     """
 
     id: int
@@ -114,6 +115,7 @@ class Prediction:
     costs: Mapping[str, float] | None = None
     objects: Sequence[StoredObject] = ()
     opened_at: datetime | None = None
+    request_id: str | None = None
 
     @property
     def key(self) -> str:

@@ -4,6 +4,7 @@ import logging
 import time
 
 from backend.database.connection import Database, now
+from backend.durations.recorder import record_suggestion
 from backend.labelstudio import schemas
 from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import KeypointControl
@@ -112,5 +113,7 @@ class ReplyBuilder:
         )
         if recorded is None:
             return []
+        if row.deliveries == 0:
+            record_suggestion("reply", row.asked_at)
         logger.info("Task %s of project %s: delivered in the reply", row.task_id, row.project_uid)
         return sent

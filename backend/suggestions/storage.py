@@ -54,6 +54,7 @@ class PredictionStorage:
         retry_failed_before: datetime,
         to_deliver: bool = True,
         opened: bool = False,
+        request_id: str | None = None,
     ) -> list[Prediction]:
         """Insert the rows that are missing, and queue failed ones again.
 
@@ -62,6 +63,7 @@ class PredictionStorage:
             retry_failed_before: rows that failed before this moment are queued again.
             to_deliver: whether to deliver them to Label Studio. Once true, a row stays true.
             opened: whether an annotator waits for them; then workers make them before others.
+            request_id: in the log lines about them from now on.
 
         Returns:
             The rows, in the order of `wanted`, with repetitions.
@@ -75,7 +77,7 @@ class PredictionStorage:
                 ids = _insert_and_lock(
                     self._database, connection, project_uid, model_version, chunk
                 )
-                _mark_requested(connection, ids.values(), to_deliver)
+                _mark_requested(connection, ids.values(), to_deliver, request_id)
                 possible = [
                     ids[one.task_id, one.input_sha256] for one in chunk if one.refusal is None
                 ]
@@ -342,11 +344,15 @@ def _insert_and_lock(
     return {key: found[key] for key in keys}
 
 
-def _mark_requested(connection: Connection, ids: Collection[int], to_deliver: bool) -> None:
+def _mark_requested(
+    connection: Connection, ids: Collection[int], to_deliver: bool, request_id: str | None
+) -> None:
     """Record when rows were requested and, with `to_deliver`, that they have to be delivered."""
     moment = now()
     requested = predictions.c.id.in_(ids)
-    connection.execute(update(predictions).where(requested).values(asked_at=moment))
+    connection.execute(
+        update(predictions).where(requested).values(asked_at=moment, request_id=request_id)
+    )
     if to_deliver:
         connection.execute(
             update(predictions)

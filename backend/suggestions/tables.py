@@ -23,6 +23,10 @@ from backend.database.schema import WAITS, Time, metadata, waiting_columns
 _WAITS = "status NOT IN ('ready', 'failed') AND waiting_for IS NULL AND opened_at IS "
 WAITS_OPENED = text(f"{_WAITS}NOT NULL")
 WAITS_IN_BATCH = text(f"{_WAITS}NULL")
+# Partial indexes hold only the rows that a worker has yet to make, or that are finished.
+QUEUED = text("status = 'queued'")
+FINISHED = text("finished_at IS NOT NULL")
+UNDELIVERED = text("status NOT IN ('queued', 'failed') AND check_at IS NOT NULL")
 
 predictions = Table(
     "predictions",
@@ -59,6 +63,8 @@ predictions = Table(
     Column("opened_at", Time),
     Column("started_at", Time),
     Column("finished_at", Time),
+    # Of the request that asked last; in every log line about the row.
+    Column("request_id", String(64)),
     UniqueConstraint("project_uid", "task_id", "input_sha256", "model_version"),
     Index("ix_predictions_task_id", "task_id"),
     Index("ix_predictions_status", "status"),
@@ -80,6 +86,28 @@ predictions = Table(
         *("project_uid", "id", "retry_at"),
         sqlite_where=WAITS_IN_BATCH,
         postgresql_where=WAITS_IN_BATCH,
+    ),
+    Index(
+        "ix_predictions_queued",
+        "project_uid",
+        "asked_at",
+        "status",  # so that the index alone answers
+        sqlite_where=QUEUED,
+        postgresql_where=QUEUED,
+    ),
+    Index(
+        "ix_predictions_undelivered",
+        "check_at",
+        "to_deliver",
+        sqlite_where=UNDELIVERED,
+        postgresql_where=UNDELIVERED,
+    ),
+    Index(
+        "ix_predictions_finished",
+        "project_uid",
+        "finished_at",
+        sqlite_where=FINISHED,
+        postgresql_where=FINISHED,
     ),
     sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )
@@ -144,6 +172,15 @@ interactive_answers = Table(
     Column("sent", JSON(none_as_null=True)),
     Column("asked_at", Time, nullable=False),
     Column("sent_at", Time),
+    Column("request_id", String(64)),
     Index("ix_interactive_answers_task", "project_uid", "task_id"),
+    Index(
+        "ix_interactive_answers_queued",
+        "project_uid",
+        "asked_at",
+        "status",  # so that the index alone answers
+        sqlite_where=QUEUED,
+        postgresql_where=QUEUED,
+    ),
     sqlite_autoincrement=True,  # the RQ job's id contains it, so it must never be reused
 )

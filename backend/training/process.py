@@ -64,7 +64,7 @@ def main(training_id: int) -> int:
         0, an exit status.
     """
     settings = load_settings()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     database = Database(settings.database)
     run(settings, database, training_id)
     database.close()

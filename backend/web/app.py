@@ -30,14 +30,17 @@ from backend.training.requests import TrainingRequests
 from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage
 from backend.verdicts.webhook_storage import WebhookStates
-from backend.web import label_studio_routes, report_routes, status_routes
+from backend.web import label_studio_routes, report_routes, status_page_routes, status_routes
 from backend.web.authentication import require_password
 from backend.web.browser_requests import refuse_other_sites
 from backend.web.context import BACKEND, Backend
 from backend.web.error_answers import answer_errors
 from backend.web.limits import Limits
 from backend.web.prometheus import BackendMetrics
+from backend.web.readiness import ReadinessProbe
+from backend.web.request_ids import identify_requests
 from backend.web.security_headers import add_security_headers
+from backend.web.status import StatusService
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +60,9 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.extensions[BACKEND] = _backend(settings, database, queue)
     app.extensions[report_routes.AGREEMENT] = report_routes.agreement_of(settings, database)
-    for routes in (label_studio_routes, status_routes, report_routes):
+    for routes in (label_studio_routes, status_page_routes, status_routes, report_routes):
         app.register_blueprint(routes.bp)
+    identify_requests(app)
     refuse_other_sites(app, settings)
     require_password(app, settings, WebhookSecrets(settings, database))
     add_security_headers(app)
@@ -69,6 +73,7 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
 def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
     models, projects = ModelRegistry(settings, database), ProjectStorage(database)
     versions = SuggestionVersions(settings, database, models)
+    status = StatusService(database, queue.connection)
     steps = StepStorage(database, limit=settings.learn_examples)
     return Backend(
         projects=projects,
@@ -80,13 +85,15 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         models=models,
         versions=versions,
         trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),
-        metrics=BackendMetrics(database, queue, models),
+        metrics=BackendMetrics(database, queue, models, status),
         extra_params=ExtraParams(projects, models, steps),
         cold_start=ColdStart(settings, models, versions),
         examples=ExampleStorage(database, limit=settings.learn_examples),
         work=UnfinishedWork(database),
         set_aside=SetAsideStorage(database),
         webhooks=WebhookStates(database),
+        status=status,
+        readiness=ReadinessProbe(database, queue.connection),
     )
 
 
@@ -100,7 +107,7 @@ def create_from_environment() -> Flask:
     """
     try:
         settings = load_settings()
-        set_up_logging(settings.log_level)
+        set_up_logging(settings.log_level, settings.log_format, settings.secrets())
         if settings.redis_url is None:
             raise SettingsError(
                 "REDIS_URL: expected the Redis that the workers use, got nothing; "

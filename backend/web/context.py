@@ -23,6 +23,8 @@ from backend.verdicts.storage import EventStorage
 from backend.verdicts.webhook_storage import WebhookStates
 from backend.web.limits import Limits
 from backend.web.prometheus import BackendMetrics
+from backend.web.readiness import ReadinessProbe
+from backend.web.status import StatusService
 
 BACKEND = "backend"
 
@@ -75,6 +77,8 @@ class Backend:
         work: what is not done.
         set_aside: events that could not be handled.
         webhooks: whether the webhook of each project is alive.
+        status: what the status page shows.
+        readiness: whether requests can be answered.
     """
 
     projects: ProjectStorage
@@ -93,6 +97,8 @@ class Backend:
     work: UnfinishedWork
     set_aside: SetAsideStorage
     webhooks: WebhookStates
+    status: StatusService
+    readiness: ReadinessProbe
 
     @property
     def model_version(self) -> str:

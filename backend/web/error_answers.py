@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 LARGEST_BODY = 256 * 2**20
 REPORT = "agreement.report"
 # What people open in a browser. All other routes answer programs.
-OPENED_BY_PEOPLE = (REPORT, "agreement.index", "agreement.download")
+OPENED_BY_PEOPLE = (REPORT, "status.index", "status.retry", "agreement.download")
 
 
 def answer_errors(app: Flask) -> None:

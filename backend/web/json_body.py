@@ -5,7 +5,7 @@ import math
 from typing import Any, NoReturn
 
 from flask import request
-from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest
 
 from backend.labelstudio.shapes import Json, ShapeError, ShapeT, describe, read

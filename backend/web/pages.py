@@ -5,6 +5,7 @@ from flask import Response, request
 # Content security policy: a page loads nothing and runs only its own script.
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; "
+    "connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 

@@ -1,21 +1,20 @@
 """Routes of the agreement report, its figures as JSON, and the exports."""
 
 import secrets
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
-from flask import Blueprint, Response, current_app, jsonify, render_template, request
+from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import BadRequest
 
 from backend.agreement.exports.content import ExportOptions
-from backend.agreement.exports.formats import FORMATS, ExportError, export
+from backend.agreement.exports.formats import ExportError, export
 from backend.agreement.filters import NAMES, FilterError, filters_from
 from backend.agreement.report_cache import ReportCache
 from backend.database.connection import Database
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
-from backend.web.context import current_backend
-from backend.web.pages import page, prefers_pages
+from backend.web.pages import page
 
 bp = Blueprint("agreement", __name__, template_folder="templates")
 AGREEMENT = "agreement"
@@ -43,29 +42,6 @@ def _agreement() -> Agreement:
     found: Agreement = current_app.extensions[AGREEMENT]
     found.recorder.drain()
     return found
-
-
-@bp.get("/")
-def index() -> Response:
-    """Return the start page to a browser, and the status as JSON to a program."""
-    version, projects = current_backend().model_version, current_backend().project_states()
-    if prefers_pages():
-        return page(
-            render_template(
-                "index.html",
-                model_version=version,
-                projects=projects,
-                formats=FORMATS,
-                away=current_backend().work.away(),
-                set_aside=current_backend().set_aside.count(),
-            )
-        )
-    return jsonify(
-        status="UP",
-        model_version=version,
-        report="/report",
-        projects=[asdict(each) for each in projects],
-    )
 
 
 @bp.get("/agreement")

@@ -16,9 +16,18 @@ from backend.suggestions.records import Prediction
 from backend.training.records import Training
 from backend.web.context import current_backend
 
-bp = Blueprint("status", __name__)
+bp = Blueprint("figures", __name__)
 
 SHOWN_TRAININGS = 20
+
+
+@bp.get("/ready")
+def ready() -> tuple[Response, int]:
+    """Tell whether requests can be answered; 503 with the reason if not."""
+    found = current_backend().readiness.check()
+    state = "READY" if found.is_ready else "NOT READY"
+    answer = jsonify(status=state, problems=found.problems, warnings=found.warnings)
+    return answer, 200 if found.is_ready else 503
 
 
 @bp.get("/training")

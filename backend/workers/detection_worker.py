@@ -10,6 +10,7 @@ from rq import Queue
 
 from backend.database.connection import Database
 from backend.database.prepare import prepare_database
+from backend.durations.recorder import store_in_background
 from backend.labelstudio.projects import LabelStudios
 from backend.learning import learn_job
 from backend.learning.queue import make_backlog_queue, make_learning_queue
@@ -44,7 +45,7 @@ def run_worker(settings: Settings) -> None:
     Raises:
         WorkerRefused, DatabaseUnusable: Redis, model or database is missing; one line each.
     """
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     redis_url = required_redis_url(settings)
     prepare_database(settings)
     database = Database(settings.database)
@@ -63,6 +64,7 @@ def run_worker(settings: Settings) -> None:
     versions = SuggestionVersions(settings, database, models)
     next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
     maintenance = Maintenance(settings, database, deliveries, next_tasks, queue)
+    store_in_background(database)
     with maintenance.maintain_verdicts():
 
         @contextmanager

@@ -24,7 +24,7 @@ def run_trainer(settings: Settings) -> None:
     Raises:
         WorkerRefused, DatabaseUnusable: Redis or database is missing; one line each.
     """
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     redis_url = required_redis_url(settings)
     prepare_database(settings)
     reset_interrupt()

@@ -6,7 +6,7 @@ from alembic import op
 from backend.database.schema import Time
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0015"
 
 
 def upgrade() -> None:
