@@ -252,7 +252,9 @@ def _others() -> Iterator[Hostile]:
     sized = partial(struct.pack, "<ii")
     avif = _encoded(_picture(), "AVIF")
     place = avif.index(b"ispe") + 8
-    yield Hostile("icon, png of 100 megapixels in it", icon + entry + bomb, TOO_LARGE)
+    yield Hostile(
+        "icon, png of 100 megapixels in it", icon + entry + bomb, f"{TOO_LARGE}|{TOO_SLOW}"
+    )
     yield Hostile("icon, 65535 pictures", b"\0\0\x01\0\xff\xff" + bytes(16) * 65_535)
     yield Hostile(
         "bmp as large as numbers go",

@@ -102,13 +102,16 @@ def test_the_token_does_not_follow_a_redirect_to_another_origin(server: Loopback
 
 def test_the_token_is_not_sent_after_a_way_back_from_elsewhere(server: LoopbackServer):
     def back(request: Request, _: BaseHTTPRequestHandler) -> Answer:
-        return Answer(302, headers={"Location": f"{server.url}/api/projects/"})
+        return Answer(302, headers={"Location": f"{server.url}{request.path}"})
 
     with loopback_server(back) as stranger:
-        url = f"http://localhost:{stranger.port}/a.png"
+        url = f"http://localhost:{stranger.port}/data/upload/3/a.png"
         assert get(url, server.url, hosts=["localhost"]) == IMAGE
         assert tokens(stranger) == [None]
-    assert tokens(server) == [None]
+        assert tokens(server) == [None]
+        api = f"http://localhost:{stranger.port}/api/projects/"
+        assert "IMAGE_HOSTS" in str(refusal(api, server.url, hosts=["localhost"]))
+    assert len(server.requests) == 1
 
 
 def test_the_token_follows_a_redirect_within_label_studio():
@@ -118,7 +121,7 @@ def test_the_token_follows_a_redirect_within_label_studio():
         return Answer(307, headers={"Location": "/new"})
 
     with loopback_server(moved) as studio:
-        assert get("/old", studio.url) == IMAGE
+        assert get("/data/upload/3/old", studio.url) == IMAGE
         assert tokens(studio) == [f"Token {TOKEN}"] * 2
 
 
@@ -135,8 +138,8 @@ def test_a_password_in_netrc_is_not_used(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login anna password swordfish\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    assert get("/a.png", server.url) == IMAGE
-    assert get("/a.png", server.url, token=None) == IMAGE
+    assert get("/data/upload/3/a.png", server.url) == IMAGE
+    assert get("/data/upload/3/a.png", server.url, token=None) == IMAGE
     assert tokens(server) == [f"Token {TOKEN}", None]
 
 
@@ -146,7 +149,7 @@ def test_no_proxy_stands_between(server: LoopbackServer, monkeypatch: pytest.Mon
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    assert get("/a.png", server.url) == IMAGE
+    assert get("/data/upload/3/a.png", server.url) == IMAGE
 
 
 @pytest.mark.parametrize(
@@ -194,7 +197,7 @@ def answering(answer: Answer) -> Handle:
 
 def test_an_image_larger_than_announced_as_allowed_is_not_even_read():
     with loopback_server(answering(Answer(length=10**12))) as studio:
-        error = refusal("/a.png", studio.url)
+        error = refusal("/data/upload/3/a.png", studio.url)
     assert "at most 1000 bytes" in str(error)
     assert "MAX_IMAGE_BYTES" in str(error)
     assert not error.retryable
@@ -208,7 +211,9 @@ def test_an_image_without_end_is_given_up():
             handler.wfile.write(bytes(1 << 16))
 
     with loopback_server(endless) as studio:
-        assert "at most 1000000 bytes" in str(refusal("/a.png", studio.url, max_bytes=1_000_000))
+        assert "at most 1000000 bytes" in str(
+            refusal("/data/upload/3/a.png", studio.url, max_bytes=1_000_000)
+        )
 
 
 def test_what_unpacks_to_too_much_is_refused():
@@ -216,18 +221,18 @@ def test_what_unpacks_to_too_much_is_refused():
     with loopback_server(
         answering(Answer(body=packed, headers={"Content-Encoding": "gzip"}))
     ) as studio:
-        assert "at most" in str(refusal("/a.png", studio.url, max_bytes=10**6))
+        assert "at most" in str(refusal("/data/upload/3/a.png", studio.url, max_bytes=10**6))
 
 
 def test_the_largest_allowed_image_is_fetched():
     for length in (True, False):
         with loopback_server(answering(Answer(body=bytes(1000), length=length))) as studio:
-            assert get("/a.png", studio.url, max_bytes=1000) == bytes(1000)
+            assert get("/data/upload/3/a.png", studio.url, max_bytes=1000) == bytes(1000)
 
 
 def test_an_image_shorter_than_announced_may_be_whole_another_time():
     with loopback_server(answering(Answer(body=IMAGE, length=1000))) as studio:
-        error = refusal("/a.png", studio.url)
+        error = refusal("/data/upload/3/a.png", studio.url)
     assert error.retryable
     assert "no complete answer" in str(error)
 
@@ -235,7 +240,7 @@ def test_an_image_shorter_than_announced_may_be_whole_another_time():
 def test_an_empty_answer_is_no_bytes():
     """Whether it is an image is for the decoder to say."""
     with loopback_server(answering(Answer())) as studio:
-        assert get("/a.png", studio.url) == b""
+        assert get("/data/upload/3/a.png", studio.url) == b""
 
 
 @pytest.mark.parametrize(
@@ -257,7 +262,7 @@ def test_a_server_that_drips_is_hung_up_on(monkeypatch: pytest.MonkeyPatch, star
 
     monkeypatch.setattr(images, "WHOLE_TIMEOUT", 0.2)
     with loopback_server(drip) as studio:
-        error = refusal("/a.png", studio.url)
+        error = refusal("/data/upload/3/a.png", studio.url)
     assert "within 0.2 s" in str(error)
     assert error.retryable
 
@@ -265,7 +270,7 @@ def test_a_server_that_drips_is_hung_up_on(monkeypatch: pytest.MonkeyPatch, star
 def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(guarded_connections, "READ_TIMEOUT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        error = refusal("/a.png", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        error = refusal("/data/upload/3/a.png", f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert "timed out" in str(error)
     assert error.retryable
 
@@ -273,7 +278,7 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
 def test_a_server_that_is_not_there_may_be_there_later():
     with socket.create_server(("127.0.0.1", 0)) as once:
         port = once.getsockname()[1]
-    error = refusal("/a.png", f"http://127.0.0.1:{port}")
+    error = refusal("/data/upload/3/a.png", f"http://127.0.0.1:{port}")
     assert "Connection refused" in str(error)
     assert error.retryable
 
@@ -290,7 +295,7 @@ def test_a_server_that_is_not_there_may_be_there_later():
 )
 def test_a_page_to_log_in_at_is_no_image(page: Answer):
     with loopback_server(answering(page)) as studio:
-        error = refusal("/a.png", studio.url)
+        error = refusal("/data/upload/3/a.png", studio.url)
     assert "got a web page" in str(error)
     assert error.retryable
 
@@ -299,12 +304,12 @@ def test_a_page_to_log_in_at_is_no_image(page: Answer):
 def test_the_bytes_say_what_an_image_is_and_not_its_type(kind: str):
     answer = Answer(body=IMAGE, headers={"Content-Type": kind} if kind else {})
     with loopback_server(answering(answer)) as studio:
-        assert get("/a.png", studio.url) == IMAGE
+        assert get("/data/upload/3/a.png", studio.url) == IMAGE
 
 
 def test_an_image_that_a_proxy_has_changed_is_an_image():
     with loopback_server(answering(Answer(203, body=IMAGE))) as studio:
-        assert get("/a.png", studio.url) == IMAGE
+        assert get("/data/upload/3/a.png", studio.url) == IMAGE
 
 
 @pytest.mark.parametrize(
@@ -321,14 +326,14 @@ def test_an_image_that_is_sent_packed_is_unpacked(coding: str, packed: bytes):
     with loopback_server(
         answering(Answer(body=packed, headers={"Content-Encoding": coding}))
     ) as studio:
-        assert get("/a.png", studio.url) == IMAGE
+        assert get("/data/upload/3/a.png", studio.url) == IMAGE
         assert studio.requests[0].headers["accept-encoding"] == "identity"
 
 
 def test_a_packing_that_is_not_known_is_named():
     answer = Answer(body=IMAGE, headers={"Content-Encoding": "zstd"})
     with loopback_server(answering(answer)) as studio:
-        error = refusal("/a.png", studio.url)
+        error = refusal("/data/upload/3/a.png", studio.url)
     assert "packed by 'zstd'" in str(error)
     assert not error.retryable
 
@@ -336,25 +341,25 @@ def test_a_packing_that_is_not_known_is_named():
 def test_what_is_not_packed_as_announced_is_no_image():
     answer = Answer(body=IMAGE, headers={"Content-Encoding": "br"})
     with loopback_server(answering(answer)) as studio:
-        assert "no complete answer" in str(refusal("/a.png", studio.url))
+        assert "no complete answer" in str(refusal("/data/upload/3/a.png", studio.url))
 
 
 def test_what_unpacks_to_too_much_from_brotli_is_refused():
     packed = brotli.compress(bytes(10**7))
     answer = Answer(body=packed, headers={"Content-Encoding": "br"})
     with loopback_server(answering(answer)) as studio:
-        assert "at most" in str(refusal("/a.png", studio.url, max_bytes=10**6))
+        assert "at most" in str(refusal("/data/upload/3/a.png", studio.url, max_bytes=10**6))
 
 
 def test_a_redirect_in_raw_utf_8_is_followed_as_browsers_do():
     def there(request: Request, _: BaseHTTPRequestHandler) -> Answer:
-        if request.path == "/a.png":
+        if request.path == "/data/upload/3/a.png":
             location = "/Größe/ß%20.png".encode().decode("latin-1")
             return Answer(302, headers={"Location": location})
         return Answer(body=request.path.encode())
 
     with loopback_server(there) as studio:
-        assert get("/a.png", studio.url) == b"/Gr%C3%B6%C3%9Fe/%C3%9F%20.png"
+        assert get("/data/upload/3/a.png", studio.url) == b"/Gr%C3%B6%C3%9Fe/%C3%9F%20.png"
 
 
 def test_an_address_may_leave_the_scheme_to_the_page(server: LoopbackServer):
@@ -362,7 +367,7 @@ def test_an_address_may_leave_the_scheme_to_the_page(server: LoopbackServer):
         address = f"//localhost:{other.port}/a.png"
         assert get(address, server.url, hosts=["localhost"]) == IMAGE
         assert tokens(other) == [None]
-    assert get(f"//127.0.0.1:{server.port}/a.png", server.url) == IMAGE
+    assert get(f"//127.0.0.1:{server.port}/data/upload/3/a.png", server.url) == IMAGE
     assert tokens(server) == [f"Token {TOKEN}"]
 
 
@@ -372,9 +377,9 @@ def test_the_version_is_the_project_s():
 
 
 def test_every_request_says_whose_it_is(server: LoopbackServer):
-    get("/a.png", server.url)
+    get("/data/upload/3/a.png", server.url)
     assert server.requests[0].headers["user-agent"] == user_agent(None)
-    get("/a.png", server.url, agent=user_agent("anna@example.org"))
+    get("/data/upload/3/a.png", server.url, agent=user_agent("anna@example.org"))
     assert server.requests[1].headers["user-agent"] == (
         f"keypoint-prelabelling/{VERSION} (anna@example.org)"
     )
@@ -392,14 +397,14 @@ def test_every_request_says_whose_it_is(server: LoopbackServer):
 )
 def test_an_error_repeats_the_first_line_of_what_the_server_said(body: bytes, line: str):
     with loopback_server(answering(Answer(403, body=body))) as studio:
-        assert f"got status 403 and “{line}" in str(refusal("/a.png", studio.url))
+        assert f"got status 403 and “{line}" in str(refusal("/data/upload/3/a.png", studio.url))
 
 
 @pytest.mark.parametrize("body", [b"", b"\0\1\2" * 50, b"\xff\xfe" * 50, b"<p></p>"])
 def test_an_error_repeats_nothing_that_is_no_text(body: bytes):
     with loopback_server(answering(Answer(404, body=body))) as studio:
-        assert "got status 404" in str(refusal("/a.png", studio.url))
-        assert "“" not in str(refusal("/a.png", studio.url))
+        assert "got status 404" in str(refusal("/data/upload/3/a.png", studio.url))
+        assert "“" not in str(refusal("/data/upload/3/a.png", studio.url))
 
 
 def test_an_error_repeats_no_signature_even_if_the_server_does():
@@ -429,27 +434,27 @@ def test_an_error_repeats_no_signature_even_if_the_server_does():
 )
 def test_which_failures_may_pass(status: int, retryable: bool):
     with loopback_server(answering(Answer(status))) as studio:
-        error = refusal("/a.png", studio.url)
+        error = refusal("/data/upload/3/a.png", studio.url)
     assert f"status {status}" in str(error)
     assert error.retryable is retryable
 
 
 def test_a_token_that_is_not_accepted_is_reported_where_it_was_sent(server: LoopbackServer):
     with loopback_server(answering(Answer(401))) as studio:
-        assert "doctor" in str(refusal("/a.png", studio.url))
+        assert "doctor" in str(refusal("/data/upload/3/a.png", studio.url))
         elsewhere = f"http://localhost:{studio.port}/a.png"
         assert "doctor" not in str(refusal(elsewhere, server.url, hosts=["localhost"]))
 
 
 def test_redirects_come_to_an_end():
     with loopback_server(answering(Answer(302, headers={"Location": "/again"}))) as studio:
-        assert "at most 5 redirects" in str(refusal("/a.png", studio.url))
+        assert "at most 5 redirects" in str(refusal("/data/upload/3/a.png", studio.url))
         assert len(studio.requests) == 6
 
 
 def test_a_redirect_to_a_file_is_refused():
     with loopback_server(answering(Answer(302, headers={"Location": "file:///etc/hosts"}))) as it:
-        assert "local storage" in str(refusal("/a.png", it.url))
+        assert "local storage" in str(refusal("/data/upload/3/a.png", it.url))
 
 
 def test_what_a_signed_address_is_signed_with_is_not_repeated():
@@ -533,13 +538,13 @@ def test_a_personal_access_token_is_exchanged_first():
         return Answer(body=IMAGE)
 
     with loopback_server(studio_with_tokens) as studio:
-        assert get("/a.png", studio.url, token="personal.access.token") == IMAGE
+        assert get("/data/upload/3/a.png", studio.url, token="personal.access.token") == IMAGE
         assert tokens(studio) == [None, "Bearer short.lived.one"]
 
 
 def test_a_personal_access_token_that_is_not_accepted_is_reported():
     with loopback_server(answering(as_json({}, 401))) as studio:
-        error = refusal("/a.png", studio.url, token="personal.access.token")
+        error = refusal("/data/upload/3/a.png", studio.url, token="personal.access.token")
     assert "LABEL_STUDIO_API_KEY" in str(error)
     assert error.retryable
 
@@ -572,12 +577,12 @@ def test_an_image_comes_over_an_encrypted_connection(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     url = f"https://localhost:{encrypted.port}/a.png"
     assert get(url, "http://label-studio", hosts=["localhost"]) == IMAGE
-    assert get("/a.png", f"https://localhost:{encrypted.port}") == IMAGE
+    assert get("/data/upload/3/a.png", f"https://localhost:{encrypted.port}") == IMAGE
     assert tokens(encrypted) == [None, f"Token {TOKEN}"]
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(encrypted: LoopbackServer):
-    error = refusal("/a.png", f"https://localhost:{encrypted.port}")
+    error = refusal("/data/upload/3/a.png", f"https://localhost:{encrypted.port}")
     assert "REQUESTS_CA_BUNDLE" in str(error)
     assert error.retryable
     assert encrypted.requests == []
@@ -629,17 +634,21 @@ def test_a_picture_is_held_to_the_limits_of_the_settings():
     with loopback_server(answering(Answer(body=png()))) as studio:
         url = f"http://localhost:{studio.port}/a.png"
         with pytest.raises(ImageFetchError, match="MAX_IMAGE_BYTES"):
-            images_of(studio.url, max_image_bytes=100).picture(PROJECT, "/a.png", 1)
+            images_of(studio.url, max_image_bytes=100).picture(PROJECT, "/data/upload/3/a.png", 1)
         with pytest.raises(UnreadableImage, match="30 × 20"):
-            images_of(studio.url, max_image_pixels=599).picture(PROJECT, "/a.png", 1)
+            images_of(studio.url, max_image_pixels=599).picture(PROJECT, "/data/upload/3/a.png", 1)
         with pytest.raises(ImageFetchError, match="IMAGE_HOSTS"):
             images_of(studio.url).picture(PROJECT, url, 1)
-        assert images_of(studio.url, max_image_pixels=600).picture(PROJECT, "/a.png", 1).any()
+        assert (
+            images_of(studio.url, max_image_pixels=600)
+            .picture(PROJECT, "/data/upload/3/a.png", 1)
+            .any()
+        )
 
 
 def test_bytes_that_are_no_picture_say_so(server: LoopbackServer):
     with pytest.raises(UnreadableImage, match="expected an image"):
-        images_of(server.url).picture(PROJECT, "/a.png", 1)
+        images_of(server.url).picture(PROJECT, "/data/upload/3/a.png", 1)
 
 
 def test_fetching_and_decoding_a_picture_loads_neither_torch_nor_opencv():

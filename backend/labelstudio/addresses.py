@@ -1,10 +1,19 @@
 """Locate web addresses: whether they belong to a Label Studio, and where to reach them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from urllib3.util import parse_url
+
+# What Label Studio serves of tasks: uploads, local files, and objects of cloud storage.
+IMAGE_PATH = re.compile(
+    r"/data/upload/.+"
+    r"|/data/local-files/?"
+    r"|/storage-data/uploaded/?"
+    r"|/(?:tasks|projects)/[0-9]+/(?:resolve|presign)/?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,29 @@ def locate(address: str, url: str, known_as: Sequence[str] = ()) -> Location:
     """
     found = _absolute(address, url, known_as)
     return Location(found, same_origin(found, url))
+
+
+def is_image_path(address: str, url: str) -> bool:
+    """Return whether an address in Label Studio is one of an image, and not of its API or a page.
+
+    Args:
+        address: absolute, at Label Studio's origin.
+        url: where Label Studio is reached from here, without a slash at the end.
+    """
+    prefix = urlsplit(url).path
+    path = parse_url(address).path or "/"
+    if prefix and not path.startswith(f"{prefix}/"):
+        return False  # the same server, but not Label Studio
+    path = _decoded(_without_prefix(prefix, path))
+    climbs = ".." in re.split(r"[/\\]", path)
+    return not climbs and IMAGE_PATH.fullmatch(path) is not None
+
+
+def _decoded(path: str) -> str:
+    """Decode a path as often as any server on the way may."""
+    while (once := unquote(path)) != path:
+        path = once
+    return path
 
 
 def same_origin(one: str, other: str) -> bool:

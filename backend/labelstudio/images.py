@@ -1,7 +1,8 @@
 """Images of tasks: where they may come from, how large they may be, and their pixels.
 
 Addresses come from task data, which anyone who imports tasks can write. So private hosts are
-refused (see `guarded_connections`), and Label Studio's token is sent to its own origin only.
+refused (see `guarded_connections`), Label Studio's token is sent to its own origin only, and only
+the paths of images are fetched there.
 """
 
 import base64
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
-from backend.labelstudio.addresses import Location
+from backend.labelstudio.addresses import Location, is_image_path
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.decoders import DecodingLimits, decoders
 from backend.labelstudio.errors import (
@@ -132,6 +133,7 @@ def fetch(
         uri = base64.urlsafe_b64encode(url.encode()).decode()
         url = f"/tasks/{task_id}{RESOLVE}{uri}"
     location = label_studio.location(url)
+    _check_path(location, label_studio, hosts)
     with watched(label_studio.breaker, _service(location), ImageFetchError):
         return _fetch(location, label_studio, max_bytes, hosts)
 
@@ -171,14 +173,15 @@ def _download(
     max_bytes: int,
     hosts: Sequence[str],
 ) -> bytes:
-    trusted = True
+    trusted = location.own and is_image_path(location.url, label_studio.url)
     for _ in range(REDIRECTS + 1):
         if not location.url.lower().startswith(("http://", "https://")):
             raise ImageFetchError(_unsupported(location.url))
         # Another host's redirect chose the target, so the token is not sent from here on.
         trusted = trusted and location.own
-        host = (parse_url(location.url).host or "").lower()
-        connections.allow_private = location.own or host in hosts
+        if not trusted:
+            _check_path(location, label_studio, hosts)
+        connections.allow_private = location.own or _host(location) in hosts
         headers = {
             "Accept": "image/*, */*;q=0.1",
             "Accept-Encoding": "identity",
@@ -195,6 +198,26 @@ def _download(
     raise ImageFetchError(
         f"expected at most {REDIRECTS} redirects, got more, the last to {location.shown}"
     )
+
+
+def _host(location: Location) -> str:
+    return (parse_url(location.url).host or "").lower()
+
+
+def _check_path(location: Location, label_studio: LabelStudio, hosts: Sequence[str]) -> None:
+    """Refuse a path of Label Studio that is not one of an image, unless its host is in `hosts`.
+
+    The answer could be anything that the token, or our place in the network, gives access to.
+    """
+    if not location.own or is_image_path(location.url, label_studio.url):
+        return
+    host = _host(location)
+    if host not in hosts:
+        raise ImageFetchError(
+            "expected an upload, a local file or an object of cloud storage of Label Studio, got "
+            f"{location.shown}: if its server has images beside Label Studio, add {host} to "
+            "IMAGE_HOSTS"
+        )
 
 
 def _authorization(label_studio: LabelStudio) -> dict[str, str]:
