@@ -124,6 +124,7 @@ class Settings(DetectorVariables):
         default_label: label of a keypoint if the predicted class is not among the configuration's
             labels; None for the first label.
         max_image_bytes, max_image_pixels: larger images are refused.
+        decode_timeout: longest processor time to decode one image, s.
         contact: web or e-mail address of whoever runs the backend, for servers that it asks.
         image_hosts: hosts with private addresses that images may come from.
         holdout_share: share of the tasks whose suggestions are withheld, to measure how much
@@ -179,6 +180,7 @@ class Settings(DetectorVariables):
     default_label: str | None = None
     max_image_bytes: int = Field(default=50_000_000, ge=1)
     max_image_pixels: int = Field(default=50_000_000, ge=1)
+    decode_timeout: float = Field(default=10.0, gt=0)
     contact: str | None = None
     image_hosts: Hosts = ()
     holdout_share: float = Field(default=0.0, ge=0, le=1)

@@ -13,6 +13,7 @@ from model.image_formats import FORMATS, Extra, extra_of
 from model.orientation import upright
 
 MAX_PIXELS = 50_000_000
+ROWS = 64  # converted at a time
 MAX_SIDE = 65_535  # px; JPEG has no longer ones, and browsers draw none
 
 
@@ -45,9 +46,15 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
             with Image.open(io.BytesIO(data), formats=formats) as image:
                 _check_size(image.width, image.height, max_pixels)
                 image.load()
+                # The image inside an icon may have another size than the icon says.
+                _check_size(image.width, image.height, max_pixels)
                 return _to_rgb(upright(image, data))
     except (UnreadableImage, MemoryError):
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own limit, which it checks first
+        raise UnreadableImage(
+            f"expected an image of at most {max_pixels / 1e6:g} megapixels, but: {error}"
+        ) from None
     except UnidentifiedImageError:
         raise UnreadableImage(
             "expected an image (JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or PPM), got "
@@ -97,12 +104,21 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """Convert any Pillow mode to (H, W, 3) uint8."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        grey = np.asarray(image).astype(np.float64)
-        full = 65535.0 if image.mode != "F" else max(float(grey.max()), 1.0)
-        levels = np.clip(np.round(grey * (255.0 / full)), 0, 255).astype(np.uint8)
-        return np.repeat(levels[..., None], 3, axis=2)
+        return _grey_to_rgb(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
     return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def _grey_to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Scale greys of more than 8 bits to (H, W, 3) uint8, some rows at a time to save memory."""
+    greys = np.asarray(image)
+    full = 65535.0 if image.mode != "F" else max(float(greys.max()), 1.0)
+    pixels = np.empty((*greys.shape, 3), np.uint8)
+    for top in range(0, len(greys), ROWS):
+        part = greys[top : top + ROWS].astype(np.float64)
+        levels = np.clip(np.round(part * (255.0 / full)), 0, 255).astype(np.uint8)
+        pixels[top : top + ROWS] = levels[..., None]
+    return pixels

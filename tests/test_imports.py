@@ -174,3 +174,28 @@ def test_web_process_and_trainer_never_load_torch(module: str) -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert ended.stdout == "[]\n", ended.stderr
+
+
+@pytest.mark.parametrize("module", sorted(name for name in modules() if name[:6] != "studie"))
+def test_no_decoder_is_called_without_its_list_of_formats(module: str) -> None:
+    """OpenCV has no such list, so it decodes nothing; it draws and resizes."""
+    for node in ast.walk(ast.parse(modules()[module].read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        assert called not in ("cv2.imread", "cv2.imdecode", "cv2.imreadmulti", "cv2.VideoCapture")
+        if called in ("Image.open", "PIL.Image.open"):
+            assert "formats" in {keyword.arg for keyword in node.keywords}
+
+
+def test_weights_are_read_as_safetensors_or_as_weights_only() -> None:
+    loads = [
+        {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        for module in modules()
+        for node in ast.walk(ast.parse(modules()[module].read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
+    ]
+    assert loads and all(keywords.get("weights_only") == "True" for keywords in loads)
+    taken = {name for module in modules() for name in imports(module)}
+    unsafe = {"pickle", "_pickle", "dill", "joblib", "shelve", "marshal"}
+    assert {name for name in taken if name[0] in unsafe} == {("pickle", "UnpicklingError")}

@@ -1,17 +1,22 @@
 import io
 import logging
+import re
 import signal
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hostile_images import EITHER, READ, hostile_images
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
 from learning_data import extract, lesson, teach
+from loopback_server import Request, loopback_server
 from numpy.typing import NDArray
 from PIL import Image
 from rq import Queue, Retry, SimpleWorker
@@ -19,11 +24,13 @@ from rq.serializers import JSONSerializer
 from test_suggestions_queue import enqueue
 
 from backend.database.connection import Database, now
+from backend.labelstudio import images
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.learning.records import Described
 from backend.learning.storage import ExampleStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
+from backend.queue.steady_worker import SteadyWorker
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from backend.suggestions import detection_job
@@ -218,6 +225,49 @@ def test_an_unreadable_image_fails_its_own_job_alone(
     assert scene.queue.failed_job_registry.get_job_ids() == [job_id(bad, 1)]
     assert scene.fake.of_task(1) == []
     assert len(scene.fake.of_task(2)) == 1
+
+
+def test_of_many_hostile_images_each_fails_alone_and_the_worker_goes_on(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As they are decoded, they are in test_labelstudio_decoders; here is what becomes of tasks."""
+    scene.set(decode_timeout=0.5, max_image_bytes=100_000_000)
+    hostile = [image for image in hostile_images() if image.outcome not in (READ, EITHER)]
+    assert len(hostile) > 50
+    rows = [scene.ask(number, image.data) for number, image in enumerate(hostile, 2)]
+    good = [scene.ask(1), scene.ask(99)]
+    for row in (good[0], *rows, good[1]):
+        enqueue(scene.queue, scene.context.settings, row, scene.row(row).round)
+    SteadyWorker(scene.queue).work(burst=True, logging_level="WARNING")
+    for image, row in zip(hostile, map(scene.row, rows), strict=True):
+        assert (row.status, row.attempts) == ("failed", 1), image.name
+        assert re.search(image.outcome, row.reason or ""), image.name
+        assert "\n" not in (row.reason or "")
+    assert [scene.row(row).status for row in good] == ["ready", "ready"]
+    assert "Traceback" not in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_a_server_that_drips_ends_at_the_time_limit_and_the_other_tasks_are_done(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "WHOLE_TIMEOUT", 0.5)
+    scene.set(image_hosts=("localhost",))
+
+    def drip(_: Request, handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+        for _ in range(1000):
+            handler.wfile.write(b"x")
+            time.sleep(0.05)
+
+    with loopback_server(drip) as server:
+        slow = scene.ask(1, data={"image": f"http://localhost:{server.port}/a.png"})
+        good = scene.ask(2)
+        scene.work(slow, good)
+    assert scene.row(good).status == "ready"
+    waiting = scene.row(slow)
+    assert waiting.status == "queued"
+    assert "within 0.5 s, got only a part of it" in (waiting.reason or "")
 
 
 def upright(pixels: NDArray[Any]) -> bytes:

@@ -163,7 +163,7 @@ def _overlay(image: Image.Image, kept: KeptMap, detection: Detection) -> Image.I
     box = detection.box
     left, top = round(box.left * scale_x), round(box.top * scale_y)
     size = max(1, round(box.width * scale_x)), max(1, round(box.height * scale_y))
-    with Image.open(io.BytesIO(kept.png)) as grey:
+    with Image.open(io.BytesIO(kept.png), formats=("PNG",)) as grey:
         values = np.asarray(grey.resize(size, Image.Resampling.BILINEAR), np.float64) / 255
     colours = Image.fromarray((colormaps[MAP_COLOURS](values)[..., :3] * 255).astype(np.uint8))
     copy = image.copy()

@@ -31,8 +31,12 @@ WHAT_TO_SET = (
 # Statuses that say nothing about the task: of access, which an operator or a new token mends, of
 # time-outs and of too many requests. So do all from 500 on.
 OUTSIDE_STATUSES = (401, 403, 408, 425, 429)
-# Errors of the operating system that say nothing about the task: full disk, quota, open files.
-OUTSIDE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS)
+# Errors of the operating system that say nothing about the task: full disk, quota, open files, too
+# little memory or too many processes to start another one.
+OUTSIDE_ERRNOS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS),
+    *(errno.ENOMEM, errno.EAGAIN),
+)
 UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
 
 

@@ -21,6 +21,10 @@ CONNECT_TIMEOUT = 5.0  # s
 READ_TIMEOUT = 15.0  # s, for each pause within an answer
 
 NAT64 = ip_network("64:ff9b::/96")
+GLOBAL_UNICAST = ip_network("2000::/3")  # all IPv6 addresses that are given out to anyone
+# Addresses from the public ranges by which clouds reach their own services: Azure, Oracle.
+OF_CLOUDS = frozenset({IPv4Address("168.63.129.16"), IPv4Address("192.0.0.192")})
+ISATAP = (0x00005EFE, 0x02005EFE)  # the third 32 bits of an IPv6 address that wraps an IPv4 one
 
 # Ignore the environment's proxies: the address behind a proxy cannot be checked.
 NO_PROXIES = {"http": "", "https": "", "all": ""}
@@ -41,14 +45,15 @@ class PrivateAddressError(Exception):
 
 
 def is_public(ip: IPv4Address | IPv6Address) -> bool:
-    """Return whether an IP address is public, also after NAT64, 6to4 or IPv4 mapping."""
-    if isinstance(ip, IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in NAT64:
-            inner = IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-    return ip.is_global and not ip.is_multicast
+    """Return whether an IP address is public, also after NAT64, 6to4, ISATAP or IPv4 mapping."""
+    if isinstance(ip, IPv4Address):
+        return ip.is_global and not ip.is_multicast and ip not in OF_CLOUDS
+    inner = ip.ipv4_mapped or ip.sixtofour
+    if ip in NAT64 or int(ip) >> 32 & 0xFFFFFFFF in ISATAP:
+        inner = IPv4Address(int(ip) & 0xFFFFFFFF)
+    if inner is not None:
+        return is_public(inner)
+    return ip in GLOBAL_UNICAST and ip.is_global
 
 
 class GuardedConnections:
@@ -104,7 +109,7 @@ class GuardedConnections:
 
         Raises:
             PrivateAddressError: none of them is permitted.
-            OSError: none of them answers.
+            OSError: none of them answers, or the time is up.
         """
         host, port = connection.host, connection.port
         answers = socket.getaddrinfo(host, port, type=SOCK_STREAM)
@@ -118,13 +123,21 @@ class GuardedConnections:
         return self._connect_to(permitted[-1], connection)
 
     def _connect_to(self, ip: str, connection: HTTPConnection) -> socket.socket:
+        self._check_time()  # a name may have a thousand addresses, none of which answers
         connected = create_connection(
             (ip, connection.port), connection.timeout, socket_options=connection.socket_options
         )
         with self._lock:
             # A second handle, because TLS detaches the first one.
             self._sockets.append(connected.dup())
-        return connected
+            if not self.timed_out:
+                return connected
+        connected.close()
+        raise TimeoutError("the time was up before the connection stood")
+
+    def _check_time(self) -> None:
+        if self.timed_out:
+            raise TimeoutError("the time was up before a connection stood")
 
     def _cut(self) -> None:
         with self._lock:

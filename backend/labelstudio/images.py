@@ -18,6 +18,7 @@ from urllib3.util import parse_url
 from backend.durations.recorder import measured_stage
 from backend.labelstudio.addresses import Location
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.decoders import DecodingLimits, decoders
 from backend.labelstudio.errors import (
     LabelStudioError,
     RequestFailed,
@@ -33,7 +34,6 @@ from backend.labelstudio.image_paths import is_file, is_image, refusal
 from backend.labelstudio.projects import LabelStudios, Project
 from backend.labelstudio.web_pages import START, first_line, is_web_page
 from backend.settings import Settings
-from model.decoding import decode
 
 WHOLE_TIMEOUT = 120.0  # s, including redirects
 REDIRECTS = 5
@@ -52,12 +52,14 @@ class ImageFetchError(RequestFailed):
 class Images:
     """Images of tasks, fetched and decoded under the same rules for jobs, training and report.
 
-    The rules are the settings MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS and IMAGE_HOSTS.
+    The rules are the settings MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, DECODE_TIMEOUT and
+    IMAGE_HOSTS.
     """
 
     def __init__(self, settings: Settings, studios: LabelStudios) -> None:
         self._settings = settings
         self._studios = studios
+        self._limits = DecodingLimits(settings.decode_timeout, settings.max_image_pixels)
 
     def content(self, project: Project, image_url: str, task_id: int) -> bytes:
         """Fetch the bytes of a task's image, whatever they are.
@@ -80,15 +82,17 @@ class Images:
         )
 
     def decode(self, content: bytes) -> NDArray[np.uint8]:
-        """Decode the bytes of an image.
+        """Decode the bytes of an image in a process that may be killed (see `decoders`).
 
         Returns:
             (H, W, 3) uint8, RGB, upright.
 
         Raises:
-            UnreadableImage: the bytes are not an image, are damaged, or have too many pixels.
+            UnreadableImage: the bytes are not an image, are damaged, have too many pixels, or take
+                too long or too much memory.
+            MemoryError, OSError: the machine has no memory or processes for it now.
         """
-        return decode(content, max_pixels=self._settings.max_image_pixels)
+        return decoders(self._limits).decode(content)
 
     def picture(self, project: Project, image_url: str, task_id: int) -> NDArray[np.uint8]:
         """Fetch and decode a task's image; arguments and errors as of `content` and `decode`.
