@@ -12,6 +12,7 @@ from studies.annotation_order import annotation_order
 from studies.benchmark import benchmark
 from studies.evaluate import evaluate
 from studies.figure import figure
+from studies.score_expectation import score_expectation
 from studies.work_saved import work_saved
 
 
@@ -27,6 +28,7 @@ commands.add_command(agreement_benchmark)
 commands.add_command(agreement_coverage)
 commands.add_command(work_saved)
 commands.add_command(annotation_order)
+commands.add_command(score_expectation)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
