@@ -9,17 +9,17 @@ import numpy as np
 from model.naming.confidence import Logistic
 
 # similarity, regression, votes here, seen in votes, seen before, lead, fit
-MEAN = np.array([0.385, 0.116, 0.539, 0.841, 0.786, 0.183, 0.263])
-DEVIATION = np.array([0.152, 0.071, 0.282, 0.343, 0.22, 0.129, 0.14])
+MEAN = np.array([0.406, 0.115, 0.539, 0.841, 0.786, 0.185, 0.27])
+DEVIATION = np.array([0.15, 0.071, 0.283, 0.342, 0.22, 0.13, 0.141])
 VISIBLE = Logistic(
     MEAN,
     DEVIATION,
-    np.array([0.404, 0.542, 0.282, 0.937, 0.621, -0.111, -0.042]),
-    2.595,
+    np.array([0.416, 0.52, 0.309, 0.921, 0.648, -0.152, -0.036]),
+    2.592,
 )
 WITHIN = Logistic(
     MEAN,
     DEVIATION,
-    np.array([0.431, -0.039, 0.1, 0.077, 0.011, 0.862, 0.768]),
-    0.691,
+    np.array([0.381, -0.063, 0.128, 0.025, 0.071, 0.857, 0.74]),
+    0.675,
 )
