@@ -13,6 +13,7 @@ from studies.benchmark import benchmark
 from studies.evaluate import evaluate
 from studies.figure import figure
 from studies.learning_times import learning_times
+from studies.score_expectation import score_expectation
 from studies.work_saved import work_saved
 
 
@@ -29,6 +30,7 @@ commands.add_command(agreement_coverage)
 commands.add_command(work_saved)
 commands.add_command(learning_times)
 commands.add_command(annotation_order)
+commands.add_command(score_expectation)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,14 +9,9 @@ from model.naming.features import FeatureExtractor
 from model.naming.symmetry import mirrored_name
 from model.networks import load_classifier
 from model.weights_files import resolve_model, weights_fingerprint
-from studies.data_options import AT_LEAST_ONE, cache_option, parse_counts
+from studies.data_options import AT_LEAST_ONE, cache_option, parse_counts, parse_names
 from studies.marked_section import around, put_into
 from studies.requirements import development_requirements
-
-
-def parse_names(text: str) -> tuple[str, ...]:
-    """Read names, separated by commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 @click.command()

@@ -46,3 +46,8 @@ def parse_counts(text: str) -> tuple[int, ...]:
     if any(count < 1 for count in counts):
         raise ValueError(f"expected numbers of images, such as 1,3,5, got {text!r}")
     return counts
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Read names, separated by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

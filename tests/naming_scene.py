@@ -8,7 +8,7 @@ from model.keypoint import Box
 from model.naming.examples import Example
 from model.naming.features import ExampleFeatures
 from model.naming.frame import frame_of
-from model.naming.grid import bumps
+from model.naming.grid import Floats, bumps
 from model.naming.symmetry import mirrored_name
 
 GRID, DIMENSIONS = 20, 12
@@ -20,9 +20,17 @@ DIRECTIONS = np.random.RandomState(7).standard_normal((len(LABELS), DIMENSIONS))
 
 
 def planted(
-    points: Mapping[str, tuple[float, float]], *, seed: int = 0, noise: float = 0.3
+    points: Mapping[str, tuple[float, float]],
+    *,
+    seed: int = 0,
+    noise: float = 0.3,
+    directions: Floats = DIRECTIONS,
 ) -> ExampleFeatures:
-    """Return features of an image of 100 × 100 px with a box of 80 × 80 px in its middle."""
+    """Return features of an image of 100 × 100 px with a box of 80 × 80 px in its middle.
+
+    Args:
+        directions: (len(LABELS), DIMENSIONS), that of each label.
+    """
     frame = frame_of(BOX, 100, 100)
     random = np.random.RandomState(seed)
     maps = []
@@ -33,7 +41,7 @@ def planted(
             name = mirrored_name(label) if mirrored else label
             place = np.array([[1 - x if mirrored else x, y]])
             bump = bumps(place, GRID, 0.08)[0]
-            values += 3 * bump[..., None] * DIRECTIONS[LABELS.index(name)]
+            values += 3 * bump[..., None] * directions[LABELS.index(name)]
         maps.append(values.astype(np.float16))
     return ExampleFeatures("planted", frame, *maps)
 
@@ -52,3 +60,12 @@ def example(seed: int, *, mirrored: bool = False, group: str = "") -> Example:
 def examples(count: int, *, first: int = 0) -> Sequence[Example]:
     """Return birds, every other one mirrored."""
     return [example(first + number, mirrored=number % 2 == 1) for number in range(count)]
+
+
+def unlike_any_other(seed: int) -> Example:
+    """Return an object in a view of its own: other features and another layout in each."""
+    random = np.random.RandomState(2000 + seed)
+    points = {label: tuple(random.uniform(15, 85, 2).tolist()) for label in LABELS}
+    directions = random.standard_normal(DIRECTIONS.shape)
+    features = planted(points, seed=seed, directions=directions)
+    return Example(features, points, frozenset(), BOX, name=f"view {seed}")

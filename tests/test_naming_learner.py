@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naming_scene import BIRD, LABELS, example, examples, planted
+from naming_scene import BIRD, BOX, LABELS, example, examples, planted, unlike_any_other
 
 from model.naming import leave_one_out
 from model.naming.evidence import FIGURES, find
@@ -109,10 +109,37 @@ def test_given_points_stay_and_draw_the_others_along():
     assert np.hypot(*np.subtract(found["tail"], moved["tail"])) < 12
 
 
-def test_one_example_is_enough_to_suggest_but_promises_little():
-    points = fit([example(0)]).predict(example(2).features)
-    assert {point.label for point in points} >= set(BIRD)
-    assert all(point.score <= 0.5 for point in points)
+def test_one_example_is_enough_to_suggest_but_promises_little_where_nothing_resembles_it():
+    model = fit([example(0)])
+    assert {point.label for point in model.predict(example(2).features)} >= set(BIRD)
+    assert all(point.score < 0.2 for point in model.predict(planted({}, seed=3)))
+
+
+@pytest.mark.parametrize("learnt", [1, 2, 3])
+def test_few_examples_already_tell_the_visible_eye_from_the_hidden_one(learnt):
+    model = fit(examples(learnt))
+    for mirrored in (False, True):
+        points = model.predict(example(50, mirrored=mirrored).features)
+        visible = {point.label: point.visible_probability for point in points}
+        seen, hidden = ("right eye", "left eye") if mirrored else ("left eye", "right eye")
+        assert visible.get(seen, 1.0) > 0.8  # after one example, it knows the left one alone
+        assert visible.get(hidden, 0.0) < 0.3
+
+
+@pytest.mark.parametrize("learnt", [2, 3, 5])
+def test_after_few_examples_that_share_nothing_scores_promise_no_more_than_is_kept(learnt):
+    points = [
+        (point, np.hypot(point.x - place[0], point.y - place[1]) <= 0.05 * BOX.width)
+        for seed in range(0, 240, 12)
+        for asked in [unlike_any_other(seed)]
+        for point in fit([unlike_any_other(seed + n) for n in range(1, learnt + 1)]).predict(
+            asked.features
+        )
+        for place in [asked.points[point.label]]
+    ]
+    scores, right = np.array([(point.score, kept) for point, kept in points]).T
+    assert scores.mean() < right.mean() + 0.1
+    assert (scores > 0.5).mean() < 0.05
 
 
 def test_features_of_another_network_are_refused():

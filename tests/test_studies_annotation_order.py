@@ -8,7 +8,7 @@ from small_weights import save_small_network
 from test_studies_work_saved import case, drawn_data_set
 
 from studies.__main__ import main
-from studies.annotation_order import parse_names
+from studies.data_options import parse_names
 from studies.naming.accuracy import PER_CLASS, POOLED
 from studies.naming.order_gain import estimate, gain
 from studies.naming.order_tables import order_page

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Variance of the normal prior of each coefficient, for standardised columns.
-PRIOR_VARIANCE = 1.0
+# Variances of the normal priors, for standardised columns. The rows of one image resemble each
+# other and say less than as many independent ones: hence less than if they were.
+COEFFICIENT_VARIANCE = 0.1
+CONSTANT_VARIANCE = 0.3
 STEPS = 30
 
 
@@ -27,50 +29,58 @@ class Logistic:
 
     def __call__(self, rows: Floats) -> Floats:
         """Return (N,) probabilities for (N, C) rows."""
-        standard = (rows - self.mean) / self.deviation
-        exponent = self.constant + standard @ self.coefficients
+        exponent = self.constant + self.standardised(rows) @ self.coefficients
         return np.asarray(1 / (1 + np.exp(-np.clip(exponent, -30, 30))))
 
+    def standardised(self, rows: Floats) -> Floats:
+        """Return (N, C) rows in units of the deviation from the mean."""
+        return np.asarray((rows - self.mean) / self.deviation)
 
-def fit_logistic(rows: Floats, truth: NDArray[np.bool_], weights: Floats | None = None) -> Logistic:
-    """Return the most probable logistic regression, with a normal prior on its coefficients.
 
-    The constant has no prior, but one success and one failure of weight ½ each are added at the
-    mean of the rows, so that nothing is ever certain and no row is needed.
+def fit_logistic(rows: Floats, truth: NDArray[np.bool_], expected: Logistic) -> Logistic:
+    """Return the most probable logistic regression, with normal priors around an expected one.
+
+    Without any row, it is the expected one.
 
     Args:
         rows: (N, C), finite.
         truth: (N,).
-        weights: (N,), all 1 if None.
+        expected: its coefficients and constant are the means of the priors; its mean and deviation
+            standardise the rows.
 
     Source: Newton's method, as in Bishop, Pattern Recognition and Machine Learning, 4.3.3.
     """
     count, columns = rows.shape
-    mean = rows.mean(axis=0) if count else np.zeros(columns)
-    deviation = rows.std(axis=0) if count else np.ones(columns)
-    deviation = np.where(deviation > 1e-9, deviation, 1.0)
-    design = np.zeros((count + 2, columns + 1))
-    design[:count, :-1] = (rows - mean) / deviation
-    design[:, -1] = 1
-    target = np.append(truth.astype(np.float64), [0.0, 1.0])
-    weight = np.append(np.ones(count) if weights is None else weights, [0.5, 0.5])
-    precision = np.append(np.full(columns, 1 / PRIOR_VARIANCE), 0.0)
-    solution = _newton(design, target, weight, precision)
-    return Logistic(mean, deviation, solution[:-1], float(solution[-1]))
+    design = np.column_stack([expected.standardised(rows), np.ones(count)])
+    centre = np.append(expected.coefficients, expected.constant)
+    variance = np.append(np.full(columns, COEFFICIENT_VARIANCE), CONSTANT_VARIANCE)
+    solution = _newton(design, truth.astype(np.float64), centre, 1 / variance)
+    return Logistic(expected.mean, expected.deviation, solution[:-1], float(solution[-1]))
 
 
-def _newton(design: Floats, target: Floats, weight: Floats, precision: Floats) -> Floats:
+def neutral(rows: Floats) -> Logistic:
+    """Return the regression that knows the spread of (N, C) rows, and nothing of their truth."""
+    deviation = rows.std(axis=0)
+    return Logistic(
+        rows.mean(axis=0),
+        np.where(deviation > 1e-9, deviation, 1.0),
+        np.zeros(rows.shape[1]),
+        0.0,
+    )
+
+
+def _newton(design: Floats, target: Floats, centre: Floats, precision: Floats) -> Floats:
     """Minimise the penalised negative log likelihood; halve a step that does not lower it."""
-    solution = np.zeros(design.shape[1])
-    loss = _loss(solution, design, target, weight, precision)
+    solution = centre
+    loss = _loss(solution, design, target, centre, precision)
     for _ in range(STEPS):
         chance = 1 / (1 + np.exp(-np.clip(design @ solution, -30, 30)))
-        slope = design.T @ (weight * (chance - target)) + precision * solution
-        curvature = (design.T * (weight * chance * (1 - chance))) @ design + np.diag(precision)
-        step = np.linalg.solve(curvature + 1e-9 * np.eye(len(solution)), slope)
+        slope = design.T @ (chance - target) + precision * (solution - centre)
+        curvature = (design.T * (chance * (1 - chance))) @ design + np.diag(precision)
+        step = np.linalg.solve(curvature, slope)
         size = 1.0
         while (
-            lower := _loss(solution - size * step, design, target, weight, precision)
+            lower := _loss(solution - size * step, design, target, centre, precision)
         ) > loss and size > 1e-6:
             size /= 2
         solution = solution - size * step
@@ -81,8 +91,8 @@ def _newton(design: Floats, target: Floats, weight: Floats, precision: Floats) -
 
 
 def _loss(
-    solution: Floats, design: Floats, target: Floats, weight: Floats, precision: Floats
+    solution: Floats, design: Floats, target: Floats, centre: Floats, precision: Floats
 ) -> float:
     exponent = design @ solution
-    likelihood = weight @ (np.logaddexp(0, exponent) - target * exponent)
-    return float(likelihood + 0.5 * precision @ solution**2)
+    penalty = 0.5 * precision @ (solution - centre) ** 2
+    return float((np.logaddexp(0, exponent) - target * exponent).sum() + penalty)

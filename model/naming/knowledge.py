@@ -12,10 +12,13 @@ from model.naming.grid import is_known, sample
 from model.naming.moments import Moments
 from model.naming.symmetry import mirrored_name
 
-# The most similar examples of a label whose similarities are averaged.
+# The most similar examples of a label whose similarities are averaged; of fewer, the best counts:
+# an object that looks to the left resembles one of an image and its mirror image.
 NEAREST = 3
-# Whitening divides each principal direction by √(variance + SHRINKAGE · mean variance).
+# Whitening divides each principal direction by √(variance + shrinkage · mean variance). Few views
+# do not tell the variances well: SHRINKAGE · (1 + SHRINKAGE_VIEWS / views).
 SHRINKAGE = 0.5
+SHRINKAGE_VIEWS = 4
 # Principal directions that are kept: 50, 80 and all 160 find as many points, within the error.
 DIRECTIONS = 64
 # A descriptor is taken at a point and at this many cells to its right, left, bottom and top.
@@ -47,10 +50,15 @@ class Whitening:
         return np.asarray(moved / np.maximum(length, 1e-6), np.float32)
 
 
-def whitening(moments: Moments) -> Whitening:
-    """Return the whitening by the covariance of all cells, onto their principal directions."""
+def whitening(moments: Moments, views: int) -> Whitening:
+    """Return the whitening by the covariance of all cells, onto their principal directions.
+
+    Args:
+        views: how many the moments are of.
+    """
     variances, directions = np.linalg.eigh(moments.covariance())
-    scale = 1 / np.sqrt(variances.clip(0) + SHRINKAGE * max(variances.mean(), 1e-12))
+    shrinkage = SHRINKAGE * (1 + SHRINKAGE_VIEWS / views)
+    scale = 1 / np.sqrt(variances.clip(0) + shrinkage * max(variances.mean(), 1e-12))
     return Whitening(
         moments.means().astype(np.float32),
         (directions * scale)[:, -DIRECTIONS:].astype(np.float32),
@@ -118,7 +126,7 @@ def taught(view: View, labels: Sequence[str]) -> Taught:
 
 def knowledge(labels: Sequence[str], moments: Moments, parts: Sequence[Taught]) -> Knowledge:
     """Combine the moments of some examples with what each of their views teaches, oldest first."""
-    white = whitening(moments)
+    white = whitening(moments, len(parts))
     numbers = np.concatenate([part.found for part in parts])
     most = max(FEWEST_DESCRIPTORS, MOST_DESCRIPTORS // len(labels))
     newest = [np.flatnonzero(numbers == label)[-most:] for label in range(len(labels))]
@@ -194,8 +202,13 @@ def _neighbours(values: Array) -> Array:
 
 
 def _mean_of_nearest(similarities: Array) -> Array:
-    """Return the mean of the `NEAREST` highest of each row's (cells, examples) similarities."""
+    """Return the mean of the `NEAREST` highest of each row's (cells, examples) similarities.
+
+    The highest, if there are fewer.
+    """
     count = similarities.shape[1]
+    if count < NEAREST:
+        return np.asarray(similarities.max(axis=1), np.float32)
     if count > NEAREST:
         similarities = np.partition(similarities, count - NEAREST, axis=1)[:, -NEAREST:]
     return np.asarray(similarities.mean(axis=1), np.float32)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from model.naming.confidence import Logistic, fit_logistic
 from model.naming.evidence import FIGURES, find
 from model.naming.examples import Example
+from model.naming.expectation import VISIBLE, WITHIN
 from model.naming.grid import is_known
 from model.naming.knowledge import Knowledge, Taught, knowledge
 from model.naming.moments import Moments, moments
@@ -70,7 +71,7 @@ def outcomes(
     if len(examples) > 1:
         for number in range(max(0, len(examples) - most), len(examples)):
             known = without(labels, sums, parts, examples, number)
-            found.append(_outcome(known, examples[number], parts[number][0], tolerance))
+            found.append(outcome(known, examples[number], parts[number][0], tolerance))
     return Outcomes(
         np.concatenate([each.figures for each in found]),
         np.concatenate([each.visible for each in found]),
@@ -82,7 +83,13 @@ def _nothing() -> Outcomes:
     return Outcomes(np.zeros((0, len(FIGURES))), np.zeros(0, bool), np.zeros(0, bool))
 
 
-def _outcome(known: Knowledge, example: Example, own: Taught, tolerance: float) -> Outcomes:
+def outcome(known: Knowledge, example: Example, own: Taught, tolerance: float) -> Outcomes:
+    """Find an example by what others teach.
+
+    Args:
+        own: what the view of the image as it is teaches.
+        tolerance: share of the longer side of the box; see `_length`.
+    """
     found = find(known, example.features)
     usable = own.decided & is_known(found.places)
     frame = example.features.frame
@@ -108,6 +115,6 @@ def score_models(measured: Outcomes) -> tuple[Logistic, Logistic]:
     """Return the models of "is visible", and of "is within the tolerance, if visible"."""
     seen = measured.visible
     return (
-        fit_logistic(measured.figures, seen),
-        fit_logistic(measured.figures[seen], measured.within[seen]),
+        fit_logistic(measured.figures, seen, VISIBLE),
+        fit_logistic(measured.figures[seen], measured.within[seen], WITHIN),
     )
