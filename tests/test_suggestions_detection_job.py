@@ -39,6 +39,7 @@ from backend.suggestions.detector import LoadedDetector
 from backend.suggestions.queue import enqueue_again, job_id
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.unnamed_points import points_of_each
 from backend.suggestions.wanted import wanted_of
 from model.detector import Detector
 from model.keypoint import Box, Detection
@@ -599,3 +600,22 @@ def test_a_model_with_another_network_has_its_own_features_extracted(scene: Scen
     assert scene.row(row).detection.named == ()  # type: ignore[union-attr]
     examples = ExampleStorage(scene.database, limit=scene.context.settings.learn_examples)
     assert [number for number, _ in examples.queued(0, 10)] == [1, 2, 3]
+
+
+def test_each_rectangle_of_a_task_gets_its_own_points_without_a_name(scene: Scene) -> None:
+    task = scene.fake.add_task(4, PNG)
+    left = {"x": 0, "y": 0, "width": 50, "height": 100}
+    boxes = [left, left | {"x": 50}]
+    image = task["data"]["image"]
+    wanted = wanted_of(task | {"data": {"image": image, "box": boxes}}, CONTROL)
+    assert wanted is not None
+    [row] = PredictionStorage(scene.database).request(
+        UID, VERSION, [wanted], retry_failed_before=now()
+    )
+    scene.work(row.id)
+    made = scene.row(row.id)
+    assert made.detection is not None and made.status == "ready"
+    groups = points_of_each(made.detection.keypoints, [Box(0, 0, 32, 48), Box(32, 0, 32, 48)])
+    assert all(len(points) > 0 for _, points in groups)
+    stored = PredictionStorage(scene.database).candidates(made)
+    assert stored is not None and len(stored) >= len(made.detection.keypoints)

@@ -318,3 +318,32 @@ def test_a_label_has_no_more_points_over_all_objects_than_it_may(scene: Scene) -
     limited = BOXES.replace('<Label value="nose"/>', '<Label value="nose" maxUsages="1"/>')
     box, nose = scene.sent(two_objects(scene), limited, Settings(suggest="worthwhile"))
     assert (nose["score"], nose["parentID"]) == (0.9, box["id"])  # the best one
+
+
+def test_each_object_has_its_own_points_without_a_name(scene: Scene) -> None:
+    """The best 40 % of each, or as many as the project's own settings choose; not of all."""
+    objects = [
+        StoredObject(Rectangle(Box(0, 0, 50, 50), (rectangle("r1"),)), 0),
+        StoredObject(Rectangle(Box(50, 0, 60, 90), (rectangle("r2"),)), 0),
+    ]
+    row = scene.store(detection(10), objects=objects)
+    worthwhile = Settings(suggest="worthwhile", default_label="nose")
+
+    def points(deployment: Settings, **settings: Any) -> list[tuple[str, float]]:
+        sent = scene.sent(row, BOXES, deployment, **settings)
+        first, second = [each["id"] for each in sent if each["type"] == "rectangle"]
+        number = {first: "first", second: "second"}
+        return [
+            (number[each["parentID"]], round(each["score"], 6))
+            for each in sent
+            if each["type"] == "keypointlabels"
+        ]
+
+    assert points(worthwhile) == [
+        ("first", 0.9),
+        ("first", 0.8),
+        ("second", 0.5),
+        ("second", 0.4),
+        ("second", 0.3),
+    ]
+    assert points(worthwhile, max_keypoints=1) == [("first", 0.9), ("second", 0.5)]

@@ -48,7 +48,9 @@ from backend.suggestions.next_image import NextImages
 from backend.suggestions.objects import StoredObject
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.several_objects import landmarks_of_each
+from backend.suggestions.shown import shows_unnamed
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.unnamed_points import detect_in_others
 from model.decoding import UnreadableImage
 from model.keypoint import Box, Detection
 
@@ -314,6 +316,10 @@ def _detect_on(
     landmarks = landmarks_of_each(find, boxes)
     counted = zip(rectangles, landmarks.counts, strict=False)
     objects = [StoredObject(rectangle, count) for rectangle, count in counted]
+    suggest = project.settings.suggest or context.settings.suggest
+    if rectangles and shows_unnamed(suggest, landmarks.points):
+        detect = partial(model.detector.detect, image)
+        detection = detect_in_others(detect, detection, [each.box for each in rectangles])
     return replace(detection, named=landmarks.points), landmarks.costs, objects
 
 

@@ -18,8 +18,14 @@ from backend.suggestions.listed import control_in_task
 from backend.suggestions.objects import landmarks_by_object
 from backend.suggestions.parents import Parents
 from backend.suggestions.records import Prediction
-from backend.suggestions.shown import best_share, is_label_known, landmarks_to_show
+from backend.suggestions.shown import (
+    best_share,
+    is_label_known,
+    landmarks_to_show,
+    shows_unnamed,
+)
 from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.unnamed_points import points_of_each
 from model.keypoint import Detection, Keypoint, select_best
 from model.naming.acquisition import expected_share_right
 
@@ -44,13 +50,12 @@ class Presentation:
         detection = row.detection
         assert detection is not None, "guaranteed for a prediction that is ready"
         control = control_in_task(control, row.task)
-        landmarks = self._landmarks(row, detection, project, control)
-        shown = [point for point, _ in landmarks]
+        shown = self._landmarks(row, detection, project, control)
         shown += self._points(row, detection, project, control)
         objects = Parents(row, project.label_config or "")
-        parents = [objects.id_of(number) for _, number in landmarks]
+        parents = [objects.id_of(number) for _, number in shown]
         sent = to_prediction(
-            replace(detection, keypoints=tuple(shown)),
+            replace(detection, keypoints=tuple(point for point, _ in shown)),
             control,
             key=row.key,
             model_version=row.model_version,
@@ -78,38 +83,56 @@ class Presentation:
 
     def _points(
         self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
-    ) -> Sequence[Keypoint]:
-        """Return the points to show that get the label of the class."""
+    ) -> list[tuple[Keypoint, int | None]]:
+        """Return the points to show that get the label of the class, each with its object."""
         suggest = project.settings.suggest or self._suggest
-        if suggest == "learnt" or (suggest == "worthwhile" and detection.named):
-            return ()
+        if not shows_unnamed(suggest, detection.named):
+            return []
         if suggest == "worthwhile" and not is_label_known(
             control, detection.class_name, self._default_label
         ):
-            return ()
-        points = self._without_name(row, detection, project, control)
-        if suggest == "worthwhile" and not project.settings.chooses_points:
-            points = best_share(points)
-        return points
+            return []
+        chooses = project.settings.chooses_points
+        candidates = self._predictions.candidates(row) if chooses else None
+        found = detection.keypoints if candidates is None else candidates
+        boxes = [each.rectangle.box for each in row.objects]
+        shown: list[tuple[Keypoint, int | None]] = []
+        for number, points in points_of_each(found, boxes):
+            if chooses:
+                label = control.label(detection.class_name, self._default_label)
+                chosen = self._chosen(points, candidates is None, project, control, label)
+            else:
+                chosen = best_share(points) if suggest == "worthwhile" else points
+            shown += [(point, number) for point in chosen]
+        return shown
 
-    def _without_name(
-        self, row: Prediction, detection: Detection, project: Project, control: KeypointControl
+    def _chosen(
+        self,
+        found: Sequence[Keypoint],
+        are_chosen: bool,
+        project: Project,
+        control: KeypointControl,
+        label: str | None,
     ) -> Sequence[Keypoint]:
+        """Return the points of one object that the project's own settings choose.
+
+        Args:
+            found: best first.
+            are_chosen: whether they are those that the detector shows, of which no further share is
+                taken.
+            label: of points whose own is none of the configuration's.
+        """
         settings = project.settings
-        if not settings.chooses_points:
-            return detection.keypoints
-        candidates = self._predictions.candidates(row)
         keep = self._detector.keep if settings.keep is None else settings.keep
         limit = settings.max_keypoints
         if limit is None:
             limit = self._detector.max_keypoints
         best = select_best(
-            detection.keypoints if candidates is None else candidates,
-            keep=1.0 if candidates is None else keep,  # of those shown, no further share is taken
+            found,
+            keep=1.0 if are_chosen else keep,
             max_keypoints=None if limit == "none" else limit,
         )
         thresholds = Thresholds(settings, control, default=self._detector.min_score)
-        label = control.label(detection.class_name, self._default_label)
         return tuple(point for point in best if thresholds.admit(point, label))
 
 

@@ -27,6 +27,11 @@ def landmarks_to_show(
     return sorted(shown, key=lambda point: point.score, reverse=True)
 
 
+def shows_unnamed(suggest: Suggest, named: Sequence[NamedKeypoint]) -> bool:
+    """Return whether points without a name may be shown, given the landmarks that were found."""
+    return suggest == "always" or (suggest == "worthwhile" and not named)
+
+
 def best_share(points: Sequence[Keypoint]) -> Sequence[Keypoint]:
     """Return those of the points without a name that are worth a look.
 
