@@ -25,12 +25,13 @@ from backend.agreement.loading.queries import load_table
 from backend.agreement.queries import AgreementQueries
 from backend.agreement.records import Arrivals, UnusedCount
 from backend.database.connection import Database, now
+from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.verdicts import sync as sync_module
+from backend.verdicts.pull_storage import PullStorage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
-from backend.verdicts.storage import VerdictStorage
 from backend.verdicts.sync import sync, sync_due
 
 
@@ -259,7 +260,7 @@ def test_malformed_annotations_are_counted_or_skipped_and_spoil_no_other(project
 
 
 def test_the_result_of_a_sync_is_stored_with_its_start(project, database):
-    verdicts = VerdictStorage(database)
+    verdicts = PullStorage(database)
     assert verdicts.last_synced_at(UID) is None
     work(project, database, range(1, 2))
     before = now()
@@ -348,14 +349,14 @@ def test_a_project_that_raises_an_error_does_not_keep_the_others_from_being_pull
 ) -> None:
     work(project, database, range(1, 2))
     ProjectStorage(database).save_label_config("2.1", "<View/>")
-    exists = sync_module._exists
+    find = sync_module._project
 
-    def broken(client: object, uid: str, project_id: int) -> bool:
+    def broken(client: LabelStudio, uid: str, project_id: int) -> Any:
         if uid == "2.1":
             raise ZeroDivisionError("a fault of the program")
-        return exists(client, uid, project_id)
+        return find(client, uid, project_id)
 
-    monkeypatch.setattr(sync_module, "_exists", broken)
+    monkeypatch.setattr(sync_module, "_project", broken)
     first, second = sync(project.settings, database)
     assert first.problem == "ZeroDivisionError: a fault of the program"
     assert (second.project_uid, second.problem, second.annotations) == (UID, None, 1)
