@@ -1,6 +1,6 @@
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -42,6 +42,7 @@ class Studio:
         self.config = CONFIG
         self.tasks: dict[int, dict[str, Any]] = {}
         self.predictions: list[dict[str, Any]] = []
+        self.meanwhile: Callable[[int], None] = lambda _: None  # called by every page of tasks
 
     def handle(self, request: Request, _: BaseHTTPRequestHandler) -> Answer:
         parts = urlsplit(request.path)
@@ -61,7 +62,10 @@ class Studio:
         if parts.path == "/api/predictions/":
             return as_json(self.of(int(query["task"])))
         if parts.path == "/api/tasks/":
-            return as_json(self.page(query))
+            try:
+                return as_json(self.page(query))
+            except ConnectionAbortedError:
+                return as_json({"detail": "database is locked"}, 503)
         return as_json({"detail": "Not found."}, 404)
 
     @property
@@ -82,6 +86,7 @@ class Studio:
         asked = json.loads(query["query"])
         if "filters" in asked:  # what follows a task
             after = asked["filters"]["items"][0]["value"]
+            self.meanwhile(after)
             tasks = [task for task in tasks if task["id"] > after]
         else:
             tasks = [task for task in tasks if task["id"] in asked["selectedItems"]["included"]]
@@ -163,6 +168,43 @@ def test_running_it_again_adds_nothing_but_what_is_new(
         prelabel_project(settings, 3)
     assert sorted(each["task"] for each in studio.predictions) == [1, 2, 3]
     assert "2 existed before, 1 are new, 0 failed" in capsys.readouterr().out
+
+
+def test_a_run_that_was_interrupted_goes_on_where_it_was(
+    settings: Settings, database: Database, studio: Studio, capsys: pytest.CaptureFixture[str]
+):
+    """Tasks are added meanwhile; none is left out, none asked for twice, and all are counted."""
+    studio.add_tasks(*range(1, 251))
+    pages: list[int] = []
+
+    def meanwhile(after: int) -> None:
+        pages.append(after)
+        if len(pages) == 2:
+            studio.add_tasks(251, 252)
+        if len(pages) == 3:
+            raise ConnectionAbortedError
+
+    studio.meanwhile = meanwhile
+    with worker(settings, database):
+        with pytest.raises(LabelStudioError):
+            prelabel_project(settings, 3)
+        assert prelabel_project(settings, 3) == 0
+    assert pages == [0, 100, 200, 200]
+    assert sorted(each["task"] for each in studio.predictions) == list(range(1, 253))
+    said = capsys.readouterr()
+    assert "Going on behind task 200" in said.out + said.err
+    assert "0 existed before, 252 are new, 0 failed" in said.out
+
+
+def test_more_than_is_watched_at_once_is_waited_for(
+    settings: Settings, database: Database, studio: Studio, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("backend.commands.prelabel.WATCHED_AT_ONCE", 10)
+    monkeypatch.setattr("backend.commands.prelabel.POLL_SECONDS", 0.01)
+    studio.add_tasks(*range(1, 46))
+    with worker(settings, database):
+        assert prelabel_project(settings, 3) == 0
+    assert len(studio.predictions) == 45
 
 
 def test_a_prediction_that_was_deleted_in_label_studio_comes_back(

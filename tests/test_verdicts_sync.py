@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -25,12 +25,13 @@ from backend.agreement.loading.queries import load_table
 from backend.agreement.queries import AgreementQueries
 from backend.agreement.records import Arrivals, UnusedCount
 from backend.database.connection import Database, now
+from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.verdicts import sync as sync_module
+from backend.verdicts.pull_storage import PullStorage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
-from backend.verdicts.storage import VerdictStorage
 from backend.verdicts.sync import sync, sync_due
 
 
@@ -44,6 +45,7 @@ class Project:
     hidden_tasks: set[int] = field(default_factory=set)
     malformed_tasks: list[object] = field(default_factory=list)
     knows_annotations: bool = True
+    meanwhile: Callable[[int], None] = lambda _: None  # called by every page of tasks
 
     def add(self, made: dict[str, Any]) -> None:
         self.annotations.setdefault(made["task"], []).append(made)
@@ -61,6 +63,10 @@ def project() -> Iterator[Project]:
         if path == "/api/tasks/":
             asked = json.loads(parse_qs(urlsplit(request.path).query)["query"][0])
             after = asked["filters"]["items"][0]["value"]
+            try:
+                found.meanwhile(after)
+            except ConnectionAbortedError:
+                return as_json({"detail": "database is locked"}, 503)
             tasks: list[object] = [
                 {"id": task, "annotations": made}
                 for task, made in sorted(found.annotations.items())
@@ -169,6 +175,36 @@ def test_annotations_of_several_batches_are_all_recorded(project, database, monk
     assert (pulled.annotations, pulled.added) == (5, 5)
 
 
+def test_a_pull_that_was_interrupted_goes_on_where_it_was(project, database):
+    """Its counts are those of the whole, and deletions are found on all pages, once."""
+    gone = predict(database, 40, detection((10, 10)))
+    event(database, annotation(40, gone, number=4000, **PAST))
+    last = predict(database, 500, detection((10, 10)))
+    event(database, annotation(500, last, number=5000, **PAST))
+    work(project, database, range(1, 40))
+    project.annotations |= {task: [] for task in range(41, 300)}
+    work(project, database, range(300, 310))
+    asked: list[int] = []
+
+    def meanwhile(after: int) -> None:
+        asked.append(after)
+        if len(asked) == 3:
+            raise ConnectionAbortedError
+
+    project.meanwhile = meanwhile
+    told: list[tuple[str, int, int | None]] = []
+    [first] = sync(project.settings, database, None, lambda *step: told.append(step))
+    assert first.problem is not None
+    [second] = sync(project.settings, database, None, lambda *step: told.append(step))
+    assert asked == [0, 101, 201, 201, 301]
+    assert told == [(UID, tasks, None) for tasks in (100, 200, 300, 308)]
+    counts = (second.annotations, second.added, second.retracted, second.problem)
+    assert counts == (49, 49, 2, None)
+    assert second.started_at == first.started_at
+    [third] = sync(project.settings, database)
+    assert (third.annotations, third.added, third.retracted) == (49, 0, 0)
+
+
 def test_a_task_that_a_page_missed_loses_no_annotation(project, database):
     regions = predict(database, 1, detection((10, 10)))
     made = annotation(1, regions, **PAST)
@@ -259,7 +295,7 @@ def test_malformed_annotations_are_counted_or_skipped_and_spoil_no_other(project
 
 
 def test_the_result_of_a_sync_is_stored_with_its_start(project, database):
-    verdicts = VerdictStorage(database)
+    verdicts = PullStorage(database)
     assert verdicts.last_synced_at(UID) is None
     work(project, database, range(1, 2))
     before = now()
@@ -348,14 +384,14 @@ def test_a_project_that_raises_an_error_does_not_keep_the_others_from_being_pull
 ) -> None:
     work(project, database, range(1, 2))
     ProjectStorage(database).save_label_config("2.1", "<View/>")
-    exists = sync_module._exists
+    find = sync_module._project
 
-    def broken(client: object, uid: str, project_id: int) -> bool:
+    def broken(client: LabelStudio, uid: str, project_id: int) -> Any:
         if uid == "2.1":
             raise ZeroDivisionError("a fault of the program")
-        return exists(client, uid, project_id)
+        return find(client, uid, project_id)
 
-    monkeypatch.setattr(sync_module, "_exists", broken)
+    monkeypatch.setattr(sync_module, "_project", broken)
     first, second = sync(project.settings, database)
     assert first.problem == "ZeroDivisionError: a fault of the program"
     assert (second.project_uid, second.problem, second.annotations) == (UID, None, 1)

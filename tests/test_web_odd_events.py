@@ -19,6 +19,7 @@ from backend.database.connection import Database
 from backend.settings import Settings
 from backend.verdicts import recording
 from backend.verdicts.lesson_storage import LessonStorage
+from backend.verdicts.pull_storage import PullStorage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.storage import EventStorage, VerdictStorage
@@ -131,7 +132,7 @@ class Scene:
     def recorded(self) -> set[int]:
         """The annotations that are in the log."""
         uid = f"3.{int(PROJECT_MADE)}"
-        return set(VerdictStorage(self.database).known_annotations(uid))
+        return set(PullStorage(self.database).known_annotations(uid))
 
     def statuses(self) -> dict[str, int]:
         return {

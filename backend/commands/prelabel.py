@@ -2,14 +2,14 @@
 
 With `--again`, existing suggestions are changed to what the settings show now, without detecting
 again. Each missing one is requested as `/predict` does, and a worker delivers it to Label Studio.
-The command only watches: workers go on without it, and it may be run again at any time.
+The command only watches: workers go on without it, and it may be run again at any time. If it was
+interrupted while it looked for tasks, it goes on where it was.
 """
 
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 import click
 from redis import Redis
@@ -22,7 +22,12 @@ from backend.commands.open_database import open_database
 from backend.database.connection import Database, now
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import LabelStudioError
-from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.label_config import (
+    KeypointControl,
+    LabelConfigError,
+    keypoint_control,
+)
+from backend.labelstudio.listing_storage import ListingStorage, Position
 from backend.labelstudio.projects import (
     LabelStudios,
     NotDeliverable,
@@ -43,7 +48,7 @@ from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of
 from backend.training.registry import ModelRegistry
 
-TASKS_PER_REQUEST = 100
+WATCHED_AT_ONCE = 2000  # predictions that one question to the database is about
 CHANGES: dict[Change, str] = {
     "changed": "changed",
     "same": "already as the settings say",
@@ -52,6 +57,7 @@ CHANGES: dict[Change, str] = {
     "busy": "left as they are, because they are being delivered just now",
 }
 POLL_SECONDS = 0.5
+PURPOSE = "prelabel"
 
 
 @click.command()
@@ -132,6 +138,7 @@ class PrelabelRun:
         self._settings = settings
         self._project = project
         self._projects = ProjectStorage(database)
+        self._listings = ListingStorage(database)
         self._predictions = PredictionStorage(database)
         self._deliveries = DeliverySchedule(database)
         self._queue = queue
@@ -155,35 +162,59 @@ class PrelabelRun:
             self._wait(requested, summary)
         return summary
 
-    def _request(self, summary: Summary) -> set[int]:
+    def _request(self, summary: Summary) -> deque[int]:
         """Return the ids of the requested predictions; queue those that do not exist yet."""
-        project = self._project
-        control, uid = keypoint_control(project.label_config), project.uid
-        self._projects.save_label_config(uid, project.label_config)
-        requested: set[int] = set()
-        tasks = self._label_studio.tasks(project.id)
-        with tqdm(total=project.task_number, desc="Looking for tasks", unit="task") as bar:
-            for chunk in _chunks(tasks):
-                missing = [task for task in chunk if not task.has_prediction_of(self.version)]
-                summary.existing += len(chunk) - len(missing)
-                if summary.changes is not None:
-                    existing = [task for task in chunk if task not in missing]
-                    summary.changes.update(map(self._change, existing))
-                wanted = [
-                    one
-                    for task in missing
-                    if (one := wanted_of(task, control))
-                    and not is_in_holdout(self._settings.holdout_share, uid, one.task_id)
-                ]
-                # Also retry tasks that failed a moment ago.
-                rows = self._predictions.request(
-                    uid, self.version, wanted, retry_failed_before=now(), to_deliver=True
-                )
-                self._deliveries.make_due([row.id for row in rows])
-                self._enqueue(rows)
-                requested.update(row.id for row in rows)
-                bar.update(len(chunk))
+        project, purpose = self._project, f"{PURPOSE} {self.version}"
+        control = keypoint_control(project.label_config)
+        self._projects.save_label_config(project.uid, project.label_config)
+        # With `again`, every existing prediction is looked at.
+        found = self._listings.position(project.uid, purpose)
+        position = found if summary.changes is None else Position()
+        requested = deque(self._requested_since(position))
+        looked = position.counts.get("tasks", 0)
+        summary.existing = position.counts.get("existing", 0)
+        if position.after:
+            tqdm.write(f"Going on behind task {position.after}, where the last run was interrupted")
+        total = project.task_number
+        with tqdm(total=total, initial=looked, desc="Looking for tasks", unit="task") as bar:
+            for page in self._label_studio.task_pages(project.id, position.after):
+                requested.extend(self._request_page(control, page.tasks, summary))
+                looked += len(page.tasks)
+                bar.update(len(page.tasks))
+                counts = {"tasks": looked, "existing": summary.existing}
+                position = Position(page.last_id, position.began_at, counts)
+                self._listings.save(project.uid, purpose, position)
+        self._listings.end(project.uid, purpose)
         return requested
+
+    def _requested_since(self, position: Position) -> list[int]:
+        """Return the ids of the predictions that an interrupted run has requested."""
+        if not position.after:
+            return []
+        return self._predictions.requested(self._project.uid, self.version, position.began_at)
+
+    def _request_page(
+        self, control: KeypointControl, tasks: Sequence[Task], summary: Summary
+    ) -> list[int]:
+        """Return the ids of the predictions that are requested for some tasks."""
+        missing = [task for task in tasks if not task.has_prediction_of(self.version)]
+        summary.existing += len(tasks) - len(missing)
+        if summary.changes is not None:
+            existing = [task for task in tasks if task not in missing]
+            summary.changes.update(map(self._change, existing))
+        uid, share = self._project.uid, self._settings.holdout_share
+        wanted = [
+            one
+            for task in missing
+            if (one := wanted_of(task, control)) and not is_in_holdout(share, uid, one.task_id)
+        ]
+        # Also retry tasks that failed a moment ago.
+        rows = self._predictions.request(
+            uid, self.version, wanted, retry_failed_before=now(), to_deliver=True
+        )
+        self._deliveries.make_due([row.id for row in rows])
+        self._enqueue(rows)
+        return list({row.id: None for row in rows})
 
     def _change(self, task: Task) -> Change:
         """Change the prediction that a task has to what the settings show now."""
@@ -199,21 +230,22 @@ class PrelabelRun:
         except RedisError as error:
             tqdm.write(f"Redis cannot be reached; workers queue the tasks when it can: {error}")
 
-    def _wait(self, requested: set[int], summary: Summary) -> None:
+    def _wait(self, waiting: deque[int], summary: Summary) -> None:
         """Wait until each is delivered or failed, and print each reason for a delay once."""
         printed: set[str] = set()
-        waiting = set(requested)
-        with tqdm(total=len(requested), desc="Pre-labelling", unit="task") as bar:
+        with tqdm(total=len(waiting), desc="Pre-labelling", unit="task") as bar:
             while waiting:
-                finished = sorted(self._predictions.finished(sorted(waiting)))
-                for row in self._predictions.predictions(finished):
+                some = [waiting.popleft() for _ in range(min(len(waiting), WATCHED_AT_ONCE))]
+                done: set[int] = set()
+                for row in self._predictions.predictions(sorted(self._predictions.finished(some))):
                     if row.status == "failed" or row.check_at is None:
-                        waiting.discard(row.id)
-                        bar.update()
+                        done.add(row.id)
                         _count(row, summary)
                     elif row.reason and row.reason not in printed:
                         printed.add(row.reason)
                         tqdm.write(f"Not delivered yet, and retried until it is: {row.reason}")
+                bar.update(len(done))
+                waiting.extend(each for each in some if each not in done)
                 if waiting:
                     time.sleep(POLL_SECONDS)
 
@@ -223,8 +255,3 @@ def _count(row: Prediction, summary: Summary) -> None:
         summary.failures[row.reason or "no reason is known"] += 1
     else:
         summary.delivered += 1
-
-
-def _chunks(tasks: Iterator[Task]) -> Iterator[list[Task]]:
-    while chunk := list(islice(tasks, TASKS_PER_REQUEST)):
-        yield chunk

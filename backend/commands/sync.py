@@ -1,6 +1,7 @@
 """`python -m backend sync`: fetch annotations whose events were lost."""
 
 import click
+from tqdm import tqdm
 
 from backend.commands.open_database import open_database
 from backend.settings import Settings, load_settings
@@ -24,8 +25,16 @@ def sync_projects(settings: Settings, project: str | None) -> int:
     Returns:
         0 if there is a project and each could be pulled, else 1.
     """
-    with open_database(settings) as database:
-        pulled = pull_projects(settings, database, project)
+    with open_database(settings) as database, tqdm(desc="Pulling", unit="task") as bar:
+
+        def watch(uid: str, tasks: int, total: int | None) -> None:
+            if bar.postfix != uid:  # another project than before
+                bar.reset(total)
+                bar.initial = bar.last_print_n = bar.n = 0
+                bar.set_postfix_str(uid, refresh=False)
+            bar.update(tasks - bar.n)
+
+        pulled = pull_projects(settings, database, project, watch)
     if not pulled:
         which = "any project" if project is None else f"project {project}"
         print(

@@ -24,7 +24,7 @@ from backend.labelstudio.label_config import (
     LabelConfigError,
     keypoint_control,
 )
-from backend.labelstudio.projects import LabelStudios, NotDeliverable, ProjectStorage
+from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project, ProjectStorage
 from backend.labelstudio.rectangles import rectangles_of
 from backend.labelstudio.regions import RegionError, task_box
 from backend.labelstudio.schemas import BoxSources
@@ -291,19 +291,22 @@ def _detect(
         )
     project = context.projects.project(row.project_uid)
     assert project is not None, "guaranteed by the foreign key"
-    control = control_in_task(keypoint_control(project.label_config or ""), row.task)
-    image = context.images.decode(context.next_images.content(project, row))
+    with measured_stage("fetch"):
+        content = context.next_images.content(project, row)
+    with measured_stage("decode"):
+        image = context.images.decode(content)
     with measured_stage("detect"):
-        return _detect_on(context, row, model, control, image)
+        return _detect_on(context, row, model, project, image)
 
 
 def _detect_on(
     context: JobContext,
     row: Prediction,
     model: LoadedDetector,
-    control: KeypointControl,
+    project: Project,
     image: NDArray[np.uint8],
 ) -> tuple[Detection, Mapping[str, float], Sequence[StoredObject]]:
+    control = control_in_task(keypoint_control(project.label_config or ""), row.task)
     height, width = image.shape[:2]
     box = task_box(row.task, control, width, height)
     try:

@@ -5,10 +5,10 @@ condition in its `UPDATE` lets exactly one succeed. So any number of web process
 be stopped at any time.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, case, select, update
+from sqlalchemy import ColumnElement, case, select, update
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.schema import WAITS_NO_MORE
@@ -30,6 +30,12 @@ from backend.suggestions.records import (
     detection_to_json,
     pack_points,
     unpack_points,
+)
+from backend.suggestions.request_storage import (
+    insert_and_lock,
+    mark_opened,
+    mark_requested,
+    requeue_failed,
 )
 from backend.suggestions.tables import candidates, predictions
 from model.keypoint import Detection, Keypoint
@@ -74,16 +80,14 @@ class PredictionStorage:
         for start in range(0, len(ordered), CHUNK):
             chunk = ordered[start : start + CHUNK]
             with self._database.writing() as connection:
-                ids = _insert_and_lock(
-                    self._database, connection, project_uid, model_version, chunk
-                )
-                _mark_requested(connection, ids.values(), to_deliver, request_id)
+                ids = insert_and_lock(self._database, connection, project_uid, model_version, chunk)
+                mark_requested(connection, ids.values(), to_deliver, request_id)
                 possible = [
                     ids[one.task_id, one.input_sha256] for one in chunk if one.refusal is None
                 ]
-                _requeue_failed(connection, possible, retry_failed_before)
+                requeue_failed(connection, possible, retry_failed_before)
                 if opened:
-                    _mark_opened(connection, possible)
+                    mark_opened(connection, possible)
                 query = select_predictions().where(predictions.c.id.in_(ids.values()))
                 for row in connection.execute(query):
                     found[row.task_id, row.input_sha256] = prediction_from_row(row)
@@ -104,6 +108,17 @@ class PredictionStorage:
                 rows = connection.execute(query.order_by(predictions.c.id))
                 found.extend(prediction_from_row(row) for row in rows)
         return found
+
+    def requested(self, project_uid: str, model_version: str, since: datetime) -> list[int]:
+        """Return the ids of the rows to deliver that were last requested since a moment, sorted."""
+        query = select(predictions.c.id).where(
+            predictions.c.project_uid == project_uid,
+            predictions.c.model_version == model_version,
+            predictions.c.to_deliver,
+            predictions.c.asked_at >= since,
+        )
+        with self._database.reading() as connection:
+            return list(connection.scalars(query.order_by(predictions.c.id)))
 
     def of_task(self, task_id: int, project_uid: str | None = None) -> list[Prediction]:
         """Return every prediction of a task, the most recently requested first.
@@ -288,108 +303,3 @@ class PredictionStorage:
         """Change a row if it is queued and the conditions hold, and return whether they did."""
         queued = predictions.c.status == "queued"
         return update_prediction(self._database, prediction_id, queued, *conditions, **values)
-
-
-def _insert_and_lock(
-    database: Database,
-    connection: Connection,
-    project_uid: str,
-    model_version: str,
-    chunk: list[Wanted],
-) -> dict[tuple[int, str], int]:
-    """Insert the rows that are missing, and lock all of them.
-
-    Returns:
-        (task id, sha256 of the input) -> id of the row.
-    """
-    moment = now()
-    defaults = {
-        "project_uid": project_uid,
-        "model_version": model_version,
-        "round": 1,
-        "attempts": 0,
-        "failures": 0,
-        "to_deliver": False,
-        "deliveries": 0,
-        "checks": 0,
-        "created_at": moment,
-        "asked_at": moment,
-    }
-    values = [
-        {
-            **defaults,
-            "task_id": one.task_id,
-            "image_url": one.image_url,
-            "input_sha256": one.input_sha256,
-            "task": one.task,
-            "status": "failed" if one.refusal else "queued",
-            "reason": one.refusal,
-            "finished_at": moment if one.refusal else None,
-        }
-        for one in chunk
-    ]
-    connection.execute(database.insert(predictions).on_conflict_do_nothing(), values)
-    keys = {(one.task_id, one.input_sha256) for one in chunk}
-    rows = connection.execute(
-        select(predictions.c.id, predictions.c.task_id, predictions.c.input_sha256)
-        .where(
-            predictions.c.project_uid == project_uid,
-            predictions.c.model_version == model_version,
-            predictions.c.task_id.in_([one.task_id for one in chunk]),
-        )
-        .order_by(predictions.c.id)
-        .with_for_update()
-    )
-    found = {(row.task_id, row.input_sha256): row.id for row in rows}
-    return {key: found[key] for key in keys}
-
-
-def _mark_requested(
-    connection: Connection, ids: Collection[int], to_deliver: bool, request_id: str | None
-) -> None:
-    """Record when rows were requested and, with `to_deliver`, that they have to be delivered."""
-    moment = now()
-    requested = predictions.c.id.in_(ids)
-    connection.execute(
-        update(predictions).where(requested).values(asked_at=moment, request_id=request_id)
-    )
-    if to_deliver:
-        connection.execute(
-            update(predictions)
-            .where(requested, predictions.c.to_deliver.is_(False))
-            .values(to_deliver=True, check_at=moment)
-        )
-
-
-def _requeue_failed(connection: Connection, ids: Collection[int], before: datetime) -> None:
-    connection.execute(
-        update(predictions)
-        .where(
-            predictions.c.id.in_(ids),
-            predictions.c.status == "failed",
-            predictions.c.finished_at < before,
-        )
-        .values(
-            status="queued",
-            reason=None,
-            finished_at=None,
-            round=predictions.c.round + 1,
-            attempts=0,
-            failures=0,
-            opened_at=None,
-            **WAITS_NO_MORE,
-        )
-    )
-
-
-def _mark_opened(connection: Connection, ids: Collection[int]) -> None:
-    """Record that somebody waits for those of the rows that are not ready."""
-    connection.execute(
-        update(predictions)
-        .where(
-            predictions.c.id.in_(ids),
-            predictions.c.status == "queued",
-            predictions.c.opened_at.is_(None),
-        )
-        .values(opened_at=now())
-    )

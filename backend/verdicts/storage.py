@@ -7,13 +7,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
-from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, select
+from sqlalchemy import Connection, Select, and_, delete, select
 
 from backend.database.connection import CHUNK, Database, now
-from backend.database.text import storable
 from backend.labelstudio.shapes import Json
 from backend.suggestions.queries import count_by
 from backend.suggestions.records import detection_from_json
@@ -23,15 +21,12 @@ from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
 from backend.verdicts.packing import pack
 from backend.verdicts.program_version import program_version
-from backend.verdicts.queries import current_states, not_retracted
 from backend.verdicts.records import (
     AnnotationKey,
     Candidate,
     Entry,
     Event,
-    Filters,
     State,
-    SyncRun,
 )
 from backend.verdicts.tables import (
     arrivals,
@@ -43,7 +38,6 @@ from backend.verdicts.tables import (
     retractions,
     set_aside_events,
     states,
-    sync_runs,
     unused,
     verdicts,
 )
@@ -248,32 +242,6 @@ class VerdictStorage:
     def _add_unused(self, connection: Connection, **values: Any) -> None:
         connection.execute(self._database.insert(unused).values(values).on_conflict_do_nothing())
 
-    def add_sync_run(self, run: SyncRun) -> None:
-        """Store the result of pulling one project."""
-        problem = None if run.problem is None else storable(run.problem)
-        with self._database.writing() as connection:
-            connection.execute(sync_runs.insert().values({**asdict(run), "problem": problem}))
-
-    def last_synced_at(self, project_uid: str) -> datetime | None:
-        """Return when the latest pull of a project started; None if there was none."""
-        latest = select(func.max(sync_runs.c.id)).where(sync_runs.c.project_uid == project_uid)
-        query = select(sync_runs.c.started_at).where(sync_runs.c.id == latest.scalar_subquery())
-        with self._database.reading() as connection:
-            moment: datetime | None = connection.scalar(query)
-        return moment
-
-    def failed_pulls(self, project_uid: str) -> int:
-        """Return how many of the latest pulls of a project failed in a row, 20 at most."""
-        query = (
-            select(sync_runs.c.problem)
-            .where(sync_runs.c.project_uid == project_uid)
-            .order_by(sync_runs.c.id.desc())
-            .limit(20)
-        )
-        with self._database.reading() as connection:
-            problems = connection.scalars(query)
-            return sum(1 for _ in takewhile(lambda problem: problem is not None, problems))
-
     def candidates(self, project_uid: str, task_id: int) -> list[Candidate]:
         """Return the finished predictions of a task, once for each delivery."""
         query = (
@@ -307,23 +275,6 @@ class VerdictStorage:
         with self._database.reading() as connection:
             prediction_id: int | None = connection.scalar(query)
         return prediction_id
-
-    def known_annotations(self, project_uid: str) -> dict[int, datetime]:
-        """Return the annotations of a project that count, and when each was made."""
-        current = current_states(Filters(project=project_uid), ("judged", "skipped", "unused"))
-        with self._database.reading() as connection:
-            rows = connection.execute(select(current.c.annotation_id, current.c.made_at))
-            return {row.annotation_id: row.made_at for row in rows}
-
-    def retracted(self, project_uid: str) -> set[tuple[int, datetime]]:
-        """Return the annotations, as (id, made at), that the log records as deleted."""
-        query = (
-            select(states.c.annotation_id, states.c.made_at)
-            .where(states.c.project_uid == project_uid, ~not_retracted(states))
-            .distinct()
-        )
-        with self._database.reading() as connection:
-            return {(row.annotation_id, row.made_at) for row in connection.execute(query)}
 
 
 def _with_earlier_digest(connection: Connection, state: State) -> int | None:

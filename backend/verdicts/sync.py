@@ -1,12 +1,16 @@
 """Pull annotations through Label Studio's API, because events may be lost."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backend.database.connection import Database, now
+from backend.database.schema import LARGEST_ID
+from backend.labelstudio import schemas
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import LabelStudioError, lies_outside
+from backend.labelstudio.listing_storage import ListingStorage, Position
 from backend.labelstudio.projects import (
     LabelStudios,
     NotDeliverable,
@@ -16,27 +20,41 @@ from backend.labelstudio.projects import (
 )
 from backend.labelstudio.schemas import Task
 from backend.labelstudio.shapes import Json
+from backend.labelstudio.task_listing import TaskPage
 from backend.labelstudio.webhook_health import check_webhook
 from backend.labelstudio.webhook_secrets import WebhookSecrets
 from backend.labelstudio.webhook_storage import WebhookStorage
 from backend.outages.breaker import SharedBreaker
 from backend.retries import PULL, jittered
 from backend.settings import Settings
+from backend.verdicts.pull_storage import PullStorage
 from backend.verdicts.recording import UNHANDLED, Recorder, unused_of
 from backend.verdicts.records import Entry, Retraction, SyncRun, Unused
 
 logger = logging.getLogger(__name__)
 
 BATCH = 200  # annotations per transaction
+PURPOSE = "sync"
+
+# Is given the uid of a project, how many of its tasks are done, and how many there are, if known.
+Watch = Callable[[str, int, int | None], None]
 
 
-def sync(settings: Settings, database: Database, project: str | None = None) -> list[SyncRun]:
+def sync(
+    settings: Settings,
+    database: Database,
+    project: str | None = None,
+    watch: Watch = lambda *_: None,
+) -> list[SyncRun]:
     """Add what the log lacks; a second call in a row adds nothing.
+
+    A pull that was interrupted goes on where it was.
 
     Args:
         project: id or uid of one project; None for every known one.
+        watch: is told how far the pull of a project is.
     """
-    pull = _Pull(settings, database)
+    pull = _Pull(settings, database, watch)
     return [
         pull.run(uid)
         for uid in ProjectStorage(database).project_uids()
@@ -64,7 +82,12 @@ def sync_due(settings: Settings, database: Database) -> bool:
 class _Pull:
     """Pulls the annotations of projects, one project at a time."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, watch: Watch = lambda *_: None
+    ) -> None:
+        self._watch = watch
+        self._listings = ListingStorage(database)
+        self._pulls = PullStorage(database)
         self._recorder = Recorder(settings, database)
         self._verdicts = self._recorder.verdicts
         self._projects = ProjectStorage(database)
@@ -76,10 +99,10 @@ class _Pull:
 
     def is_due(self, uid: str) -> bool:
         """Return whether it is time for the next sync of a project."""
-        last = self._verdicts.last_synced_at(uid)
+        last = self._pulls.last_synced_at(uid)
         if last is None:
             return True
-        pause, failures = self._every, self._verdicts.failed_pulls(uid)
+        pause, failures = self._every, self._pulls.failed_pulls(uid)
         if failures:
             pause = min(pause, jittered(PULL.pause(failures - 1)))
         return last < now() - timedelta(seconds=pause)
@@ -98,7 +121,7 @@ class _Pull:
             # One project must not keep the others from being pulled.
             logger.exception("Project %s: its annotations cannot be pulled", uid)
             run = replace(run, problem=f"{type(error).__name__}: {error}")
-        self._verdicts.add_sync_run(run)
+        self._pulls.add_sync_run(run)
         if project and run.problem is None:
             self._check_webhook(project)
         return run
@@ -125,25 +148,41 @@ class _Pull:
                 problem="expected a project named by id and time of creation, such as "
                 f"3.1795347724, got {uid!a}: not a project of Label Studio",
             )
-        if not _exists(client, uid, project_id):
+        project = _project(client, uid, project_id)
+        if project is None:
             # The log keeps what its annotators did.
             return replace(run, problem="the project is no longer in Label Studio")
         self._recorder.drain()  # so that states from events count as brought by events
-        known = self._verdicts.known_annotations(uid)
-        deleted = self._verdicts.retracted(uid)
+        position = self._listings.position(uid, PURPOSE)
+        after, tasks = position.after, position.counts.get("tasks", 0)
+        if after:
+            run = _resumed(run, position)
+        for page in client.task_pages(project_id, after):
+            run = self._pull_page(run, client, page, after)
+            after, tasks = page.last_id, tasks + len(page.tasks)
+            self._listings.save(uid, PURPOSE, _position(run, after, tasks))
+            self._watch(uid, tasks, project.task_number)
+        self._listings.end(uid, PURPOSE)
+        return run
+
+    def _pull_page(self, run: SyncRun, client: LabelStudio, page: TaskPage, after: int) -> SyncRun:
+        """Record the annotations of some tasks, and which of those that are known are deleted.
+
+        Args:
+            after: the tasks are those with ids above it, up to the last of the page.
+        """
+        uid = run.project_uid
+        until = LARGEST_ID if page.is_last else page.last_id
+        known = self._pulls.known_annotations(uid, after, until)
+        deleted = self._pulls.retracted(uid, after, until)
         seen: set[int] = set()
-        total = added = 0
-        batch: list[Entry] = []
-        pairs = (
-            (task, each) for task in client.tasks(project_id) for each in task.raw_annotations()
-        )
-        for task, annotation in pairs:
-            total += 1
-            batch.append(self._entry(run, task, annotation, deleted, seen))
-            if len(batch) == BATCH:
-                added += self._record(batch)
-                batch = []
-        added += self._record(batch)
+        entries = [
+            self._entry(run, task, annotation, deleted, seen)
+            for task in page.tasks
+            for annotation in task.raw_annotations()
+        ]
+        batches = [entries[start : start + BATCH] for start in range(0, len(entries), BATCH)]
+        added = sum(map(self._record, batches))
         missing = [
             Entry(retractions=[Retraction(uid, annotation_id, None, run.started_at, "sync")])
             for annotation_id, made_at in known.items()
@@ -152,7 +191,12 @@ class _Pull:
             and _is_deleted(client, annotation_id)
         ]
         retracted = self._verdicts.record(missing, now())[1]
-        return replace(run, annotations=total, added=added, retracted=retracted)
+        return replace(
+            run,
+            annotations=run.annotations + len(entries),
+            added=run.added + added,
+            retracted=run.retracted + retracted,
+        )
 
     def _record(self, batch: list[Entry]) -> int:
         """Record entries, without those that the database refuses; count the new states."""
@@ -198,18 +242,42 @@ class _Pull:
         return Entry(states=[state], retractions=[found_again])
 
 
-def _exists(client: LabelStudio, uid: str, project_id: int) -> bool:
-    """Return whether Label Studio has the project, and not another one with its id."""
+def _position(run: SyncRun, after: int, tasks: int) -> Position:
+    """Return how far a pull is, with what it has counted."""
+    counts = {
+        "annotations": run.annotations,
+        "added": run.added,
+        "retracted": run.retracted,
+        "tasks": tasks,
+    }
+    return Position(after, run.started_at, counts)
+
+
+def _resumed(run: SyncRun, position: Position) -> SyncRun:
+    """Return the run that an interrupted pull goes on with."""
+    counts = position.counts
+    return replace(
+        run,
+        started_at=position.began_at,
+        annotations=counts["annotations"],
+        added=counts["added"],
+        retracted=counts["retracted"],
+    )
+
+
+def _project(client: LabelStudio, uid: str, project_id: int) -> schemas.Project | None:
+    """Return a project; None if Label Studio does not have it, or another one with its id."""
     try:
-        return client.project(project_id).uid == uid
+        found = client.project(project_id)
     except LabelStudioError as error:
         if error.status != 404:
             raise
-        return False
+        return None
+    return found if found.uid == uid else None
 
 
 def _is_deleted(client: LabelStudio, annotation_id: int) -> bool:
-    """Return whether a missing annotation is deleted, and not just on a page that shifted."""
+    """Return whether a missing annotation is deleted, and not only without its task just now."""
     try:
         client.get(f"/api/annotations/{annotation_id}/")
     except LabelStudioError as error:

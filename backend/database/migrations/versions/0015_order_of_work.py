@@ -1,4 +1,4 @@
-"""In which order work that waits is done: opened tasks first, and no project before another."""
+"""In which order work that waits is done, and how far long listings of tasks have come."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,17 +22,27 @@ INDEXES = {
 
 
 def upgrade() -> None:
-    """Add the moment at which a task was opened, and the indexes that find what comes next."""
+    """Add when a task was opened, the indexes that find what comes next, and the listings."""
     op.add_column("predictions", sa.Column("opened_at", Time))
     for name, (columns, condition) in INDEXES.items():
         op.create_index(
             name, "predictions", columns, sqlite_where=condition, postgresql_where=condition
         )
     op.create_index("ix_examples_changed_at", "examples", ["project_uid", "changed_at"])
+    op.create_table(
+        "listings",
+        sa.Column("project_uid", sa.String(100), nullable=False),
+        sa.Column("purpose", sa.String(250), nullable=False),
+        sa.Column("after_task_id", sa.BigInteger, nullable=False),
+        sa.Column("began_at", Time, nullable=False),
+        sa.Column("counts", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("project_uid", "purpose", name="pk_listings"),
+    )
 
 
 def downgrade() -> None:
     """Drop them; then workers take predictions in the order in which they were requested."""
+    op.drop_table("listings")
     op.drop_index("ix_examples_changed_at", "examples")
     for name in INDEXES:
         op.drop_index(name, "predictions")
