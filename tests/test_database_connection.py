@@ -146,3 +146,19 @@ def test_a_moment_comes_back_as_it_was_whatever_its_zone(
         found = connection.execute(select(projects.c.changed_at)).scalar_one()
     assert found == moment
     assert found.utcoffset() == timedelta(0)
+
+
+def test_a_postgresql_that_cannot_be_reached_any_more_is_given_up(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with database.reading() as connection:
+        given = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+    assert (given["tcp_user_timeout"], given["keepalives_count"]) == ("30000", "3")
+    database.close()
+
+
+def test_the_address_of_a_postgresql_may_set_other_timeouts(postgres_url: str) -> None:
+    database = Database(f"{postgres_url}?tcp_user_timeout=5000")
+    with database.reading() as connection:
+        given = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+    assert (given["tcp_user_timeout"], given["connect_timeout"]) == ("5000", "10")
+    database.close()

@@ -154,3 +154,21 @@ def test_an_earlier_queue_is_emptied_before_a_job_of_a_later_one_is_taken(queue:
     worker = SteadyWorker(first, queue)
     job, _ = worker.dequeue_job_and_maintain_ttl(timeout=None)
     assert job.id == "learning"
+
+
+def test_a_worker_reports_that_it_lives_once_where_nothing_came_between(queue: Queue) -> None:
+    worker = SteadyWorker(queue)
+    worker.register_birth()
+    worker.heartbeat()
+    queue.connection.expire(worker.key, 5)
+    worker.heartbeat()
+    assert queue.connection.ttl(worker.key) <= 5
+
+
+def test_after_a_job_a_worker_counts_as_alive_for_as_long_as_it_may_be_idle(queue: Queue) -> None:
+    worker = SteadyWorker(queue)
+    worker.register_birth()
+    worker.heartbeat()
+    worker.heartbeat(steady_worker.SILENCE_SECONDS)
+    worker.heartbeat()
+    assert queue.connection.ttl(worker.key) > steady_worker.IDLE_SECONDS

@@ -413,7 +413,12 @@ def main(
         folder.mkdir()
         for number, content in enumerate(draw_pictures()):
             (folder / f"{number:03}.jpg").write_bytes(content)
-        text = measure(weights or save_random_network(Path(name) / "w"), folder, images, rounds)
+        text = measure(
+            weights or save_random_network(Path(name) / "random.safetensors"),
+            folder,
+            images,
+            rounds,
+        )
     if report:
         put_into(report, text, SECTION)
     print(text)

@@ -20,6 +20,16 @@ CONNECTIONS = 20  # kept open; as many again at the busiest moments
 # Rows per statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
 CHUNK = 500
 LOCK_WAIT = 10.0  # s; how long a transaction waits while another one writes to SQLite
+# A PostgreSQL that cannot be reached any more is given up after half a minute; without these, a
+# statement that is on its way waits for a quarter of an hour. Parameters of libpq: s, but ms for
+# tcp_user_timeout. The address may set others.
+POSTGRES_TIMEOUTS = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 726_173_015  # arbitrary, but the same for every process of this project
 
@@ -54,7 +64,7 @@ class Database:
                 f"postgresql://user:password@host/name, got {place.render_as_string()}"
             )
         on_sqlite = kind == "sqlite"
-        self.engine = _sqlite_engine(place) if on_sqlite else _engine(place)
+        self.engine = _sqlite_engine(place) if on_sqlite else _postgres_engine(place)
         self.insert: Callable[[Table], Any] = sqlite.insert if on_sqlite else postgresql.insert
 
     @contextmanager
@@ -129,6 +139,11 @@ def _engine(place: URL, **connect_args: float) -> Engine:
         max_overflow=CONNECTIONS,
         pool_pre_ping=True,
     )
+
+
+def _postgres_engine(place: URL) -> Engine:
+    timeouts = {name: value for name, value in POSTGRES_TIMEOUTS.items() if name not in place.query}
+    return _engine(place, **timeouts)
 
 
 def _sqlite_engine(place: URL) -> Engine:

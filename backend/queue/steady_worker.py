@@ -5,12 +5,14 @@ fork.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 # A worker without a heartbeat for this long counts as dead, and another one takes its job.
 SILENCE_SECONDS = 30
 HEARTBEAT_SECONDS = 5.0
+REPEATS_AFTER_SECONDS = 1.0
 IDLE_SECONDS = 60  # how long an idle worker waits for a job before it sends a heartbeat
 
 # Makes a context that is open while a worker lives.
@@ -68,6 +71,7 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
     log_result_lifespan = False
 
     def __init__(self, *queues: Queue) -> None:
+        self._reported_at = -math.inf  # monotonic time
         super().__init__(
             list(queues),
             connection=queues[0].connection,
@@ -96,6 +100,20 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
             timeout, max_idle_time
         )
         return taken
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Report that the worker lives, unless it has just done the same: RQ does so at each step.
+
+        Args:
+            timeout: s for which it counts as alive; None for as long as it may be idle.
+        """
+        is_plain = timeout is None and pipeline is None
+        moment = time.monotonic()
+        if is_plain and moment - self._reported_at < REPEATS_AFTER_SECONDS:
+            return
+        super().heartbeat(timeout, pipeline)
+        # After one for a shorter time, the next one is needed.
+        self._reported_at = moment if is_plain else -math.inf
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job, with a heartbeat every few seconds."""

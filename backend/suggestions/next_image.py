@@ -21,7 +21,7 @@ from backend.suggestions.storage import PredictionStorage
 logger = logging.getLogger(__name__)
 
 # Below that, looking for the next image costs about as much as waiting for it; s.
-WORTH_SECONDS = 0.02
+WORTH_SECONDS = 0.002
 # An image that is not needed after all makes room after this time, s.
 KEPT_SECONDS = 30.0
 
