@@ -102,6 +102,8 @@ class Settings(DetectorVariables):
         max_waiting_trainings: largest number of unfinished trainings that Label Studio requested.
         max_trainings_per_day: largest number of trainings of a project in 24 hours that Label
             Studio requested.
+        keep_models: number of the latest models of each project that keep their weights, besides
+            those in use; 0 for all.
         min_free_disk: MiB that have to be free on the disk of a SQLite database for new work.
         model_arch, model_weights: of the model that is active until one is trained; see
             `model.weights_files.resolve_model`.
@@ -158,6 +160,7 @@ class Settings(DetectorVariables):
     max_waiting_tasks: int = Field(default=500_000, ge=1)
     max_waiting_trainings: int = Field(default=20, ge=1)
     max_trainings_per_day: int = Field(default=24, ge=1)
+    keep_models: int = Field(default=10, ge=0)
     min_free_disk: int = Field(default=200, ge=0)
     model_arch: str | None = None
     model_weights: str | None = None

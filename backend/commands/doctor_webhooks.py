@@ -23,4 +23,4 @@ def check_events(settings: Settings) -> Iterator[CheckResult]:
     for state in states:
         if state.pulled:
             number = project_id_of(state.project_uid)
-            yield problem(f"Events of project {number or state.project_uid}", state.sentence())
+            yield problem(f"Events of project {number or state.project_uid}", state.loss())

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from backend.database.connection import Database
-from backend.training.tables import trainings
+from backend.training.tables import activations, trainings
 
 
 class WaitingTrainings:
@@ -43,3 +43,17 @@ class WaitingTrainings:
         )
         with self._database.reading() as connection:
             return connection.scalar(query)
+
+
+def activated_models(database: Database) -> list[tuple[str | None, int]]:
+    """Return (project, or None for the deployment; id of a model) of all activations that hold.
+
+    The newest of each come first: the first one of a project is its active model.
+    """
+    query = (
+        select(activations.c.project_uid, activations.c.model_id)
+        .where(activations.c.undone_at.is_(None), activations.c.model_id.is_not(None))
+        .order_by(activations.c.id.desc())
+    )
+    with database.reading() as connection:
+        return [(row.project_uid, row.model_id) for row in connection.execute(query)]

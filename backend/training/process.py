@@ -24,6 +24,7 @@ from backend.outages.breaker import SharedBreaker
 from backend.outages.records import GIVEN_UP, Cause
 from backend.settings import Settings, load_settings
 from backend.training.images import ImagesUnreachable, fetch_images
+from backend.training.kept_weights import delete_old_weights
 from backend.training.labels import class_labels, possible_controls
 from backend.training.records import NewModel, Outcome, Progress, Training
 from backend.training.registry import Model, ModelRegistry
@@ -108,6 +109,7 @@ class TrainingRun:
 
     def __init__(self, settings: Settings, database: Database, training: Training) -> None:
         self._settings = settings
+        self._database = database
         self._training = training
         self._breaker = SharedBreaker(database)
         self._projects = ProjectStorage(database)
@@ -234,6 +236,7 @@ class TrainingRun:
         )
         if self._trainings.succeed(self._training.id, model, outcome, use=use):
             _log_outcome(_name(self._training), outcome)
+            delete_old_weights(self._settings, self._database, self._training.project_uid)
 
     def _accuracy_of(
         self, model: Model, images: LabelledImages, settings: TrainingSettings

@@ -42,16 +42,21 @@ class WebhookState:
         if self.problem is not None:
             return f"The webhook {self.problem}"
         if self.pulled:
-            number = project_id_of(self.project_uid)
-            act = f": {repair(number)}" if number is not None else ""
-            since = f"since the last event ({self.last_event_at:%Y-%m-%d %H:%M} UTC) "
-            return (
-                f"{self.pulled} annotations came {since if self.last_event_at else ''}with a pull "
-                f"alone, so the webhook does not reach this backend{act}"
-            )
+            return self.loss()
         if self.last_event_at:
             return f"The last event came {self.last_event_at:%Y-%m-%d %H:%M} UTC"
         return "No event came yet"
+
+    def loss(self) -> str:
+        """Return what only pulls have brought, for a person, with what to do."""
+        number = project_id_of(self.project_uid)
+        act = f": {repair(number)}" if number is not None else ""
+        last = self.last_event_at
+        since = f"since the last event ({last:%Y-%m-%d %H:%M} UTC) " if last else ""
+        return (
+            f"{self.pulled} annotations came {since}with a pull alone, so the webhook does not "
+            f"reach this backend{act}"
+        )
 
 
 class WebhookStates:

@@ -61,11 +61,14 @@ def report() -> Response:
 def download() -> Response:
     """Stream an export; `format` is a name in `FORMATS`, `what` one of its kinds.
 
-    The fields of `ExportOptions` are parameters too, with the value 1.
+    The fields of `ExportOptions` are parameters too, with the value 1. What a person downloads in a
+    browser is opened in a spreadsheet, so there `excel` is 1 unless the address says 0.
     """
     names = [each.name for each in fields(ExportOptions)]
     filters = _filters("format", "what", *names)
-    options = ExportOptions(**{name: _flag(name) for name in names})
+    by_person = prefers_pages() and request.args.get("format") == "csv"
+    defaults = {"excel": "1" if by_person else "0"}
+    options = ExportOptions(**{name: _flag(name, defaults.get(name, "0")) for name in names})
     found = _agreement()
     try:
         made = export(
@@ -83,9 +86,9 @@ def download() -> Response:
     return answer
 
 
-def _flag(name: str) -> bool:
-    """Return whether a parameter is 1 rather than 0 or missing."""
-    value = request.args.get(name, "0")
+def _flag(name: str, default: str) -> bool:
+    """Return whether a parameter is 1 rather than 0."""
+    value = request.args.get(name, default)
     if value not in ("0", "1"):
         raise BadRequest(f"expected 1 or 0 for {name}, got {value!r}")
     return value == "1"
