@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import BadRequest, NotFound
 
@@ -15,6 +15,7 @@ from backend.outages.records import JobFilter
 from backend.suggestions.records import Prediction
 from backend.training.records import Training
 from backend.web.context import current_backend
+from backend.web.openapi import describe_api
 
 bp = Blueprint("figures", __name__)
 
@@ -42,6 +43,12 @@ def metrics() -> Response:
     """Return figures for Prometheus."""
     figures = generate_latest(current_backend().metrics.registry())
     return Response(figures, content_type=CONTENT_TYPE_LATEST)
+
+
+@bp.get("/openapi.json")
+def openapi() -> Response:
+    """Describe all routes in OpenAPI 3.1."""
+    return jsonify(describe_api(current_app))
 
 
 @bp.get("/jobs")
