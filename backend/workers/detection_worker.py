@@ -15,6 +15,7 @@ from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.outages.breaker import SharedBreaker
+from backend.private_files import create_files_privately
 from backend.queue.steady_worker import WorkerRefused, required_redis_url, work_until_stopped
 from backend.settings import Settings
 from backend.suggestions import detection_job, interactive_job
@@ -37,6 +38,7 @@ def run_worker(settings: Settings) -> None:
     Raises:
         WorkerRefused, DatabaseUnusable: Redis, model or database is missing; one line each.
     """
+    create_files_privately()
     set_up_logging(settings.log_level)
     redis_url = required_redis_url(settings)
     prepare_database(settings)
