@@ -14,6 +14,7 @@ from backend.commands.demo_project import find_or_create
 from backend.commands.demo_report import instructions
 from backend.commands.demo_subject import prepare
 from backend.commands.demo_suggestions import wait_for_suggestions
+from backend.private_files import close_to_others, create_files_privately
 from backend.settings import Settings, load_settings
 
 DATA_DIR = Path("demo-data")
@@ -65,7 +66,9 @@ def run_demo(
     """
     signal.signal(signal.SIGTERM, _exit)  # so that the block below stops what it started
     folder = settings.data_dir if "data_dir" in settings.model_fields_set else DATA_DIR
+    create_files_privately()
     folder.mkdir(parents=True, exist_ok=True)
+    close_to_others([folder])  # it holds the token and the database of Label Studio
     state = DemoState(folder / "demo.json")
     with start_label_studio(label_studio, folder / "label-studio", state) as studio:
         subject = prepare(settings, images, folder)

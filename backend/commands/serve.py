@@ -19,6 +19,7 @@ from backend.local import embedded_redis, machine
 from backend.local.processes import spawn
 from backend.local.supervisor import ChildRefused, Supervisor
 from backend.logs import set_up_logging
+from backend.private_files import create_files_privately
 from backend.settings import Settings, load_settings
 from backend.web.server import web_command
 
@@ -53,6 +54,7 @@ def run_all(settings: Settings) -> None:
         RuntimeError: a requirement is missing, or the port is taken; the message says what to do.
         ChildRefused: a process cannot run with these settings, and has logged the reason.
     """
+    create_files_privately()
     set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     supervisor = Supervisor(refusal=os.EX_CONFIG)
     with _listen(settings.host, settings.port) as listener, _stop_signals() as stop:

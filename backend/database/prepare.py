@@ -1,8 +1,14 @@
 """Prepare the database before a process uses it."""
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database.connection import Database, StorageError
+from backend.private_files import close_to_others
 from backend.settings import Settings
 
 
@@ -13,10 +19,15 @@ class DatabaseUnusable(RuntimeError):
 def prepare_database(settings: Settings) -> None:
     """Create the database if it does not exist, and bring its tables to the newest version.
 
+    Its files, those of the embedded Redis and the trained models are for their owner alone, also
+    where an earlier version has left them open to others.
+
     Raises:
         DatabaseUnusable: it cannot be reached or written, or a newer version has used it.
     """
     try:
+        _create_privately(settings)
+        close_to_others(_private_files(settings))
         database = Database(settings.database)
         database.migrate()
         database.close()
@@ -26,3 +37,27 @@ def prepare_database(settings: Settings) -> None:
         raise DatabaseUnusable(
             f"expected to open the database of {place}, but: {reason}"
         ) from error
+
+
+def _create_privately(settings: Settings) -> None:
+    """Make SQLite's file before SQLite does, which asks the umask; its other files follow it."""
+    file = _sqlite_file(settings)
+    if file is not None and not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _private_files(settings: Settings) -> Iterator[Path]:
+    file = _sqlite_file(settings)
+    if file is not None:
+        yield from (file.with_name(file.name + ending) for ending in ("", "-wal", "-shm"))
+    yield settings.data_dir / "redis"
+    models = settings.models_folder
+    for pattern in ("*.safetensors", "*.json", "training-*"):
+        yield from models.glob(pattern)
+
+
+def _sqlite_file(settings: Settings) -> Path | None:
+    place = make_url(settings.database)
+    named = place.get_backend_name() == "sqlite" and place.database not in (None, "", ":memory:")
+    return Path(str(place.database)) if named else None

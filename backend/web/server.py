@@ -4,6 +4,7 @@ import os
 import sys
 
 from backend.database.prepare import prepare_database
+from backend.private_files import create_files_privately
 from backend.settings import Settings
 
 # Interrupting a longer request is harmless: a worker delivers what the request waited for.
@@ -16,6 +17,7 @@ def run(settings: Settings) -> int:
     Raises:
         RuntimeError: the settings name no Redis, or the database cannot be used.
     """
+    create_files_privately()
     if settings.redis_url is None:
         raise RuntimeError(
             "expected REDIS_URL, the Redis that the workers use, but it is not set: set it, "

@@ -18,6 +18,7 @@ from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.outages.breaker import SharedBreaker
+from backend.private_files import create_files_privately
 from backend.queue.steady_worker import (
     SteadyWorker,
     WorkerRefused,
@@ -45,6 +46,7 @@ def run_worker(settings: Settings) -> None:
     Raises:
         WorkerRefused, DatabaseUnusable: Redis, model or database is missing; one line each.
     """
+    create_files_privately()
     set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     redis_url = required_redis_url(settings)
     prepare_database(settings)

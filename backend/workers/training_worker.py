@@ -8,6 +8,7 @@ from redis import Redis
 
 from backend.database.prepare import prepare_database
 from backend.logs import set_up_logging
+from backend.private_files import create_files_privately
 from backend.queue.interruption import reset_interrupt
 from backend.queue.steady_worker import required_redis_url, work_until_stopped
 from backend.settings import Settings
@@ -24,6 +25,7 @@ def run_trainer(settings: Settings) -> None:
     Raises:
         WorkerRefused, DatabaseUnusable: Redis or database is missing; one line each.
     """
+    create_files_privately()
     set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     redis_url = required_redis_url(settings)
     prepare_database(settings)
