@@ -14,7 +14,7 @@ from backend.database.connection import Database
 from backend.settings import Settings
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters
-from backend.web.pages import page
+from backend.web.pages import page, prefers_pages
 
 bp = Blueprint("agreement", __name__, template_folder="templates")
 AGREEMENT = "agreement"
