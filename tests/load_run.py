@@ -22,14 +22,20 @@ from urllib.parse import urlsplit
 
 import click
 import numpy as np
-from fault_run import wait_for
+from fault_run import OwnRedis, wait_for
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
 from PIL import Image
+from redis import Redis
 from serving import Serving, command_line, descendants, serving
 from sqlalchemy import text
 from test_suggestions_detection_job import encoded
 
-from backend.database.connection import Database
+from backend.database.connection import Database, now
+from backend.labelstudio.projects import ProjectStorage
+from backend.settings import Settings
+from backend.suggestions.queue import enqueue_again, make_queue
+from backend.suggestions.records import Wanted
+from backend.suggestions.storage import PredictionStorage
 
 BEGINS, ENDS = "<!-- measured load -->", "<!-- end of what was measured load -->"
 SECONDS_OF_SETTLING = 2.0
@@ -362,13 +368,59 @@ def run_load(
             health_beside_batch=health[0],
             health_beside_opened=health[1],
             health_beside_webhooks=health[2],
-            memory={role: (before.get(role, 0.0), now) for role, now in after.items()},
+            memory={role: (before.get(role, 0.0), size) for role, size in after.items()},
             images=made,
             per_second=made / took,
             doubles=len(numbers) - len(set(numbers)),
             events=sent,
             recorded=deployment.recorded(),
         )
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What it costs to keep the queue filled, ms of one processor core, medians.
+
+    Attributes:
+        waiting, projects: predictions that wait in the database, and of how many projects.
+        full: while the queue runs short of nothing.
+        lost: after Redis has lost everything.
+    """
+
+    waiting: int
+    projects: int
+    full: float
+    lost: float
+
+
+def measure_filling(folder: Path, waiting: int, projects: int, repeats: int = 20) -> Filling:
+    """Let predictions of many projects wait, and fill the queue again and again."""
+    database, redis = Database(f"sqlite:///{folder / 'filling.sqlite3'}"), OwnRedis()
+    database.migrate()
+    for number in range(projects):
+        uid = f"{number + 1}.1"
+        ProjectStorage(database).save_label_config(uid, CONFIG)
+        asked = [Wanted(task, "", f"{task:064d}", {}) for task in range(waiting // projects)]
+        PredictionStorage(database).request(uid, "v", asked, retry_failed_before=now())
+    redis.start()
+    try:
+        with Redis.from_url(redis.url) as connection:
+            queue, settings = make_queue(connection), Settings()
+
+            def cost(lose: Callable[[], object]) -> float:
+                costs = []
+                for _ in range(repeats):
+                    lose()
+                    began = time.process_time()
+                    enqueue_again(queue, settings, database)
+                    costs.append(1000 * (time.process_time() - began))
+                return float(np.median(costs))
+
+            lost = cost(connection.flushall)
+            return Filling(waiting, projects, cost(lambda: None), lost)
+    finally:
+        redis.kill()
+        database.close()
 
 
 def _picture() -> bytes:
@@ -378,7 +430,7 @@ def _picture() -> bytes:
     return encoded(np.asarray(smooth), "JPEG")
 
 
-def as_report(found: Load) -> str:
+def as_report(found: Load, filling: Filling) -> str:
     """Return what was measured in Markdown."""
     requests = [
         found.opened.latencies,
@@ -407,6 +459,10 @@ def as_report(found: Load) -> str:
             f"| {role} | {before:.0f} | {after:.0f} |"
             for role, (before, after) in found.memory.items()
         ),
+        "",
+        f"With {filling.waiting:,} tasks of {filling.projects} projects waiting, a look at the "
+        f"queue takes {filling.full:.1f} ms of one processor core while it is full, and "
+        f"{filling.lost:.1f} ms after Redis has lost everything.",
     ]
     return "\n".join(lines)
 
@@ -443,7 +499,8 @@ def main(
             seconds=seconds,
             images=images,
         )
-    words = as_report(found)
+        filling = measure_filling(Path(folder), 100_000, 20)
+    words = as_report(found, filling)
     if report is not None:
         before, _, rest = report.read_text().partition(BEGINS)
         after = rest.partition(ENDS)[2]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from load_run import Latencies, Load, Opened, as_report, run_load
+from load_run import Filling, Latencies, Load, Opened, as_report, measure_filling, run_load
 from small_weights import save_small_network
 
 
@@ -62,8 +62,14 @@ def test_the_report_has_a_row_for_each_kind_of_request() -> None:
         events=100,
         recorded=100,
     )
-    lines = as_report(load).splitlines()
+    lines = as_report(load, Filling(100_000, 20, 0.5, 9.96)).splitlines()
     assert lines[0].startswith("10,000 tasks in one /predict were answered in 3.2 s. Then 1 tasks")
     assert "| an annotator opens a task | 1 | 1 | 250 | 250 | 250 | 250 |" in lines
     assert "| /health beside the batch | 2 | 0 | 2 | 3 | 3 | 3 |" in lines
-    assert lines[-1] == "| Redis | 10 | 12 |"
+    assert "| Redis | 10 | 12 |" in lines
+    assert "takes 0.5 ms of one processor core while it is full, and 10.0 ms after" in lines[-1]
+
+
+def test_the_cost_of_filling_is_measured(tmp_path: Path) -> None:
+    found = measure_filling(tmp_path, 40, 4, repeats=3)
+    assert 0 < found.full < found.lost

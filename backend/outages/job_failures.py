@@ -72,7 +72,7 @@ def retry_job(
 
 @contextmanager
 def storage_needed(about: str) -> Iterator[None]:
-    """End a job in one line if database or Redis are away; the sweep queues its row again.
+    """End a job in one line if database or Redis are away; its row is queued again.
 
     Raises:
         JobFailed: they are.

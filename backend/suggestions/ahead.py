@@ -63,7 +63,7 @@ class NextTasks:
             The number of tasks.
 
         Raises:
-            RedisError: Redis cannot be reached; the next sweep queues what was requested.
+            RedisError: Redis cannot be reached; workers queue what was requested later.
         """
         return sum(self._request_next(step) for step in self._steps.unrequested())
 

@@ -203,7 +203,7 @@ def _successor_of(context: JobContext, row: Prediction) -> str | None:
 
 
 def _request_from_active_model(context: JobContext, row: Prediction, version: str) -> None:
-    """Request the prediction of the project's current version; the next sweep queues it."""
+    """Request the prediction of the project's current version; workers queue it in its turn."""
     wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
     context.predictions.request(
         row.project_uid,

@@ -139,7 +139,8 @@ class BackendMetrics(Collector):
         reachable = "Whether Redis is reachable"
         yield GaugeMetricFamily("keypoint_redis_up", reachable, value=depth is not None)
         if depth is not None:
-            waiting = "Jobs waiting for a worker"
+            # What waits for its turn is in the database: see `keypoint_predictions`.
+            waiting = "Jobs of batches that Redis holds for workers, a few for each"
             yield GaugeMetricFamily("keypoint_queue_depth", waiting, value=depth)
         if status.workers is not None:
             alive = {
