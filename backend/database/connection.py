@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 
 from backend.retries import SQLITE_JOURNAL
 
@@ -20,6 +21,7 @@ CONNECTIONS = 20  # kept open; as many again at the busiest moments
 # Rows per statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
 CHUNK = 500
 LOCK_WAIT = 10.0  # s; how long a transaction waits while another one writes to SQLite
+LOCK_TIMEOUT = "30s"  # of a migration on PostgreSQL, while others read and write
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 726_173_015  # arbitrary, but the same for every process of this project
 
@@ -91,7 +93,8 @@ class Database:
         """Bring the tables to the newest version; safe to repeat, also at the same time.
 
         Raises:
-            StorageError: a newer version of this program has used the database.
+            StorageError: a newer version of this program has used the database, or PostgreSQL
+                lets nobody write to it.
         """
         # Imported here because the web process never migrates and has to start fast.
         from alembic import command
@@ -103,14 +106,48 @@ class Database:
         with self.writing() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+                # Another migration may take long; nobody else should hold a table for so long.
+                connection.execute(select(func.set_config("lock_timeout", LOCK_TIMEOUT, True)))
+                _expect_writable(connection)
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
             except CommandError as error:
                 raise StorageError(
-                    f"cannot bring the database to this version ({error}): if a newer version of "
-                    "the program has used it, start that version, or set another DATABASE_URL"
+                    f"it is newer than this program ({error}): start the newer version of the "
+                    "program that has used it, or set another DATABASE_URL or DATA_DIR"
                 ) from error
+
+    def damage(self, *, seconds: float) -> str | None:
+        """Look for damaged pages of an SQLite file, as many as can be read in this time.
+
+        Returns:
+            The first finding; None if there is none, and for PostgreSQL, which checks itself.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return None
+        deadline = time.monotonic() + seconds
+        with self.reading() as connection:
+            driver: Any = connection.connection.driver_connection
+            # It is called every so many steps of SQLite's machine; True ends the statement.
+            driver.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+            try:
+                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+            except OperationalError as error:
+                if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                return None
+            finally:
+                driver.set_progress_handler(None, 0)
+        return None if found == "ok" else " ".join(str(found).split())
+
+
+def _expect_writable(connection: Connection) -> None:
+    if connection.scalar(select(func.current_setting("transaction_read_only"))) == "on":
+        raise StorageError(
+            "PostgreSQL only reads (a standby, or default_transaction_read_only is on): set "
+            "DATABASE_URL to the primary server, or switch that setting off"
+        )
 
 
 def _engine(place: URL, **connect_args: float) -> Engine:
