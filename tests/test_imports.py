@@ -28,6 +28,8 @@ SQL_FILES = {
     "lesson_storage.py",
     "set_aside_storage.py",
     "interactive_storage.py",
+    "backup_storage.py",
+    "purge_storage.py",
     "projects.py",
     "queries.py",
     "holdout.py",

@@ -1,11 +1,18 @@
 """The doctor's checks of Label Studio, which change nothing there."""
 
 from collections.abc import Iterator
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
+import requests
 from urllib3.util import parse_url
 
+from backend.commands.doctor_addresses import UNBLOCK, why_no_answer, without_password
+from backend.commands.doctor_clock import check_clock
 from backend.commands.doctor_results import CheckResult, note, ok, problem
-from backend.commands.label_studio_records import MlBackend, User, Webhook
+from backend.commands.doctor_token import what_is_wrong
+from backend.commands.doctor_webhook import check_webhook
+from backend.commands.label_studio_records import MlBackend, User
 from backend.commands.serve import address_of
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import WHAT_TO_SET, LabelStudioError
@@ -19,7 +26,7 @@ from backend.training.registry import active_versions
 
 CONNECTED = "CO"
 BLOCKED = "reserved network address"
-UNBLOCK = "start Label Studio with ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false"
+TIMEOUT_SECONDS = 10.0
 # Label Studio checks the address first and then rejects this project, so nothing is created.
 NO_PROJECT = 0
 
@@ -34,14 +41,24 @@ def check_label_studio(settings: Settings) -> Iterator[CheckResult]:
             "new organizations reject the tokens of /setup",
         )
         return
-    key = settings.label_studio_api_key
-    label_studio = label_studio_of(settings)
+    label_studio = label_studio_of(settings, timeout=TIMEOUT_SECONDS)
+    without_token = settings.model_copy(update={"label_studio_api_key": None})
     try:
-        label_studio.get("/health")
-        yield ok("Label Studio", f"answers at {label_studio.url}")
-        if key is None:
-            yield problem("Token", f"LABEL_STUDIO_API_KEY is not set: {WHAT_TO_SET}")
-            return
+        label_studio_of(without_token, timeout=TIMEOUT_SECONDS).get("/health")
+    except LabelStudioError as error:
+        yield problem("Label Studio", why_no_answer(label_studio.url, error, TIMEOUT_SECONDS))
+        return
+    yield ok("Label Studio", f"answers at {label_studio.url}")
+    yield from _check_clock(label_studio.url)
+    key = settings.label_studio_api_key
+    if key is None:
+        yield problem("Token", f"LABEL_STUDIO_API_KEY is not set: {WHAT_TO_SET}")
+        return
+    wrong = what_is_wrong(key.get_secret_value())
+    if wrong is not None:
+        yield problem("Token", f"LABEL_STUDIO_API_KEY {wrong}")
+        return
+    try:
         yield _check_token(label_studio)
         yield from _check_projects(label_studio, settings)
     except LabelStudioError as error:
@@ -51,6 +68,17 @@ def check_label_studio(settings: Settings) -> Iterator[CheckResult]:
 def _check_token(label_studio: LabelStudio) -> CheckResult:
     user = label_studio.fetch(User, "/api/current-user/whoami")
     return ok("Token", f"accepted as {user.email}")
+
+
+def _check_clock(url: str) -> Iterator[CheckResult]:
+    """Compare the clocks by the header that every answer has."""
+    try:
+        answer = requests.get(f"{url}/health", timeout=TIMEOUT_SECONDS)
+        moment = parsedate_to_datetime(answer.headers["Date"])
+    except (requests.RequestException, KeyError, ValueError):
+        return  # no header to compare with
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    yield from check_clock("Label Studio", zoned)
 
 
 def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[CheckResult]:
@@ -64,7 +92,7 @@ def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[C
             yield from _check_connection(label_studio, project, ours, backends[0])
             yield from _check_project(project)
             yield from _check_extra_params(project, ours)
-            yield _check_webhook(label_studio, settings, project, ours)
+            yield check_webhook(label_studio, settings, project, ours)
     if not connected:
         address = address_of(settings)
         yield problem(
@@ -97,18 +125,18 @@ def _check_connection(
     if ours.state != CONNECTED:
         yield problem(
             _name(project),
-            f"Label Studio cannot use {_without_password(ours.url)}: {ours.readable_state}, "
+            f"Label Studio cannot use {without_password(ours.url)}: {ours.readable_state}, "
             f"{ours.error_message or 'no reason given'}",
         )
         yield from _check_reachability(label_studio, ours.url)
     elif ours.id != first.id:
         yield problem(
             _name(project),
-            f"asks only the first of its models, {first.title} at {_without_password(first.url)}: "
+            f"asks only the first of its models, {first.title} at {without_password(first.url)}: "
             "remove that one under Settings > Model",
         )
     else:
-        yield ok(_name(project), f"connected to {_without_password(ours.url)}")
+        yield ok(_name(project), f"connected to {without_password(ours.url)}")
 
 
 def _check_project(project: Project) -> Iterator[CheckResult]:
@@ -133,37 +161,6 @@ def _check_extra_params(project: Project, ours: MlBackend) -> Iterator[CheckResu
         yield problem(_name(project), f"{error}; change them under Settings > Model > Edit")
 
 
-def _check_webhook(
-    label_studio: LabelStudio, settings: Settings, project: Project, ours: MlBackend
-) -> CheckResult:
-    """Check that Label Studio sends the events of a project to this backend."""
-    subject = f"Webhook of project {project.id}"
-    expected = ours.url.rstrip("/") + "/webhook"
-    webhooks = label_studio.fetch_all(Webhook, "/api/webhooks/", project=project.id)
-    webhook = next((each for each in webhooks if each.url == expected), None)
-    if webhook is None:
-        return problem(
-            subject,
-            "does not exist, so corrections would be lost: under Settings > Webhooks, add "
-            f"{_without_password(expected)} for all actions, with the payload; if Label Studio "
-            f"refuses the address, {UNBLOCK}",
-        )
-    if not (webhook.is_active and webhook.send_payload and webhook.send_for_all_actions):
-        return problem(
-            subject,
-            "is switched off or incomplete, so corrections would be lost: under Settings > "
-            "Webhooks, make it active, with the payload, for all actions",
-        )
-    has_password = "Authorization" in (webhook.headers or {}) or "@" in webhook.url
-    if settings.basic_auth_user and not has_password:
-        return problem(
-            subject,
-            "carries no password, so corrections would be refused: under Settings > Webhooks, add "
-            "the header Authorization: Basic (BASIC_AUTH_USER:BASIC_AUTH_PASS in base64)",
-        )
-    return ok(subject, "sends what annotators do")
-
-
 def _check_reachability(label_studio: LabelStudio, backend: str) -> Iterator[CheckResult]:
     """Check whether Label Studio refuses an address because it is private."""
     addresses = {"/api/ml": backend, "/api/webhooks/": f"{backend.rstrip('/')}/webhook"}
@@ -171,7 +168,7 @@ def _check_reachability(label_studio: LabelStudio, backend: str) -> Iterator[Che
     if refused:
         yield problem(
             "Label Studio",
-            f"refuses to call {' and '.join(_without_password(url) for url in refused)}, because "
+            f"refuses to call {' and '.join(without_password(url) for url in refused)}, because "
             f"this is a private address: {UNBLOCK}",
         )
 
@@ -186,10 +183,3 @@ def _is_refused(label_studio: LabelStudio, path: str, url: str) -> bool:
 
 def _name(project: Project) -> str:
     return f"Project {project.id}, {project.title}"
-
-
-def _without_password(url: str) -> str:
-    try:
-        return parse_url(url)._replace(auth=None).url
-    except ValueError:
-        return "an address that cannot be read"

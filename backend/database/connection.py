@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,21 @@ MIGRATION_LOCK = 726_173_015  # arbitrary, but the same for every process of thi
 
 class StorageError(Exception):
     """The database cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVersions:
+    """Versions of tables, as Alembic's revisions.
+
+    Attributes:
+        found: of the database; empty for one without tables.
+        newest: that this program brings a database to.
+        known: all that this program has ever had.
+    """
+
+    found: frozenset[str]
+    newest: frozenset[str]
+    known: frozenset[str]
 
 
 def now() -> datetime:
@@ -77,17 +93,26 @@ class Database:
         """Close all connections; the database may still be used, and opens new ones."""
         self.engine.dispose()
 
-    def versions(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the version of the tables, and the newest that this program knows.
-
-        Each is a set of Alembic revisions; empty for a database without tables.
-        """
+    def versions(self) -> "SchemaVersions":
+        """Return the version of the tables, and those that this program knows."""
         from alembic.runtime.migration import MigrationContext
         from alembic.script import ScriptDirectory
 
         with self.reading() as connection:
             found = MigrationContext.configure(connection).get_current_heads()
-        return frozenset(found), frozenset(ScriptDirectory(str(MIGRATIONS)).get_heads())
+        scripts = ScriptDirectory(str(MIGRATIONS))
+        known = frozenset(script.revision for script in scripts.walk_revisions())
+        return SchemaVersions(frozenset(found), frozenset(scripts.get_heads()), known)
+
+    def expect_writable(self) -> None:
+        """Begin to write, and write nothing.
+
+        Raises:
+            StorageError, OperationalError: nothing can be written now.
+        """
+        with self.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                _expect_writable(connection)
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe to repeat, also at the same time.

@@ -26,6 +26,7 @@ from backend.suggestions.interactive_queue import make_interactive_queue
 from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.queue import make_queue
 from backend.training.registry import ModelRegistry
+from backend.workers.cards import announced
 from backend.workers.maintenance import Maintenance
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def run_worker(settings: Settings) -> None:
     versions = SuggestionVersions(settings, database, models)
     next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
     maintenance = Maintenance(settings, database, deliveries, next_tasks, queue)
-    with maintenance.maintain_verdicts():
+    with maintenance.maintain_verdicts(), announced(queue.connection, database, models):
         # An annotator waits for an interactive answer, and what was just corrected is learnt before
         # the next prediction is made.
         first = [make_interactive_queue(queue.connection), make_learning_queue(queue.connection)]
