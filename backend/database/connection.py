@@ -143,6 +143,18 @@ class Database:
                     "program that has used it, or set another DATABASE_URL or DATA_DIR"
                 ) from error
 
+    def shrink(self) -> None:
+        """Let the files hold nothing of what was deleted; waits for other transactions to end."""
+        with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql("VACUUM (FULL, ANALYZE)")
+                return
+            # Through the driver, because neither may stand in a transaction.
+            driver: Any = connection.connection.driver_connection
+            driver.execute("VACUUM").close()
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
     def damage(self, *, seconds: float) -> str | None:
         """Look for damaged pages of an SQLite file, as many as can be read in this time.
 

@@ -5,16 +5,16 @@ nobody can see from here.
 """
 
 import json
-import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from backend.database.connection import Database
 from backend.training.registry import ModelRegistry
@@ -22,8 +22,6 @@ from backend.upkeep.storage import DeploymentStorage
 from backend.verdicts.program_version import program_version
 from backend.workers.maintenance import repeated
 from model.weights_files import is_file_name
-
-logger = logging.getLogger(__name__)
 
 PREFIX = "prelabelling:worker:"
 EVERY_SECONDS = 30.0
@@ -73,8 +71,12 @@ def announced(connection: Redis, database: Database, models: ModelRegistry) -> I
         card = own_card(database, models)
         connection.set(key, json.dumps(asdict(card)), ex=LIFE_SECONDS)
 
-    with repeated("the worker's card", EVERY_SECONDS, announce):
-        yield
+    try:
+        with repeated("the worker's card", EVERY_SECONDS, announce):
+            yield
+    finally:
+        with suppress(RedisError):  # it ends by itself
+            connection.delete(key)
 
 
 def worker_cards(connection: Redis) -> list[WorkerCard]:

@@ -29,7 +29,6 @@ def upgrade() -> None:
         sa.Column("purged_at", Time, nullable=False),
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("cutoff", Time),
-        sa.Column("project_uid", sa.String(100)),
         sa.Column("counts", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_purges"),
         sqlite_autoincrement=True,
