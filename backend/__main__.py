@@ -25,6 +25,9 @@ COMMANDS = {
     "sync": "backend.commands.sync:sync",
     "report": "backend.commands.report:report",
     "export": "backend.commands.export:export",
+    "backup": "backend.commands.backup:backup",
+    "restore": "backend.commands.restore:restore",
+    "purge": "backend.commands.purge:purge",
 }
 
 

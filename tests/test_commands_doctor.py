@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from label_studio_fake import UID
+from label_studio_fake import TOKEN, UID
 from learning_data import KEY, extract, lesson, teach
 from loopback_server import Answer, LoopbackServer, Request, as_json, loopback_server
 from pydantic import SecretStr
 from redis import Redis
 from rq import Queue, SimpleWorker
+from small_weights import save_small_network
 from sqlalchemy import create_engine, text
 from test_training_registry import OUTCOME, new_model
 
-from backend.commands.doctor import (
-    check_all,
-    check_data_folder,
-    check_database,
-    check_model,
-    check_redis,
-    check_web,
-)
+from backend.commands.doctor import check_all
+from backend.commands.doctor_database import check_database
+from backend.commands.doctor_files import check_data_folder
 from backend.commands.doctor_label_studio import check_label_studio
+from backend.commands.doctor_model import check_model
 from backend.commands.doctor_projects import check_projects
+from backend.commands.doctor_redis import check_redis
+from backend.commands.doctor_web import check_web
+from backend.commands.doctor_workers import check_workers
 from backend.database.connection import Database
 from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import ProjectStorage
@@ -108,7 +108,7 @@ def studio() -> Studio:
 def settings(server: LoopbackServer, redis_url: str, tmp_path: Path) -> Settings:
     return Settings(
         label_studio_url=server.url,
-        label_studio_api_key="token",
+        label_studio_api_key=TOKEN,
         redis_url=redis_url,
         data_dir=tmp_path,
     )
@@ -201,10 +201,9 @@ def test_weights_that_are_downloaded_are_noted(settings: Settings):
 
 
 def test_weights_in_a_file_are_read(settings: Settings, tmp_path: Path):
-    weights = tmp_path / "weights.pth"
-    weights.write_bytes(b"weights")
+    weights = save_small_network(tmp_path / "weights.safetensors")
     with_file = changed(settings, model_weights=str(weights))
-    assert only(check_model(with_file)).startswith("ok       Model: squeezenet1_1-")
+    assert only(check_model(with_file)).startswith("ok       Model: small-")
 
 
 def test_a_database_that_is_not_made_yet_is_noted_and_not_made(settings: Settings, tmp_path: Path):
@@ -228,7 +227,7 @@ def test_a_database_of_another_version_is_reported(
 def test_a_database_that_does_not_answer_is_reported_without_its_password(settings: Settings):
     url = "postgresql://anna:swordfish@127.0.0.1:1/backend"
     line = only(check_database(changed(settings, database_url=url)))
-    assert line.startswith("problem  Database: DATABASE_URL does not answer")
+    assert line.startswith("problem  Database: DATABASE_URL cannot be used: it does not answer")
     assert "swordfish" not in line
 
 
@@ -245,25 +244,24 @@ def test_trained_weights_that_are_not_here_are_reported(settings: Settings, data
     assert "set MODELS_DIR" in line
     assert "models back" in line
     found.models_folder.mkdir(parents=True)
-    (found.models_folder / "1.safetensors").touch()
+    save_small_network(found.models_folder / "1.safetensors")
     assert only(check_model(found)).startswith("ok       Model: small-")
 
 
 def test_that_nobody_trains_is_noted(settings: Settings, redis_connection: Redis):
-    assert lines(check_redis(settings))[2].startswith("note     Trainer: none is running")
+    assert lines(check_workers(settings))[1].startswith("note     Trainer: none is running")
     SimpleWorker([TRAINING_QUEUE], connection=redis_connection).register_birth()
-    assert len(lines(check_redis(settings))) == 2
+    assert len(lines(check_workers(settings))) == 1
 
 
 def test_a_redis_without_a_worker_is_reported(settings: Settings, redis_connection: Redis):
-    found = lines(check_redis(settings))
-    assert found[0].startswith("ok       Redis")
-    assert found[1].startswith("problem  Worker: none is running")
+    assert lines(check_redis(settings))[0].startswith("ok       Redis")
+    assert lines(check_workers(settings))[0].startswith("problem  Worker: none is running")
 
 
 def test_a_worker_of_another_queue_does_not_count(settings: Settings, redis_connection: Redis):
     SimpleWorker(["another"], connection=redis_connection).register_birth()
-    assert lines(check_redis(settings))[1].startswith("problem  Worker")
+    assert lines(check_workers(settings))[0].startswith("problem  Worker")
 
 
 def test_the_redis_of_serve_is_looked_for_where_serve_keeps_it(settings: Settings):

@@ -28,6 +28,7 @@ TABLE_MODULES = (
     "backend.outages.tables",
     "backend.suggestions.tables",
     "backend.training.tables",
+    "backend.upkeep.tables",
     "backend.verdicts.tables",
 )
 

@@ -17,7 +17,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("backend", "model", "drawings", "studies")
 
-# SQL stands in these files alone; a connection's own (locks, pragmas) in `connection.py`.
+# SQL stands in these files alone; a connection's own (locks, pragmas) in `connection.py`, and the
+# codes of the drivers' errors in `faults.py`.
 SQL_FILES = {
     "storage.py",
     "delivery_storage.py",
@@ -34,6 +35,8 @@ SQL_FILES = {
     "limits_storage.py",
     "webhook_storage.py",
     "interactive_storage.py",
+    "backup_storage.py",
+    "purge_storage.py",
     "projects.py",
     "queries.py",
     "holdout.py",
@@ -41,6 +44,7 @@ SQL_FILES = {
     "tables.py",
     "schema.py",
     "connection.py",
+    "faults.py",
 }
 # What other files may take from SQLAlchemy: errors to catch, and the reading of an address.
 NO_SQL = {"make_url", "sqlalchemy.exc"}

@@ -39,6 +39,7 @@ from backend.verdicts.records import Filters
 from backend.verdicts.tables import (
     arrivals,
     origins,
+    purges,
     retractions,
     states,
     unused,
@@ -49,7 +50,7 @@ _OF_STATE = [name for name in VerdictRow._fields if name in states.c and name no
 
 
 class LogVersion(NamedTuple):
-    """What tells whether anything that the report shows was added since.
+    """What tells whether anything that the report shows was added, or deleted on request, since.
 
     Numbers of rows, not greatest ids: of two transactions at a time, the one with the smaller ids
     may end later.
@@ -62,6 +63,7 @@ class LogVersion(NamedTuple):
     arrivals: int
     detections: int
     maps: int
+    purges: int
     projects_changed_at: datetime | None
 
 
@@ -81,6 +83,7 @@ class AgreementQueries:
             select(func.count()).select_from(arrivals).scalar_subquery(),
             select(func.count()).where(predictions.c.status == "ready").scalar_subquery(),
             select(func.count()).select_from(kept_maps).scalar_subquery(),
+            select(func.count()).select_from(purges).scalar_subquery(),
             select(func.max(projects.c.changed_at)).scalar_subquery(),
         )
         with self._database.reading() as connection:

@@ -90,4 +90,19 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return os.EX_CONFIG
+    except Exception as error:
+        return _exit_status(error)
     return status or 0
+
+
+def _exit_status(error: Exception) -> int:
+    """Report in one line that the database failed, and return the status; raise other errors."""
+    # Imported here because --help needs no database.
+    from sqlalchemy.exc import DBAPIError
+
+    from backend.database.faults import fault_of
+
+    if not isinstance(error, DBAPIError) or (fault := fault_of(error)).kind == "unknown":
+        raise error
+    print(f"expected the database to work, but {fault}", file=sys.stderr)
+    return os.EX_UNAVAILABLE if fault.may_pass else os.EX_CONFIG

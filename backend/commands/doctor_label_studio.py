@@ -1,10 +1,16 @@
 """The doctor's checks of Label Studio, which change nothing there."""
 
 from collections.abc import Iterator
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
+import requests
 from urllib3.util import parse_url
 
+from backend.commands.doctor_addresses import why_no_answer
+from backend.commands.doctor_clock import check_clock
 from backend.commands.doctor_results import CheckResult, note, ok, problem
+from backend.commands.doctor_token import what_is_wrong
 from backend.commands.label_studio_records import User
 from backend.commands.serve import address_of
 from backend.commands.webhook_secrets import accepted_secrets
@@ -22,6 +28,7 @@ from backend.learning.records import base_of
 from backend.settings import Settings
 from backend.training.registry import active_versions
 
+TIMEOUT_SECONDS = 10.0
 # Label Studio checks the address first and then rejects this project, so nothing is created.
 NO_PROJECT = 0
 
@@ -39,14 +46,24 @@ def check_label_studio(settings: Settings) -> Iterator[CheckResult]:
             "new organizations reject the tokens of /setup",
         )
         return
-    key = settings.label_studio_api_key
-    label_studio = label_studio_of(settings)
+    label_studio = label_studio_of(settings, timeout=TIMEOUT_SECONDS)
+    without_token = settings.model_copy(update={"label_studio_api_key": None})
     try:
-        label_studio.get("/health")
-        yield ok("Label Studio", f"answers at {label_studio.url}")
-        if key is None:
-            yield problem("Token", f"LABEL_STUDIO_API_KEY is not set: {WHAT_TO_SET}")
-            return
+        label_studio_of(without_token, timeout=TIMEOUT_SECONDS).get("/health")
+    except LabelStudioError as error:
+        yield problem("Label Studio", why_no_answer(label_studio.url, error, TIMEOUT_SECONDS))
+        return
+    yield ok("Label Studio", f"answers at {label_studio.url}")
+    yield from _check_clock(label_studio.url)
+    key = settings.label_studio_api_key
+    if key is None:
+        yield problem("Token", f"LABEL_STUDIO_API_KEY is not set: {WHAT_TO_SET}")
+        return
+    wrong = what_is_wrong(key.get_secret_value())
+    if wrong is not None:
+        yield problem("Token", f"LABEL_STUDIO_API_KEY {wrong}")
+        return
+    try:
         yield _check_token(label_studio)
         yield from _check_projects(label_studio, settings)
     except LabelStudioError as error:
@@ -56,6 +73,17 @@ def check_label_studio(settings: Settings) -> Iterator[CheckResult]:
 def _check_token(label_studio: LabelStudio) -> CheckResult:
     user = label_studio.fetch(User, "/api/current-user/whoami")
     return ok("Token", f"accepted as {user.email}")
+
+
+def _check_clock(url: str) -> Iterator[CheckResult]:
+    """Compare the clocks by the header that every answer has."""
+    try:
+        answer = requests.get(f"{url}/health", timeout=TIMEOUT_SECONDS)
+        moment = parsedate_to_datetime(answer.headers["Date"])
+    except (requests.RequestException, KeyError, ValueError):
+        return  # no header to compare with
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    yield from check_clock("Label Studio", zoned)
 
 
 def _check_projects(label_studio: LabelStudio, settings: Settings) -> Iterator[CheckResult]:

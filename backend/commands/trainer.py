@@ -22,5 +22,7 @@ def trainer(check: bool) -> int:
     try:
         run_trainer(settings)
     except DatabaseUnusable as error:
-        raise Unavailable(str(error)) from error
+        if error.may_pass:
+            raise Unavailable(str(error)) from error
+        raise
     return 0

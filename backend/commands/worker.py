@@ -28,4 +28,6 @@ def _work(settings: Settings) -> None:
     try:
         run_worker(settings)
     except DatabaseUnusable as error:
-        raise Unavailable(str(error)) from error
+        if error.may_pass:
+            raise Unavailable(str(error)) from error
+        raise

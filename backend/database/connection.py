@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 
 from backend.retries import SQLITE_JOURNAL
 
@@ -30,12 +32,28 @@ POSTGRES_TIMEOUTS = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
+LOCK_TIMEOUT = "30s"  # of a migration on PostgreSQL, while others read and write
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 726_173_015  # arbitrary, but the same for every process of this project
 
 
 class StorageError(Exception):
     """The database cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVersions:
+    """Versions of tables, as Alembic's revisions.
+
+    Attributes:
+        found: of the database; empty for one without tables.
+        newest: that this program brings a database to.
+        known: all that this program has ever had.
+    """
+
+    found: frozenset[str]
+    newest: frozenset[str]
+    known: frozenset[str]
 
 
 def now() -> datetime:
@@ -85,12 +103,13 @@ class Database:
         """Close all connections; the database may still be used, and opens new ones."""
         self.engine.dispose()
 
-    def versions(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the version of the tables, and the newest that this program knows.
+    def versions(self) -> "SchemaVersions":
+        """Return the version of the tables, and those that this program knows."""
+        from alembic.script import ScriptDirectory
 
-        Each is a set of Alembic revisions; empty for a database without tables.
-        """
-        return self.version(), self.newest_version()
+        scripts = ScriptDirectory(str(MIGRATIONS))
+        known = frozenset(script.revision for script in scripts.walk_revisions())
+        return SchemaVersions(self.version(), frozenset(scripts.get_heads()), known)
 
     def version(self) -> frozenset[str]:
         """Return the version of the tables; see `versions`."""
@@ -105,11 +124,22 @@ class Database:
 
         return frozenset(ScriptDirectory(str(MIGRATIONS)).get_heads())
 
+    def expect_writable(self) -> None:
+        """Begin to write, and write nothing.
+
+        Raises:
+            StorageError, OperationalError: nothing can be written now.
+        """
+        with self.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                _expect_writable(connection)
+
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe to repeat, also at the same time.
 
         Raises:
-            StorageError: a newer version of this program has used the database.
+            StorageError: a newer version of this program has used the database, or PostgreSQL
+                lets nobody write to it.
         """
         # Imported here because the web process never migrates and has to start fast.
         from alembic import command
@@ -121,14 +151,60 @@ class Database:
         with self.writing() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+                # Another migration may take long; nobody else should hold a table for so long.
+                connection.execute(select(func.set_config("lock_timeout", LOCK_TIMEOUT, True)))
+                _expect_writable(connection)
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
             except CommandError as error:
                 raise StorageError(
-                    f"cannot bring the database to this version ({error}): if a newer version of "
-                    "the program has used it, start that version, or set another DATABASE_URL"
+                    f"it is newer than this program ({error}): start the newer version of the "
+                    "program that has used it, or set another DATABASE_URL or DATA_DIR"
                 ) from error
+
+    def shrink(self) -> None:
+        """Let the files hold nothing of what was deleted; waits for other transactions to end."""
+        with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql("VACUUM (FULL, ANALYZE)")
+                return
+            # Through the driver, because neither may stand in a transaction.
+            driver: Any = connection.connection.driver_connection
+            driver.execute("VACUUM").close()
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+    def damage(self, *, seconds: float) -> str | None:
+        """Look for damaged pages of an SQLite file, as many as can be read in this time.
+
+        Returns:
+            The first finding; None if there is none, and for PostgreSQL, which checks itself.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return None
+        deadline = time.monotonic() + seconds
+        with self.reading() as connection:
+            driver: Any = connection.connection.driver_connection
+            # It is called every so many steps of SQLite's machine; True ends the statement.
+            driver.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+            try:
+                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+            except OperationalError as error:
+                if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                return None
+            finally:
+                driver.set_progress_handler(None, 0)
+        return None if found == "ok" else " ".join(str(found).split())
+
+
+def _expect_writable(connection: Connection) -> None:
+    if connection.scalar(select(func.current_setting("transaction_read_only"))) == "on":
+        raise StorageError(
+            "PostgreSQL only reads (a standby, or default_transaction_read_only is on): set "
+            "DATABASE_URL to the primary server, or switch that setting off"
+        )
 
 
 def _engine(place: URL, **connect_args: float) -> Engine:

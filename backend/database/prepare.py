@@ -1,4 +1,4 @@
-"""Prepare the database before a process uses it."""
+"""Prepare the database before a process uses it, and say at once if it cannot be used."""
 
 import os
 from collections.abc import Iterator
@@ -8,12 +8,24 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database.connection import Database, StorageError
+from backend.database.faults import DatabaseFault, fault_of
 from backend.private_files import close_to_others
 from backend.settings import Settings
 
+# A start takes at most this much longer; a small database is checked as a whole.
+CHECK_SECONDS = 1.0
+
 
 class DatabaseUnusable(RuntimeError):
-    """The database cannot be opened or migrated; the message says what to do, in one line."""
+    """The database cannot be opened or migrated; the message says what to do, in one line.
+
+    Attributes:
+        may_pass: whether it may be over soon, so that a restart may succeed.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 def prepare_database(settings: Settings) -> None:
@@ -23,20 +35,20 @@ def prepare_database(settings: Settings) -> None:
     where an earlier version has left them open to others.
 
     Raises:
-        DatabaseUnusable: it cannot be reached or written, or a newer version has used it.
+        DatabaseUnusable: it cannot be reached or written, it is damaged or locked, or a newer
+            version has used it.
     """
     try:
         _create_privately(settings)
         close_to_others(_private_files(settings))
         database = Database(settings.database)
-        database.migrate()
-        database.close()
+        try:
+            check_pages(database, seconds=CHECK_SECONDS)
+            database.migrate()
+        finally:
+            database.close()
     except (OSError, SQLAlchemyError, StorageError) as error:
-        place = "DATABASE_URL" if settings.database_url else f"DATA_DIR ({settings.data_dir})"
-        reason = str(error).partition("\n")[0]
-        raise DatabaseUnusable(
-            f"expected to open the database of {place}, but: {reason}"
-        ) from error
+        raise unusable(settings, error) from error
 
 
 def _create_privately(settings: Settings) -> None:
@@ -61,3 +73,25 @@ def _sqlite_file(settings: Settings) -> Path | None:
     place = make_url(settings.database)
     named = place.get_backend_name() == "sqlite" and place.database not in (None, "", ":memory:")
     return Path(str(place.database)) if named else None
+
+
+def check_pages(database: Database, *, seconds: float) -> None:
+    """Check the pages of an SQLite file, as many as can be read in this time.
+
+    Raises:
+        StorageError: some are damaged.
+    """
+    damage = database.damage(seconds=seconds)
+    if damage is not None:
+        raise StorageError(str(DatabaseFault("corrupt", damage)))
+
+
+def unusable(settings: Settings, error: Exception) -> DatabaseUnusable:
+    """Return the error that says which database cannot be used, why, and what to do."""
+    place = "DATABASE_URL" if settings.database_url else f"DATA_DIR ({settings.data_dir})"
+    if isinstance(error, StorageError):
+        return DatabaseUnusable(f"expected to open the database of {place}, but {error}")
+    fault = fault_of(error)
+    return DatabaseUnusable(
+        f"expected to open the database of {place}, but {fault}", may_pass=fault.may_pass
+    )

@@ -37,6 +37,7 @@ from backend.labelstudio.user_agent import user_agent
 from backend.outages.breaker import Breaker, NoBreaker
 
 ACCESS_TOKEN_LIFE = 240.0  # s; Label Studio's own limit is 5 minutes
+TIMEOUT = 10.0  # s
 PAGE = 100
 PROJECTS, TASKS, PREDICTIONS = "/api/projects/", "/api/tasks/", "/api/predictions/"
 TOKENS = "/api/token/refresh/"
@@ -87,7 +88,7 @@ class LabelStudio:
         token: str | None,
         *,
         known_as: Sequence[str] = (),
-        timeout: float = 10,
+        timeout: float = TIMEOUT,
         agent: str = user_agent(None),
         breaker: Breaker | None = None,
     ) -> None:

@@ -174,6 +174,17 @@ def no_answer(error: Exception, url: str) -> LabelStudioError:
             f"expected a certificate of {url} that can be trusted, got {innermost(error)}: "
             "set REQUESTS_CA_BUNDLE to a file with the certificate of its authority"
         )
+    elif isinstance(error, requests.exceptions.ProxyError):
+        message = (
+            f"expected the proxy of http_proxy, https_proxy or all_proxy to answer for {url}, got "
+            f"{innermost(error)}: start that proxy, unset the variable, or name the host in "
+            "no_proxy"
+        )
+    elif isinstance(error, requests.Timeout):
+        message = (
+            f"expected Label Studio to answer at {url}, but it took too long ({innermost(error)}): "
+            "it hangs or is overloaded, or a firewall drops the connection; look at its log"
+        )
     elif isinstance(error, ValueError):
         message = f"expected the address of Label Studio, got {url}: {error}; set LABEL_STUDIO_URL"
     else:
@@ -195,6 +206,14 @@ def decoded(answer: requests.Response, url: str) -> Any:
         LabelStudioError: the answer is a redirect, an error, or not JSON.
     """
     status = answer.status_code
+    if answer.is_redirect and "login" in answer.headers["Location"].lower():
+        raise LabelStudioError(
+            f"expected Label Studio at {url}, got a redirect to a log-in page "
+            f"({answer.headers['Location']}): let this machine past the page that guards it, or "
+            "set LABEL_STUDIO_URL to its address behind that",
+            retryable=True,
+            status=status,
+        )
     if answer.is_redirect:
         raise LabelStudioError(
             f"expected Label Studio at {url}, got a redirect to "
@@ -215,7 +234,8 @@ def decoded(answer: requests.Response, url: str) -> Any:
     except requests.JSONDecodeError:
         raise LabelStudioError(
             f"expected JSON from {url} for {request}, got "
-            f"{answer.headers.get('Content-Type', 'no type')}: is it Label Studio's address?",
+            f"{answer.headers.get('Content-Type', 'no type')}: is it Label Studio's address, and "
+            "no log-in page before it?",
             retryable=True,
             status=status,
         ) from None

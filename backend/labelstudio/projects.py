@@ -9,7 +9,7 @@ from sqlalchemy import JSON, Column, String, Table, Text, func, select, update
 
 from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
-from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.client import TIMEOUT, LabelStudio
 from backend.labelstudio.project_settings import NO_SETTINGS, ProjectSettings
 from backend.labelstudio.setup_trust import what_to_set
 from backend.labelstudio.user_agent import user_agent
@@ -232,8 +232,11 @@ class LabelStudioNotSet(RuntimeError):
     """The settings do not say which Label Studio to use; the message says what to set."""
 
 
-def label_studio_of(settings: Settings) -> LabelStudio:
+def label_studio_of(settings: Settings, *, timeout: float = TIMEOUT) -> LabelStudio:
     """Return a client of the Label Studio that the settings name.
+
+    Args:
+        timeout: see `LabelStudio`.
 
     Raises:
         LabelStudioNotSet: the settings name none.
@@ -248,6 +251,7 @@ def label_studio_of(settings: Settings) -> LabelStudio:
         settings.label_studio_url,
         key.get_secret_value() if key else None,
         agent=user_agent(settings.contact),
+        timeout=timeout,
     )
 
 

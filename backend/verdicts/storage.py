@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, select
+from sqlalchemy import Connection, Select, and_, delete, func, select
 
 from backend.database.connection import CHUNK, Database, now
 from backend.labelstudio.shapes import Json
@@ -35,6 +35,7 @@ from backend.verdicts.tables import (
     events,
     handled_events,
     origins,
+    purges,
     retractions,
     set_aside_events,
     states,
@@ -131,10 +132,13 @@ class VerdictStorage:
         """
         added = retracted = 0
         with self._database.writing() as connection:
+            cutoff = connection.scalar(select(func.max(purges.c.cutoff)))
             for entry in entries:
                 if entry.event_id is not None and not self._handle(connection, entry, moment):
                     continue  # another process has handled the event
                 for state in entry.states:
+                    if cutoff is not None and state.updated_at < cutoff:
+                        continue  # somebody had what is so old deleted
                     added += self._add_state(connection, state, entry.event_id, moment)
                 rows = [asdict(retraction) for retraction in entry.retractions]
                 if rows:

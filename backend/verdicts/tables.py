@@ -224,3 +224,16 @@ sync_runs = Table(
     Index("ix_sync_runs_project_uid", "project_uid"),
     sqlite_autoincrement=True,
 )
+
+# What people had deleted: how many rows of which table, and never whose.
+purges = Table(
+    "purges",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("purged_at", Time, nullable=False),
+    Column("kind", String(20), nullable=False),
+    # Of a deletion by age: what is older is not recorded again when it is pulled.
+    Column("cutoff", Time),
+    Column("counts", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -4,7 +4,7 @@ import logging
 import secrets
 
 from flask import Flask, Response, jsonify, render_template, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from werkzeug.exceptions import (
     HTTPException,
     RequestEntityTooLarge,
@@ -14,6 +14,7 @@ from werkzeug.exceptions import (
 )
 
 from backend.agreement.filters import NAMES
+from backend.database.faults import fault_of
 from backend.web.pages import page, prefers_pages
 from backend.web.reason_phrase import with_reason
 
@@ -30,7 +31,7 @@ def answer_errors(app: Flask) -> None:
     """Have the application answer every error in the form that the client can read."""
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.register_error_handler(HTTPException, _answer_http_error)
-    app.register_error_handler(OperationalError, _answer_database_error)
+    app.register_error_handler(DatabaseError, _answer_database_error)
     app.register_error_handler(Exception, _answer_unexpected_error)
 
 
@@ -47,8 +48,11 @@ def _answer_http_error(error: HTTPException) -> Response:
     return answer
 
 
-def _answer_database_error(error: OperationalError) -> Response:
-    logger.error("The database cannot be used: %s", str(error).partition("\n")[0])
+def _answer_database_error(error: DatabaseError) -> Response:
+    fault = fault_of(error)
+    if fault.kind == "unknown" and not isinstance(error, OperationalError):
+        return _answer_unexpected_error(error)
+    logger.error("The database cannot be used: %s", fault)
     return _answer("the database cannot be used now: try again soon", 503)
 
 

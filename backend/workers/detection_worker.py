@@ -35,6 +35,7 @@ from backend.suggestions.interactive_queue import make_interactive_queue
 from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.queue import make_opened_queue, make_queue
 from backend.training.registry import ModelRegistry
+from backend.workers.cards import announced
 from backend.workers.maintenance import Maintenance
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def run_worker(settings: Settings) -> None:
     next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
     maintenance = Maintenance(settings, database, deliveries, next_tasks, queue)
     store_in_background(database)
-    with maintenance.maintain_verdicts():
+    with maintenance.maintain_verdicts(), announced(queue.connection, database, models):
 
         @contextmanager
         def maintained(worker: SteadyWorker) -> Iterator[None]:
