@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Variances of the normal priors, for standardised columns. The rows of one image resemble each
-# other and say less than as many independent ones: hence less than if they were.
+# Variances of the normal priors, for standardised columns. They are smaller than the spread between
+# projects, because the rows of one image resemble each other and say less than independent ones.
 COEFFICIENT_VARIANCE = 0.1
 CONSTANT_VARIANCE = 0.3
 STEPS = 30

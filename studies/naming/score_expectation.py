@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.naming.confidence import Logistic, fit_logistic, neutral
 from model.naming.evidence import FIGURES
@@ -62,5 +63,5 @@ def as_code(models: dict[str, Logistic]) -> str:
     return "\n".join(lines)
 
 
-def _rounded(values: np.typing.NDArray[np.float64]) -> list[float]:
+def _rounded(values: NDArray[np.float64]) -> list[float]:
     return [round(float(value), 3) for value in values]
