@@ -17,6 +17,7 @@ from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
+from backend.queue.wake import Waker
 from backend.settings import Settings, SettingsError, load_settings
 from backend.suggestions.answers import PredictService
 from backend.suggestions.cold_start import ColdStart
@@ -78,6 +79,7 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         examples=ExampleStorage(database, limit=settings.learn_examples),
         work=UnfinishedWork(database),
         set_aside=SetAsideStorage(database),
+        waker=Waker(queue.connection),
     )
 
 

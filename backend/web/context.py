@@ -10,6 +10,7 @@ from backend.learning.progress import say_progress
 from backend.learning.records import LearningStatus
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
+from backend.queue.wake import Waker
 from backend.suggestions.answers import PredictService
 from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
@@ -69,6 +70,7 @@ class Backend:
         examples: what people corrected.
         work: what is not done.
         set_aside: events that could not be handled.
+        waker: lets a worker record an event at once.
     """
 
     projects: ProjectStorage
@@ -84,6 +86,7 @@ class Backend:
     examples: ExampleStorage
     work: UnfinishedWork
     set_aside: SetAsideStorage
+    waker: Waker
 
     @property
     def model_version(self) -> str:

@@ -131,6 +131,7 @@ def webhook() -> Response:
     event = parsed(WebhookEvent, body)
     project_id = event.project.id if event.project else None
     current_backend().events.save_event(event.action, project_id, without_token(body))
+    current_backend().waker.wake()
     return _start_training(event) if event.action == START_TRAINING else jsonify({})
 
 
