@@ -181,6 +181,7 @@ def table_of(*made: Made, detections: Sequence[VersionDetection] = ()) -> Verdic
             for place, each in enumerate(made, start=1)
             for verdict, count in each.choices.items()
         ],
+        follow_ups=(),
         elsewhere=0,
         skipped=0,
         unused=(),

@@ -24,6 +24,7 @@ from backend.agreement.enough import (
     enough_withheld_time,
 )
 from backend.agreement.filter_reach import not_reached
+from backend.agreement.follow_ups import FollowUps, follow_ups
 from backend.agreement.group_figures import ChoiceCounts, OverallFigures
 from backend.agreement.group_tests import GroupTests, group_tests
 from backend.agreement.groups import AnnotationTotals, GroupTables, group_tables
@@ -82,6 +83,7 @@ class AgreementReport:
     pairs: Pairs
     model_versions: Sequence[VersionPair]
     anchoring: Anchoring
+    follow_ups: FollowUps
     landmarks: Sequence[LandmarkFigures]
     worst_tasks: Sequence[WorstTask]
     groups: AnnotationGroups
@@ -141,6 +143,7 @@ class AgreementReport:
             "pairs": to_json(self.pairs),
             "model_versions": to_json(self.model_versions),
             "anchoring": to_json(self.anchoring),
+            "follow_ups": to_json(self.follow_ups),
             "landmarks": to_json(self.landmarks),
             "worst_tasks": to_json(self.worst_tasks),
             "groups": to_json(self.groups),
@@ -201,6 +204,7 @@ def agreement_report(
         pairs=pairs(met, parameters),
         model_versions=model_versions(table, parameters),
         anchoring=compared,
+        follow_ups=follow_ups(table.follow_ups, parameters),
         landmarks=without_lift(found) if by_label else found,
         worst_tasks=worst_tasks(shown, parameters),
         groups=table.groups,

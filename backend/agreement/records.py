@@ -115,6 +115,19 @@ class ChoiceCount:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUpCount:
+    """Number of points on one image that followed something placed, with one verdict.
+
+    Attributes:
+        image: project and address.
+    """
+
+    image: tuple[str, str]
+    verdict: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class UnusedCount:
     """A reason why something was not used, and how often it occurred."""
 

@@ -13,6 +13,7 @@ from backend.agreement.records import (
     AnnotationGroups,
     Arrivals,
     ChoiceCount,
+    FollowUpCount,
     JudgedAnnotation,
     UnusedCount,
     VersionDetection,
@@ -32,6 +33,7 @@ class VerdictTable:
         columns: annotations that count, shown and withheld, with the verdicts about their points.
             An annotation whose first submission is another state than the newest has both.
         choices: verdicts about suggested classes, of first submissions.
+        follow_ups: verdicts about points that followed something placed, of first submissions.
         elsewhere: number of annotations that were never compared with a suggestion.
         skipped: number of annotations that were skipped.
         unused: reasons why something was not used, the most frequent first.
@@ -50,6 +52,7 @@ class VerdictTable:
     filters: Filters
     columns: VerdictColumns
     choices: Sequence[ChoiceCount]
+    follow_ups: Sequence[FollowUpCount]
     elsewhere: int
     skipped: int
     unused: Sequence[UnusedCount]

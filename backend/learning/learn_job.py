@@ -28,6 +28,7 @@ from backend.outages.job_failures import fail_job, postpone_job, retry_job, stor
 from backend.outages.records import Cause
 from backend.queue.interruption import Interrupted, interruptible
 from backend.queue.row_jobs import requeue_at_front
+from backend.queue.wake import wake
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from model.decoding import UnreadableImage
@@ -98,6 +99,9 @@ def _learn(context: LearningContext, example_id: int) -> None:
     else:
         if context.examples.finish(found, key, described):
             logger.info("%s: learnt %d points", _name(example), len(example.points))
+            job = get_current_job()
+            if job is not None:  # there may be a step, whose next tasks are to be requested
+                wake(job.connection)
 
 
 def _end(context: LearningContext, example: Example, error: Exception) -> None:

@@ -131,6 +131,15 @@ Index(
     postgresql_where=IS_CHOICE,
 )
 
+# So are those about points that followed something placed.
+IS_FOLLOW_UP = verdicts.c.kind == literal("follow-up", literal_execute=True)
+Index(
+    "ix_verdicts_follow_up",
+    verdicts.c.state_id,
+    sqlite_where=IS_FOLLOW_UP,
+    postgresql_where=IS_FOLLOW_UP,
+)
+
 # The annotations that began as a suggestion, each with the prediction. Label Studio forgets this
 # when the prediction is deleted, and an annotator may delete every suggested point.
 origins = Table(

@@ -17,6 +17,7 @@ from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
+from backend.queue.wake import Waker
 from backend.settings import Settings, SettingsError, load_settings
 from backend.suggestions.answers import PredictService
 from backend.suggestions.cold_start import ColdStart
@@ -94,6 +95,7 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         webhooks=WebhookStates(database),
         status=status,
         readiness=ReadinessProbe(database, queue.connection),
+        waker=Waker(queue.connection),
     )
 
 

@@ -11,6 +11,7 @@ from backend.learning.progress import say_progress
 from backend.learning.records import LearningStatus
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
+from backend.queue.wake import Waker
 from backend.suggestions.answers import PredictService
 from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
@@ -79,6 +80,7 @@ class Backend:
         webhooks: whether the webhook of each project is alive.
         status: what the status page shows.
         readiness: whether requests can be answered.
+        waker: lets a worker record an event at once.
     """
 
     projects: ProjectStorage
@@ -99,6 +101,7 @@ class Backend:
     webhooks: WebhookStates
     status: StatusService
     readiness: ReadinessProbe
+    waker: Waker
 
     @property
     def model_version(self) -> str:

@@ -139,6 +139,7 @@ def webhook() -> Response:
         limits.admit_project(event.project.uid)
         limits.admit_training(event.project.uid)
     current_backend().events.save_event(event.action, project_id, without_token(body))
+    current_backend().waker.wake()
     return _start_training(event) if event.action == START_TRAINING else jsonify({})
 
 

@@ -21,6 +21,7 @@ from backend.agreement.team_costs import TeamCosts
 from backend.database.connection import Database
 from backend.learning.queue import make_backlog_queue, make_learning_queue
 from backend.queue.steady_worker import SteadyWorker, clean_up
+from backend.queue.wake import wait_for_wake
 from backend.settings import Settings
 from backend.suggestions.ahead import NextTasks
 from backend.suggestions.delivery_threads import DeliveryThreads
@@ -37,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 QUEUES_EVERY_SECONDS = 1.0
 FILLS_EVERY_SECONDS = 0.25
-# What was submitted is learnt within 5 s.
+# At latest; an event that Label Studio sends and an image that was learnt wake it at once.
 VERDICTS_EVERY_SECONDS = 2.0
 PULLS_EVERY_SECONDS = 5.0
 COSTS_EVERY_SECONDS = 60.0
@@ -109,11 +110,14 @@ class Maintenance:
         learning = (self.record_events, self.learn, self.request_next_tasks)
         with (
             self._deliveries.running(),
-            repeated("verdict maintenance", VERDICTS_EVERY_SECONDS, *learning),
+            repeated("verdict maintenance", VERDICTS_EVERY_SECONDS, *learning, pause=self._pause),
             repeated("pulls of annotations", PULLS_EVERY_SECONDS, self.pull_due),
             repeated("costs of teams", COSTS_EVERY_SECONDS, self.measure_costs),
         ):
             yield
+
+    def _pause(self, stop: threading.Event, seconds: float) -> None:
+        wait_for_wake(self._connection, stop, seconds)
 
     def sweep(self, worker: SteadyWorker) -> None:
         """Release the jobs of dead workers, unless another one has just done so.
@@ -154,20 +158,26 @@ class Maintenance:
 
 
 @contextmanager
-def repeated(name: str, every: float, *tasks: Task) -> Iterator[None]:
+def repeated(
+    name: str,
+    every: float,
+    *tasks: Task,
+    pause: Callable[[threading.Event, float], object] = threading.Event.wait,
+) -> Iterator[None]:
     """Run tasks again and again in a thread until the block ends; an error ends one round only.
 
     Args:
         name: name of the thread.
         every: pause between two rounds, s.
         tasks: run one after the other; each may be interrupted and run again.
+        pause: waits for so many seconds, or until the event is set that ends everything.
     """
     stop = threading.Event()
 
     def run() -> None:
         while not stop.is_set():
             _run_once(name, tasks, stop)
-            stop.wait(every)
+            pause(stop, every)
 
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()

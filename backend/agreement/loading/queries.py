@@ -18,6 +18,8 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    literal,
+    or_,
     select,
     union_all,
 )
@@ -29,6 +31,7 @@ from backend.agreement.parameters import AgreementParameters
 from backend.agreement.records import (
     Arrivals,
     ChoiceCount,
+    FollowUpCount,
     JudgedAnnotation,
     UnusedCount,
     VersionDetection,
@@ -49,6 +52,7 @@ from backend.verdicts.queries import (
 from backend.verdicts.records import Filters
 from backend.verdicts.tables import (
     IS_CHOICE,
+    IS_FOLLOW_UP,
     arrivals,
     retractions,
     states,
@@ -87,6 +91,7 @@ def load_table(
             filters=filters,
             columns=columns,
             choices=_choices(connection, filters),
+            follow_ups=_follow_ups(connection, filters),
             elsewhere=others["unused"],
             skipped=others["skipped"],
             unused=_unused(connection, filters),
@@ -206,6 +211,26 @@ def _choices(connection: Connection, filters: Filters) -> list[ChoiceCount]:
         .group_by(*columns)
     )
     return [ChoiceCount(*row) for row in connection.execute(asked)]
+
+
+def _follow_ups(connection: Connection, filters: Filters) -> list[FollowUpCount]:
+    """Count the verdicts of first submissions about points that followed something placed."""
+    current = current_states(filters, ("judged",))
+    first_ids = select(first_submission(current)).select_from(current)
+    columns = (states.c.project_uid, predictions.c.image_url, verdicts.c.verdict)
+    asked = (
+        select(*columns, func.count())
+        .join_from(verdicts, states, states.c.id == verdicts.c.state_id)
+        .join(predictions, predictions.c.id == states.c.prediction_id)
+        .where(verdicts.c.state_id.in_(first_ids), IS_FOLLOW_UP)
+        .group_by(*columns)
+        .order_by(*columns)
+    )
+    if filters.label is not None:
+        label = literal(filters.label)
+        own = (verdicts.c.suggested_label == label, verdicts.c.final_label == label)
+        asked = asked.where(or_(*own))
+    return [FollowUpCount((row[0], row[1]), *row[2:]) for row in connection.execute(asked)]
 
 
 def _never_compared(connection: Connection, filters: Filters) -> Mapping[str, int]:

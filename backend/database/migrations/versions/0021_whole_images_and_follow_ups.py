@@ -1,4 +1,4 @@
-"""Objects without a rectangle are looked at twice: features of whole images."""
+"""Features of whole images, where there is no rectangle, and an index of what followed a point."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,11 +10,18 @@ WITHOUT_RECTANGLE = "object = -1"
 
 
 def upgrade() -> None:
-    """Add the column, and have examples without a rectangle learnt again.
+    """Add column and index, and have examples without a rectangle learnt again.
 
     Their box was the part that the class evidence points to. It is worked out anew from their
     annotations, as some tasks name a box.
     """
+    op.create_index(
+        "ix_verdicts_follow_up",
+        "verdicts",
+        ["state_id"],
+        sqlite_where=sa.text("kind = 'follow-up'"),
+        postgresql_where=sa.text("kind = 'follow-up'"),
+    )
     op.add_column("examples", sa.Column("whole", sa.LargeBinary))
     op.execute(
         "DELETE FROM learnt_steps WHERE project_uid IN"
@@ -34,5 +41,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it, and what it holds."""
+    """Drop both, and what they hold."""
+    op.drop_index("ix_verdicts_follow_up", "verdicts")
     op.drop_column("examples", "whole")
