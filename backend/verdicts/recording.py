@@ -5,6 +5,7 @@ the reason.
 """
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -49,6 +50,11 @@ from backend.verdicts.storage import EventStorage, VerdictStorage
 
 logger = logging.getLogger(__name__)
 
+# Label Studio waits one second for an event to be stored, and SQLite lets one transaction write at
+# a time: so few events are recorded in one, and others get their turn after it.
+RECORDED_AT_ONCE = 20
+PAUSE_SECONDS = 0.025
+
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 NO_ANNOTATION = "an event without an annotation"
@@ -86,7 +92,10 @@ class Recorder:
         handled = 0
         while events := self._events.unhandled():
             entries = [entry for event in events if (entry := self._entry_or_none(event))]
-            self._record(entries)
+            for start in range(0, len(entries), RECORDED_AT_ONCE):
+                if start:
+                    time.sleep(PAUSE_SECONDS)
+                self._record(entries[start : start + RECORDED_AT_ONCE])
             self._origins.clear()
             handled += len(events)
         return handled

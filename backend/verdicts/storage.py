@@ -5,7 +5,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -57,6 +57,19 @@ _STATE_COLUMNS = [field.name for field in fields(State) if field.name not in _OW
 _VERDICT_COLUMNS = [field.name for field in fields(Verdict)]
 
 
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event, as it came.
+
+    Attributes:
+        body: raw JSON, without the project's token.
+    """
+
+    action: str
+    project_id: int | None
+    body: Json
+
+
 class EventStorage:
     """Webhook events, as Label Studio sent them."""
 
@@ -64,23 +77,25 @@ class EventStorage:
         self._database = database
 
     def save_event(self, action: str, project_id: int | None, body: Json) -> int:
-        """Store an event.
-
-        Args:
-            body: raw JSON, without the project's token.
-
-        Returns:
-            The id of the event.
-        """
-        with self._database.writing() as connection:
-            result = connection.execute(
-                events.insert().values(
-                    received_at=now(), action=action, project_id=project_id, body=body
-                )
-            )
-        assert result.inserted_primary_key is not None, "guaranteed for one inserted row"
-        event_id: int = result.inserted_primary_key[0]
+        """Store an event, and return its id; see `save_events`."""
+        [event_id] = self.save_events([NewEvent(action, project_id, body)])
         return event_id
+
+    def save_events(self, new: Sequence[NewEvent]) -> list[int]:
+        """Store events as they came, all or none, and return their ids."""
+        moment = now()
+        rows = [
+            {
+                "received_at": moment,
+                "action": each.action,
+                "project_id": each.project_id,
+                "body": each.body,
+            }
+            for each in new
+        ]
+        with self._database.writing() as connection:
+            inserted = connection.scalars(events.insert().returning(events.c.id), rows)
+            return list(inserted)
 
     def events(self, after: int = 0, limit: int = CHUNK) -> list[Event]:
         """Return the events with ids greater than `after`, oldest first."""

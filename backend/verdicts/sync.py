@@ -33,7 +33,7 @@ from backend.verdicts.records import Entry, Retraction, SyncRun, Unused
 
 logger = logging.getLogger(__name__)
 
-BATCH = 200  # annotations per transaction
+BATCH = 20  # annotations per transaction; others write in between
 PURPOSE = "sync"
 
 # Is given the uid of a project, how many of its tasks are done, and how many there are, if known.

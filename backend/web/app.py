@@ -28,8 +28,8 @@ from backend.suggestions.unfinished_work import UnfinishedWork
 from backend.training.queue import make_training_queue
 from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
+from backend.verdicts.grouped_events import GroupedEvents
 from backend.verdicts.set_aside_storage import SetAsideStorage
-from backend.verdicts.storage import EventStorage
 from backend.verdicts.webhook_storage import WebhookStates
 from backend.web import label_studio_routes, report_routes, status_page_routes, status_routes
 from backend.web.authentication import require_password
@@ -82,7 +82,7 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         limits=Limits(settings, database),
         predictions=PredictService(settings, database, queue, versions.current),
         stored_predictions=PredictionStorage(database),
-        events=EventStorage(database),
+        events=GroupedEvents(database),
         models=models,
         versions=versions,
         trainings=TrainingRequests(settings, database, make_training_queue(queue.connection)),

@@ -19,8 +19,8 @@ from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.unfinished_work import UnfinishedWork
 from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
+from backend.verdicts.grouped_events import GroupedEvents
 from backend.verdicts.set_aside_storage import SetAsideStorage
-from backend.verdicts.storage import EventStorage
 from backend.verdicts.webhook_storage import WebhookStates
 from backend.web.limits import Limits
 from backend.web.prometheus import BackendMetrics
@@ -88,7 +88,7 @@ class Backend:
     limits: Limits
     predictions: PredictService
     stored_predictions: PredictionStorage
-    events: EventStorage
+    events: GroupedEvents
     models: ModelRegistry
     versions: SuggestionVersions
     trainings: TrainingRequests
