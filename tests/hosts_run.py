@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import numpy as np
@@ -69,6 +70,13 @@ class Host:
     def join(self) -> None:
         """Be reachable again."""
         ip("link", "set", self.link, "up")
+
+    def reaches(self, url: str) -> bool:
+        """Whether a connection can be made from it within two seconds."""
+        place = urlsplit(url)
+        connect = f"import socket; socket.create_connection({(place.hostname, place.port)}, 2)"
+        command = ["ip", "netns", "exec", self.name, sys.executable, "-c", connect]
+        return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
 
 
 @contextmanager
@@ -242,8 +250,10 @@ def _request(environment: dict[str, str], fake: LabelStudioFake) -> None:
 def _cut(host: Host, fake: LabelStudioFake, seconds: float) -> int:
     """Cut a host off once work goes on, and return how many predictions arrived meanwhile."""
     assert wait_for(lambda: _count(fake) >= 5, 60)
+    assert host.reaches(fake.url)
     host.cut()
     before = _count(fake)
+    assert not host.reaches(fake.url)
     time.sleep(seconds)
     host.join()
     return _count(fake) - before
