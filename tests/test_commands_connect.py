@@ -113,6 +113,7 @@ def test_a_project_is_connected_and_a_second_call_changes_nothing(
     assert connect("--backend", BACKEND + "/") == 0
     assert "Project 3: connected to http://web:9090\n" in said(capsys)
     [backend], [webhook] = studio.backends, studio.webhooks
+    backend.update(title="ours", extra_params={"threshold": 0.4})
     assert (backend["url"], backend["auth_method"]) == (BACKEND, "NONE")
     assert (webhook["url"], webhook["headers"]) == (f"{BACKEND}/webhook", {})
     before = [dict(backend), dict(webhook)]

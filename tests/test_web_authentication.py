@@ -1,8 +1,12 @@
 """Who may call which route, over real HTTP."""
 
 import base64
+import hmac
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import requests
@@ -10,8 +14,10 @@ from rq import Queue
 from web_server import served
 
 from backend.database.connection import Database
+from backend.labelstudio import webhook_secrets
 from backend.labelstudio.webhook_secrets import SECRET_HEADER, WebhookSecrets
 from backend.settings import Settings, SettingsError, load_settings
+from backend.web import authentication
 from backend.web.app import create_app
 
 PASSWORD = "pä:ss"
@@ -136,3 +142,27 @@ def test_a_secret_of_webhooks_needs_a_password_beside_it(monkeypatch: pytest.Mon
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
     with pytest.raises(SettingsError, match="WEBHOOK_SECRET: expected BASIC_AUTH_USER"):
         load_settings()
+
+
+def test_passwords_and_secrets_are_compared_in_constant_time(
+    guarded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every comparison goes through `hmac.compare_digest`, and none is left out."""
+    compared: list[tuple[object, object]] = []
+
+    def compare(one: Any, other: Any) -> bool:
+        compared.append((one, other))
+        return hmac.compare_digest(one, other)
+
+    for module in (authentication, webhook_secrets):
+        recording = SimpleNamespace(compare_digest=compare)
+        monkeypatch.setattr(module, "hmac", recording)
+    expected = [f"anna:{PASSWORD}".encode(), f"anna:{PASSWORD}".encode("latin-1")]
+    for given in (f"anna:{PASSWORD}", "anna:wrong", ""):
+        compared.clear()
+        encoded = base64.b64encode(given.encode()).decode()
+        requests.get(f"{guarded}/jobs", headers={"Authorization": f"Basic {encoded}"}, timeout=30)
+        assert compared == [(given.encode(), each) for each in expected]
+    compared.clear()
+    requests.post(f"{guarded}/webhook", json=EVENT, headers={SECRET_HEADER: "no"}, timeout=30)
+    assert compared == [(sha256(b"no").hexdigest(), sha256(SECRET.encode()).hexdigest())]

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 from conftest import wait_until
+from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from label_studio_fake import CONFIG, UID
@@ -54,7 +56,6 @@ BODIES: dict[str, dict[str, Any]] = {
         "project": {"id": 3, "created_at": "2026-11-22T12:00:00Z", "label_config": CONFIG},
     },
 }
-READ = ("/", "/report", "/agreement", "/export", "/training", "/jobs", "/versions", "/setup")
 PARAMETERS = (
     "project", "reason", "format", "what", "task", "annotator", "label", "since", "until",
     "model_version", "user", "from", "to", "verdict", "points", "x",
@@ -66,15 +67,26 @@ TEXTS = st.one_of(
 
 
 @pytest.fixture
-def url(any_database: Database, queue: Queue, unread_weights: Path) -> Iterator[str]:
+def app(any_database: Database, queue: Queue, unread_weights: Path) -> Flask:
     settings = Settings(
         model_weights=str(unread_weights),
         predict_wait_one=0,
         predict_wait_batch=0,
         label_studio_url="http://127.0.0.1:8080",
     )
-    with served(create_app(settings, any_database, queue)) as address:
+    return create_app(settings, any_database, queue)
+
+
+@pytest.fixture
+def url(app: Flask) -> Iterator[str]:
+    with served(app) as address:
         yield address
+
+
+def paths(app: Flask, method: str) -> list[str]:
+    """The addresses of all routes, with a number for what is in angle brackets."""
+    rules = [rule for rule in app.url_map.iter_rules() if method in (rule.methods or ())]
+    return sorted({re.sub("<[^>]+>", "1", rule.rule) for rule in rules})
 
 
 FUZZED = settings(
@@ -85,39 +97,45 @@ FUZZED = settings(
 
 @FUZZED
 @given(st.data())
-def test_whatever_stands_in_a_body_is_answered(url: str, data: st.DataObject) -> None:
+def test_whatever_stands_in_a_body_is_answered(url: str, app: Flask, data: st.DataObject) -> None:
+    assert set(BODIES) <= set(paths(app, "POST"))
     with requests.Session() as session:
         for _ in range(8):
-            path = data.draw(st.sampled_from(list(BODIES)))
-            body = BODIES[path]
+            path = data.draw(st.sampled_from(paths(app, "POST")))
+            body = BODIES.get(path, {"project": UID, "reason": "x"})
             for _ in range(data.draw(st.integers(1, 2))):
                 place = data.draw(st.sampled_from(list(places(body))))
                 body = with_value(body, place, data.draw(ODD))
             answer = session.post(url + path, data=json.dumps(body), timeout=120)
-            assert answer.status_code in (200, 400, 429), (path, body, answer.text)
+            assert answer.status_code < 500, (path, body, answer.text)
+            assert path not in BODIES or answer.status_code in (200, 400, 429)
 
 
 @FUZZED
 @given(st.data())
-def test_whatever_stands_in_an_address_is_answered(url: str, data: st.DataObject) -> None:
+def test_whatever_stands_in_an_address_is_answered(
+    url: str, app: Flask, data: st.DataObject
+) -> None:
     with requests.Session() as session:
         for _ in range(8):
-            path = data.draw(st.sampled_from(READ) | st.just("/jobs/") | TEXTS.map("/{}".format))
+            known = st.sampled_from(paths(app, "GET"))
+            path = data.draw(known | st.just("/jobs/") | TEXTS.map("/{}".format))
             if path == "/jobs/":
                 path += quote(data.draw(TEXTS | st.integers().map(str)), safe="", errors="replace")
             pairs = data.draw(st.lists(st.tuples(st.sampled_from(PARAMETERS), TEXTS), max_size=3))
             place = quote(path, safe="/", errors="replace")
             query = "&".join(f"{name}={quote(text, errors='replace')}" for name, text in pairs)
             answer = session.get(f"{url}{place}?{query}", timeout=120)
-            assert answer.status_code in (200, 308, 400, 404, 405), (path, pairs, answer.text)
+            assert answer.status_code < 500 or path == "/ready", (path, pairs, answer.text)
 
 
-def test_a_nul_in_an_address_is_answered(url: str) -> None:
+def test_a_nul_in_an_address_is_answered(url: str, app: Flask) -> None:
     odd = ("%00", "3%00", "%ed%a0%80", "%ff", "9" * 400)
     with requests.Session() as session:
-        for path, name, text in itertools.product(READ, PARAMETERS, odd):
+        for path, name, text in itertools.product(paths(app, "GET"), PARAMETERS, odd):
             answer = session.get(f"{url}{path}?{name}={text}", timeout=120)
-            assert answer.status_code in (200, 400, 404), (path, name, text, answer.text)
+            where = (path, name, text, answer.text)
+            assert answer.status_code in (200, 400, 404) or path == "/ready", where
 
 
 DEPTHS = (50, 96, 99, 100, 500, *range(940, 1010, 3), 5000, 100_000)

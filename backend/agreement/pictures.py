@@ -112,7 +112,9 @@ class ReportPictures:
     def _link(self, project_uid: str, task_id: int) -> str | None:
         """Return the address of a task in Label Studio."""
         project = self._projects.project(project_uid)
-        address = self._settings.label_studio_url or (project.hostname if project else None)
+        settings, named = self._settings, project.hostname if project else None
+        is_trusted = settings.setup_may_name_label_studio
+        address = settings.label_studio_url or (named if is_trusted else None)
         project_id = project_id_of(project_uid)
         if not address or project_id is None:
             return None

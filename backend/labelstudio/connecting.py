@@ -64,8 +64,9 @@ class Connector:
             self._send("POST", ML_BACKENDS, {**body, "title": TITLE})
             return f"Project {project.id}: connected to {self.backend}"
         # Label Studio never tells the password that it has, so it is sent each time.
-        title = ours.title or TITLE
-        self._send("PATCH", f"/api/ml/{ours.id}", {**body, "title": title})
+        # To check the connection, it sends /setup only what stands in this request.
+        kept = {"title": ours.title or TITLE, "extra_params": ours.extra_params}
+        self._send("PATCH", f"/api/ml/{ours.id}", {**body, **kept})
         if ours.state == CONNECTED:
             return f"Project {project.id}: is connected to {self.backend}"
         return f"Project {project.id}: connected to {self.backend} again"

@@ -18,7 +18,6 @@ class MlBackend(Shape):
         state: `CO` if Label Studio can use it.
         readable_state, error_message: the state and its reason in words.
         extra_params: raw; see `project_settings.read_extra_params`.
-        auth_method: `BASIC_AUTH` if Label Studio sends user and password of its form.
     """
 
     id: Id = Field(description="a whole number")
@@ -29,8 +28,6 @@ class MlBackend(Shape):
     readable_state: OrNone[Text] = None
     error_message: OrNone[Text] = None
     extra_params: Any = None
-    auth_method: OrNone[Text] = None
-    basic_auth_user: OrNone[Text] = None
 
 
 class Webhook(Shape):

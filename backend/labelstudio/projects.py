@@ -87,6 +87,14 @@ class ProjectStorage:
         with self._database.reading() as connection:
             return list(connection.scalars(select(projects.c.uid).order_by(projects.c.uid)))
 
+    def newest_uids(self) -> list[str]:
+        """Return the uids of all known projects, sorted; of one id, that of the newest project."""
+        newest: dict[int | str, str] = {}
+        for uid in sorted(self.project_uids(), key=_created_at):
+            number = project_id_of(uid)
+            newest[uid if number is None else number] = uid
+        return sorted(newest.values())
+
     def count(self) -> int:
         """Return how many projects are known."""
         with self._database.reading() as connection:

@@ -32,10 +32,9 @@ def delete_old_weights(settings: Settings, database: Database, project_uid: str)
         return []
     trained = ModelStorage(database).models()
     in_use = _in_use(settings, database)
-    old = [each for each in trained if each.project_uid == project_uid][settings.keep_models :]
-    kept_files = {each.file for each in trained if each not in old or each.id in in_use}
-    names = [each.file for each in old if each.id not in in_use and each.file not in kept_files]
-    return [name for name in names if _delete(settings.models_folder / name)]
+    own = [each for each in trained if each.project_uid == project_uid]
+    old = [each.file for each in own[settings.keep_models :] if each.id not in in_use]
+    return [name for name in old if _delete(settings.models_folder / name)]
 
 
 def _in_use(settings: Settings, database: Database) -> set[int]:

@@ -11,8 +11,9 @@ from backend.labelstudio.webhook_health import repair
 from backend.labelstudio.webhook_storage import WebhookStorage
 from backend.verdicts.tables import events, sync_runs
 
-# Searching all events of a project that sends none would read the whole table.
+# Searching all events of a project that sends none would read the whole table, and likewise pulls.
 SEARCHED_EVENTS = 10_000
+SEARCHED_PULLS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +76,19 @@ class WebhookStates:
         checks = self._checks.checks()
         found = []
         with self._database.reading() as connection:
-            last_events = _last_events(connection)
-            for uid in self._newest_uids():
+            last_events, pulling = _last_events(connection), _with_pulls(connection)
+            for uid in self._projects.newest_uids():
                 last, check = last_events.get(project_id_of(uid)), checks.get(uid)
                 found.append(
                     WebhookState(
                         uid,
                         last,
-                        _pulled(connection, uid, last),
+                        _pulled(connection, uid, last) if uid in pulling else 0,
                         check.checked_at if check else None,
                         check.problem if check else None,
                     )
                 )
         return found
-
-    def _newest_uids(self) -> list[str]:
-        uids = self._projects.project_uids()
-        return [
-            uid
-            for uid in uids
-            if (number := project_id_of(uid)) is None or self._projects.find_uid(number) == uid
-        ]
 
 
 def _last_events(connection: Connection) -> dict[int | None, datetime]:
@@ -106,6 +99,17 @@ def _last_events(connection: Connection) -> dict[int | None, datetime]:
         .group_by(events.c.project_id)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _with_pulls(connection: Connection) -> set[str]:
+    """Return the projects to which one of the latest pulls added something."""
+    newest = connection.scalar(select(func.max(sync_runs.c.id))) or 0
+    query = (
+        select(sync_runs.c.project_uid)
+        .where(sync_runs.c.id > newest - SEARCHED_PULLS, sync_runs.c.added > 0)
+        .distinct()
+    )
+    return set(connection.scalars(query))
 
 
 def _pulled(connection: Connection, uid: str, since: datetime | None) -> int:

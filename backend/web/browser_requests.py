@@ -12,9 +12,9 @@ from flask import Flask, request
 from werkzeug.exceptions import Forbidden, UnsupportedMediaType
 
 from backend.settings import Settings
+from backend.web.authentication import OPEN_PATHS
 
 READING = ("GET", "HEAD", "OPTIONS")
-OPEN_PATHS = ("/health", "/ready")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Names that nobody can have a name server answer for: RFC 6761, RFC 6762, ICANN's for private use.
 PRIVATE_DOMAINS = (".localhost", ".local", ".internal")
