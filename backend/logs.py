@@ -39,6 +39,8 @@ def set_up_logging(
         log_format: `text` for people, `json` for one JSON object a line.
         known_secrets: masked wherever they occur.
     """
+    for name in VERBOSE:
+        logging.getLogger(name).setLevel(level if level == "DEBUG" else logging.WARNING)
     root = logging.getLogger()
     if root.handlers:  # set up before, or by whoever runs this process, such as a test
         return
@@ -47,8 +49,6 @@ def set_up_logging(
     handler.addFilter(StormFilter(handler.emit))
     root.addHandler(handler)
     root.setLevel(level)
-    for name in VERBOSE:
-        logging.getLogger(name).setLevel(level if level == "DEBUG" else logging.WARNING)
 
 
 @contextmanager

@@ -8,16 +8,22 @@ import numpy as np
 import pytest
 from learning_data import BASE, LIMIT, learn, lesson, teach
 from migrating import downgrade
+from prediction_rows import UID as WATCHED
+from prediction_rows import ask, fetched, ready
 from sqlalchemy import select
 from verdict_data import UID, added, annotation, detection, event, moved, predict
 
 from backend.agreement.figures import measure_agreement
 from backend.database.connection import Database, now
+from backend.durations.storage import DurationStorage
 from backend.labelstudio.schemas import Annotation
 from backend.labelstudio.shapes import read
 from backend.learning.step_storage import StepStorage
 from backend.learning.tables import examples
 from backend.settings import Settings
+from backend.suggestions.interactive import NOTHING_PLACED
+from backend.suggestions.interactive_storage import InteractiveStorage
+from backend.suggestions.status_storage import WorkStatus
 from backend.verdicts.digests import digest_of
 from backend.verdicts.packing import MARK, POINT, POSITIONS
 from backend.verdicts.recording import Recorder
@@ -230,3 +236,26 @@ def test_objects_without_a_rectangle_are_learnt_again_and_the_others_stay(
     found = rows(any_database, examples.c.task_id, examples.c.status, examples.c.drawn)
     assert found == [(1, "ready", None), (2, "ready", None), (3, "ready", "digest")]
     assert steps.version(UID, BASE).startswith(f"{BASE}+3-")
+
+
+def test_predictions_of_an_earlier_schema_stay_as_they_are_and_have_no_request_id(
+    any_database: Database,
+) -> None:
+    made = ready(any_database, 1)
+    waiting = ask(any_database, 2)[0].id
+    before = [fetched(any_database, row) for row in (made, waiting)]
+    InteractiveStorage(any_database).add(WATCHED, 1, "/data/a.png", NOTHING_PLACED)
+    downgrade(any_database, "0014")
+    any_database.migrate()
+    assert [fetched(any_database, row) for row in (made, waiting)] == before
+    assert {row.request_id for row in before} == {None}
+    answer = InteractiveStorage(any_database).answer(1)
+    assert answer is not None and answer.request_id is None
+    assert {each.name: each.waiting for each in WorkStatus(any_database).queues()} == {
+        "interactive": 1,
+        "corrections": 0,
+        "predictions": 1,
+        "deliveries": 1,
+        "trainings": 0,
+    }
+    assert DurationStorage(any_database).series() == {}

@@ -44,6 +44,8 @@ def test_a_known_secret_is_masked_however_it_is_written(shown: str) -> None:
         "set LABEL_STUDIO_API_KEY to a personal or legacy token of Label Studio",
         "the basic authentication of its form, and an access token",
         "small-0d9f7b2c3a1e: a token expired",
+        "Label Studio refuses the token: expected status 200, got 401",
+        "LABEL_STUDIO_API_KEY: expected a token, got nothing",
         "Project 3: contact mailto:anna@example.org",
     ],
 )

@@ -4,8 +4,15 @@ import json
 import logging
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
+import requests
+import serving
+from conftest import wait_until
+from fault_run import Deployment
+from label_studio_fake import CONFIG, TOKEN, UID
 from serving import ROOT
 
 from backend.log_filters.secret_masking import SecretMask
@@ -17,8 +24,6 @@ from backend.logs import (
     job_log_context,
     log_context,
 )
-
-TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
 
 def line(log_format: str, message: str = "%d tasks", error: Exception | None = None) -> str:
@@ -116,3 +121,40 @@ def test_the_lines_of_libraries_go_the_same_way() -> None:
         "rq: failed",
         "urllib3: retry",
     ]
+
+
+def test_the_id_of_a_request_follows_its_tasks_through_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(serving.PLAIN_ENVIRONMENT, "LOG_FORMAT", "json")
+    with Deployment(tmp_path, 3, 0, "sqlite") as deployment:
+        assert deployment.serve is not None
+        tasks = list(deployment.fake.tasks.values())
+        deployment.post("/setup", {"project": UID, "schema": CONFIG})
+        requests.post(
+            f"{deployment.serve.url}/predict",
+            json={"tasks": tasks, "project": UID, "label_config": CONFIG},
+            headers={"X-Request-ID": "batch-7"},
+            timeout=100,
+        ).raise_for_status()
+        wait_until(deployment.done, seconds=120)
+        wait_until(lambda: text_of(deployment).count(": delivered") == 3)
+        words = text_of(deployment)
+    assert TOKEN not in words
+    lines = [json.loads(each) for each in words.splitlines() if each.startswith("{")]
+    places = Counter(each["logger"] for each in lines if each.get("request_id") == "batch-7")
+    assert places == {
+        "backend.web.request_ids": 1,
+        "backend.suggestions.detection_job": 3,
+        "backend.suggestions.delivery": 3,
+    }
+    assert len({each["process"] for each in lines}) >= 3
+    # `serve` prints to people what to do next; all other lines are JSON.
+    others = [each for each in words.splitlines() if not each.startswith("{")]
+    assert others[0].startswith("Ready: ")
+    assert others[-1] == "Ctrl-C stops it."
+
+
+def text_of(deployment: Deployment) -> str:
+    assert deployment.serve is not None
+    return deployment.serve.words()

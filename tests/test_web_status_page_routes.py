@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from prediction_rows import ask
 from redis import Redis
 from rq import Queue
-from sqlalchemy import insert, text
+from sqlalchemy import event, insert, text
 from status_scene import SERVICE, UIDS, fill, request, served
 
 from backend.database.connection import Database, now
@@ -230,10 +230,35 @@ def test_the_queries_read_no_more_than_an_index_of_many_rows(any_database: Datab
         assert "Seq Scan on predictions" not in plan
 
 
+def statements_of_page(client: FlaskClient, database: Database) -> int:
+    """How many statements make the status page."""
+    statements: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        statements.append(statement)
+
+    client.application.extensions["backend"].status.forget()
+    event.listen(database.engine, "before_cursor_execute", note)
+    assert client.get("/", headers=HTML).status_code == 200
+    event.remove(database.engine, "before_cursor_execute", note)
+    return len(statements)
+
+
+def test_the_number_of_statements_does_not_grow_with_the_projects(
+    database: Database, queue: Queue, unread_weights: Path
+) -> None:
+    app = create_app(Settings(model_weights=str(unread_weights)), database, queue)
+    client = app.test_client()
+    counts = []
+    for number in (1, 2, 60):
+        for each in range(number):
+            request(database, f"{each + 1}.17", 2, first=number * 10)
+        counts.append(statements_of_page(client, database))
+    assert counts[1] == counts[2]
+
+
 def plans_of_status(database: Database) -> list[str]:
     """The plans of the statements about predictions that make the status."""
-    from sqlalchemy import event
-
     from backend.outages.records import JobFilter
     from backend.suggestions.status_storage import WorkStatus
     from backend.suggestions.unfinished_work import UnfinishedWork

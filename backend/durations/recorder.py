@@ -1,6 +1,6 @@
 """Measure durations in this process, and add them to the database every few seconds.
 
-A process that is killed loses the counts since then, and nothing else.
+A process that ends loses the counts since then, and nothing else.
 """
 
 import logging

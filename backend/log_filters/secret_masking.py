@@ -17,7 +17,7 @@ _PATTERNS = (
     # Parameters of an address, and fields of JSON.
     re.compile(
         r"(?i)(\b[\w-]*(?:token|signature|password|passwd|secret|api_?key|credential)"
-        r"['\"]?\s*[:=]\s*['\"]?)(?!\*\*\*)[^\s&'\",}]+"
+        r"(?:=['\"]?|['\"]\s*:\s*['\"]))(?!\*\*\*)[^\s&'\",}]+"
     ),
     # A legacy token of Label Studio, and a JSON web token.
     re.compile(r"()\b[0-9a-f]{40}\b"),

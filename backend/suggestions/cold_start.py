@@ -29,14 +29,24 @@ class ColdStart:
 
     def advice(self, project: Project) -> str | None:
         """Return what to do before a project gets suggestions; None if it gets some."""
+        model = self._models.active(project.uid)
+        return self.advice_with(project, model, self._versions.has_learnt(project.uid))
+
+    def advice_with(self, project: Project, model: Model, has_learnt: bool) -> str | None:
+        """Return the same without asking the database.
+
+        Args:
+            model: the active model of the project.
+            has_learnt: whether its suggestions know anything from its corrections.
+        """
         suggest = project.settings.suggest or self._settings.suggest
         try:
             control = keypoint_control(project.label_config or "")
         except LabelConfigError:
             return None  # /setup's answer says so already
-        if suggest == "always" or self._versions.has_learnt(project.uid):
+        if suggest == "always" or has_learnt:
             return None
-        known = self._is_some_label_known(control, self._models.active(project.uid))
+        known = self._is_some_label_known(control, model)
         return None if suggest == "worthwhile" and known else ADVICE
 
     def _is_some_label_known(self, control: KeypointControl, model: Model) -> bool:

@@ -17,7 +17,7 @@ from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.unfinished_work import UnfinishedWork
-from backend.training.registry import ModelRegistry
+from backend.training.registry import Model, ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.grouped_events import GroupedEvents
 from backend.verdicts.set_aside_storage import SetAsideStorage
@@ -116,17 +116,19 @@ class Backend:
         versions = {each.uid: own.get(each.uid, deployment).version for each in projects}
         learning = self.examples.statuses(versions)
         return [
-            self._state(project, learning[project.uid], project.uid in own) for project in projects
+            self._state(project, learning[project.uid], own.get(project.uid), deployment)
+            for project in projects
         ]
 
     def _state(
-        self, project: Project, learning: LearningStatus, has_own_model: bool
+        self, project: Project, learning: LearningStatus, own: Model | None, deployment: Model
     ) -> ProjectState:
-        advice = self.cold_start.advice(project)
+        has_learnt = learning.in_use > 0
+        advice = self.cold_start.advice_with(project, own or deployment, has_learnt)
         return ProjectState(
             project=project.uid,
             model_version=learning.version,
-            has_own_model=has_own_model,
+            has_own_model=own is not None,
             settings=project.settings.as_json(),
             learning=learning,
             progress=say_progress(learning, suggests_before=advice is None),

@@ -19,8 +19,10 @@ from backend.verdicts.set_aside_storage import SetAsideStorage
 from backend.verdicts.status_storage import WebhookSigns, webhook_signs
 from backend.web.live_workers import LiveWorker, live_workers
 
-# However many pages are open, the status is put together this often at most.
+# However many pages are open, the status is put together this often at most, and for this share of
+# the time.
 KEPT_SECONDS = 2.0
+SHARE = 0.1
 SHOWN_TRAININGS = 5
 
 
@@ -52,21 +54,25 @@ class Status:
 
 
 class StatusService:
-    """Puts the status together, and keeps it for a moment."""
+    """Puts the status together, and keeps it for a moment: longer if that took long."""
 
     def __init__(self, database: Database, connection: Redis) -> None:
         self._database = database
         self._connection = connection
         self._predictions = PredictionStorage(database)
         self._lock = threading.Lock()
-        self._kept: tuple[float, Status] | None = None
+        self._kept: Status | None = None
+        self._kept_until = 0.0
 
     def status(self) -> Status:
-        """Return what goes on now, or did so `KEPT_SECONDS` ago at most."""
+        """Return what goes on now, or did so a moment ago."""
         with self._lock:
-            if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
-                self._kept = time.monotonic(), self._status()
-            return self._kept[1]
+            began = time.monotonic()
+            if self._kept is None or began > self._kept_until:
+                self._kept = self._status()
+                ended = time.monotonic()
+                self._kept_until = ended + max(KEPT_SECONDS, (ended - began) / SHARE)
+            return self._kept
 
     def forget(self) -> None:
         """Put it together anew the next time, because something was changed."""
