@@ -8,6 +8,7 @@ the paths of images are fetched there.
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import parse_qsl, unquote_to_bytes, urljoin, urlsplit
 
 import numpy as np
@@ -213,10 +214,10 @@ def _check_path(location: Location, label_studio: LabelStudio, hosts: Sequence[s
         return
     host = _host(location)
     if host not in hosts:
+        shown = replace(location, own=False).shown  # without its query
         raise ImageFetchError(
             "expected an upload, a local file or an object of cloud storage of Label Studio, got "
-            f"{location.shown}: if its server has images beside Label Studio, add {host} to "
-            "IMAGE_HOSTS"
+            f"{shown}: if its server has images beside Label Studio, add {host} to IMAGE_HOSTS"
         )
 
 

@@ -61,7 +61,10 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
 
 
 def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
-    models, projects = ModelRegistry(settings, database), ProjectStorage(database)
+    models, projects = (
+        ModelRegistry(settings, database),
+        ProjectStorage(database, keeps_tokens=not settings.has_label_studio_token),
+    )
     versions = SuggestionVersions(settings, database, models)
     steps = StepStorage(database, limit=settings.learn_examples)
     return Backend(
