@@ -8,10 +8,12 @@
 FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=
 RUN python -m venv /opt/venv
-COPY requirements.txt .
-# One call, so that torch and torchvision fit.
+COPY requirements.txt requirements.lock ./
+# Everything beside torch and its CUDA libraries by its hash, in the versions of the lock; then these, in
+# one call, so that torch and torchvision fit. Their files differ between the builds for CPU and CUDA.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/venv/bin/pip install --disable-pip-version-check \
+    /opt/venv/bin/pip install --disable-pip-version-check --require-hashes -r requirements.lock \
+    && /opt/venv/bin/pip install --disable-pip-version-check \
     ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -r requirements.txt
 
 FROM python:3.11-slim-bookworm
@@ -25,7 +27,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOST=0.0.0.0 \
     DATA_DIR=/data \
-    TORCH_HOME=/models/torch
+    TORCH_HOME=/models/torch \
+    MPLCONFIGDIR=/tmp/matplotlib
 USER backend
 EXPOSE 9090
 VOLUME ["/data", "/models"]

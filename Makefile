@@ -14,13 +14,15 @@
 #   make hosts    workers on hosts of their own, of which one loses the network; needs root; takes 5 minutes
 #   make faults   break a deployment in every way and count what arrives; takes an hour
 #   make load     put load on a deployment and measure how quickly it answers; takes ten minutes
+#   make lock     the files of exact versions and hashes, requirements*.lock, from requirements*.txt
+#   make sbom     the bill of materials of the environment that the backend runs in, sbom.json
 #   make clean    delete the environments and caches, but not data/ and demo-data/
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve test e2e check coverage architecture pictures bench bench-agreement throughput hosts faults load clean redis browser test-services
+.PHONY: help demo serve test e2e check coverage architecture pictures bench bench-agreement throughput hosts faults load lock sbom clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -32,6 +34,7 @@ hash = $(shell cat $(1) | git hash-object --stdin | cut -c1-12)
 RUNTIME := .venv/ready-to-run-$(call hash,requirements.txt)
 DEVELOPMENT := .venv/ready-to-test-$(call hash,requirements.txt requirements-dev.txt requirements-formats.txt)
 BENCHMARK := .venv/ready-to-measure-$(call hash,requirements.txt requirements-dev.txt requirements-bench.txt requirements-formats.txt)
+TOOLS := .venv-tools/ready-to-run-$(call hash,requirements-tools.txt)
 LABEL_STUDIO := .venv-label-studio/ready-to-run-$(call hash,requirements-label-studio.txt)
 
 # Arguments for pytest, the benchmark or the pictures, as in: make test ARGS="-k regions -x"
@@ -91,8 +94,27 @@ load: $(DEVELOPMENT) redis
 	@PYTHONPATH=.:tests .venv/bin/python tests/load_run.py --report docs/reliability.md \
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(ARGS)
 
+# Without torch, torchvision and the CUDA libraries of theirs: their files differ between the builds
+# for CPU and CUDA, and come from other indexes. FIND_LINKS= a folder of wheels.
+UNLOCKED := torch torchvision triton cuda-bindings cuda-pathfinder cuda-toolkit \
+	$(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver \
+	cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+LOCKS := requirements requirements-dev requirements-bench requirements-label-studio
+
+lock: $(TOOLS)
+	@for name in $(LOCKS); do \
+		.venv-tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-header --no-annotate $(if $(FIND_LINKS),--find-links $(FIND_LINKS)) \
+			$(addprefix --no-emit-package ,$(UNLOCKED)) $$name.txt --output-file $$name.lock; \
+	done
+
+sbom: $(RUNTIME) $(TOOLS)
+	@.venv-tools/bin/cyclonedx-py environment .venv --pyproject pyproject.toml --mc-type application \
+		--output-format JSON --output-file sbom.json
+	@echo "Written: sbom.json (CycloneDX)"
+
 clean:
-	rm -rf .venv .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tools .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 # --- environments ---------------------------------------------------------------------------------
@@ -137,6 +159,11 @@ $(BENCHMARK):
 	$(call environment,.venv)
 	$(call install,.venv,requirements-bench.txt,once; some minutes)
 	@touch $@ $(DEVELOPMENT) $(RUNTIME)
+
+$(TOOLS):
+	$(call environment,.venv-tools)
+	$(call install,.venv-tools,requirements-tools.txt,once; seconds)
+	@touch $@
 
 $(LABEL_STUDIO):
 	$(call environment,.venv-label-studio)

@@ -25,6 +25,8 @@ LogFormat = Literal["text", "json"]
 # Libraries that log every step; the backend itself logs the steps that matter.
 VERBOSE = ("rq.worker", "rq.job", "rq.queue", "rq.scheduler", "rq.registry", "alembic")
 
+# Libraries that log the queries of addresses at DEBUG: signatures and keys stand there.
+INDISCREET = ("urllib3",)
 # A request id that may stand in a log line, a header and the database as it came.
 HARMLESS_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REQUEST_ID = "request_id"
@@ -35,10 +37,14 @@ def set_up_logging(
 ) -> None:
     """Log messages from `level` on; unless it is DEBUG, only warnings of verbose libraries.
 
+    Of indiscreet libraries, only warnings at any level.
+
     Args:
         log_format: `text` for people, `json` for one JSON object a line.
         known_secrets: masked wherever they occur.
     """
+    for name in INDISCREET:
+        logging.getLogger(name).setLevel(logging.WARNING)
     for name in VERBOSE:
         logging.getLogger(name).setLevel(level if level == "DEBUG" else logging.WARNING)
     root = logging.getLogger()

@@ -292,6 +292,11 @@ class Settings(DetectorVariables):
         )
 
     @property
+    def has_label_studio_token(self) -> bool:
+        """Whether the token of the settings is the one that is used."""
+        return self.label_studio_url is not None and self.label_studio_api_key is not None
+
+    @property
     def models_folder(self) -> Path:
         """Folder of trained models."""
         return self.models_dir or self.data_dir / "models"

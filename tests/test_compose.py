@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
+from conftest import free_port, redis_executable, wait_until
 
 from backend.__main__ import main
 from backend.settings import Settings
@@ -20,13 +22,14 @@ OURS = ("web", "worker", "trainer")
 
 SECRETS = {
     "POSTGRES_PASSWORD": "postgres-secret",
+    "REDIS_PASSWORD": "redis-secret",
     "LABEL_STUDIO_TOKEN": "0123456789abcdef0123456789abcdef01234567",
     "LABEL_STUDIO_PASSWORD": "studio-secret",
     "BASIC_AUTH_PASS": "basic-secret",
 }
 
 # Set in the Dockerfile for Python and torch, which read them themselves.
-FOR_LIBRARIES = {"PATH", "PYTHONUNBUFFERED", "TORCH_HOME"}
+FOR_LIBRARIES = {"PATH", "PYTHONUNBUFFERED", "TORCH_HOME", "MPLCONFIGDIR"}
 
 
 def is_command(arguments: list[str]) -> bool:
@@ -38,12 +41,12 @@ def settings_names() -> set[str]:
     return {name.upper() for name in Settings.model_fields}
 
 
-def docker_compose(**environment: str) -> subprocess.CompletedProcess[str]:
+def docker_compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     program = shutil.which("docker-compose")
     if program is None:
         pytest.skip("no docker-compose on this machine: install Debian's to run this as well")
     return subprocess.run(
-        [program, "config", "--quiet"],
+        [program, "config", *arguments],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
@@ -52,13 +55,13 @@ def docker_compose(**environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_docker_compose_accepts_the_file_once_the_secrets_are_set():
-    checked = docker_compose(**SECRETS)
+    checked = docker_compose("--quiet", **SECRETS)
     assert checked.returncode == 0, checked.stderr
 
 
 def test_a_secret_that_is_not_set_is_named():
     del (others := dict(SECRETS))["BASIC_AUTH_PASS"]
-    checked = docker_compose(**others)
+    checked = docker_compose("--quiet", **others)
     assert checked.returncode != 0
     assert "BASIC_AUTH_PASS" in checked.stderr
     assert "set it in .env" in checked.stderr
@@ -127,7 +130,8 @@ def test_everything_that_the_image_copies_is_sent_to_the_engine():
     sent = [
         line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"
     ]
-    copies = re.findall(r"^COPY (?!--from)(\S+) ", DOCKERFILE, re.MULTILINE)
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    copies = [name for line in lines for name in line.split()]
     assert copies
     for name in copies:
         assert name in sent
@@ -181,8 +185,89 @@ def test_label_studio_uses_the_database_that_is_made_for_it():
 
 
 def test_the_image_holds_the_backend_and_the_model_alone():
-    copied = re.findall(r"^COPY (?!--from)(\S+)", DOCKERFILE, re.MULTILINE)
-    assert sorted(copied) == ["backend", "model", "requirements.txt"]
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    copied = [name for line in lines for name in line.split()]
+    assert sorted(copied) == ["backend", "model", "requirements.lock", "requirements.txt"]
     sent = (ROOT / ".dockerignore").read_text().split()
     assert sent[0] == "*"
     assert {line.removeprefix("!") for line in sent if line.startswith("!")} == set(copied)
+
+
+@pytest.mark.parametrize("service", COMPOSE["services"])
+def test_every_container_is_without_root_and_without_privileges(service):
+    container = COMPOSE["services"][service]
+    assert container["cap_drop"] == ["ALL"] and "cap_add" not in container
+    assert container["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in container
+    assert int(container["user"].partition(":")[0]) > 0
+    assert container["pids_limit"] > 0
+
+
+@pytest.mark.parametrize("service", COMPOSE["services"])
+def test_every_container_but_label_studio_s_is_read_only_with_a_place_for_passing_files(service):
+    container = COMPOSE["services"][service]
+    if service == "label-studio":
+        assert container["read_only"] is False
+        return
+    assert container["read_only"] is True
+    assert any(place.startswith("/tmp:") for place in container["tmpfs"])
+
+
+def test_the_user_of_the_image_is_that_of_the_containers():
+    [uid] = re.findall(r"--uid (\d+) backend", DOCKERFILE)
+    for service in OURS:
+        assert COMPOSE["services"][service]["user"] == f"{uid}:{uid}"
+
+
+def test_the_stores_are_on_a_network_without_the_outside_and_publish_no_port():
+    assert COMPOSE["networks"]["stores"] == {"internal": True}
+    for store in ("redis", "postgres"):
+        assert COMPOSE["services"][store]["networks"] == ["stores"]
+    published = {name for name, each in COMPOSE["services"].items() if "ports" in each}
+    assert published == {"label-studio"}
+    [port] = COMPOSE["services"]["label-studio"]["ports"]
+    assert port.startswith("127.0.0.1:")
+    for service in (*OURS, "label-studio"):
+        assert {"stores", "studio"} == set(COMPOSE["services"][service]["networks"])
+
+
+def test_redis_and_postgresql_ask_for_passwords():
+    environment = COMPOSE["services"]["web"]["environment"]
+    assert ":${REDIS_PASSWORD:?" in environment["REDIS_URL"]
+    assert ":${POSTGRES_PASSWORD:?" in environment["DATABASE_URL"]
+    made = COMPOSE["services"]["postgres"]["environment"]["POSTGRES_INITDB_ARGS"]
+    assert made.split() == ["--auth-host=scram-sha-256", "--auth-local=scram-sha-256"]
+
+
+def test_what_redis_is_started_with_is_what_a_real_redis_accepts(tmp_path):
+    """The command of the service, run here by a real Redis on another port."""
+    [shell, option, script] = COMPOSE["services"]["redis"]["command"]
+    config = tmp_path / "redis.conf"
+    script = script.replace("$$", "$").replace("/tmp/redis.conf", str(config))
+    script = script.replace("dir /data", f"dir {tmp_path}").replace(
+        "redis-server", f"{redis_executable()} --port {(port := free_port())} --bind 127.0.0.1 #", 1
+    )
+    # The name of the file comes first: what stands behind it are options.
+    script = re.sub(r"(exec \S+)(.*) # (.*)$", r"\1 \3\2", script)
+    with subprocess.Popen(
+        [shell, option, script],
+        env={"PATH": os.environ["PATH"], "REDIS_PASSWORD": "redis-secret"},
+        stdout=subprocess.DEVNULL,
+    ) as server:
+        try:
+            with redis.Redis(port=port, password="redis-secret") as known:
+                wait_until(lambda: answers(known))
+                assert known.config_get("appendonly") == {"appendonly": "yes"}
+            with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+                stranger.ping()
+            assert config.stat().st_mode & 0o077 == 0
+            assert "redis-secret" not in Path(f"/proc/{server.pid}/cmdline").read_text()
+        finally:
+            server.terminate()
+
+
+def answers(connection: redis.Redis) -> bool:
+    try:
+        return bool(connection.ping())
+    except redis.ConnectionError:
+        return False

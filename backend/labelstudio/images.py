@@ -7,6 +7,7 @@ refused (see `guarded_connections`), and Label Studio's token is sent to its own
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import parse_qsl, unquote_to_bytes, urljoin, urlsplit
 
 import numpy as np
@@ -182,7 +183,7 @@ def _download(
             raise ImageFetchError(_unsupported(location.url))
         # Label Studio itself may redirect to any of its paths, such as the page to log in at.
         if location.own and not ((redirected and trusted) or is_image(location.url, studio)):
-            raise ImageFetchError(refusal(location.shown))
+            raise ImageFetchError(refusal(replace(location, own=False).shown))  # without its query
         # Another host's redirect chose the target, so the token is not sent from here on.
         trusted = trusted and location.own
         with_token = trusted and is_file(location.url, studio)

@@ -65,10 +65,16 @@ class UnknownProject(ValueError):
 
 
 class ProjectStorage:
-    """Stored projects."""
+    """Stored projects.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        keeps_tokens: whether tokens that `/setup` sends are stored; where the settings have one,
+            they are of no use.
+    """
+
+    def __init__(self, database: Database, *, keeps_tokens: bool = True) -> None:
         self._database = database
+        self._keeps_tokens = keeps_tokens
 
     def project(self, uid: str) -> Project | None:
         """Return a project; None if it is unknown."""
@@ -120,6 +126,7 @@ class ProjectStorage:
         self, uid: str, *, hostname: str | None, access_token: str | None, label_config: str | None
     ) -> None:
         """Store the connection that `/setup` sends for a project: always both host and token."""
+        access_token = access_token if self._keeps_tokens else None
         known = self.project(uid)
         new = Project(uid, hostname, access_token, label_config)
         if known is None or replace(known, settings=NO_SETTINGS) != new:

@@ -72,7 +72,10 @@ def create_app(settings: Settings, database: Database, queue: Queue) -> Flask:
 
 
 def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
-    models, projects = ModelRegistry(settings, database), ProjectStorage(database)
+    models, projects = (
+        ModelRegistry(settings, database),
+        ProjectStorage(database, keeps_tokens=not settings.has_label_studio_token),
+    )
     versions = SuggestionVersions(settings, database, models)
     status = StatusService(database, queue.connection)
     steps = StepStorage(database, limit=settings.learn_examples)
