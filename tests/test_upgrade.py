@@ -1,4 +1,4 @@
-"""Today's code on the database and the Redis that the first version left behind.
+"""Today's code on the databases of all earlier versions, and on the Redis of the first.
 
 `tests/data/first_version/make.py` says how they were recorded. Job functions had other paths then.
 """
@@ -14,12 +14,16 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import random_rows
 from conftest import wait_until
 from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
+from migrating import upgrade
+from random_rows import Filler
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
@@ -27,8 +31,17 @@ from serving import PLAIN_ENVIRONMENT, ROOT
 from small_weights import save_small_network
 from sqlalchemy import select, text
 
-from backend.database.connection import Database
+from backend.agreement.figures import measure_agreement
+from backend.database.connection import MIGRATIONS, Database
+from backend.labelstudio.projects import ProjectStorage
+from backend.outages.records import JobFilter
 from backend.settings import Settings
+from backend.suggestions.storage import PredictionStorage
+from backend.suggestions.unfinished_work import UnfinishedWork
+from backend.upkeep.storage import DeploymentStorage
+from backend.verdicts.judging import Verdict
+from backend.verdicts.packing import pack
+from backend.verdicts.records import Filters
 from backend.verdicts.tables import origins, states
 from backend.web.app import create_app
 
@@ -196,3 +209,49 @@ def reasons(database: Database) -> str:
             *connection.scalars(text("SELECT reason FROM trainings WHERE reason IS NOT NULL")),
         ]
     return "\n".join(found)
+
+
+REVISIONS = sorted(path.name[:4] for path in MIGRATIONS.glob("versions/[0-9]*.py"))
+# Where a migration changes what it finds, other tests say how.
+REWRITTEN = {
+    "annotation_states": ("digest", "digest_version", "updated_by", "points", "labels"),
+}
+# Where a migration adds rows: annotations that began as a suggestion, and those to be learnt.
+EXTENDED = ("annotation_origins", "changed_annotations")
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_what_was_there_is_found_again_after_an_upgrade_from_every_version(
+    revision: str, database_url: str
+) -> None:
+    database = Database(database_url)
+    upgrade(database, revision)
+    Filler(int(revision)).fill(database)
+    before = random_rows.contents(database)
+    assert all(before.values())
+    database.migrate()
+    after = random_rows.contents(database)
+    for name, rows in before.items():
+        changed = REWRITTEN.get(name, ())
+        found = after[name][: len(rows)] if name in EXTENDED else after[name]
+        kept = [name for name in rows[0] if name not in changed]
+        assert [{key: row[key] for key in kept} for row in found] == [
+            {key: row[key] for key in kept} for row in rows
+        ]
+    expect_usable(database)
+    database.close()
+
+
+def expect_usable(database: Database) -> None:
+    """The program of today reads all of it: points as packed today, figures, and states of work."""
+    after = random_rows.contents(database)
+    for state in after["annotation_states"]:
+        of_state = [row for row in after["verdicts"] if row["state_id"] == state["id"]]
+        names = [each.name for each in fields(Verdict)]
+        found = [Verdict(**{name: row[name] for name in names}) for row in of_state]
+        assert (state["points"], state["labels"]) == pack(found)
+    measure_agreement(database, Filters())
+    assert PredictionStorage(database).predictions_by_status()
+    assert len(ProjectStorage(database).projects()) == len(random_rows.UIDS)
+    UnfinishedWork(database).counts(JobFilter(None, None))
+    assert len(DeploymentStorage(database).name()) == 16
