@@ -24,7 +24,7 @@ def wake(connection: Redis) -> None:
             pipeline.ltrim(KEY, 0, 0)
             pipeline.expire(KEY, KEPT_SECONDS)
             pipeline.execute()
-    except RedisError as error:
+    except (RedisError, ValueError) as error:  # ValueError: the client was closed meanwhile
         logger.debug("No worker is woken: %s", error)
 
 
