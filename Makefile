@@ -11,7 +11,7 @@
 #   make bench    speed and exactness of the occlusion map; takes 45 minutes on an idle machine
 #   make bench-agreement  time and memory of the agreement report; takes 15 minutes
 #   make faults   break a deployment in every way and count what arrives; takes an hour
-#   make load     put load on a deployment and measure how quickly it answers; takes ten minutes
+#   make load     put load on a deployment and measure how quickly it answers; takes 20 minutes
 #   make clean    delete the environments and caches, but not data/ and demo-data/
 
 SHELL := bash
@@ -82,6 +82,7 @@ faults: $(DEVELOPMENT) redis test-services
 load: $(DEVELOPMENT) redis
 	@PYTHONPATH=.:tests .venv/bin/python tests/load_run.py --report docs/reliability.md \
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(ARGS)
+	@PYTHONPATH=.:tests .venv/bin/python tests/listing_run.py --report docs/reliability.md
 
 clean:
 	rm -rf .venv .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis
