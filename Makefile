@@ -13,7 +13,7 @@
 #   make throughput  suggestions a second, against the bare detector; takes 8 minutes on an idle machine
 #   make hosts    workers on hosts of their own, of which one loses the network; needs root; takes 5 minutes
 #   make faults   break a deployment in every way and count what arrives; takes an hour
-#   make load     put load on a deployment and measure how quickly it answers; takes ten minutes
+#   make load     put load on a deployment and measure how quickly it answers; takes 20 minutes
 #   make lock     the files of exact versions and hashes, requirements*.lock, from requirements*.txt
 #   make sbom     the bill of materials of the environment that the backend runs in, sbom.json
 #   make clean    delete the environments and caches, but not data/ and demo-data/
@@ -93,6 +93,7 @@ faults: $(DEVELOPMENT) redis test-services
 load: $(DEVELOPMENT) redis
 	@PYTHONPATH=.:tests .venv/bin/python tests/load_run.py --report docs/reliability.md \
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(ARGS)
+	@PYTHONPATH=.:tests .venv/bin/python tests/listing_run.py --report docs/reliability.md
 
 # Without torch, torchvision and the CUDA libraries of theirs: their files differ between the builds
 # for CPU and CUDA, and come from other indexes. FIND_LINKS= a folder of wheels.

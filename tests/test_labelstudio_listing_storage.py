@@ -1,9 +1,11 @@
-"""How far a listing has come is remembered until it ends, or for a day."""
+"""How far a listing has come is remembered until it ends, or for an hour."""
 
 from datetime import timedelta
 
+import pytest
+
 from backend.database.connection import Database, now
-from backend.labelstudio.listing_storage import GOES_ON_WITHIN, ListingStorage, Position
+from backend.labelstudio.listing_storage import GOES_ON_WITHIN, LONGEST, ListingStorage, Position
 
 UID = "3.1795347724"
 
@@ -30,8 +32,17 @@ def test_listings_of_other_projects_and_for_other_purposes_do_not_matter(
     assert storage.position(UID, "sync").after == 100
 
 
-def test_a_listing_that_was_interrupted_long_ago_begins_anew(any_database: Database) -> None:
+def test_a_listing_that_began_long_ago_begins_anew(any_database: Database) -> None:
     storage = ListingStorage(any_database)
-    long_ago = now() - GOES_ON_WITHIN - timedelta(minutes=1)
-    storage.save(UID, "sync", Position(100, long_ago))
+    storage.save(UID, "sync", Position(100, now() - LONGEST - timedelta(minutes=1)))
+    assert storage.position(UID, "sync").after == 0
+
+
+def test_a_listing_that_was_interrupted_long_ago_begins_anew(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = ListingStorage(any_database)
+    storage.save(UID, "sync", Position(100))
+    later = now() + GOES_ON_WITHIN + timedelta(minutes=1)
+    monkeypatch.setattr("backend.labelstudio.listing_storage.now", lambda: later)
     assert storage.position(UID, "sync").after == 0

@@ -18,7 +18,7 @@ from rq import Queue, Worker
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.worker_registration import register
-from sqlalchemy import delete
+from sqlalchemy import delete, event
 
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage
@@ -391,3 +391,46 @@ def test_of_a_bulk_import_only_the_newest_go_before_predictions(
             learnt += 1
         learning.empty()
     assert learnt == NEWEST
+
+
+def test_postgresql_gives_the_same_order(any_database: Database, queue: Queue) -> None:
+    deployment = Deployment(any_database, queue)
+    deployment.batch("1.1", 2 * AHEAD)
+    rows = deployment.batch("2.1", 3)
+    deployment.request("2.1", [rows[2].task_id], opened=True)
+    while projects_of(deployment.done)["2.1"] < 3:
+        assert deployment.work()
+    assert deployment.done[0] == ("2.1", 3, True)
+    assert projects_of(deployment.done)["1.1"] <= AHEAD + 3
+    for number in range(1, NEWEST + 3):
+        teach(any_database, number, lesson(number))
+    enqueue_examples(make_learning_queue(queue.connection), SETTINGS, any_database)
+    assert learning_queues(queue) == (8, 2)
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_what_comes_next_is_found_by_an_index_however_much_waits(
+    deployment: Deployment, opened: bool
+) -> None:
+    """SQLite chooses by the words of the condition: others make it read all that waits."""
+    deployment.batch("1.1", 3)
+    statements: list[tuple[str, Any]] = []
+
+    def note(_: object, cursor: object, statement: str, parameters: Any, *more: object) -> None:
+        statements.append((statement, parameters))
+
+    engine = deployment.database.engine
+    event.listen(engine, "before_cursor_execute", note)
+    due = due_predictions(deployment.database, opened=opened)
+    due.projects()
+    due.first("1.1", 10)
+    event.remove(engine, "before_cursor_execute", note)
+    queries = [each for each in statements if each[0].startswith("SELECT")]
+    assert len(queries) >= 2
+    name = "ix_predictions_waits_opened" if opened else "ix_predictions_waits_in_batch"
+    with deployment.database.reading() as connection:
+        for statement, parameters in queries:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps = [row.detail for row in plan]
+            assert len(steps) == 1, steps
+            assert f"INDEX {name}" in steps[0]

@@ -130,6 +130,37 @@ def test_what_gets_ready_while_waiting_is_in_the_answer(patient: Scene) -> None:
     assert second == []
 
 
+def test_of_a_large_batch_the_first_are_waited_for(
+    patient: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No worker makes thousands while a request waits; and workers deliver the others at once."""
+    monkeypatch.setattr("backend.suggestions.answers.MOST_AWAITED", 3)
+    tasks = [task(number) for number in range(1, 7)]
+    with meanwhile(lambda: patient.answer(*tasks)) as answers:
+        wait_until(lambda: patient.queue.count == 6)
+        assert patient.row(3).waiting_until is not None
+        assert patient.row(4).waiting_until is None
+        patient.finish(1, 2, 3, 4)
+        found = answers.result(30)
+    assert [bool(each) for each in found] == [True, True, True, False, False, False]
+    assert DeliverySchedule(patient.database).due(10) == [patient.row(4).id]
+
+
+def test_a_task_that_is_asked_for_alone_was_opened_by_somebody(scene: Scene) -> None:
+    opened = make_opened_queue(scene.queue.connection)
+    scene.answer(task(1), task(2))
+    assert [scene.row(number).opened_at for number in (1, 2)] == [None, None]
+    scene.answer(task(2))
+    scene.answer(task(3))
+    moments = [scene.row(number).opened_at for number in (2, 3)]
+    assert None not in moments
+    names = [job_id(scene.row(number).id, 1, opened=True) for number in (2, 3)]
+    assert opened.get_job_ids() == names
+    scene.answer(task(1), task(2), task(3))
+    assert [scene.row(number).opened_at for number in (2, 3)] == moments
+    assert opened.get_job_ids() == names
+
+
 def test_while_a_web_process_waits_workers_leave_it_alone(patient: Scene) -> None:
     with meanwhile(lambda: patient.answer(task(1), task(2))) as answers:
         wait_until(lambda: patient.queue.count == 2)

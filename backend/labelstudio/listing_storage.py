@@ -1,6 +1,6 @@
 """SQL that remembers how far a long listing of a project's tasks has come.
 
-A listing that was interrupted goes on from there, also after hours and a million tasks.
+A listing of a million tasks that was interrupted goes on from there.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,10 @@ from sqlalchemy import JSON, BigInteger, Column, String, Table, and_, delete, se
 from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
 
-# After a longer interruption tasks may have changed too much, so a listing begins anew.
-GOES_ON_WITHIN = timedelta(days=1)
+# After a longer interruption, or a longer listing, tasks that are done may have changed: it begins
+# anew.
+GOES_ON_WITHIN = timedelta(hours=1)
+LONGEST = timedelta(days=1)
 
 listings = Table(
     "listings",
@@ -23,6 +25,7 @@ listings = Table(
     Column("purpose", String(250), primary_key=True),
     Column("after_task_id", BigInteger, nullable=False),
     Column("began_at", Time, nullable=False),
+    Column("saved_at", Time, nullable=False),
     Column("counts", JSON, nullable=False),
 )
 
@@ -50,10 +53,12 @@ class ListingStorage:
 
     def position(self, project_uid: str, purpose: str) -> Position:
         """Return where to go on; the beginning if no listing was interrupted lately."""
+        moment = now()
         query = select(listings).where(
             listings.c.project_uid == project_uid,
             listings.c.purpose == purpose,
-            listings.c.began_at > now() - GOES_ON_WITHIN,
+            listings.c.saved_at > moment - GOES_ON_WITHIN,
+            listings.c.began_at > moment - LONGEST,
         )
         with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
@@ -65,6 +70,7 @@ class ListingStorage:
         values = {
             "after_task_id": position.after,
             "began_at": position.began_at,
+            "saved_at": now(),
             "counts": dict(position.counts),
         }
         with self._database.writing() as connection:

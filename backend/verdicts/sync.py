@@ -156,6 +156,7 @@ class _Pull:
         position = self._listings.position(uid, PURPOSE)
         after, tasks = position.after, position.counts.get("tasks", 0)
         if after:
+            logger.info("Project %s: its pull goes on behind task %d", uid, after)
             run = _resumed(run, position)
         for page in client.task_pages(project_id, after):
             run = self._pull_page(run, client, page, after)

@@ -71,5 +71,5 @@ def test_an_opened_task_has_its_suggestion_while_a_batch_waits(
             opened = api(label_studio, "GET", f"/api/tasks/{task}/?project={project.id}")
             assert [each["model_version"] for each in opened["predictions"]] == [version]
         assert len(project.predictions(version)) < TASKS, "the batch was done before"
-        assert eventually(lambda: len(project.predictions(version)) == TASKS, 120)
+        assert eventually(lambda: len(project.predictions(version)) == TASKS, 300)
         assert {len(found) for found in project.predictions(version).values()} == {1}

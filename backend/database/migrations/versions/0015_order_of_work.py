@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("purpose", sa.String(250), nullable=False),
         sa.Column("after_task_id", sa.BigInteger, nullable=False),
         sa.Column("began_at", Time, nullable=False),
+        sa.Column("saved_at", Time, nullable=False),
         sa.Column("counts", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("project_uid", "purpose", name="pk_listings"),
     )
