@@ -383,7 +383,7 @@ def measure(weights: Path, folder: Path, images: int, rounds: int) -> str:
 
 
 @click.command()
-@click.option("--images", default=60, show_default=True, help="Of each run.")
+@click.option("--images", default=50, show_default=True, help="Of each run.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--weights", type=click.Path(path_type=Path), help="Default: random ones.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write the result into this file.")
