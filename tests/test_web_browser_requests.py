@@ -97,7 +97,7 @@ def test_health_is_answered_under_any_name(url: str) -> None:
 def test_the_operator_says_which_names_there_are(
     database: Database, queue: Queue, unread_weights: Path
 ) -> None:
-    names = ("points.example", "web")
+    names = ("points.example", "web", "box.example:8443")
     settings = settings_of(unread_weights, host="0.0.0.0", allowed_hosts=names)
     with served(create_app(settings, database, queue)) as url:
 
@@ -109,6 +109,9 @@ def test_the_operator_says_which_names_there_are(
         # Behind a proxy that passes another Host on.
         assert post(url, {"Origin": "https://points.example"}).status_code == 200
         assert post(url, {"Origin": "https://evil.example"}).status_code == 403
+        assert post(url, {"Origin": "https://points.example:8080"}).status_code == 403
+        assert post(url, {"Origin": "https://box.example:8443"}).status_code == 200
+        assert status("box.example:9090") == 200
 
 
 @pytest.mark.parametrize(

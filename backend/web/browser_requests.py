@@ -36,7 +36,8 @@ def refuse_other_sites(app: Flask, settings: Settings) -> None:
         if request.path in OPEN_PATHS:
             return
         host = _name(request.host)
-        if (allowed and host not in (*allowed, *LOOPBACK)) or (
+        known = {_name(each) for each in allowed} - {""}
+        if (allowed and host not in (*known, *LOOPBACK)) or (
             guesses and not allowed and not _is_private_name(host)
         ):
             raise Forbidden(
@@ -70,8 +71,9 @@ def _from_own_page(allowed: tuple[str, ...]) -> bool:
         return True
     if origin is None:
         return site is None
+    # A proxy may pass another Host on. Another port of the same name is another site.
     place = _netloc(origin)
-    return bool(place) and (place == request.host.lower() or _name(place) in allowed)
+    return bool(place) and (place == request.host.lower() or place in allowed)
 
 
 def _netloc(origin: str) -> str:
