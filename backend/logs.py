@@ -101,37 +101,30 @@ def current_request_id() -> str | None:
     return found
 
 
-class _MaskedFormatter(structlog.stdlib.ProcessorFormatter):
-    """Renders a record by structlog's processors, and masks secrets in the whole of it."""
-
-    def __init__(
-        self,
-        mask: SecretMask,
-        renderers: list[structlog.typing.Processor],
-    ) -> None:
-        super().__init__(
-            foreign_pre_chain=[structlog.contextvars.merge_contextvars],
-            processors=[
-                structlog.stdlib.add_logger_name,
-                structlog.stdlib.add_log_level,
-                _add_time,
-                structlog.processors.format_exc_info,
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *renderers,
-            ],
-        )
-        self._mask = mask
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        return self._mask.apply(super().format(record))
-
-
 def _formatter(log_format: LogFormat, mask: SecretMask) -> logging.Formatter:
+    def mask_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """Mask each text before it is rendered, because JSON puts backslashes into it."""
+        return {
+            name: mask.apply(value) if isinstance(value, str) else value
+            for name, value in event.items()
+        }
+
+    renderers: list[structlog.typing.Processor] = [_render_text]
     if log_format == "json":
-        order = structlog.processors.EventRenamer("message")
-        return _MaskedFormatter(mask, [order, structlog.processors.JSONRenderer(default=str)])
-    return _MaskedFormatter(mask, [_render_text])
+        rename = structlog.processors.EventRenamer("message")
+        renderers = [rename, structlog.processors.JSONRenderer(default=str)]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.contextvars.merge_contextvars],
+        processors=[
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.add_log_level,
+            _add_time,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            mask_values,
+            *renderers,
+        ],
+    )
 
 
 def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -68,6 +68,16 @@ def test_no_token_is_in_a_line_or_its_traceback(log_format: str) -> None:
     assert "hunter22" not in written
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_secret_hides_behind_the_quotation_marks_of_json(log_format: str) -> None:
+    sent = '%d {"access_token": "s3cr3t", "Authorization": "Basic abc"} password="x y"'
+    written = line(log_format, sent, ValueError('{"token": "s3cr3t"}'))
+    assert "s3cr3t" not in written
+    assert "Basic abc" not in written
+    if log_format == "json":
+        json.loads(written)
+
+
 @pytest.mark.parametrize("given", ["a", "0af7651916cd43dd8448eb211c80319c", "x.y_z-1", "a" * 64])
 def test_a_harmless_request_id_is_kept(given: str) -> None:
     assert begin_request(given) == given
