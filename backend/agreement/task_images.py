@@ -62,7 +62,7 @@ class TaskImages:
             picture = self._images.picture(project, prediction.image_url, prediction.task_id)
         except (ImageFetchError, NotDeliverable) as error:
             return TaskImage(None, f"The image cannot be fetched: {error}")
-        except UnreadableImage as error:
+        except (UnreadableImage, MemoryError, OSError) as error:  # the last two of its decoder
             return TaskImage(None, f"The image cannot be read: {error}")
         thumbnail = Image.fromarray(picture)
         thumbnail.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
