@@ -57,6 +57,7 @@ ACTIONS = (
     "ANNOTATIONS_DELETED",
     "TASKS_DELETED",
 )
+MOST_SYNC_RUNS = 50  # of each project; a pull an hour would add 9,000 a year
 _OWN = ("verdicts", "unused", "begun", "drawing")  # fields of a State that have tables of their own
 _KEY = ("project_uid", "annotation_id", "made_at", "updated_at", "digest")  # unique
 _STATE_COLUMNS = [field.name for field in fields(State) if field.name not in _OWN]
@@ -253,10 +254,14 @@ class VerdictStorage:
         connection.execute(self._database.insert(unused).values(values).on_conflict_do_nothing())
 
     def add_sync_run(self, run: SyncRun) -> None:
-        """Store the result of pulling one project."""
+        """Store the result of pulling one project, and forget the oldest ones of the project."""
         problem = None if run.problem is None else storable(run.problem)
+        of_project = sync_runs.c.project_uid == run.project_uid
         with self._database.writing() as connection:
             connection.execute(sync_runs.insert().values({**asdict(run), "problem": problem}))
+            ids = select(sync_runs.c.id).where(of_project).order_by(sync_runs.c.id.desc())
+            oldest_kept = ids.offset(MOST_SYNC_RUNS - 1).limit(1).scalar_subquery()
+            connection.execute(delete(sync_runs).where(of_project, sync_runs.c.id < oldest_kept))
 
     def last_synced_at(self, project_uid: str) -> datetime | None:
         """Return when the latest pull of a project started; None if there was none."""
