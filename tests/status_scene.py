@@ -22,8 +22,9 @@ from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.tables import predictions
 from backend.training.records import TrainingOptions
 from backend.training.storage import TrainingStorage
+from backend.verdicts.pull_storage import PullStorage
 from backend.verdicts.records import SyncRun
-from backend.verdicts.storage import EventStorage, VerdictStorage
+from backend.verdicts.storage import EventStorage
 from model.keypoint import Box, Detection
 
 CONFIG = (
@@ -81,7 +82,7 @@ def fill(database: Database, connection: Redis) -> None:
     trainings.fail(second.id, "expected at least two classes, got 1: annotate more images")
     EventStorage(database).save_event("ANNOTATION_CREATED", 1, {})
     pull = SyncRun(UIDS[1], moment - timedelta(minutes=20), 14, 5, 0, None)
-    VerdictStorage(database).add_sync_run(pull)
+    PullStorage(database).add_sync_run(pull)
     queue = Queue("predictions", connection=connection, serializer=JSONSerializer)
     worker = Worker([queue], connection=connection, serializer=JSONSerializer)
     worker.register_birth()

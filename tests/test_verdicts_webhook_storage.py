@@ -14,8 +14,9 @@ from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage
 from backend.labelstudio.webhook_storage import WebhookStorage
 from backend.settings import Settings
+from backend.verdicts.pull_storage import PullStorage
 from backend.verdicts.records import SyncRun
-from backend.verdicts.storage import EventStorage, VerdictStorage
+from backend.verdicts.storage import EventStorage
 from backend.verdicts.sync import sync
 from backend.verdicts.webhook_storage import WebhookState, WebhookStates
 
@@ -33,7 +34,7 @@ def state(database: Database) -> WebhookState:
 
 def pull(database: Database, added: int, seconds: float = 0, problem: str | None = None) -> None:
     run = SyncRun(UID, now() + timedelta(seconds=seconds), 10, added, 0, problem)
-    VerdictStorage(database).add_sync_run(run)
+    PullStorage(database).add_sync_run(run)
 
 
 def test_without_events_and_pulls_nothing_is_wrong(known: Database) -> None:

@@ -16,10 +16,10 @@ from backend.settings import Settings
 from backend.suggestions.tables import interactive_answers
 from backend.upkeep.queries import every_table
 from backend.verdicts.lesson_storage import LessonStorage
+from backend.verdicts.pull_storage import PullStorage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Filters, SyncRun
 from backend.verdicts.set_aside_storage import SetAsideStorage
-from backend.verdicts.storage import VerdictStorage
 
 LIMIT = 50
 ANNA, BERT = 71234501, 71234502  # numbers that stand nowhere else
@@ -51,7 +51,7 @@ def fill(
                 **values, request={"points": []}, status="ready", asked_at=now()
             )
         )
-    VerdictStorage(database).add_sync_run(SyncRun(uid, now(), 3, 0, 0, None))
+    PullStorage(database).add_sync_run(SyncRun(uid, now(), 3, 0, 0, None))
 
 
 def record(database: Database) -> None:

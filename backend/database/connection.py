@@ -21,6 +21,7 @@ WRITES = "writes"  # execution option of a transaction that writes
 CONNECTIONS = 20  # kept open; as many again at the busiest moments
 # Rows per statement: SQLite takes 32 766 parameters, PostgreSQL 65 535.
 CHUNK = 500
+JOURNAL_BYTES = 64 << 20  # of SQLite's write-ahead log while it is not needed
 LOCK_WAIT = 10.0  # s; how long a transaction waits while another one writes to SQLite
 # A PostgreSQL that cannot be reached any more is given up after half a minute; without these, a
 # statement that is on its way waits for a quarter of an hour. Parameters of libpq: s, but ms for
@@ -235,6 +236,8 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # so that `_begin_sqlite` begins transactions, not the driver
     connection.execute("PRAGMA foreign_keys = ON").close()
     _write_ahead(connection)
+    # After many writes during a long read the journal is cut back to this size.
+    connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}").close()
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

@@ -108,6 +108,15 @@ class OutageStorage:
             ended = connection.execute(delete(outages).where(outages.c.service == service))
         return ended.rowcount == 1
 
+    def forget(self, before: datetime, waited_for: Collection[str]) -> int:
+        """Forget the services that nobody has asked since a moment, and nothing waits for.
+
+        Callers can name any host of images, so there may be no end of them.
+        """
+        unasked = (outages.c.probe_at < before, outages.c.service.not_in(list(waited_for)))
+        with self._database.writing() as connection:
+            return connection.execute(delete(outages).where(*unasked)).rowcount
+
 
 class WaitingRows:
     """The rows of a table that wait for a service that is away.

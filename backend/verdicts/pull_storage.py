@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from itertools import takewhile
 
-from sqlalchemy import ColumnElement, FromClause, func, select
+from sqlalchemy import ColumnElement, FromClause, delete, func, select
 
 from backend.database.connection import Database
 from backend.database.schema import LARGEST_ID
@@ -12,6 +12,8 @@ from backend.database.text import storable
 from backend.verdicts.queries import current_states, not_retracted
 from backend.verdicts.records import Filters, SyncRun
 from backend.verdicts.tables import states, sync_runs
+
+MOST_SYNC_RUNS = 50  # of each project; a pull an hour would add 9,000 a year
 
 
 class PullStorage:
@@ -21,10 +23,14 @@ class PullStorage:
         self._database = database
 
     def add_sync_run(self, run: SyncRun) -> None:
-        """Store the result of pulling one project."""
+        """Store the result of pulling one project, and forget the oldest ones of the project."""
         problem = None if run.problem is None else storable(run.problem)
+        of_project = sync_runs.c.project_uid == run.project_uid
         with self._database.writing() as connection:
             connection.execute(sync_runs.insert().values({**asdict(run), "problem": problem}))
+            ids = select(sync_runs.c.id).where(of_project).order_by(sync_runs.c.id.desc())
+            oldest_kept = ids.offset(MOST_SYNC_RUNS - 1).limit(1).scalar_subquery()
+            connection.execute(delete(sync_runs).where(of_project, sync_runs.c.id < oldest_kept))
 
     def last_synced_at(self, project_uid: str) -> datetime | None:
         """Return when the latest pull of a project started; None if there was none."""

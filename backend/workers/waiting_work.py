@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 PROBES_EVERY_SECONDS = 5.0
 GIVES_UP_EVERY_SECONDS = 60.0
+UNASKED = timedelta(days=1)  # after which a service is forgotten that nothing waits for
 
 
 class WaitingWork:
@@ -63,5 +64,8 @@ class WaitingWork:
         count = give_up_waiting(self._database, before)
         count += give_up_waiting_examples(self._database, before)
         count += give_up_waiting_trainings(self._database, before)
+        waited_for = {service for rows in self._rows for service in rows.counts()}
+        self._outages.forget(now() - UNASKED, waited_for)
+        self._probed_at = {name: at for name, at in self._probed_at.items() if name in waited_for}
         if count:
             logger.warning("%d tasks are given up: they waited for too long", count)
