@@ -5,7 +5,7 @@ from alembic import op
 
 from backend.database.schema import Time
 
-revision = "0017"
+revision = "0016"
 down_revision = "0015"
 
 

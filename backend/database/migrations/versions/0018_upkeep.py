@@ -8,8 +8,8 @@ from alembic import op
 
 from backend.database.schema import Time
 
-revision = "0020"
-down_revision = "0019"
+revision = "0018"
+down_revision = "0017"
 
 
 def upgrade() -> None:

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0017"
+revision = "0017"
+down_revision = "0016"
 
 QUEUED = sa.text("status = 'queued'")
 UNDELIVERED = sa.text("status NOT IN ('queued', 'failed') AND check_at IS NOT NULL")
