@@ -28,6 +28,8 @@ from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
 from model.keypoint import Box, Detection
 from model.naming.features import ExampleFeatures
+from model.naming.frame import frame_of
+from model.naming.object_box import object_box
 from model.networks import SMALL, Classifier, build_network
 
 IMAGE = "/data/upload/3/image-1.png"
@@ -264,3 +266,24 @@ def test_a_drawing_on_an_image_that_the_detector_refuses_is_given_up(scene: Scen
     with pytest.raises(JobFailed, match=r"at least 8 px a side .given up"):
         learn_job.learn(1)
     assert scene.row().status == "failed"
+
+
+def test_an_object_without_a_rectangle_is_looked_at_twice(scene: Scene) -> None:
+    """The fourth where the current step finds it, the others around their points."""
+    two = {"nose": (10.0, 20.0), "tail": (40.0, 30.0)}
+    for task in (1, 2, 3):
+        scene.teach(task, points=two, absent=())
+    scene.work()
+    scene.teach(4, points=two, absent=())
+    scene.teach(5, points=two, absent=(), object=0, box=Box(5, 5, 50, 40))
+    scene.work()
+    step = scene.steps.current(UID, BASE)
+    assert step is not None and step.images == 5
+    *found, boxed = [each.described for each in scene.steps.members(step)]
+    assert boxed.whole is None
+    wholes = [ExampleFeatures.from_bytes(each.whole or b"") for each in found]
+    assert {each.frame for each in wholes} == {frame_of(None, 64, 48)}
+    closes = [ExampleFeatures.from_bytes(each.close).frame for each in found]
+    around = frame_of(object_box([*two.values()]), 64, 48)
+    assert closes[:3] == [around] * 3
+    assert closes[3].boxed
