@@ -36,6 +36,7 @@ from backend.settings import Settings
 from backend.suggestions import detection_job
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.detector import LoadedDetector
+from backend.suggestions.job_context import JobContext
 from backend.suggestions.queue import enqueue_again, job_id
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
@@ -100,7 +101,7 @@ class Scene:
         ProjectStorage(database).save_label_config(UID, CONFIG)
         settings = Settings(label_studio_url=fake.url, label_studio_api_key=TOKEN, suggest="always")
         studios = LabelStudios(settings)
-        self.context = detection_job.JobContext(
+        self.context = JobContext(
             settings,
             database,
             studios,

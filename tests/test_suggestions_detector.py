@@ -16,6 +16,7 @@ from backend.labelstudio.projects import LabelStudios, ProjectStorage
 from backend.suggestions import detection_job
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.detector import ActiveDetectors, ModelUnusable
+from backend.suggestions.job_context import JobContext
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of
@@ -38,7 +39,7 @@ class Scene:
         studios = LabelStudios(self.settings)
         service = DeliveryService(self.settings, database, studios)
         detection_job.set_job_context(
-            detection_job.JobContext(self.settings, database, studios, service, self.detectors)
+            JobContext(self.settings, database, studios, service, self.detectors)
         )
 
     def train(self, number: int) -> Model:

@@ -6,146 +6,52 @@ worker process sets once.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Protocol
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from rq import Queue, get_current_job
+from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
-from backend.database.connection import Database, now
+from backend.database.connection import now
 from backend.durations.recorder import measured_stage, record_stage
 from backend.labelstudio.errors import cause_of, lies_outside
-from backend.labelstudio.images import ImageFetchError, Images
+from backend.labelstudio.images import ImageFetchError
 from backend.labelstudio.label_config import (
     KeypointControl,
     LabelConfigError,
     keypoint_control,
 )
-from backend.labelstudio.projects import LabelStudios, NotDeliverable, Project, ProjectStorage
+from backend.labelstudio.projects import NotDeliverable, Project
 from backend.labelstudio.rectangles import rectangles_of
 from backend.labelstudio.regions import RegionError, task_box
 from backend.labelstudio.schemas import BoxSources
 from backend.labelstudio.shapes import read
-from backend.learning.backbones import Backbone, Backbones, BackboneUnusable
+from backend.learning.backbones import BackboneUnusable
 from backend.learning.looks import looks_at
-from backend.learning.named_points import Landmarks, NamedPoints
+from backend.learning.named_points import Landmarks
 from backend.learning.records import base_of, searched_part
-from backend.learning.step_storage import StepChanged, StepStorage
+from backend.learning.step_storage import StepChanged
 from backend.logs import add_to_log_context
 from backend.outages.job_failures import fail_job, postpone_job, retry_job, storage_needed
 from backend.outages.records import Cause
 from backend.queue.interruption import Interrupted, interruptible, reset_interrupt
 from backend.queue.row_jobs import requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
-from backend.settings import Settings
-from backend.suggestions.detector import ActiveDetectors, LoadedDetector, ModelUnusable
+from backend.suggestions.detector import LoadedDetector, ModelUnusable
+from backend.suggestions.job_context import JobContext
 from backend.suggestions.listed import control_in_task
-from backend.suggestions.maps import MapStorage, keep_first_maps
-from backend.suggestions.next_image import NextImages
+from backend.suggestions.maps import keep_first_maps
 from backend.suggestions.objects import StoredObject
 from backend.suggestions.records import Prediction, Wanted
 from backend.suggestions.several_objects import landmarks_of_each
 from backend.suggestions.shown import shows_unnamed
-from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.unnamed_points import detect_in_others
 from model.decoding import UnreadableImage
 from model.keypoint import Box, Detection
 
 logger = logging.getLogger(__name__)
-
-
-class Deliverer(Protocol):
-    """Delivers a prediction at once, or has it delivered soon."""
-
-    def deliver(self, prediction_id: int) -> None:
-        """Deliver a prediction that is due."""
-
-
-@dataclass(frozen=True)
-class JobContext:
-    """Services and settings that every job of this process uses.
-
-    Attributes:
-        queue: that predictions come from; None to fetch no image ahead.
-    """
-
-    settings: Settings
-    database: Database
-    studios: LabelStudios
-    delivery: Deliverer
-    detectors: ActiveDetectors
-    queue: Queue | None = None
-
-    @cached_property
-    def steps(self) -> StepStorage:
-        """The table of what projects have learnt."""
-        return StepStorage(self.database, limit=self.settings.learn_examples)
-
-    @cached_property
-    def named_points(self) -> NamedPoints:
-        """What finds landmarks by what projects have learnt."""
-        return NamedPoints(self.settings, self.database)
-
-    @cached_property
-    def _backbones(self) -> Backbones:
-        return Backbones()
-
-    def backbone_of(self, project_uid: str) -> Backbone:
-        """Return the network of a project's model.
-
-        Raises:
-            BackboneUnusable: the model cannot be loaded.
-        """
-        try:
-            loaded = self.detectors.get(project_uid)
-        except ModelUnusable as error:
-            raise BackboneUnusable(str(error)) from error
-        return self.backbone_in(loaded)
-
-    def backbone_in(self, loaded: LoadedDetector) -> Backbone:
-        """Return the network of a detector that is loaded."""
-        return self._backbones.of(loaded.version, loaded.detector.classifier)
-
-    def look(self, project_uid: str, picture: NDArray[np.uint8], box: Box | None) -> Detection:
-        """Return what a project's detector finds on a picture that no prediction was asked for.
-
-        Raises:
-            BackboneUnusable: the model cannot be loaded.
-            ValueError: the detector rejects the picture or the box.
-        """
-        try:
-            detector = self.detectors.get(project_uid).detector
-        except ModelUnusable as error:
-            raise BackboneUnusable(str(error)) from error
-        return detector.detect(picture, box)
-
-    @cached_property
-    def predictions(self) -> PredictionStorage:
-        """The table of predictions."""
-        return PredictionStorage(self.database)
-
-    @cached_property
-    def projects(self) -> ProjectStorage:
-        """The table of projects."""
-        return ProjectStorage(self.database)
-
-    @cached_property
-    def images(self) -> Images:
-        """The images of tasks."""
-        return Images(self.settings, self.studios)
-
-    @cached_property
-    def next_images(self) -> NextImages:
-        """The images of predictions, of which the next is fetched ahead."""
-        return NextImages(self.images, self.predictions, self.projects, self.queue)
-
-    @cached_property
-    def maps(self) -> MapStorage:
-        """The maps that are kept."""
-        return MapStorage(self.database)
 
 
 _context: JobContext | None = None

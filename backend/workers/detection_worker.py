@@ -33,6 +33,7 @@ from backend.suggestions.delivery_threads import DeliveryThreads
 from backend.suggestions.detector import ActiveDetectors, ModelUnusable
 from backend.suggestions.interactive_queue import make_interactive_queue
 from backend.suggestions.interactive_storage import InteractiveStorage
+from backend.suggestions.job_context import JobContext
 from backend.suggestions.queue import make_opened_queue, make_queue
 from backend.training.registry import ModelRegistry
 from backend.workers.cards import announced
@@ -103,7 +104,7 @@ def _job_context(
     studios: LabelStudios,
     deliveries: DeliveryThreads,
     queue: Queue,
-) -> detection_job.JobContext:
+) -> JobContext:
     """Load the deployment's active model, and collect what the jobs of this process use.
 
     Raises:
@@ -112,7 +113,7 @@ def _job_context(
     torch.set_num_threads(settings.detection_threads)
     detectors = ActiveDetectors(settings, models)
     detectors.get()
-    return detection_job.JobContext(
+    return JobContext(
         settings=settings,
         database=database,
         studios=studios,
@@ -122,7 +123,7 @@ def _job_context(
     )
 
 
-def _learning_context(context: detection_job.JobContext) -> learn_job.LearningContext:
+def _learning_context(context: JobContext) -> learn_job.LearningContext:
     """Collect what the learning jobs of this process use; they share networks and fits."""
     examples = ExampleStorage(context.database, limit=context.settings.learn_examples)
     return learn_job.LearningContext(
@@ -138,7 +139,7 @@ def _learning_context(context: detection_job.JobContext) -> learn_job.LearningCo
 
 
 def _interactive_context(
-    context: detection_job.JobContext,
+    context: JobContext,
 ) -> interactive_job.InteractiveContext:
     """Collect what the interactive jobs of this process use; they share networks and fits."""
     return interactive_job.InteractiveContext(
