@@ -14,6 +14,7 @@ from sqlalchemy import event, insert, text
 from status_scene import SERVICE, UIDS, fill, request, served
 
 from backend.database.connection import Database, now
+from backend.labelstudio.webhook_storage import WebhookStorage
 from backend.settings import Settings
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
@@ -35,6 +36,11 @@ def busy(database: Database, queue: Queue, unread_weights: Path) -> Flask:
 def address(busy: Flask) -> Iterator[str]:
     with served(busy) as url:
         yield url
+
+
+def test_the_page_says_what_is_wrong_with_a_webhook(busy: Flask, database: Database) -> None:
+    WebhookStorage(database).save_check(UIDS[0], "is switched off")
+    assert "it is switched off" in busy.test_client().get("/", headers=HTML).text
 
 
 def test_the_status_tells_queues_workers_batches_and_failures(busy: Flask) -> None:

@@ -68,6 +68,11 @@ class WebhookStates:
         self._projects = ProjectStorage(database)
         self._checks = WebhookStorage(database)
 
+    def problems(self) -> dict[str, str]:
+        """Return uid → what the latest look into Label Studio found wrong with its webhook."""
+        found = self._checks.checks()
+        return {uid: each.problem for uid, each in found.items() if each.problem is not None}
+
     def states(self) -> list[WebhookState]:
         """Return the state of each project's webhook, sorted by uid.
 

