@@ -25,6 +25,7 @@ from backend.labelstudio.projects import ProjectStorage
 from backend.learning.backbones import Backbone, Backbones
 from backend.learning.looks import describe_example, looks_at
 from backend.learning.named_points import NamedPoints
+from backend.learning.queries import due_examples
 from backend.learning.records import WHOLE_IMAGE, Lesson, Step
 from backend.learning.storage import ExampleStorage, replace_lessons
 from backend.settings import Settings
@@ -98,7 +99,7 @@ class Project:
         with self.database.writing() as connection:
             made = {datetime.now(UTC): [lesson]}
             replace_lessons(connection, UID, number, made, limit=self._limit)
-        [(example_id, _)] = self._examples.queued(0, 2)
+        [(example_id, _)] = due_examples(self.database, newest=True).first(UID, 2)
         seconds, stored = timed(lambda: self._look(example_id, picture))
         return seconds, stored
 

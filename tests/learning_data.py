@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from waiting_rows import queued
 
 from backend.database.connection import Database
 from backend.labelstudio.projects import ProjectStorage
@@ -61,7 +62,7 @@ def extract(
 ) -> int:
     """Do the work of a learning worker for every example that waits; how many there were."""
     storage = ExampleStorage(database, limit=limit)
-    waiting = storage.queued(0, 1000)
+    waiting = queued(storage)
     for example_id, _ in waiting:
         example = storage.start_attempt(example_id)
         assert example is not None

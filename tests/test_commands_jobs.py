@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from learning_data import lesson, teach
 from prediction_rows import UID, ask, fetched
 from verdict_data import event
+from waiting_rows import queued
 
 from backend.__main__ import main
 from backend.commands import jobs as command
@@ -82,8 +83,7 @@ def test_a_retry_takes_only_what_its_filters_choose(
     ]
     assert fetched(any_database, rows[3]).round == 2
     assert work.retry(JobFilter()) == 3
-    queued = PredictionStorage(any_database).queued(0, 10)
-    assert [row for row, _ in queued] == rows
+    assert [row for row, _ in queued(PredictionStorage(any_database))] == rows
     assert waiting_predictions(any_database).counts() == {}
 
 
@@ -93,7 +93,7 @@ def test_corrected_images_and_events_are_listed_as_well(any_database: Database) 
     examples.fail(1, "no image")
     assert summary(any_database) == [("corrected image", "failed", 1)]
     assert UnfinishedWork(any_database).retry(JobFilter()) == 1
-    assert examples.queued(0, 10) == [(1, 2)]
+    assert queued(examples) == [(1, 2)]
 
 
 def test_the_command_prints_a_line_for_each_reason(

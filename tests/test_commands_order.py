@@ -10,6 +10,7 @@ from label_studio_fake import TOKEN, UID, LabelStudioFake, label_studio_fake
 from learning_data import LIMIT, lesson, teach
 from small_weights import save_small_network
 from test_suggestions_detection_job import encoded
+from waiting_rows import queued
 
 from backend.__main__ import main
 from backend.commands.order_tasks import order_project
@@ -84,7 +85,7 @@ class Scene:
             about = lesson(task, width=SIDE, height=SIDE, image_url=data["image"])
             teach(self.database, task, about, uid=UID)
             StepStorage(self.database, limit=LIMIT).adopt(UID, loaded.version, extractor.key)
-            [(number, _)] = storage.queued(0, 10)
+            [(number, _)] = queued(storage)
             example = storage.start_attempt(number)
             assert example is not None
             seen = decode(self.fake.files[data["image"]], max_pixels=10**6)

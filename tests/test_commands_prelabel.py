@@ -10,6 +10,7 @@ import pytest
 from loopback_server import Answer, LoopbackServer, Request, as_json
 from rq import Queue
 from test_training_registry import OUTCOME, new_model
+from waiting_rows import queued
 
 from backend.commands.prelabel import prelabel_project
 from backend.database.connection import Database
@@ -127,7 +128,7 @@ def worker(settings: Settings, database: Database, unreadable: int | None = None
 
     def work() -> None:
         while not done.wait(0.02):
-            for prediction_id, _ in PredictionStorage(database).queued(0, 1000):
+            for prediction_id, _ in queued(PredictionStorage(database)):
                 row = PredictionStorage(database).prediction(prediction_id)
                 if row is not None and row.task_id == unreadable:
                     PredictionStorage(database).fail(

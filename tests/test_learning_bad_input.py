@@ -14,6 +14,7 @@ import torch
 from learning_data import BASE, LIMIT, UID, lesson, looked_at, teach
 from numpy.typing import NDArray
 from test_learning_named_points import SIDE, picture
+from waiting_rows import queued
 
 from backend.database.connection import Database
 from backend.learning.backbones import Backbones
@@ -58,7 +59,7 @@ class Scene:
         """Do the work of a learning worker, and return how many examples there were."""
         key = self.backbone.extractor.key
         self.steps.adopt(UID, self.backbone.version, key)
-        waiting = self.examples.queued(0, 1000)
+        waiting = queued(self.examples)
         for number, _ in waiting:
             example = self.examples.start_attempt(number)
             assert example is not None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from test_suggestions_detection_job import PNG, QuickWorker
+from waiting_rows import queued
 
 from backend.database.connection import Database
 from backend.labelstudio.images import Images
@@ -154,7 +155,7 @@ def test_an_image_that_cannot_be_fetched_now_is_tried_again(scene: Scene) -> Non
         learn_job.learn(1)
     assert (scene.row().status, scene.row().attempts) == ("waiting", 0)
     assert "503" in (scene.row().reason or "")
-    assert scene.examples.queued(0, 10) == []
+    assert queued(scene.examples) == []
     scene.fake.unavailable.clear()
     learn_job.learn(1)
     assert scene.row().status == "ready"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from learning_data import BASE, LIMIT, OTHER_UID, UID, lesson, looked_at, teach
 from numpy.typing import NDArray
+from waiting_rows import queued
 
 from backend.database.connection import Database
 from backend.labelstudio.project_settings import ProjectSettings
@@ -60,7 +61,7 @@ class Scene:
             taught = lesson(task, points=points, absent=("nose",), width=SIDE, height=SIDE)
             teach(self.database, task, taught, uid=uid)
             self.steps.adopt(uid, BASE, self.backbone.extractor.key)
-            [(number, _)] = examples.queued(0, 10)
+            [(number, _)] = queued(examples)
             example = examples.start_attempt(number)
             assert example is not None
             described = looked_at(self.named, self.backbone, example, image)
@@ -133,7 +134,7 @@ def test_annotators_who_contradict_each_other_do_no_harm(scene: Scene) -> None:
         teach(scene.database, 100 + task, other, uid=UID)
         scene.steps.adopt(UID, BASE, scene.backbone.extractor.key)
         examples = ExampleStorage(scene.database, limit=LIMIT)
-        [(number, _)] = examples.queued(0, 10)
+        [(number, _)] = queued(examples)
         example = examples.start_attempt(number)
         assert example is not None
         described = looked_at(scene.named, scene.backbone, example, picture(task)[0])
@@ -152,7 +153,7 @@ def test_one_label_with_one_point_and_two_hundred_labels_are_learnt(scene: Scene
         taught = lesson(task, points=points, absent=(), width=SIDE, height=SIDE)
         teach(scene.database, task, taught, uid=UID)
         scene.steps.adopt(UID, BASE, scene.backbone.extractor.key)
-        [(number, _)] = examples.queued(0, 10)
+        [(number, _)] = queued(examples)
         example = examples.start_attempt(number)
         assert example is not None
         described = looked_at(scene.named, scene.backbone, example, picture(task)[0])

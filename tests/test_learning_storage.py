@@ -5,6 +5,7 @@ import pytest
 from conftest import at_once
 from learning_data import BASE, KEY, LIMIT, MADE, OTHER_UID, UID, extract, learn, lesson, teach
 from sqlalchemy import event, select
+from waiting_rows import queued
 
 from backend.database.connection import Database
 from backend.learning.records import Described, Example, LearningStatus
@@ -116,12 +117,12 @@ def test_a_failure_that_may_pass_is_tried_again_until_the_limit(database: Databa
     storage = ExampleStorage(database, limit=LIMIT)
     teach(database, 7, lesson(1))
     assert storage.record_failure(1, "busy", limit=1)
-    assert storage.queued(0, 10) == []  # it waits for some seconds first
+    assert queued(storage) == []  # it waits for some seconds first
     assert storage.example(1).status == "waiting"  # type: ignore[union-attr]
     assert not storage.record_failure(1, "busy", limit=1)
     [row] = rows(database)
     assert (row.status, row.reason) == ("failed", "busy")
-    assert storage.queued(0, 10) == []
+    assert queued(storage) == []
 
 
 def test_everything_can_be_extracted_again(database: Database) -> None:
@@ -160,7 +161,7 @@ def test_workers_that_finish_at_once_miss_no_step(any_database: Database) -> Non
     for task in range(1, 9):
         teach(any_database, task, lesson(task))
     StepStorage(any_database, limit=LIMIT).adopt(UID, BASE, KEY)
-    waiting = [storage.start_attempt(number) for number, _ in storage.queued(0, 10)]
+    waiting = [storage.start_attempt(number) for number, _ in queued(storage)]
 
     def finish(place: int) -> bool:
         example = waiting[place]
@@ -176,7 +177,7 @@ def test_workers_that_finish_at_once_miss_no_step(any_database: Database) -> Non
 def waiting(database: Database, limit: int = LIMIT) -> set[int]:
     """The tasks whose examples wait for their features."""
     storage = ExampleStorage(database, limit=limit)
-    rows = [storage.example(number) for number, _ in storage.queued(0, 1000)]
+    rows = [storage.example(number) for number, _ in queued(storage)]
     return {row.task_id for row in rows if row}
 
 

@@ -6,6 +6,7 @@ import pytest
 from label_studio_fake import CONFIG, UID
 from learning_data import LIMIT, OTHER_UID, extract, learn, lesson, teach
 from test_training_registry import Scene as Models
+from waiting_rows import queued
 
 from backend.database.connection import Database
 from backend.labelstudio.projects import Project, ProjectStorage
@@ -86,7 +87,7 @@ def test_the_model_that_a_project_trains_changes_it_alone(backend: Backend) -> N
     # Its network looks at every example again, and only at those of its project.
     backend.steps.adopt(UID, model.version, "another backbone")
     storage = ExampleStorage(backend.database, limit=LIMIT)
-    waiting = [storage.example(number) for number, _ in storage.queued(0, 100)]
+    waiting = [storage.example(number) for number, _ in queued(storage)]
     assert {each.project_uid for each in waiting if each} == {UID}
     assert backend.state(OTHER_UID) == before
     assert backend.versions.current(UID) == model.version

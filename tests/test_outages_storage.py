@@ -8,6 +8,7 @@ from label_studio_fake import CONFIG
 from learning_data import lesson, teach
 from prediction_rows import UID, ask
 from sqlalchemy import select
+from waiting_rows import queued
 
 from backend import retries
 from backend.database.connection import Database, now
@@ -63,7 +64,7 @@ class Work:
         return moment
 
     def is_queued(self) -> bool:
-        return bool(self.storage.queued(0, 10))
+        return bool(queued(self.storage))
 
     def row(self) -> object:
         names = {"prediction": "prediction", "example": "example", "training": "training"}

@@ -22,6 +22,7 @@ from PIL import Image
 from rq import Queue, Retry, SimpleWorker
 from rq.serializers import JSONSerializer
 from test_suggestions_queue import enqueue
+from waiting_rows import queued
 
 from backend.database.connection import Database, now
 from backend.labelstudio import images
@@ -361,7 +362,7 @@ def test_a_label_studio_that_is_down_is_waited_for_and_given_up_when_the_time_is
     waiting = scene.row(row)
     assert (waiting.status, waiting.failures, waiting.attempts) == ("queued", 0, 0)
     assert "503" in (waiting.reason or "")
-    assert PredictionStorage(scene.database).queued(0, 10) == []
+    assert queued(PredictionStorage(scene.database)) == []
     scene.set(give_up_after=0)
     with pytest.raises(JobFailed, match="given up"):
         detection_job.predict(row)
@@ -600,7 +601,7 @@ def test_a_model_with_another_network_has_its_own_features_extracted(scene: Scen
     assert scene.row(row).detection is not None
     assert scene.row(row).detection.named == ()  # type: ignore[union-attr]
     examples = ExampleStorage(scene.database, limit=scene.context.settings.learn_examples)
-    assert [number for number, _ in examples.queued(0, 10)] == [1, 2, 3]
+    assert [number for number, _ in queued(examples)] == [1, 2, 3]
 
 
 def test_each_rectangle_of_a_task_gets_its_own_points_without_a_name(scene: Scene) -> None:

@@ -9,6 +9,7 @@ from small_weights import save_small_network
 from test_suggestions_detection_job import PNG
 from test_training_registry import OUTCOME, new_model
 from training_scene import settings_for
+from waiting_rows import queued
 
 from backend.database.connection import Database, now
 from backend.labelstudio.label_config import keypoint_control
@@ -169,7 +170,7 @@ def test_what_was_asked_of_the_model_before_is_made_by_the_active_one(scene: Sce
     assert rows[old.model_version].status == "failed"
     assert f"{trained.version} is the current version now" in (rows[old.model_version].reason or "")
     assert (rows[trained.version].status, rows[trained.version].to_deliver) == ("queued", True)
-    assert PredictionStorage(scene.database).queued(0, 10) == [(rows[trained.version].id, 1)]
+    assert queued(PredictionStorage(scene.database)) == [(rows[trained.version].id, 1)]
     detection_job.predict(rows[trained.version].id)
     assert [each["model_version"] for each in scene.fake.of_task(1)] == [trained.version]
 

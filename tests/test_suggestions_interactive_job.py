@@ -14,6 +14,7 @@ from learning_data import BASE, LIMIT, lesson, looked_at, teach
 from numpy.typing import NDArray
 from PIL import Image
 from sqlalchemy import update
+from waiting_rows import queued
 
 from backend.database.connection import Database, now
 from backend.labelstudio.images import Images
@@ -110,7 +111,7 @@ class Scene:
             teach(self.database, task, taught)
             steps = StepStorage(self.database, limit=LIMIT)
             steps.adopt(UID, BASE, self.backbone.extractor.key)
-            [(number, _)] = examples.queued(0, 10)
+            [(number, _)] = queued(examples)
             example = examples.start_attempt(number)
             assert example is not None
             described = looked_at(self.context.named_points, self.backbone, example, image)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prediction_rows import DETECTION, LONG_AGO, UID, VERSION, ask, fetched, ready, wanted
 from sqlalchemy.exc import IntegrityError
+from waiting_rows import queued
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.text import LONGEST_REASON
@@ -144,7 +145,7 @@ def test_every_detection_comes_back_as_it_was(
 ) -> None:
     detection = Detection("bus", share, tuple(points), 3, 4, Box(0, 0.5, 1.25, math.pi))
     task = (
-        len(PredictionStorage(database).queued(0, 1))
+        len(queued(PredictionStorage(database)))
         + sum(PredictionStorage(database).predictions_by_status().values())
         + 1
     )
@@ -195,14 +196,6 @@ def test_one_of_many_goes_on_to_the_next_round(any_database: Database) -> None:
     assert fetched(any_database, row.id).round == 2
     PredictionStorage(any_database).finish(row.id, DETECTION)
     assert not PredictionStorage(any_database).next_round(row.id, 2)
-
-
-def test_rows_that_wait_for_a_worker_come_page_by_page(any_database: Database) -> None:
-    rows = ask(any_database, 1, 2, 3, 4)
-    PredictionStorage(any_database).finish(rows[1].id, DETECTION)
-    first = PredictionStorage(any_database).queued(0, 2)
-    assert first == [(rows[0].id, 1), (rows[2].id, 1)]
-    assert PredictionStorage(any_database).queued(first[-1][0], 2) == [(rows[3].id, 1)]
 
 
 def test_a_reason_that_no_database_takes_is_made_fit(any_database: Database) -> None:

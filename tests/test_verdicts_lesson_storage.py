@@ -20,6 +20,7 @@ from verdict_data import (
     predict,
     relabelled,
 )
+from waiting_rows import queued
 
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage
@@ -314,7 +315,7 @@ def test_a_bulk_import_waits_for_no_more_features_than_are_kept(database: Databa
     storage = LessonStorage(database, limit=limit)
     assert storage.pass_on() == 2000
     examples = ExampleStorage(database, limit=limit)
-    waiting = [examples.example(number) for number, _ in examples.queued(0, 5000)]
+    waiting = [examples.example(number) for number, _ in queued(examples)]
     tasks = {each.task_id for each in waiting if each}
     assert len(waiting) == limit
     assert 2000 in tasks  # the newest
@@ -326,6 +327,6 @@ def test_a_bulk_import_waits_for_no_more_features_than_are_kept(database: Databa
     gone = Retraction(UID, 2000, None, now() + timedelta(days=1), "sync")
     log.record([Entry(retractions=[gone])], now())
     storage.pass_on()
-    left = [examples.example(number) for number, _ in examples.queued(0, 5000)]
+    left = [examples.example(number) for number, _ in queued(examples)]
     assert len(left) == limit
     assert 2000 not in {each.task_id for each in left if each}

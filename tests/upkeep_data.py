@@ -7,6 +7,7 @@ from typing import Any
 from learning_data import KEY
 from sqlalchemy import select
 from verdict_data import UID, VERSION, added, annotation, detection, event, moved, predict
+from waiting_rows import queued
 
 from backend.agreement.figures import measure_agreement
 from backend.database.connection import Database, now
@@ -65,7 +66,7 @@ def learn(database: Database) -> None:
     LessonStorage(database, limit=LIMIT).pass_on()
     StepStorage(database, limit=LIMIT).adopt(UID, VERSION, KEY)
     storage = ExampleStorage(database, limit=LIMIT)
-    for example_id, _ in storage.queued(0, 1000):
+    for example_id, _ in queued(storage):
         example = storage.start_attempt(example_id)
         if example is not None:
             storage.finish(example, KEY, b"features of " + str(example.id).encode())

@@ -27,7 +27,6 @@ from backend.learning.status_storage import learning_status, learning_statuses
 from backend.learning.step_storage import advance
 from backend.learning.tables import examples
 from backend.outages.records import Cause
-from backend.outages.storage import is_due
 from backend.retries import DETECTION_JOB, jittered
 
 LEARNT = ("ready", "spare")
@@ -142,21 +141,6 @@ class ExampleStorage:
         self._database = database
         self._limit = limit
         self._waiting = waiting_examples(database)
-
-    def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return (id, round) of the rows that wait for a worker and follow `after`, by id.
-
-        Rows that wait for something outside of them are left out until they may go on.
-        """
-        may_go_on = (examples.c.waiting_for.is_(None), is_due(examples.c.retry_at, now()))
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                select(examples.c.id, examples.c.round)
-                .where(examples.c.status == "waiting", examples.c.id > after, *may_go_on)
-                .order_by(examples.c.id)
-                .limit(limit)
-            )
-            return [(row.id, row.round) for row in rows]
 
     def next_round(self, example_id: int, after: int) -> bool:
         """Begin the round that follows `after`, whose job will not extract the features.

@@ -14,7 +14,6 @@ from backend.database.connection import CHUNK, Database, now
 from backend.database.schema import WAITS_NO_MORE
 from backend.database.text import storable
 from backend.outages.records import Cause
-from backend.outages.storage import is_due
 from backend.retries import DETECTION_JOB, jittered
 from backend.suggestions.objects import StoredObject, objects_to_json
 from backend.suggestions.queries import (
@@ -153,18 +152,6 @@ class PredictionStorage:
                 )
                 found.update(rows)
         return found
-
-    def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return (id, round) of the rows that a worker can take and that follow `after`, by id."""
-        may_go_on = (predictions.c.waiting_for.is_(None), is_due(predictions.c.retry_at, now()))
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                select(predictions.c.id, predictions.c.round)
-                .where(predictions.c.status == "queued", predictions.c.id > after, *may_go_on)
-                .order_by(predictions.c.id)
-                .limit(limit)
-            )
-            return [(row.id, row.round) for row in rows]
 
     def start_attempt(self, prediction_id: int) -> Prediction | None:
         """Count an attempt of a worker, if the row is queued.

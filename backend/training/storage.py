@@ -9,7 +9,7 @@ from backend.database.connection import Database, now
 from backend.database.schema import WAITS_NO_MORE
 from backend.database.text import storable
 from backend.outages.records import Cause
-from backend.outages.storage import WaitingRows, is_due
+from backend.outages.storage import WaitingRows
 from backend.training.records import (
     Activation,
     NewModel,
@@ -78,25 +78,6 @@ class TrainingStorage:
             query = query.where(trainings.c.project_uid == project_uid)
         with self._database.reading() as connection:
             return [_training(row) for row in connection.execute(query)]
-
-    def queued(self, after: int, limit: int) -> list[tuple[int, int]]:
-        """Return (id, round) of the trainings that wait for a worker and follow `after`, by id.
-
-        Those that wait for something outside of them are left out until they may go on.
-        """
-        query = (
-            select(trainings.c.id, trainings.c.round)
-            .where(
-                trainings.c.status == "queued",
-                trainings.c.id > after,
-                trainings.c.waiting_for.is_(None),
-                is_due(trainings.c.retry_at, now()),
-            )
-            .order_by(trainings.c.id)
-            .limit(limit)
-        )
-        with self._database.reading() as connection:
-            return [(row.id, row.round) for row in connection.execute(query)]
 
     def begin(self, training_id: int) -> Training | None:
         """Count a start and return the training, or None if there is none with that id."""
