@@ -83,6 +83,7 @@ class Filler:
                 rows = [self._row(table, number) for number in range(1, self._count(table) + 1)]
                 if name == "annotation_states":
                     self._complete_states(tables, rows)
+                connection.execute(table.delete())  # a migration may have filled it
                 connection.execute(table.insert(), rows)
                 self._keys[name] = rows
                 if name == "annotation_states":

@@ -78,9 +78,7 @@ def test_an_image_with_too_many_pixels_is_not_decoded(database):
 def test_an_image_in_an_unknown_label_studio_is_a_reason(database):
     found = fetched(database, "/data/upload/1.png")
     assert found.thumbnail is None
-    assert found.problem.startswith(
-        "The image cannot be fetched: expected an address of Label Studio"
-    )
+    assert found.problem.startswith("The image cannot be fetched: expected the operator to say")
 
 
 def test_a_report_does_not_wait_for_an_image_beyond_its_time_limit(database, monkeypatch):

@@ -682,12 +682,12 @@ def test_no_webhook(deployment: Deployment) -> None:
     deployment.studio.webhooks.clear()
 
 
-@setup("A webhook is switched off or incomplete", "is switched off or incomplete")
+@setup("A webhook is switched off or incomplete", "is switched off, so corrections would be lost")
 def test_webhook_off(deployment: Deployment) -> None:
     deployment.studio.webhooks[0]["is_active"] = False
 
 
-@setup("A webhook has no password", "carries no password")
+@setup("A webhook has no password", "carries no secret and no password")
 def test_webhook_without_password(deployment: Deployment) -> None:
     deployment.change(basic_auth_user="anna", basic_auth_pass=SecretStr("swordfish"))
 

@@ -121,12 +121,12 @@ def test_a_redirect_from_elsewhere_leads_to_no_page_of_label_studio(server: Loop
 
 def test_the_token_follows_a_redirect_within_label_studio():
     def moved(request: Request, _: BaseHTTPRequestHandler) -> Answer:
-        if request.path == "/data/new":
+        if request.path == "/data/upload/3/new":
             return Answer(body=IMAGE)
-        return Answer(307, headers={"Location": "/data/new"})
+        return Answer(307, headers={"Location": "/data/upload/3/new"})
 
     with loopback_server(moved) as studio:
-        assert get("/data/old", studio.url) == IMAGE
+        assert get("/data/upload/3/old", studio.url) == IMAGE
         assert tokens(studio) == [f"Token {TOKEN}"] * 2
 
 
@@ -143,8 +143,8 @@ def test_a_password_in_netrc_is_not_used(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login anna password swordfish\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    assert get("/data/a.png", server.url) == IMAGE
-    assert get("/data/a.png", server.url, token=None) == IMAGE
+    assert get("/data/upload/3/a.png", server.url) == IMAGE
+    assert get("/data/upload/3/a.png", server.url, token=None) == IMAGE
     assert tokens(server) == [f"Token {TOKEN}", None]
 
 
@@ -370,7 +370,7 @@ def test_an_address_may_leave_the_scheme_to_the_page(server: LoopbackServer):
         address = f"//localhost:{other.port}/a.png"
         assert get(address, server.url, hosts=["localhost"]) == IMAGE
         assert tokens(other) == [None]
-    assert get(f"//127.0.0.1:{server.port}/data/a.png", server.url) == IMAGE
+    assert get(f"//127.0.0.1:{server.port}/data/upload/3/a.png", server.url) == IMAGE
     assert tokens(server) == [f"Token {TOKEN}"]
 
 
@@ -444,7 +444,7 @@ def test_which_failures_may_pass(status: int, retryable: bool):
 
 def test_a_token_that_is_not_accepted_is_reported_where_it_was_sent(server: LoopbackServer):
     with loopback_server(answering(Answer(401))) as studio:
-        assert "doctor" in str(refusal("/data/a.png", studio.url))
+        assert "doctor" in str(refusal("/data/upload/3/a.png", studio.url))
         elsewhere = f"http://localhost:{studio.port}/a.png"
         assert "doctor" not in str(refusal(elsewhere, server.url, hosts=["localhost"]))
 
@@ -541,13 +541,13 @@ def test_a_personal_access_token_is_exchanged_first():
         return Answer(body=IMAGE)
 
     with loopback_server(studio_with_tokens) as studio:
-        assert get("/data/a.png", studio.url, token="personal.access.token") == IMAGE
+        assert get("/data/upload/3/a.png", studio.url, token="personal.access.token") == IMAGE
         assert tokens(studio) == [None, "Bearer short.lived.one"]
 
 
 def test_a_personal_access_token_that_is_not_accepted_is_reported():
     with loopback_server(answering(as_json({}, 401))) as studio:
-        error = refusal("/data/a.png", studio.url, token="personal.access.token")
+        error = refusal("/data/upload/3/a.png", studio.url, token="personal.access.token")
     assert "LABEL_STUDIO_API_KEY" in str(error)
     assert error.retryable
 
@@ -580,7 +580,7 @@ def test_an_image_comes_over_an_encrypted_connection(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     url = f"https://localhost:{encrypted.port}/a.png"
     assert get(url, "http://label-studio", hosts=["localhost"]) == IMAGE
-    assert get("/data/a.png", f"https://localhost:{encrypted.port}") == IMAGE
+    assert get("/data/upload/3/a.png", f"https://localhost:{encrypted.port}") == IMAGE
     assert tokens(encrypted) == [None, f"Token {TOKEN}"]
 
 

@@ -16,7 +16,8 @@ from verdict_data import UID, added, annotation, event
 from backend.__main__ import main
 from backend.agreement.report_cache import ReportCache
 from backend.database.connection import Database, now
-from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.projects import ProjectStorage, project_id_of
+from backend.labelstudio.webhook_storage import WebhookStorage
 from backend.settings import Settings
 from backend.training.records import TrainingOptions
 from backend.training.storage import ModelStorage, TrainingStorage
@@ -138,20 +139,30 @@ def test_a_project_is_deleted_with_everything_that_refers_to_it(
     training, _ = trainings.request(UID, TrainingOptions())
     trainings.succeed(training.id, new_model(1), OUTCOME, use=True)
     assert storage.weights_of(UID) == ["1.safetensors"]
+    for uid in (UID, OTHER):
+        number = project_id_of(uid)
+        assert number is not None
+        WebhookStorage(any_database).save_digest(number, 64 * "0")
     storage.purge_project(UID)
     left = {name: count for name, count in sizes(any_database).items() if count}
-    assert left == {"deployments": 1, "projects": 1, "examples": 1, "purges": 1}
+    assert left == {
+        "deployments": 1,
+        "projects": 1,
+        "examples": 1,
+        "purges": 1,
+        "webhook_secrets": 1,
+    }
     assert UID not in json.dumps(contents(any_database), default=str)
 
 
 def test_every_table_with_data_of_a_project_is_reached(database: Database) -> None:
     """A new table has to have the uid of its project, or to refer to one that does."""
-    reached = {"projects", "events"}
+    reached = {"projects", "events", "webhook_secrets"}  # by the number of the project
     for table in every_table():
         parents = {key.column.table.name for key in table.foreign_keys}
         if "project_uid" in table.c or parents & reached:
             reached.add(table.name)
-    without = {"outages", "deployments", "purges"}
+    without = {"outages", "deployments", "durations", "purges"}
     assert {table.name for table in every_table()} - reached <= without
 
 

@@ -11,6 +11,7 @@ from waiting_rows import queued
 
 from backend.agreement.figures import measure_agreement
 from backend.database.connection import Database, now
+from backend.learning.records import Described
 from backend.learning.step_storage import StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.settings import Settings
@@ -69,7 +70,7 @@ def learn(database: Database) -> None:
     for example_id, _ in queued(storage):
         example = storage.start_attempt(example_id)
         if example is not None:
-            storage.finish(example, KEY, b"features of " + str(example.id).encode())
+            storage.finish(example, KEY, Described(b"features of " + str(example.id).encode()))
 
 
 def contents(database: Database) -> dict[str, list[dict[str, Any]]]:

@@ -1,6 +1,6 @@
 """The doctor's checks of Label Studio, which change nothing there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -23,7 +23,7 @@ from backend.labelstudio.project_settings import ExtraParamsError, read_extra_pa
 from backend.labelstudio.projects import label_studio_of
 from backend.labelstudio.schemas import Project
 from backend.labelstudio.setup_trust import what_to_set
-from backend.labelstudio.webhook_health import WEBHOOKS, webhook_problem
+from backend.labelstudio.webhook_health import WEBHOOKS, repair, webhook_problem
 from backend.learning.records import base_of
 from backend.settings import Settings
 from backend.training.registry import active_versions
@@ -173,7 +173,21 @@ def _check_webhook(
     subject = f"Webhook of project {project.id}"
     webhooks = webhooks_of(label_studio.fetch_all(Webhook, WEBHOOKS, project=project.id), ours.url)
     found = webhook_problem(project.id, webhooks, accepted_secrets(settings))
+    if found is None and _is_refused_by_password(settings, webhooks):
+        found = (
+            "carries another user or password than BASIC_AUTH_USER and BASIC_AUTH_PASS, so "
+            f"corrections would be refused: {repair(project.id)}"
+        )
     return problem(subject, found) if found else ok(subject, "sends what annotators do")
+
+
+def _is_refused_by_password(settings: Settings, webhooks: Sequence[Webhook]) -> bool:
+    """Return whether all that the webhooks send to be let in is a wrong user or password."""
+    user, password = settings.basic_auth_user, settings.basic_auth_pass
+    if user is None or password is None:
+        return False
+    known = password.get_secret_value()
+    return all(each.secret is None and not each.sends_password(user, known) for each in webhooks)
 
 
 def _check_reachability(label_studio: LabelStudio, backend: str) -> Iterator[CheckResult]:

@@ -61,7 +61,7 @@ def _create_privately(settings: Settings) -> None:
 
 def _private_files(settings: Settings) -> Iterator[Path]:
     file = _sqlite_file(settings)
-    if file is not None:
+    if file is not None and not file.is_dir():
         yield from (file.with_name(file.name + ending) for ending in ("", "-wal", "-shm"))
     yield settings.data_dir / "redis"
     models = settings.models_folder

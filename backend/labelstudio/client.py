@@ -195,7 +195,8 @@ class LabelStudio:
 
         A request for the task alone would make Label Studio ask its ML backend for a prediction.
         """
-        return self.tasks_by_id(project_id, [task_id], **more).get(task_id)
+        found = self._chosen(project_id, [task_id], **more)
+        return _read(Task, found[0], f"GET {TASKS}", self.url) if found else None
 
     def tasks_by_id(self, project_id: int, task_ids: Sequence[int], **more: str) -> dict[int, Task]:
         """Fetch several tasks by one request; see `task`.
@@ -203,6 +204,11 @@ class LabelStudio:
         Returns:
             Id → task; deleted ones are missing.
         """
+        found = self._chosen(project_id, task_ids, **more)
+        return {task.id: task for task in _rows(Task, found, TASKS, self.url)}
+
+    def _chosen(self, project_id: int, task_ids: Sequence[int], **more: str) -> JsonList:
+        """Fetch some tasks, raw; none of them exists if Label Studio answers 404."""
         chosen = {"selectedItems": {"all": False, "included": list(task_ids)}}
         try:
             found = self.fetch(
@@ -217,8 +223,8 @@ class LabelStudio:
         except LabelStudioError as error:
             if error.status != 404:
                 raise
-            return {}
-        return {task.id: task for task in _rows(Task, found.tasks, TASKS, self.url)}
+            return []
+        return found.tasks
 
     def change_task_data(self, task_id: int, data: Mapping[str, object]) -> None:
         """Replace the data of a task as a whole."""

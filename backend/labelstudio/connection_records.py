@@ -1,6 +1,8 @@
 """What Label Studio's API says about how a project and its backend are connected."""
 
+import base64
 from typing import Any
+from urllib.parse import unquote
 
 from pydantic import Field
 from urllib3.util import parse_url
@@ -54,6 +56,17 @@ class Webhook(Shape):
     def has_password(self) -> bool:
         """Whether it sends user and password, in a header or in its address."""
         return self._header("Authorization") is not None or "@" in self.url
+
+    def sends_password(self, user: str, password: str) -> bool:
+        """Return whether it sends this user and password."""
+        pair = f"{user}:{password}"
+        header = self._header("Authorization")
+        if header is not None:
+            return header == f"Basic {base64.b64encode(pair.encode()).decode()}"
+        try:
+            return unquote(parse_url(self.url).auth or "") == pair
+        except ValueError:
+            return False
 
     def _header(self, name: str) -> object:
         headers = self.headers or {}

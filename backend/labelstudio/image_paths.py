@@ -10,7 +10,10 @@ from urllib.parse import unquote, urlsplit
 from urllib3.util import parse_url
 
 # Uploads and local files, files of cloud storage (redirects to signed addresses), stored files.
-_FILES = re.compile(r"/data/.+|/(tasks|projects)/\d+/(resolve|presign)/|/storage-data/uploaded/")
+_FILES = re.compile(
+    r"/data/upload/.+|/data/local-files/?|/(tasks|projects)/\d+/(resolve|presign)/?"
+    r"|/storage-data/uploaded/?"
+)
 # Another server may serve images beside Label Studio, behind the same proxy.
 _IMAGE = re.compile(
     r"/.+\.(avif|bmp|gif|heic|heif|ico|jpe?g|jxl|png|ppm|tiff?|webp)", re.IGNORECASE

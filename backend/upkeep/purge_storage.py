@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import project_id_of, projects
+from backend.labelstudio.tables import webhook_secrets
 from backend.learning.queries import lock_project
 from backend.learning.step_storage import advance
 from backend.learning.tables import examples, team_costs
@@ -255,6 +256,8 @@ def _conditions_of_project(connection: Connection, uid: str) -> Mapping[str, Col
             conditions.append(table.c.project_uid == uid)
         if table is events:
             conditions.append(_event_of_project(connection, uid))
+        if table is webhook_secrets and not _is_number_reused(connection, uid):
+            conditions.append(webhook_secrets.c.project_id == project_id_of(uid))
         for key in table.foreign_keys:
             parent = key.column.table
             if parent is not projects and parent.name in found:
@@ -283,6 +286,13 @@ def _event_of_project(connection: Connection, uid: str) -> ColumnElement[bool]:
     if later:
         condition &= events.c.received_at < datetime.fromtimestamp(min(later)).astimezone()
     return condition
+
+
+def _is_number_reused(connection: Connection, uid: str) -> bool:
+    """Return whether a later project has the same number."""
+    number, moment = _made_at(uid)
+    others = map(_made_at, connection.scalars(select(projects.c.uid)))
+    return any(each[0] == number and each[1] > moment for each in others)
 
 
 def _made_at(uid: str) -> tuple[int | None, int]:
