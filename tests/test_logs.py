@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ from backend.logs import (
     job_log_context,
     log_context,
 )
+
+
+@pytest.fixture(autouse=True)
+def nothing_known() -> Iterator[None]:
+    """Begin without what requests of other tests in this process have left."""
+    with job_log_context():
+        yield
 
 
 def line(log_format: str, message: str = "%d tasks", error: Exception | None = None) -> str:

@@ -254,4 +254,4 @@ def expect_usable(database: Database) -> None:
     assert PredictionStorage(database).predictions_by_status()
     assert len(ProjectStorage(database).projects()) == len(random_rows.UIDS)
     UnfinishedWork(database).counts(JobFilter(None, None))
-    assert len(DeploymentStorage(database).name()) == 16
+    assert DeploymentStorage(database).name()

@@ -8,14 +8,22 @@ from typing import Literal
 from sqlalchemy.exc import DBAPIError
 
 FaultKind = Literal[
-    "corrupt", "read-only", "locked", "full", "refused", "missing", "unreachable", "unknown"
+    "corrupt",
+    "read-only",
+    "not opened",
+    "locked",
+    "full",
+    "refused",
+    "missing",
+    "unreachable",
+    "unknown",
 ]
 
 _SQLITE_KINDS: dict[int, FaultKind] = {
     sqlite3.SQLITE_NOTADB: "corrupt",
     sqlite3.SQLITE_CORRUPT: "corrupt",
     sqlite3.SQLITE_READONLY: "read-only",
-    sqlite3.SQLITE_CANTOPEN: "read-only",
+    sqlite3.SQLITE_CANTOPEN: "not opened",
     sqlite3.SQLITE_PERM: "read-only",
     sqlite3.SQLITE_BUSY: "locked",
     sqlite3.SQLITE_LOCKED: "locked",
@@ -56,6 +64,10 @@ _MEANINGS: dict[FaultKind, str] = {
         "it cannot be written ({reason}): give the user that runs the backend write access to it "
         "and, for a file, to its folder, which must not be on a file system mounted read-only"
     ),
+    "not opened": (
+        "it cannot be opened ({reason}): give a file in a folder that is there, such as a disk "
+        "that is mounted, and that the user that runs the backend may write to"
+    ),
     "locked": (
         "another program keeps it locked ({reason}): end that program, such as a database "
         "browser with an open transaction, a backup or a migration"
@@ -92,7 +104,7 @@ class DatabaseFault:
     @property
     def may_pass(self) -> bool:
         """Whether it may be over soon, without a person who mends it."""
-        return self.kind in ("locked", "full", "unreachable", "unknown")
+        return self.kind in ("not opened", "locked", "full", "unreachable", "unknown")
 
     def __str__(self) -> str:
         return _MEANINGS[self.kind].format(reason=self.reason)
