@@ -216,6 +216,7 @@ class Deployment:
             "SYNC_EVERY": "20",
             "SUGGEST": "always",
             "OMP_NUM_THREADS": "1",
+            "MIN_FREE_DISK": "0",  # work goes on until the disk is full
         }
         if self.postgres is not None:
             variables["DATABASE_URL"] = self.postgres.url
