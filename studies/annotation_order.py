@@ -9,19 +9,13 @@ from model.naming.features import FeatureExtractor
 from model.naming.symmetry import mirrored_name
 from model.networks import load_classifier
 from model.weights_files import resolve_model, weights_fingerprint
-from studies.data_options import AT_LEAST_ONE, cache_option, parse_counts, parse_names
+from studies.data_options import AT_LEAST_ONE, cache_option, data_option, parse_counts, parse_names
 from studies.marked_section import around, put_into
 from studies.requirements import development_requirements
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    metavar="DIR",
-    help="Folder with annotations.csv; its split train is annotated.",
-)
+@data_option("Folder with annotations.csv; its split train is annotated.")
 @click.option(
     "--test-split",
     default="test",

@@ -11,19 +11,25 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 AT_LEAST_ONE = click.IntRange(min=1)
 
 
+def data_option(described: str) -> Callable[[Command], Command]:
+    """Return what adds the option that the command receives as `data`."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        required=True,
+        metavar="DIR",
+        help=described,
+    )
+
+
 def data_options(command: Command) -> Command:
     """Add the options, which the command receives as `data`, `split` and `images`."""
     with_images = click.option(
         "--images", type=AT_LEAST_ONE, metavar="N", help="Use at most N images, spread evenly."
     )(command)
     with_split = click.option("--split", default="test", show_default=True)(with_images)
-    return click.option(
-        "--data",
-        type=click.Path(path_type=Path, file_okay=False),
-        required=True,
-        metavar="DIR",
-        help="Folder with annotations.csv, or annotations.json (COCO keypoints).",
-    )(with_split)
+    described = "Folder with annotations.csv, or annotations.json (COCO keypoints)."
+    return data_option(described)(with_split)
 
 
 def cache_option(command: Command) -> Command:

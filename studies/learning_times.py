@@ -35,7 +35,7 @@ from model.decoding import read
 from model.keypoint import Box, Detection
 from model.networks import load_classifier
 from studies.benchmark_report import processor
-from studies.data_options import AT_LEAST_ONE
+from studies.data_options import AT_LEAST_ONE, data_option
 from studies.evaluation.datasets import Annotated, read_data_set
 from studies.marked_section import around, put_into
 
@@ -214,13 +214,7 @@ def as_markdown(found: Times) -> str:
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    metavar="DIR",
-    help="Folder with annotations.csv; its split train is learnt, its split test named.",
-)
+@data_option("Folder with annotations.csv; its split train is learnt, its split test named.")
 @classifier_options
 @click.option("--images", type=AT_LEAST_ONE, default=100, show_default=True, help="Learn so many.")
 @click.option(

@@ -19,7 +19,7 @@ from model.keypoint import Keypoint
 from model.naming.features import FeatureExtractor
 from model.networks import Classifier, build_network, load_classifier
 from model.weights_files import resolve_model, weights_fingerprint
-from studies.data_options import AT_LEAST_ONE, cache_option, parse_counts
+from studies.data_options import AT_LEAST_ONE, cache_option, data_option, parse_counts
 from studies.requirements import development_requirements
 
 if TYPE_CHECKING:  # these need the libraries of requirements-dev.txt
@@ -32,13 +32,7 @@ UNNAMED_POINTS = 20
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    metavar="DIR",
-    help="Folder with annotations.csv; its split train is corrected and learnt.",
-)
+@data_option("Folder with annotations.csv; its split train is corrected and learnt.")
 @click.option("--test-split", default="test", show_default=True, help="Measure accuracy on it.")
 @click.option("--train-split", default="train", show_default=True, help="Correct and learn it.")
 @classifier_options
