@@ -34,6 +34,7 @@ from model.commands.classifier_options import classifier_options
 from model.decoding import read
 from model.keypoint import Box, Detection
 from model.networks import load_classifier
+from studies.agreement_measure import peak_mb
 from studies.benchmark_report import processor
 from studies.data_options import AT_LEAST_ONE, data_option
 from studies.evaluation.datasets import Annotated, read_data_set
@@ -56,6 +57,7 @@ class Times:
         network: both looks of an image, which take part in `learn`, `name` and `first_answer`.
         first_answer: to the first landmark placed on an image that was not seen before.
         next_answer: to the second one.
+        peak_mb: most memory that the process has held so far, MB.
     """
 
     images: int
@@ -68,6 +70,7 @@ class Times:
     network: float
     first_answer: float
     next_answer: float
+    peak_mb: float
 
 
 def timed(do: Callable[[], Found]) -> tuple[float, Found]:
@@ -139,12 +142,33 @@ def points_of(image: Annotated) -> dict[str, tuple[float, float]]:
     return {label: (x, y) for label, (x, y) in places}
 
 
-def measure(project: Project, train: Sequence[Annotated], test: Sequence[Annotated]) -> Times:
-    """Learn the images of `train`, and name those of `test`."""
-    learnt = []
-    for number, image in enumerate(tqdm(train, desc="Learning", unit="image"), start=1):
+def measure(
+    project: Project, train: Sequence[Annotated], test: Sequence[Annotated], counts: Sequence[int]
+) -> list[Times]:
+    """Learn the images of `train`, over and over, and measure once so many are learnt.
+
+    Args:
+        counts: numbers of images, each time as one more task.
+    """
+    found: list[Times] = []
+    learnt: list[tuple[float, int]] = []
+    for number in tqdm(range(1, max(counts) + 1), desc="Learning", unit="image"):
+        image = train[(number - 1) % len(train)]
         project.named.step(project.backbone, UID)
         learnt.append(project.learn(number, image, read(image.path)))
+        if number in counts:
+            found.append(_times(project, learnt, test))
+    return found
+
+
+def _times(
+    project: Project, learnt: Sequence[tuple[float, int]], test: Sequence[Annotated]
+) -> Times:
+    """Name the images of `test` with what has been learnt.
+
+    Args:
+        learnt: seconds and stored bytes of each image so far.
+    """
     step, fits = project.step(), NamedPoints(Settings(), project.database)
     looks = looks_at(project.backbone.extractor, read(test[0].path), None, None)
     fit_region, _ = timed(lambda: fits.region(step))
@@ -157,7 +181,7 @@ def measure(project: Project, train: Sequence[Annotated], test: Sequence[Annotat
     network = [timed(partial(both_looks, project, picture))[0] for picture in pictures]
     answers = [answer_twice(project, *pair) for pair in zip(test, pictures, strict=True)]
     return Times(
-        images=len(train),
+        images=len(learnt),
         labels=len(project.labels),
         kilobytes=median(size for _, size in learnt) / 1000,
         learn=median(seconds for seconds, _ in learnt[-TIMED:]),
@@ -167,6 +191,7 @@ def measure(project: Project, train: Sequence[Annotated], test: Sequence[Annotat
         network=median(network),
         first_answer=median(first for first, _ in answers),
         next_answer=median(second for _, second in answers),
+        peak_mb=peak_mb(),
     )
 
 
@@ -193,30 +218,42 @@ def answer_twice(
     return first, second
 
 
-def as_markdown(found: Times) -> str:
-    """Return the times as a table."""
-    rows = [
-        ("learn an image", f"{found.learn:.2f} s"),
-        ("name an image", f"{found.name:.2f} s"),
+def as_markdown(found: Sequence[Times]) -> str:
+    """Return the times as a table with a column for each number of images."""
+    lines: list[tuple[str, Callable[[Times], str]]] = [
+        ("", lambda each: f"{each.images} images"),
+        ("---", lambda _: "---"),
+        ("learn an image", lambda each: f"{each.learn:.2f} s"),
+        ("name an image", lambda each: f"{each.name:.2f} s"),
         (
             "first interactive answer on an image that was not seen before",
-            f"{found.first_answer:.2f} s",
+            lambda each: f"{each.first_answer:.2f} s",
         ),
-        ("next answer on the same object", f"{found.next_answer:.2f} s"),
-        ("the network's part of the first three", f"{found.network:.2f} s"),
-        ("fit of a step, to find objects", f"{found.fit_region:.2f} s"),
-        ("fit of a step, to name landmarks", f"{found.fit_close:.2f} s"),
-        ("stored of an image", f"{found.kilobytes:.0f} kB"),
+        ("next answer on the same object", lambda each: f"{each.next_answer:.2f} s"),
+        ("the network's part of the first three", lambda each: f"{each.network:.2f} s"),
+        ("fit of a step, to find objects", lambda each: f"{each.fit_region:.2f} s"),
+        ("fit of a step, to name landmarks", lambda each: f"{each.fit_close:.2f} s"),
+        ("stored of an image", lambda each: f"{each.kilobytes:.0f} kB"),
+        ("most memory of the process so far", lambda each: f"{each.peak_mb:.0f} MB"),
     ]
-    table = "\n".join(f"| {what} | {value} |" for what, value in rows)
-    head = f"{found.images} images × {found.labels} labels, on {processor()}, one thread:"
-    return f"{head}\n\n| | processor time |\n| --- | --- |\n{table}\n"
+    table = "\n".join(
+        f"| {' | '.join([what, *(value(each) for each in found)])} |" for what, value in lines
+    )
+    head = f"Processor time with {found[0].labels} labels, on {processor()}, one thread:"
+    return f"{head}\n\n{table}\n"
 
 
 @click.command()
 @data_option("Folder with annotations.csv; its split train is learnt, its split test named.")
 @classifier_options
-@click.option("--images", type=AT_LEAST_ONE, default=100, show_default=True, help="Learn so many.")
+@click.option(
+    "--images",
+    type=AT_LEAST_ONE,
+    multiple=True,
+    default=(100, 1000),
+    show_default=True,
+    help="Measure with so many learnt; those of the folder are learnt over and over.",
+)
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -224,7 +261,11 @@ def as_markdown(found: Times) -> str:
     help="Put the table between its markers in this page.",
 )
 def learning_times(
-    data: Path, arch: str | None, weights: str | None, images: int, report: Path | None
+    data: Path,
+    arch: str | None,
+    weights: str | None,
+    images: tuple[int, ...],
+    report: Path | None,
 ) -> None:
     """Time what the backend takes to learn, to name and to answer, without rectangles."""
     if report:
@@ -237,7 +278,7 @@ def learning_times(
         database = Database(f"sqlite:///{folder}/backend.sqlite3")
         database.migrate()
         project = Project(database, backbone, labels)
-        found = measure(project, train[:images], test[:TIMED])
+        found = measure(project, train, test[:TIMED], images)
         database.close()
     text = as_markdown(found)
     print(text)

@@ -64,8 +64,8 @@ def test_the_status_tells_queues_workers_batches_and_failures(busy: Flask) -> No
         ("failed", 1),
     ]
     assert [each["service"] for each in found["away"]] == [SERVICE]
-    assert found["webhook"]["pulls"][UIDS[1]]["added"] == 5
-    assert list(found["webhook"]["last_of"]) == ["1"]
+    assert found["webhooks"][UIDS[1]]["failed_pull"] is None
+    assert found["webhooks"][UIDS[0]]["last_event_at"] == found["last_event_at"]
 
 
 def test_without_redis_the_page_says_so(database: Database, unread_weights: Path) -> None:
