@@ -26,7 +26,7 @@ from backend.learning.backbones import Backbone, Backbones
 from backend.learning.looks import describe_example, looks_at
 from backend.learning.named_points import NamedPoints
 from backend.learning.queries import due_examples
-from backend.learning.records import WHOLE_IMAGE, Lesson, Step
+from backend.learning.records import WHOLE_IMAGE, Example, Lesson, Step
 from backend.learning.storage import ExampleStorage, replace_lessons
 from backend.settings import Settings
 from backend.suggestions.seen_object import SeenObject
@@ -91,10 +91,17 @@ class Project:
         self.named = NamedPoints(settings, database)
         ProjectStorage(database).save_label_config(UID, "<View/>")
 
-    def learn(self, number: int, image: Annotated, picture: NDArray[np.uint8]) -> tuple[float, int]:
-        """Learn an image; return the seconds, and how many bytes are stored of it."""
+    def learn(self, number: int, images: Sequence[Annotated]) -> tuple[float, int]:
+        """Learn the image of a task; return the seconds, and how many bytes are stored of it.
+
+        Once as many are kept as may be, another example may be looked at as well, or none.
+
+        Args:
+            images: those of task 1, 2, ..., over and over.
+        """
+        image = images[(number - 1) % len(images)]
+        height, width = read(image.path).shape[:2]
         points = points_of(image)
-        height, width = picture.shape[:2]
         absent = [label for label in self.labels if label not in points]
         lesson = Lesson(
             WHOLE_IMAGE, number, image.name, width, height, None, "", points, absent, None
@@ -102,13 +109,17 @@ class Project:
         with self.database.writing() as connection:
             made = {datetime.now(UTC): [lesson]}
             replace_lessons(connection, UID, number, made, limit=self._limit)
-        [(example_id, _)] = due_examples(self.database, newest=True).first(UID, 2)
-        seconds, stored = timed(lambda: self._look(example_id, picture))
+        seconds, _ = timed(lambda: self._examples.select(UID))
+        stored = 0
+        for example_id, _ in due_examples(self.database, newest=True).first(UID, 2):
+            example = self._examples.start_attempt(example_id)
+            assert example is not None
+            picture = read(images[(example.task_id - 1) % len(images)].path)
+            looked, stored = timed(partial(self._look, example, picture))
+            seconds += looked
         return seconds, stored
 
-    def _look(self, example_id: int, picture: NDArray[np.uint8]) -> int:
-        example = self._examples.start_attempt(example_id)
-        assert example is not None
+    def _look(self, example: Example, picture: NDArray[np.uint8]) -> int:
         described = describe_example(
             self.backbone.extractor,
             picture,
@@ -153,9 +164,8 @@ def measure(
     found: list[Times] = []
     learnt: list[tuple[float, int]] = []
     for number in tqdm(range(1, max(counts) + 1), desc="Learning", unit="image"):
-        image = train[(number - 1) % len(train)]
         project.named.step(project.backbone, UID)
-        learnt.append(project.learn(number, image, read(image.path)))
+        learnt.append(project.learn(number, train))
         if number in counts:
             found.append(_times(project, learnt, test))
     return found
@@ -183,7 +193,7 @@ def _times(
     return Times(
         images=len(learnt),
         labels=len(project.labels),
-        kilobytes=median(size for _, size in learnt) / 1000,
+        kilobytes=median(size for _, size in learnt if size) / 1000,
         learn=median(seconds for seconds, _ in learnt[-TIMED:]),
         fit_region=fit_region,
         fit_close=with_fit - without_fit,

@@ -255,6 +255,7 @@ def test_predictions_of_an_earlier_schema_stay_as_they_are_and_have_no_request_i
     assert {each.name: each.waiting for each in WorkStatus(any_database).queues()} == {
         "interactive": 1,
         "corrections": 0,
+        "opened": 0,
         "predictions": 1,
         "deliveries": 1,
         "trainings": 0,

@@ -48,6 +48,7 @@ def test_the_status_tells_queues_workers_batches_and_failures(busy: Flask) -> No
     assert found is not None
     queues = {each["name"]: each for each in found["queues"]}
     assert queues["predictions"]["waiting"] == 45  # 33 of the batch, and 12 that wait for a host
+    assert queues["opened"] == {"name": "opened", "waiting": 0, "oldest": None}
     assert queues["deliveries"]["waiting"] == 24
     assert queues["interactive"] == {"name": "interactive", "waiting": 0, "oldest": None}
     [worker] = found["workers"]
@@ -230,7 +231,7 @@ def test_the_queries_read_no_more_than_an_index_of_many_rows(any_database: Datab
         if any_database.engine.name == "postgresql":  # which does so by itself; SQLite never does
             connection.execute(text("ANALYZE"))
     plans = plans_of_status(any_database)
-    assert len(plans) == 5
+    assert len(plans) == 6
     for plan in plans:
         assert "SCAN predictions\n" not in plan + "\n"
         assert "Seq Scan on predictions" not in plan

@@ -24,6 +24,7 @@ SCRIPT = Path(__file__).parent / "static" / "status.js"
 QUEUE_NAMES = {
     "interactive": "Annotators who are drawing",
     "corrections": "Corrected images to learn",
+    "opened": "Suggestions for opened tasks",
     "predictions": "Suggestions to make",
     "deliveries": "Suggestions to deliver",
     "trainings": "Trainings",
