@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from model import image
 from model.keypoint import Box, Detection, Keypoint, select_best
 from model.maps import interface
-from model.maps.interface import MapInput, MapSetup
+from model.maps.interface import ClassifyingMap, MapInput, MapSetup
 from model.networks import Classifier
 from model.peaks import activation_region, foerstner, fusion, nms
 from model.profile import Profile
@@ -63,15 +63,12 @@ class Detector:
                 area = self._region(picture, area)
         with self.profile.stage("resize"):
             square, view = self._square(picture, area)
-            pixels = self._pixels(square)
-        with self.profile.stage("classify"):
-            predicted, probability = self._classify(pixels)
-        given = MapInput(pixels, _grey(square), predicted)
+        given, probability = self._classify(square, "coarse")
         maps = {
             name: values[: view.height, : view.width]
             for name, values in self._compute_maps(given).items()
         }
-        name = self.classifier.classes[predicted]
+        name = self.classifier.classes[given.predicted]
         with self.profile.stage("keypoints"):
             grey = given.grey[: view.height, : view.width]
             candidates = self._candidates(maps["fused"], grey, view, name)
@@ -114,15 +111,11 @@ class Detector:
         """Resize a box of an image to the network's square; see `image.to_square`."""
         return image.to_square(picture, box, self.input_size, self.settings.resize)
 
-    def _pixels(self, square: NDArray[np.uint8]) -> Tensor:
-        return image.to_tensor(square, self.classifier.mean, self.classifier.std)
-
     def _region(self, picture: NDArray[np.uint8], box: Box) -> Box:
         """Return the part of a box with class evidence; all of it if that part is too small."""
         square, view = self._square(picture, box)
-        pixels = self._pixels(square)
-        predicted, _ = self._classify(pixels)
-        evidence = self._maps["region"](MapInput(pixels, _grey(square), predicted))
+        given, _ = self._classify(square, "region")
+        evidence = self._maps["region"](given)
         region = activation_region.activation_region(
             evidence[: view.height, : view.width],
             box,
@@ -131,12 +124,27 @@ class Detector:
         )
         return region if min(region.width, region.height) >= SMALLEST_SIDE else box
 
+    def _classify(self, square: NDArray[np.uint8], use: str) -> tuple[MapInput, float]:
+        """Classify a square (S, S, 3), with the pass of the map of one use if that classifies.
+
+        Returns:
+            What the maps are computed from, and the probability of the class.
+        """
+        used = self._maps[use]
+        with self.profile.stage("classify"):
+            pixels = image.to_tensor(square, self.classifier.mean, self.classifier.std)
+            run = used.run(pixels) if isinstance(used, ClassifyingMap) else None
+            logits = (run.logits if run else self._logits(pixels)).double()
+            predicted = int(logits.argmax())
+            probability = float(logits.softmax(dim=0)[predicted])
+        return MapInput(pixels, _grey(square), predicted, run), probability
+
     @torch.inference_mode()
-    def _classify(self, pixels: Tensor) -> tuple[int, float]:
-        """Return the index of the predicted class and its probability."""
-        logits = self._network(pixels[None].to(self._device))[0].double()
-        predicted = int(logits.argmax())
-        return predicted, float(logits.softmax(dim=0)[predicted])
+    def _logits(self, pixels: Tensor) -> Tensor:
+        """Return the network's output for one image, (classes,)."""
+        batch = pixels[None].contiguous(memory_format=torch.channels_last)  # faster on processors
+        logits: Tensor = self._network(batch.to(self._device))[0]
+        return logits
 
     def _candidates(
         self,

@@ -1,5 +1,6 @@
 """RGB array → the network's input, and the way back to original pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,10 +90,16 @@ def to_square(
     shrinks = width < box.width or height < box.height
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     resized = cv2.resize(part, (width, height), interpolation=method)
-    square = np.empty((size, size, 3), np.uint8)
-    square[:] = part.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
-    square[:height, :width] = resized
+    square = resized if (width, height) == (size, size) else _padded(resized, size, cv2.mean(part))
     return square, View(box, width / box.width, height / box.height, width, height)
+
+
+def _padded(resized: NDArray[np.uint8], size: int, colour: Sequence[float]) -> NDArray[np.uint8]:
+    """Fill what an image (h, w, 3) leaves of a square with a colour, rounded."""
+    square = np.empty((size, size, 3), np.uint8)
+    square[:] = np.round(colour[:3])
+    square[: resized.shape[0], : resized.shape[1]] = resized
+    return square
 
 
 def to_tensor(

@@ -59,13 +59,18 @@ def loopback_server(
     *,
     port: int = 0,
     host: str = "127.0.0.1",
+    keeps_open: bool = False,
 ) -> Iterator[LoopbackServer]:
     """Serve until the block ends; `wrap` turns the listening socket into an encrypted one.
 
-    Port 0 is any that is free. Only `hosts_run` has another address, of namespaces on this machine.
+    With `keeps_open`, connections stay open, as those to Label Studio do. Port 0 is any
+    that is free. Only `hosts_run` has another address, of namespaces on this machine.
     """
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1" if keeps_open else "HTTP/1.0"
+        disable_nagle_algorithm = keeps_open  # or else the body waits for the head to arrive
+
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             headers = {name.lower(): value for name, value in self.headers.items()}

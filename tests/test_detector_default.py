@@ -51,6 +51,16 @@ def test_the_region_is_searched_without_a_box_and_a_given_box_is_kept(classifier
     assert Detector(classifier, replace(DEFAULT, region="none")).detect(picture).box == whole
 
 
+def test_each_look_at_the_image_is_one_pass_of_the_network(classifier, picture):
+    """Over the image and its mirror image: once for the region, once for the keypoints."""
+    detector = Detector(classifier, DEFAULT)
+    sizes = []
+    hook = classifier.network.register_forward_hook(lambda *given: sizes.append(len(given[2])))
+    detector.detect(picture)
+    hook.remove()
+    assert sizes == [2, 2]
+
+
 def test_a_region_that_is_too_small_is_ignored(classifier):
     tiny = np.random.default_rng(0).integers(0, 255, (16, 16, 3)).astype(np.uint8)
     bounded = Detector(classifier, replace(DEFAULT, region_threshold=1.0, region_margin=0.0))

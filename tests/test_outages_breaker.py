@@ -8,6 +8,7 @@ from conftest import at_once
 
 from backend import retries
 from backend.database.connection import Database
+from backend.outages import breaker as breaker_module
 from backend.outages import storage
 from backend.outages.breaker import PROBE_SECONDS, NoBreaker, ServiceAway, SharedBreaker
 from backend.outages.storage import OutageStorage
@@ -54,6 +55,27 @@ def test_single_failures_do_not_make_a_service_away(any_database: Database, cloc
     breaker.succeeded(SERVICE)
     assert [fail(breaker), fail(breaker), may_send(breaker)] == [False, False, True]
     assert fail(breaker)
+    assert not may_send(breaker)
+
+
+def test_a_sound_service_is_looked_up_once_a_second(
+    any_database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = 100.0
+    monkeypatch.setattr(breaker_module.time, "monotonic", lambda: moment)
+    breaker, of_another_process = SharedBreaker(any_database), SharedBreaker(any_database)
+    assert may_send(breaker)
+    fail(of_another_process, certain=True)
+    moment += 0.9
+    assert may_send(breaker), "not known yet"
+    moment += 0.2
+    assert not may_send(breaker)
+
+
+def test_an_own_failure_is_known_at_once(any_database: Database, clock: Clock) -> None:
+    breaker = SharedBreaker(any_database)
+    assert may_send(breaker)
+    fail(breaker, certain=True)
     assert not may_send(breaker)
 
 

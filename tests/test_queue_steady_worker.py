@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
+from rq.suspension import resume, suspend
 
 from backend.queue import steady_worker
 from backend.queue.interruption import Interrupted, JobFailed, interruptible, reset_interrupt
@@ -82,6 +83,39 @@ def test_a_silent_worker_is_dead_after_half_a_minute_and_maintains_nothing(queue
     assert worker.get_heartbeat_ttl(None) == 30
     assert not worker.should_run_maintenance_tasks
     assert not worker.stop_requested
+
+
+def commands_for(queue: Queue, jobs: int) -> int:
+    """How many commands a worker sends to Redis for so many jobs."""
+    for _ in range(jobs):
+        queue.enqueue("time.monotonic")
+    worker = SteadyWorker(queue, Queue("another", connection=queue.connection))
+    connection: Redis = queue.connection
+    before = connection.info("stats")["total_commands_processed"]
+    worker.work(burst=True)
+    return int(connection.info("stats")["total_commands_processed"]) - before
+
+
+def test_a_job_takes_few_commands(queue: Queue) -> None:
+    """Each takes processor time that the job would have."""
+    assert (commands_for(queue, 11) - commands_for(queue, 1)) / 10 < 43
+
+
+def test_a_worker_waits_while_all_are_suspended(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = queue.enqueue("time.monotonic")
+    suspend(queue.connection)
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        slept.append((seconds, job.get_status()))
+        resume(queue.connection)
+
+    monkeypatch.setattr("rq.worker.base.time.sleep", sleep)
+    SteadyWorker(queue).work(max_jobs=1)
+    assert slept == [(1, "queued")]
+    assert job.get_status() == "finished"
 
 
 def lost(*_: object) -> None:

@@ -4,6 +4,7 @@ import re
 import signal
 import time
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from counted_statements import counted_statements
 from hostile_images import EITHER, READ, hostile_images
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
 from learning_data import extract, lesson, teach
@@ -27,14 +29,14 @@ from waiting_rows import queued
 from backend.database.connection import Database, now
 from backend.labelstudio import images
 from backend.labelstudio.label_config import keypoint_control
-from backend.labelstudio.projects import LabelStudios, ProjectStorage
+from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage
 from backend.learning.records import Described
 from backend.learning.storage import ExampleStorage
 from backend.queue.interruption import Interrupted, JobFailed, interrupt
 from backend.queue.steady_worker import SteadyWorker
 from backend.retries import MOST_DETECTION_ATTEMPTS
 from backend.settings import Settings
-from backend.suggestions import detection_job
+from backend.suggestions import detection_job, maps
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.detector import LoadedDetector
 from backend.suggestions.job_context import JobContext
@@ -43,6 +45,7 @@ from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.unnamed_points import points_of_each
 from backend.suggestions.wanted import wanted_of
+from backend.training.registry import Model
 from model.detector import Detector
 from model.keypoint import Box, Detection
 from model.networks import SMALL, Classifier, build_network
@@ -90,8 +93,14 @@ class OneDetector:
     def get(self, project_uid: str) -> LoadedDetector:
         return self.loaded
 
-    def successor_of(self, version: str, project_uid: str) -> None:
-        return None
+    def active(self, project: Project) -> Model:
+        return Model(self.loaded.version, SMALL, "")
+
+    def of(self, model: Model, project_uid: str) -> LoadedDetector:
+        return self.loaded
+
+    def is_replaced(self, version: str, active: Model) -> bool:
+        return False
 
 
 class Scene:
@@ -180,6 +189,18 @@ def test_running_a_job_twice_changes_nothing(scene: Scene) -> None:
     assert scene.row(row) == before
     assert len(scene.fake.of_task(1)) == 1
     assert len(scene.fake.asked("GET", "/data/upload/3/image-1.png")) == 1
+
+
+def test_a_prediction_takes_few_statements(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes processor time that detection would have."""
+    monkeypatch.setattr(maps, "MAPS_PER_VERSION", 1)
+    rows = [scene.ask(number) for number in (1, 2, 3)]
+    for row in rows[:2]:  # from then on, there are maps enough, and it is known
+        detection_job.predict(row)
+    with counted_statements(scene.database) as found:
+        detection_job.predict(rows[2])
+    kinds = Counter(statement.split(None, 1)[0] for statement in found)
+    assert kinds == {"BEGIN": 10, "SELECT": 8, "UPDATE": 6, "INSERT": 2}
 
 
 def test_a_box_in_the_data_is_where_it_looks(scene: Scene) -> None:

@@ -208,8 +208,10 @@ def test_after_going_back_the_model_before_is_asked_again(scene: Scene) -> None:
     assert versions == [trained.version, own]
 
 
-def test_an_unknown_version_has_no_successor(scene: Scene) -> None:
+def test_a_known_version_that_is_not_active_is_replaced_and_an_unknown_one_is_not(
+    scene: Scene,
+) -> None:
     trained = scene.train(1)
-    assert scene.detectors.successor_of("vgg19-0123456789", UID) is None
-    assert scene.detectors.successor_of(trained.version, UID) is None
-    assert scene.detectors.successor_of(scene.registry.of_settings.version, UID) == trained.version
+    assert not scene.detectors.is_replaced("vgg19-0123456789", trained)
+    assert not scene.detectors.is_replaced(trained.version, trained)
+    assert scene.detectors.is_replaced(scene.registry.of_settings.version, trained)

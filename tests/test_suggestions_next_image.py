@@ -1,10 +1,13 @@
-"""The image of the next prediction, fetched ahead; with a real Redis and real HTTP."""
+"""The image of the next prediction, made ready ahead; with a real Redis and real HTTP."""
 
+import io
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from conftest import wait_until
 from label_studio_fake import CONFIG, TOKEN, UID, LabelStudioFake, label_studio_fake
+from PIL import Image
 from redis import Redis
 from rq import Queue
 
@@ -19,6 +22,13 @@ from backend.suggestions.queue import job_id
 from backend.suggestions.records import Prediction
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.wanted import wanted_of
+
+
+def drawn(number: int) -> bytes:
+    """An image file whose pixels all have the value of its number."""
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8), number).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 class Scene:
@@ -37,17 +47,23 @@ class Scene:
         self.other_worker = NextImages(images, self.predictions, projects, queue)
 
     def ask(self, number: int) -> Prediction:
-        wanted = wanted_of(
-            self.fake.add_task(number, f"image {number}".encode()), keypoint_control(CONFIG)
-        )
+        wanted = wanted_of(self.fake.add_task(number, drawn(number)), keypoint_control(CONFIG))
         assert wanted is not None
         [row] = self.predictions.request(UID, "v", [wanted], retry_failed_before=now())
         self.queue.enqueue("time.monotonic", job_id=job_id(row.id, row.round))
         return row
 
+    def number(self, row: Prediction, images: NextImages | None = None) -> int:
+        """Number of the image that a worker gets for a prediction."""
+        return int((images or self.images).picture(self.project, row).mean())
+
     def take(self) -> None:
         """Take the first job, as a worker does before it runs it."""
         assert self.queue.pop_job_id()
+
+    def ahead(self) -> Any:
+        """The pixels that are ready ahead; None until they are."""
+        return self.images._ahead and self.images._ahead._picture
 
     def fetched(self, number: int) -> int:
         return len(self.fake.asked("GET", f"/data/upload/3/image-{number}.png"))
@@ -60,12 +76,12 @@ def scene(database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> 
         yield Scene(fake, database, queue)
 
 
-def test_the_next_image_is_fetched_while_one_is_detected(scene: Scene) -> None:
+def test_the_next_image_is_fetched_and_decoded_while_one_is_detected(scene: Scene) -> None:
     first, second = scene.ask(1), scene.ask(2)
     scene.take()
-    assert scene.images.content(scene.project, first) == b"image 1"
-    wait_until(lambda: scene.fetched(2) == 1)
-    assert scene.images.content(scene.project, second) == b"image 2"
+    assert scene.number(first) == 1
+    wait_until(lambda: scene.ahead() is not None)
+    assert scene.number(second) == 2
     assert (scene.fetched(1), scene.fetched(2)) == (1, 1)
 
 
@@ -73,32 +89,32 @@ def test_two_workers_fetch_different_images_and_take_their_own(scene: Scene) -> 
     rows = [scene.ask(number) for number in (1, 2, 3, 4)]
     scene.take()
     scene.take()
-    scene.images.content(scene.project, rows[0])
-    scene.other_worker.content(scene.project, rows[1])
+    scene.number(rows[0])
+    scene.number(rows[1], scene.other_worker)
     wait_until(lambda: scene.fetched(3) == scene.fetched(4) == 1)
     scene.other_worker.put_first()
     assert scene.queue.pop_job_id() == job_id(rows[3].id, 1)
-    assert scene.other_worker.content(scene.project, rows[3]) == b"image 4"
+    assert scene.number(rows[3], scene.other_worker) == 4
     assert [scene.fetched(number) for number in (1, 2, 3, 4)] == [1, 1, 1, 1]
 
 
 def test_an_image_whose_job_another_worker_took_makes_room(scene: Scene) -> None:
     rows = [scene.ask(number) for number in (1, 2, 3)]
     scene.take()
-    scene.images.content(scene.project, rows[0])
+    scene.number(rows[0])
     scene.take()  # the other worker
     scene.images.put_first()
     scene.take()
-    assert scene.images.content(scene.project, rows[2]) == b"image 3"
+    assert scene.number(rows[2]) == 3
 
 
 def test_a_failure_is_that_of_the_job_that_needs_the_image(scene: Scene) -> None:
     first, second = scene.ask(1), scene.ask(2)
     scene.take()
     scene.fake.files.pop("/data/upload/3/image-2.png")
-    scene.images.content(scene.project, first)
+    scene.number(first)
     with pytest.raises(ImageFetchError, match="404"):
-        scene.images.content(scene.project, second)
+        scene.number(second)
     assert scene.fetched(2) == 1
 
 
@@ -109,7 +125,7 @@ def test_what_comes_at_once_is_not_fetched_ahead(
     first = scene.ask(1)
     scene.ask(2)
     scene.take()
-    scene.images.content(scene.project, first)
+    scene.number(first)
     assert scene.fetched(2) == 0
     assert not scene.queue.connection.keys("prelabelling:chosen:*")
 
@@ -117,7 +133,7 @@ def test_what_comes_at_once_is_not_fetched_ahead(
 def test_without_redis_nothing_is_fetched_ahead(scene: Scene, database: Database) -> None:
     nowhere = Queue("predictions", connection=Redis(port=1, socket_connect_timeout=1, retry=None))
     images = NextImages(scene.images._images, scene.predictions, ProjectStorage(database), nowhere)
-    assert images.content(scene.project, scene.ask(1)) == b"image 1"
+    assert scene.number(scene.ask(1), images) == 1
     images.put_first()
 
 
@@ -125,6 +141,6 @@ def test_an_image_that_is_no_longer_needed_is_not_fetched(scene: Scene) -> None:
     first, second = scene.ask(1), scene.ask(2)
     scene.predictions.fail(second.id, "given up")
     scene.take()
-    scene.images.content(scene.project, first)
-    assert scene.images.content(scene.project, second) == b"image 2"
+    scene.number(first)
+    assert scene.number(second) == 2
     assert scene.fetched(2) == 1

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -65,8 +66,8 @@ class Speed:
 
     Attributes:
         rate: images a second.
-        processor: seconds of processor time an image, of the processes that detect.
-        memory: MiB that these processes hold together, without what they share; None if unknown.
+        processor: seconds of processor time an image, of the processes that decode and detect.
+        memory: MiB that the workers hold together, without what they share; None if unknown.
     """
 
     rate: float
@@ -168,6 +169,14 @@ def run_bare(weights: Path, folder: Path, images: int, threads: int) -> Speed:
     return Speed(**in_process(weights, *options))
 
 
+def run_two_bare(weights: Path, folder: Path, images: int) -> Speed:
+    """Run two bare loops side by side, which begin at the same time."""
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(run_bare, weights, folder, images, 1) for _ in range(2)]
+        first, second = (run.result() for run in runs)
+    return Speed(first.rate + second.rate, (first.processor + second.processor) / 2)
+
+
 # The service
 
 
@@ -181,7 +190,7 @@ def deployment(
         fake.add_task(number, images[number % len(images)])
     redis.start()
     try:
-        with loopback_server(fake.handle) as server:
+        with loopback_server(fake.handle, keeps_open=True) as server:
             fake.url = server.url
             environment = {
                 "REDIS_URL": redis.url,
@@ -233,14 +242,15 @@ def _run_service(
         )
         request(serve, fake, tasks[:WARM_UP])
         assert wait_for(lambda: len(fake.stored_at) == WARM_UP, 60), serve.words()
-        pids = serve.pids("backend worker")
+        workers = serve.pids("backend worker")
+        pids = [*workers, *serve.pids("decoding_process")]
         before, began = processor_seconds(pids), time.monotonic()
         request(serve, fake, tasks[WARM_UP:])
         complete = wait_for(lambda: len(fake.stored_at) >= len(tasks), GIVES_UP_SECONDS)
         assert complete, f"{len(fake.stored_at)} of {len(tasks)}: {serve.words()}"
         took = fake.stored_at[-1] - began
         used = processor_seconds(pids) - before
-        memory = sum(map(own_memory, pids))
+        memory = sum(map(own_memory, workers))
         assert all(len(fake.of_task(task["id"])) == 1 for task in tasks)
     return Speed(images / took, used / images, memory)
 
@@ -304,6 +314,7 @@ class Case:
 
 
 BARE, ONE, TWO = "bare loop, 1 thread", "service, 1 worker", "service, 2 workers"
+TWO_BARE = "2 bare loops side by side, 1 thread each"
 BESIDE = "beside 2 busy processes: "
 
 
@@ -321,6 +332,7 @@ def cases(weights: Path, folder: Path) -> list[Case]:
         Case(BARE, bare(1)),
         Case(ONE, service(1)),
         Case(TWO, service(2)),
+        Case(TWO_BARE, lambda images: run_two_bare(weights, folder, images)),
         Case("bare loop, 2 threads", bare(2)),
         Case(f"{ONE}, images that take 0.1 s to come", service(1, 0.1)),
         Case(f"{BESIDE}bare loop, 1 thread", bare(1), 0.5, neighbours=2),
@@ -348,19 +360,21 @@ def as_table(found: dict[str, list[Speed]]) -> str:
 
 def in_words(found: dict[str, list[Speed]], batches: dict[int, float]) -> str:
     """Return the ratios that matter as sentences."""
-    rounds = list(zip(found[BARE], found[ONE], found[TWO], strict=False))
-    overhead = [bare.rate / one.rate - 1 for bare, one, _ in rounds]
-    scaling = [two.rate / one.rate for _, one, two in rounds]
-    extra = median(one.processor - bare.processor for bare, one, _ in rounds)
+    rounds = list(zip(found[BARE], found[ONE], found[TWO], found[TWO_BARE], strict=False))
+    overhead = [bare.rate / one.rate - 1 for bare, one, _, _ in rounds]
+    scaling = [two.rate / one.rate for _, one, two, _ in rounds]
+    ideal = median(both.rate / bare.rate for bare, _, _, both in rounds)
+    extra = median(one.processor - bare.processor for bare, one, _, _ in rounds)
     first = batches[min(batches)]
     sizes = ", ".join(f"{size}: {first / each:.2f}" for size, each in batches.items())
     return (
         f"One worker takes {median(overhead):.1%} longer an image than the bare loop (rounds: "
-        f"{', '.join(f'{each:.1%}' for each in overhead)}). All threads of a worker together use "
+        f"{', '.join(f'{each:.1%}' for each in overhead)}). A worker and its decoding process use "
         f"{1000 * extra:.0f} ms more processor time an image than the bare loop: "
         f"{extra / 0.2:.1%} of 0.2 s. Two workers make {median(scaling):.2f} times as many as one "
-        f"(rounds: {', '.join(f'{each:.2f}' for each in scaling)}). Speed of the network's forward "
-        f"pass with several images at once, one alone = 1: {sizes}."
+        f"(rounds: {', '.join(f'{each:.2f}' for each in scaling)}); two bare loops make "
+        f"{ideal:.2f} times as many as one. Speed of the network's forward pass with several "
+        f"images at once, one alone = 1: {sizes}."
     )
 
 

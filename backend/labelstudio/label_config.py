@@ -6,6 +6,7 @@ has one, else its value, and a `KeyPoint` beside `Labels` makes two results with
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -25,6 +26,7 @@ from backend.labelstudio.config_tags import (
     tags,
 )
 
+MOST_READ = 100  # configurations that are kept as they were read
 EXAMPLE = (
     '<KeyPointLabels name="keypoints" toName="{image}"><Label value="keypoint"/></KeyPointLabels>'
 )
@@ -91,6 +93,7 @@ class KeypointControl:
         return stored_name(name, self.labels, self.aliases)
 
 
+@lru_cache(maxsize=MOST_READ)
 def keypoint_control(label_config: str) -> KeypointControl:
     """Return the first `KeyPointLabels` on an `Image`, or else the first `KeyPoint` on one.
 

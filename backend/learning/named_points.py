@@ -85,8 +85,7 @@ class NamedPoints:
 
     def step(self, backbone: Backbone, project_uid: str) -> Step | None:
         """Return what a project has learnt with a backbone; None if that is nothing yet."""
-        self._steps.adopt(project_uid, backbone.version, backbone.extractor.key)
-        step = self._steps.current(project_uid, backbone.version)
+        step = self._steps.adopt(project_uid, backbone.version, backbone.extractor.key)
         return step if step is not None and step.name else None
 
     def complete(

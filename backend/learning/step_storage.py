@@ -106,13 +106,21 @@ def _add(
     )
 
 
-def _is_noted(connection: Connection, project_uid: str, base_version: str, key: str) -> bool:
-    """Return whether a model's backbone is known, and no example has features of another one."""
-    known = current_step(connection, project_uid, base_version)
+def _is_noted(connection: Connection, known: Step | None, project_uid: str, key: str) -> bool:
+    """Return whether a model's backbone is known, and no example has features of another one.
+
+    Args:
+        known: the current step of the project with this model.
+    """
     if known is None or known.key != key:
         return False
     others = select(examples.c.id).where(*_of_another_backbone(project_uid, key)).limit(1)
     return connection.scalar(others) is None
+
+
+def _has_examples(connection: Connection, project_uid: str) -> bool:
+    query = select(examples.c.id).where(examples.c.project_uid == project_uid).limit(1)
+    return connection.scalar(query) is not None
 
 
 def _of_another_backbone(project_uid: str, key: str) -> tuple[ColumnElement[bool], ...]:
@@ -144,21 +152,27 @@ class StepStorage:
         step = self.current(project_uid, base_version)
         return step.version if step else base_version
 
-    def adopt(self, project_uid: str, base_version: str, key: str) -> None:
+    def adopt(self, project_uid: str, base_version: str, key: str) -> Step | None:
         """Note which backbone a project's model has, unless it is noted.
 
         Examples with features of another backbone wait for new ones, also where a model that was
         active before is active again. Those of the same backbone become a step at once. Nothing is
         noted for a project without examples.
+
+        Returns:
+            The current step of the project with this model; None before the first.
         """
         with self._database.reading() as connection:
-            is_noted = _is_noted(connection, project_uid, base_version, key)
-        if is_noted or not self._has_examples(project_uid):
-            return
+            known = current_step(connection, project_uid, base_version)
+            if _is_noted(connection, known, project_uid, key) or not _has_examples(
+                connection, project_uid
+            ):
+                return known
         with self._database.writing() as connection:
             lock_project(connection, project_uid)
-            if _is_noted(connection, project_uid, base_version, key):
-                return
+            known = current_step(connection, project_uid, base_version)
+            if _is_noted(connection, known, project_uid, key):
+                return known
             connection.execute(
                 update(examples)
                 .where(*_of_another_backbone(project_uid, key))
@@ -167,17 +181,13 @@ class StepStorage:
             select_examples(connection, project_uid, limit=self._limit)
             _add(connection, project_uid, base_version, key, 0, [], STANDARD_TERMS)
             advance(connection, project_uid, limit=self._limit)
+            return current_step(connection, project_uid, base_version)
 
     def advance(self, project_uid: str) -> None:
         """Add the steps that are due, after the settings of a project were changed."""
         with self._database.writing() as connection:
             lock_project(connection, project_uid)
             advance(connection, project_uid, limit=self._limit)
-
-    def _has_examples(self, project_uid: str) -> bool:
-        query = select(examples.c.id).where(examples.c.project_uid == project_uid).limit(1)
-        with self._database.reading() as connection:
-            return connection.scalar(query) is not None
 
     def members(self, step: Step) -> list[LearntExample]:
         """Return the examples of a step, with their features, ordered by id.

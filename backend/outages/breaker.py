@@ -4,6 +4,8 @@ Its state is in the database, so that it holds for all processes.
 """
 
 import logging
+import math
+import time
 from typing import Protocol
 
 from backend import retries
@@ -14,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 # As long as a request waits for an answer, and a bit.
 PROBE_SECONDS = 15.0
+# How long a service that has not failed counts as sound without another look.
+KNOWN_SECONDS = 1.0
+MOST_REMEMBERED = 1000  # services
 
 
 class ServiceAway(Exception):
@@ -65,10 +70,14 @@ class NoBreaker:
 
 
 class SharedBreaker:
-    """The breaker of all processes that use a database."""
+    """The breaker of all processes that use a database; safe for several threads.
+
+    A failure that another process records is seen within `KNOWN_SECONDS`.
+    """
 
     def __init__(self, database: Database) -> None:
         self._outages = OutageStorage(database)
+        self._sound_until: dict[str, float] = {}  # service → monotonic time
 
     def check(self, service: str) -> bool:
         """Let a request pass if the service is not away, or as its probe; see `Breaker.check`.
@@ -76,8 +85,14 @@ class SharedBreaker:
         Raises:
             ServiceAway: neither.
         """
+        moment = time.monotonic()
+        if self._sound_until.get(service, -math.inf) > moment:
+            return False
         outage = self._outages.outage(service)
         if outage is None:
+            if len(self._sound_until) >= MOST_REMEMBERED:  # callers can name any host of images
+                self._sound_until.clear()
+            self._sound_until[service] = moment + KNOWN_SECONDS
             return False
         if outage.is_away and not self._outages.claim_probe(service, PROBE_SECONDS):
             raise ServiceAway(f"waiting for the {service}: {outage.reason}")
@@ -93,6 +108,7 @@ class SharedBreaker:
         self, service: str, reason: str, *, certain: bool, retry_after: float | None
     ) -> bool:
         """Count a failure; see `Breaker.failed`."""
+        self._sound_until.pop(service, None)
 
         def pause(failures: int) -> float:
             wanted = min(retry_after or 0.0, retries.LONGEST_PAUSE)

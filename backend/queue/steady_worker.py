@@ -20,6 +20,7 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.registry import clean_registries
 from rq.serializers import JSONSerializer
+from rq.utils import now
 from rq.worker_registration import clean_worker_registry
 
 from backend import retries
@@ -71,7 +72,8 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
     log_result_lifespan = False
 
     def __init__(self, *queues: Queue) -> None:
-        self._reported_at = -math.inf  # monotonic time
+        # Monotonic times: of the latest heartbeat, and of the latest look for a suspension.
+        self._reported_at = self._looked_at = -math.inf
         super().__init__(
             list(queues),
             connection=queues[0].connection,
@@ -111,9 +113,30 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
         moment = time.monotonic()
         if is_plain and moment - self._reported_at < REPEATS_AFTER_SECONDS:
             return
-        super().heartbeat(timeout, pipeline)
+        if pipeline is None:
+            with self.connection.pipeline(transaction=False) as together:
+                super().heartbeat(timeout, together)
+                together.execute()
+        else:
+            super().heartbeat(timeout, pipeline)
         # After one for a shorter time, the next one is needed.
         self._reported_at = moment if is_plain else -math.inf
+
+    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
+        """Record what the worker does; RQ does so twice between jobs, which is once too often."""
+        if pipeline is not None or state != self.get_state():
+            super().set_state(state, pipeline)
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Wait while `rq suspend` has suspended all workers; looks once a second, not each job."""
+        moment = time.monotonic()
+        if moment - self._looked_at >= REPEATS_AFTER_SECONDS:
+            super().check_for_suspension(burst)
+            self._looked_at = moment
+
+    def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
+        """Note when a job ended; its last heartbeat, which RQ sends here, would tell nobody."""
+        job.ended_at = now()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job, with a heartbeat every few seconds."""

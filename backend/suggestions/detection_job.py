@@ -47,6 +47,7 @@ from backend.suggestions.records import Prediction
 from backend.suggestions.several_objects import landmarks_of_each
 from backend.suggestions.shown import shows_unnamed
 from backend.suggestions.unnamed_points import detect_in_others
+from backend.training.registry import Model
 from model.decoding import UnreadableImage
 from model.keypoint import Box, Detection
 
@@ -87,13 +88,16 @@ def _predict(context: JobContext, prediction_id: int) -> None:
     if row.status == "queued":
         if row.attempts == 1 and row.started_at:
             record_stage("queue", (row.started_at - row.asked_at).total_seconds())
-        current = _in_current_version(context, row)
-        if current is None or not _make(context, current):
+        project = context.projects.project(row.project_uid)
+        assert project is not None, "guaranteed by the foreign key"
+        model = context.detectors.active(project)
+        current = _in_current_version(context, row, model)
+        if current is None or not _make(context, current, project, model):
             return
     context.delivery.deliver(row.id)
 
 
-def _in_current_version(context: JobContext, row: Prediction) -> Prediction | None:
+def _in_current_version(context: JobContext, row: Prediction, active: Model) -> Prediction | None:
     """Return a prediction as the project's current version has to make it.
 
     Another model may be active since it was requested, or the project may have learnt or forgotten
@@ -103,15 +107,18 @@ def _in_current_version(context: JobContext, row: Prediction) -> Prediction | No
         None if the current version has a row of its own for it, which workers queue in its turn.
     """
     base = base_of(row.model_version)
-    active = context.detectors.successor_of(base, row.project_uid) or base
-    current = context.steps.version(row.project_uid, active)
+    replaced = context.detectors.is_replaced(base, active)
+    current = context.steps.version(row.project_uid, active.version if replaced else base)
     if current == row.model_version:
         return row
     return context.predictions.change_version(row, current)
 
 
-def _make(context: JobContext, row: Prediction) -> bool:
+def _make(context: JobContext, row: Prediction, project: Project, model: Model) -> bool:
     """Detect and store.
+
+    Args:
+        model: the active one of the project.
 
     Returns:
         Whether it is done; False if it has to wait for something outside of the task.
@@ -123,7 +130,7 @@ def _make(context: JobContext, row: Prediction) -> bool:
     about = f"Task {row.task_id} of project {row.project_uid}"
     try:
         with interruptible():
-            detection, costs, objects = _detect(context, row)
+            detection, costs, objects = _detect(context, row, project, model)
     except Interrupted:
         context.predictions.undo_attempt(row.id)
         requeue_at_front(get_current_job())
@@ -167,7 +174,7 @@ def _end(context: JobContext, row: Prediction, error: Exception, about: str) -> 
 
 
 def _detect(
-    context: JobContext, row: Prediction
+    context: JobContext, row: Prediction, project: Project, model: Model
 ) -> tuple[Detection, Mapping[str, float], Sequence[StoredObject]]:
     """Return a detection with its landmarks, the costs by which these are shown, the objects."""
     if row.attempts > MOST_DETECTION_ATTEMPTS:
@@ -175,20 +182,15 @@ def _detect(
             f"expected to finish within {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
             "during each of them: it may lack memory for this image or model"
         )
-    model = context.detectors.get(row.project_uid)
-    if base_of(row.model_version) != model.version:
+    loaded = context.detectors.of(model, row.project_uid)
+    if base_of(row.model_version) != loaded.version:
         raise _OtherModel(
-            f"expected a worker with model {row.model_version}, got one with {model.version}: "
+            f"expected a worker with model {row.model_version}, got one with {loaded.version}: "
             "give web process and workers the same settings, and restart whichever is older"
         )
-    project = context.projects.project(row.project_uid)
-    assert project is not None, "guaranteed by the foreign key"
-    with measured_stage("fetch"):
-        content = context.next_images.content(project, row)
-    with measured_stage("decode"):
-        image = context.images.decode(content)
+    image = context.next_images.picture(project, row)
     with measured_stage("detect"):
-        return _detect_on(context, row, model, project, image)
+        return _detect_on(context, row, loaded, project, image)
 
 
 def _detect_on(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from backend.labelstudio.projects import Project
 from backend.settings import Settings
 from backend.training.registry import Model, ModelRegistry
 from model.detector import Detector
@@ -50,22 +51,28 @@ class ActiveDetectors:
         Raises:
             ModelUnusable: its weights are missing or do not fit.
         """
-        model = self._registry.active(project_uid)
+        return self.of(self._registry.active(project_uid), project_uid)
+
+    def active(self, project: Project) -> Model:
+        """Return the active model of a project that was read just now."""
+        return self._registry.active_of(project)
+
+    def of(self, model: Model, project_uid: str | None) -> LoadedDetector:
+        """Return the detector of a model that is active for a project; see `get`."""
         if model.version not in self._loaded:
             self._loaded[model.version] = self._load(model, project_uid)
         self._loaded.move_to_end(model.version)
         self._unload_others()
         return self._loaded[model.version]
 
-    def successor_of(self, version: str, project_uid: str) -> str | None:
-        """Return a project's active version if it replaced another one that is known here.
+    def is_replaced(self, version: str, active: Model) -> bool:
+        """Return whether the active model has replaced that of a version.
 
         Returns:
-            None if `version` is active, or unknown because a process has other settings.
+            False for the same version, and for one that is unknown here because a process has
+            other settings.
         """
-        active = self._registry.active(project_uid).version
-        known = version == active or self._registry.find(version) is not None
-        return active if known and version != active else None
+        return version != active.version and self._registry.find(version) is not None
 
     def _load(self, model: Model, project_uid: str | None) -> LoadedDetector:
         try:

@@ -15,9 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database.connection import Database
 from backend.labelstudio.project_settings import DEPLOYMENT
-from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.projects import Project, ProjectStorage
 from backend.settings import Settings
-from backend.training.records import TrainedModel
+from backend.training.records import Activation, TrainedModel
 from backend.training.storage import ModelStorage
 from model.settings import version_name
 
@@ -62,9 +62,13 @@ class ModelRegistry:
     def active(self, project_uid: str | None = None) -> Model:
         """Return the active model."""
         if project_uid is not None:
-            return self.own(project_uid) or self.active()
+            return self._active_of(project_uid, self._projects.project(project_uid))
         self._last_known = self._activated(None) or self.of_settings
         return self._last_known
+
+    def active_of(self, project: Project) -> Model:
+        """Return the active model of a project that was read just now."""
+        return self._active_of(project.uid, project)
 
     def own(self, project_uid: str) -> Model | None:
         """Return the model that a project has of its own; None if it uses the deployment's."""
@@ -80,9 +84,7 @@ class ModelRegistry:
             None if they name none, or one that is no longer there: versions change with the
             detector's settings.
         """
-        project = self._projects.project(project_uid)
-        named = project.settings.model if project else None
-        return named if named == DEPLOYMENT or (named and self.find(named)) else None
+        return self._named_by(self._projects.project(project_uid))
 
     def find(self, version: str) -> Model | None:
         """Return the model of a version; None if there is none."""
@@ -171,10 +173,25 @@ class ModelRegistry:
                 f"{project_uid} name {named}: change them in Label Studio, under Settings > Model"
             )
 
+    def _active_of(self, project_uid: str, project: Project | None) -> Model:
+        named = self._named_by(project)
+        if named not in (None, DEPLOYMENT) and (model := self.find(named)):
+            return model
+        own, of_deployment = self._storage.activations(project_uid)
+        if own is not None and named is None:
+            return self._model_of(own)
+        self._last_known = self._model_of(of_deployment) if of_deployment else self.of_settings
+        return self._last_known
+
+    def _named_by(self, project: Project | None) -> str | None:
+        named = project.settings.model if project else None
+        return named if named == DEPLOYMENT or (named and self.find(named)) else None
+
     def _activated(self, project_uid: str | None) -> Model | None:
         activation = self._storage.activation(project_uid)
-        if activation is None:
-            return None
+        return None if activation is None else self._model_of(activation)
+
+    def _model_of(self, activation: Activation) -> Model:
         return self._model(activation.model) if activation.model else self.of_settings
 
     def _model(self, trained: TrainedModel) -> Model:

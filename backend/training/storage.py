@@ -1,9 +1,10 @@
 """SQL about trainings, trained models, and activations of models."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, insert, select, update
+from sqlalchemy import ColumnElement, Row, ScalarSelect, and_, func, insert, select, update
 
 from backend.database.connection import Database, now
 from backend.database.schema import WAITS_NO_MORE
@@ -205,19 +206,24 @@ class ModelStorage:
 
     def activation(self, project_uid: str | None) -> Activation | None:
         """Return the activation that holds; None if none was made, or all are undone."""
+        return self._activations([project_uid])[0]
+
+    def activations(self, project_uid: str) -> tuple[Activation | None, Activation | None]:
+        """Return the activations that hold for a project and for the deployment, by one query."""
+        own, of_deployment = self._activations([project_uid, None])
+        return own, of_deployment
+
+    def _activations(self, project_uids: Sequence[str | None]) -> list[Activation | None]:
+        latest = [_latest(project_uid) for project_uid in project_uids]
         query = (
-            select(*MODEL_COLUMNS)
+            select(activations.c.project_uid.label("of"), *MODEL_COLUMNS)
             .select_from(activations)
             .outerjoin(models, models.c.id == activations.c.model_id)
-            .where(_holds(project_uid))
-            .order_by(activations.c.id.desc())
-            .limit(1)
+            .where(activations.c.id.in_(latest))
         )
         with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            return None
-        return Activation(None if row.id is None else _model(row))
+            found = {row.of: _activation(row) for row in connection.execute(query)}
+        return [found.get(project_uid) for project_uid in project_uids]
 
     def projects_with_activations(self) -> list[str]:
         """Return the uids of projects with an activation that holds, sorted."""
@@ -247,14 +253,7 @@ class ModelStorage:
         Returns:
             False if no activation is left.
         """
-        last = (
-            select(activations.c.id)
-            .where(_holds(project_uid))
-            .order_by(activations.c.id.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        return self._undo(activations.c.id == last)
+        return self._undo(activations.c.id == _latest(project_uid))
 
     def undo_all_activations(self, project_uid: str) -> bool:
         """Undo every activation of a project; return False if none is left."""
@@ -278,6 +277,15 @@ def _holds(project_uid: str | None) -> ColumnElement[bool]:
     )
 
 
+def _latest(project_uid: str | None) -> ScalarSelect[Any]:
+    """Select the id of the activation that holds."""
+    return select(func.max(activations.c.id)).where(_holds(project_uid)).scalar_subquery()
+
+
+def _activation(row: Row[Any]) -> Activation:
+    return Activation(None if row.id is None else _model(row))
+
+
 def _training(row: Row[Any]) -> Training:
     values = dict(row._mapping)
     values["options"] = TrainingOptions(**values.pop("wishes"))
@@ -291,6 +299,6 @@ def _training(row: Row[Any]) -> Training:
 
 
 def _model(row: Row[Any]) -> TrainedModel:
-    values = dict(row._mapping)
-    values["classes"] = tuple(values["classes"])
+    values = {field.name: getattr(row, field.name) for field in fields(TrainedModel)}
+    values["classes"] = tuple(row.classes)
     return TrainedModel(**values)

@@ -7,6 +7,7 @@ provides a factory: `MapSetup` → `Map`. `model.maps.table` names the factories
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,16 @@ class MapSetup:
     settings: DetectorSettings
 
 
+class Run(Protocol):
+    """A pass of the network over an image.
+
+    Attributes:
+        logits: (classes,).
+    """
+
+    logits: Tensor
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MapInput:
     """Everything that a map is computed from, for each image.
@@ -42,16 +53,29 @@ class MapInput:
         pixels: (3, S, S) float32, normalised as in the network's training, on the CPU.
         grey: (S, S), brightness of the same image, 0 to 255.
         predicted: index of the predicted class.
+        run: the pass that predicted it, if the map made it; see `ClassifyingMap`.
     """
 
     pixels: Tensor
     grey: NDArray[np.float64]
     predicted: int
+    run: Run | None = None
 
 
 # Returns (S, S), finite and never negative.
 Map = Callable[[MapInput], NDArray[np.float64]]
 MapFactory = Callable[[MapSetup], Map]
+
+
+@runtime_checkable
+class ClassifyingMap(Protocol):
+    """A map whose own pass of the network also tells the class, so that none is made for it."""
+
+    def run(self, pixels: Tensor) -> Run:
+        """Run the network on an image (3, S, S)."""
+
+    def __call__(self, given: MapInput) -> NDArray[np.float64]:
+        """Compute the map, from `given.run` if that is a pass of this map."""
 
 
 def prepare(row: MapRow, setup: MapSetup) -> Map:

@@ -29,6 +29,10 @@ class ReplacedReLUs(TorchFunctionMode):
     def relu(self, activation: Tensor) -> Tensor:
         """Return max(activation, 0), in a new tensor."""
 
+    def replaces(self, activation: Tensor) -> bool:
+        """Return whether the call for an activation is replaced; if not, it is made as it is."""
+        return True
+
     def __torch_function__(
         self,
         func: Callable[..., Any],
@@ -38,5 +42,7 @@ class ReplacedReLUs(TorchFunctionMode):
     ) -> Any:
         named = dict(kwargs or {})
         if func in _RELU_FUNCTIONS:
-            return self.relu(args[0] if args else named["input"])
+            activation = args[0] if args else named["input"]
+            if self.replaces(activation):
+                return self.relu(activation)
         return func(*args, **named)

@@ -34,7 +34,7 @@ class MapRow:
 
 MAPS: tuple[MapRow, ...] = (
     MapRow("occlusion", "coarse", "occlusion", "model.maps.occlusion:OcclusionMap"),
-    MapRow("activation", "coarse", "class activation", "model.maps.class_activation:prepare"),
+    MapRow("activation", "coarse", "class activation", "model.maps.class_activation:ActivationMap"),
     MapRow("guided", "fine", "guided backpropagation", "model.maps.guided_backprop:prepare"),
     MapRow("corners", "fine", "corners", "model.maps.corners:prepare"),
 )

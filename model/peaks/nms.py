@@ -82,11 +82,11 @@ def ranked_peaks(
     heights = values[peaks[:, 0], peaks[:, 1]]
     peaks = peaks[shuffled[np.argsort(-heights[shuffled], kind="stable")]]
 
-    places = peaks * np.array([pixel_height, pixel_width])
+    y, x = peaks[:, 0] * pixel_height, peaks[:, 1] * pixel_width
     alive = np.ones(len(peaks), bool)
     kept = []
     for index in range(len(peaks)):
         if alive[index]:
             kept.append(index)
-            alive &= ((places - places[index]) ** 2).sum(axis=1) > radius**2
+            alive[index:] &= (y[index:] - y[index]) ** 2 + (x[index:] - x[index]) ** 2 > radius**2
     return peaks[kept]
