@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from image_pairs import predict_pair
 from learning_data import BASE, LIMIT, learn, lesson, teach
 from migrating import downgrade
 from prediction_rows import UID as WATCHED
@@ -259,3 +260,18 @@ def test_predictions_of_an_earlier_schema_stay_as_they_are_and_have_no_request_i
         "trainings": 0,
     }
     assert DurationStorage(any_database).series() == {}
+
+
+def test_annotations_of_an_earlier_schema_are_about_the_only_image_of_their_task(
+    any_database: Database,
+) -> None:
+    event(any_database, annotation(7, predict(any_database, 7, detection((10, 10)))))
+    predict_pair(any_database, 1, detection((10, 10)), detection((20, 20)))
+    event(any_database, annotation(1, []))
+    Recorder(Settings(), any_database).drain()
+    numbers = (states.c.task_id, states.c.image_number)
+    assert rows(any_database, *numbers) == [(1, 0), (1, 1), (7, None)]
+    downgrade(any_database, "0019")
+    any_database.migrate()
+    assert rows(any_database, *numbers) == [(1, None), (7, None)]
+    assert figures(any_database)["overall"]["annotations"] == 2
