@@ -48,7 +48,7 @@ def _plain(control: KeypointControl) -> bool:
 
 
 def _alone(control: KeypointControl) -> bool:
-    return _plain(control) and control.choices is None
+    return _plain(control) and control.choices is None and not control.further
 
 
 def _classes(*names: str) -> Check:
@@ -194,10 +194,16 @@ ROWS = (
         _alone,
     ),
     Row(
-        "a second `Image`",
-        "the image of the first control for keypoints gets suggestions, the other none",
+        "a further `Image` with a control for keypoints",
+        "its own suggestions and verdicts; one prediction of the task holds those of all images",
         f'{IMAGE}<Image name="other" value="$other"/>{POINTS}'
         f'<KeyPointLabels name="kp2" toName="other">{LABELS}</KeyPointLabels>',
+        lambda control: [each.to_name for each in control.of_images] == ["image", "other"],
+    ),
+    Row(
+        "a further `Image` without one",
+        "left alone",
+        f'{IMAGE}<Image name="other" value="$other"/>{POINTS}',
         _alone,
     ),
     Row(

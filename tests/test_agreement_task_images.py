@@ -8,7 +8,7 @@ from PIL import Image
 from verdict_data import detection, predict
 
 from backend.agreement import task_images
-from backend.agreement.task_images import SIDE, TaskImage, TaskImages
+from backend.agreement.task_images import SIDE, TaskImage, TaskImages, WantedImage
 from backend.database.connection import Database
 from backend.labelstudio.images import Images
 from backend.settings import Settings
@@ -34,7 +34,8 @@ def fetched(database: Database, url: str, settings: Settings | None = None) -> T
     """The image of a prediction; no Label Studio is known."""
     predict(database, 1, detection((1, 1)), image=url)
     [row] = PredictionStorage(database).predictions([1])
-    return TaskImages(settings or Settings(), database).fetch([row])[1]
+    wanted = WantedImage(row.project_uid, row.task_id, row.image_url)
+    return TaskImages(settings or Settings(), database).fetch([wanted])[wanted]
 
 
 def test_an_image_becomes_a_thumbnail_without_a_label_studio_where_none_is_needed(database):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from image_pairs import predict_pair
 from learning_data import BASE, LIMIT, learn, lesson, teach
 from migrating import downgrade
 from prediction_rows import UID as WATCHED
@@ -273,3 +274,18 @@ def test_predictions_that_a_newer_version_made_instead_are_failures_no_more(
     downgrade(any_database, "0019")
     any_database.migrate()
     assert [row.id for row in storage.predictions([replaced, other])] == [other]
+
+
+def test_annotations_of_an_earlier_schema_are_about_the_only_image_of_their_task(
+    any_database: Database,
+) -> None:
+    event(any_database, annotation(7, predict(any_database, 7, detection((10, 10)))))
+    predict_pair(any_database, 1, detection((10, 10)), detection((20, 20)))
+    event(any_database, annotation(1, []))
+    Recorder(Settings(), any_database).drain()
+    numbers = (states.c.task_id, states.c.image_number)
+    assert rows(any_database, *numbers) == [(1, 0), (1, 1), (7, None)]
+    downgrade(any_database, "0020")
+    any_database.migrate()
+    assert rows(any_database, *numbers) == [(1, None), (7, None)]
+    assert figures(any_database)["overall"]["annotations"] == 2

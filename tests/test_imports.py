@@ -29,6 +29,7 @@ SQL_FILES = {
     "selection_storage.py",
     "status_storage.py",
     "lesson_storage.py",
+    "candidate_storage.py",
     "pull_storage.py",
     "request_storage.py",
     "set_aside_storage.py",

@@ -11,6 +11,7 @@ from backend.labelstudio.label_config import (
     LabelConfigError,
     keypoint_control,
     prompt_only_controls,
+    unserved_images,
 )
 
 IMAGE = '<Image name="image" value="$image"/>'
@@ -334,3 +335,48 @@ def test_labels_beside_a_keypoint_tag_may_come_from_the_data_of_a_task():
 def test_a_control_without_any_labels_says_where_they_may_come_from():
     with pytest.raises(LabelConfigError, match=r'value="\$FIELD"'):
         keypoint_control(view(IMAGE, '<KeyPointLabels name="kp" toName="image"/>'))
+
+
+def two_images(*controls: str) -> str:
+    return view(
+        '<Image name="left" value="$left"/><Image name="right" value="$r[0].url"/>', *controls
+    )
+
+
+def on(image: str, *attributes: str, name: str = "") -> str:
+    return (
+        f'<KeyPointLabels name="{name or f"on-{image}"}" toName="{image}" {" ".join(attributes)}>'
+        f'<Label value="{image} eye"/></KeyPointLabels>'
+    )
+
+
+def test_each_image_has_the_first_control_on_it() -> None:
+    config = two_images(on("right"), on("left"), on("right", name="second"), choices("cat"))
+    control = keypoint_control(config.replace('toName="image"', 'toName="left"'))
+    found = [(each.from_name, each.to_name, each.image_path) for each in control.of_images]
+    assert found == [("on-right", "right", "r[0].url"), ("on-left", "left", "left")]
+    assert [each.labels for each in control.of_images] == [("right eye",), ("left eye",)]
+    assert [each.choices is not None for each in control.of_images] == [False, True]
+    assert control.on("left") == control.further[0]
+    assert (control.on(None), control.on("third")) == (control, None)
+
+
+def test_a_control_for_prompts_alone_makes_no_further_image() -> None:
+    config = two_images(on("left"), on("right", 'smart="true" smartOnly="true"'))
+    assert keypoint_control(config).further == ()
+    assert unserved_images(config) == []
+
+
+def test_a_further_image_whose_control_cannot_be_used_leaves_the_first_its_suggestions() -> None:
+    config = two_images(on("left"), on("right")).replace('value="$r[0].url"', 'valueList="$r"')
+    assert keypoint_control(config).further == ()
+    [problem] = unserved_images(config)
+    assert "'right' gets no suggestions" in problem and "valueList" in problem
+
+
+def test_labels_of_the_data_reach_further_images() -> None:
+    config = two_images(on("left"), on("right", 'value="$labels"'))
+    control = keypoint_control(config)
+    assert control.data_paths == ("labels",)
+    [right] = control.with_data({"labels": [{"value": "ear"}]}).further
+    assert right.labels == ("right eye", "ear")

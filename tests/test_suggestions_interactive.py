@@ -299,3 +299,50 @@ def test_the_teams_own_costs_decide_what_follows(scene: Scene) -> None:
     costs.save(UID, {"verify": 3.0})
     learn(scene.database, 1, 2, 3, uid=UID, base=VERSION)
     assert "eye" not in labels(scene.place(placed, find=found))
+
+
+PAIR = CONFIG.replace(
+    "</View>",
+    '<Image name="other" value="$other"/><KeyPointLabels name="kp2" toName="other" smart="true">'
+    '<Label value="beak"/><Label value="tail"/></KeyPointLabels></View>',
+)
+ON_OTHER = {"to_name": "other", "from_name": "kp2"}
+
+
+def pair_scene(database: Database, queue: Queue) -> Scene:
+    scene = Scene(database, queue, PAIR)
+    scene.task["data"]["other"] = "/data/upload/3/other.png"
+    return scene
+
+
+def test_a_point_on_a_further_image_is_answered_there(database: Database, queue: Queue) -> None:
+    scene = pair_scene(database, queue)
+    shown = scene.place(point("p", "beak", 10, 10, **ON_OTHER), find=learnt(tail=(50, 50)))
+    assert scene.asked is not None and scene.asked.image_url == "/data/upload/3/other.png"
+    assert {(each["to_name"], each["from_name"]) for each in shown.values()} == {("other", "kp2")}
+    assert "p" in shown and len(shown) == 2
+
+
+def test_what_is_undecided_on_one_image_stays_while_another_is_asked_about(
+    database: Database, queue: Queue
+) -> None:
+    """Label Studio replaces all suggestions by those of an answer."""
+    scene = pair_scene(database, queue)
+    first = scene.place(point("p", "beak", 10, 10), find=learnt(tail=(50, 50)))
+    both = scene.place(point("q", "beak", 20, 20, **ON_OTHER), find=learnt(tail=(70, 70)))
+    assert {key: both[key] for key in first} == first
+    own = [each for key, each in both.items() if key not in first]
+    assert {each["to_name"] for each in own} == {"other"} and len(own) == 2
+    [_, second] = scene.answers.of_task(UID, 1)
+    assert {each["to_name"] for each in second.sent or ()} == {"other"}
+
+
+def test_the_box_in_the_data_is_not_looked_at_on_a_further_image(
+    database: Database, queue: Queue
+) -> None:
+    scene = pair_scene(database, queue)
+    scene.task["data"]["box"] = {"x": 0, "y": 0, "width": 50, "height": 50}
+    scene.place(point("p", "beak", 10, 10, **ON_OTHER), find=learnt(tail=(50, 50)))
+    assert scene.asked is not None and scene.asked.request.box is None
+    scene.place(point("q", "beak", 10, 10), find=learnt(tail=(50, 50)))
+    assert scene.asked.request.box == Box(0, 0, 50, 50)

@@ -9,7 +9,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from backend.agreement.queries import AgreementQueries
-from backend.agreement.task_images import SIDE, TaskImages
+from backend.agreement.records import JudgedAnnotation
+from backend.agreement.task_images import SIDE, TaskImages, WantedImage
 from backend.agreement.verdict_svg import EMPTY, MARK_COLOURS, drawing, point_mark, verdict_marks
 from backend.agreement.worst_tasks import WorstTask
 from backend.database.connection import Database
@@ -78,13 +79,11 @@ class ReportPictures:
         state_ids = [task.states[0] for task in tasks]
         annotations = self._queries.annotations_of(state_ids)
         verdicts = self._queries.verdicts_of(state_ids)
-        images = self._images.fetch(
-            self._predictions_of([each.prediction_id for each in annotations.values()])
-        )
+        images = self._images.fetch(map(_image_of, annotations.values()))
         found = []
         for task, state_id in zip(tasks, state_ids, strict=True):
             annotation = annotations[state_id]
-            image = images[annotation.prediction_id]
+            image = images[_image_of(annotation)]
             marks = verdict_marks(verdicts.get(state_id, []))
             svg = drawing(annotation.width, annotation.height, image.thumbnail, marks, SIDE)
             link = self._link(task.project, task.task)
@@ -94,20 +93,19 @@ class ReportPictures:
     def stages(self, prediction_ids: Sequence[int]) -> list[DetectionStages]:
         """Draw the stages of detections whose maps are kept."""
         maps = self._maps.maps_of(prediction_ids)
-        rows = [row for row in self._predictions_of(prediction_ids) if row.id in maps]
-        images = self._images.fetch(rows)
+        found_rows = self._predictions.predictions(sorted(set(prediction_ids)))
+        rows = [row for row in found_rows if row.id in maps]
+        images = self._images.fetch(map(_image_of, rows))
         final = self._queries.final_of_predictions([row.id for row in rows])
         found = []
         for row in rows:
             if row.detection is not None:
-                image = images[row.id].thumbnail or _empty(row.detection)
+                fetched = images[_image_of(row)]
+                image = fetched.thumbnail or _empty(row.detection)
                 pictures = _stages(row.detection, image, maps[row.id], final.get(row.id, []))
-                name, problem = row.detection.class_name, images[row.id].problem
+                name, problem = row.detection.class_name, fetched.problem
                 found.append(DetectionStages(row.task_id, name, pictures, problem))
         return found
-
-    def _predictions_of(self, ids: Sequence[int]) -> list[Prediction]:
-        return self._predictions.predictions(sorted(set(ids)))
 
     def _link(self, project_uid: str, task_id: int) -> str | None:
         """Return the address of a task in Label Studio."""
@@ -119,6 +117,11 @@ class ReportPictures:
         if not address or project_id is None:
             return None
         return f"{address.rstrip('/')}/projects/{project_id}/data?task={task_id}"
+
+
+def _image_of(shown: Prediction | JudgedAnnotation) -> WantedImage:
+    """Return the image of an annotation, or the first image of a prediction, that of its maps."""
+    return WantedImage(shown.project_uid, shown.task_id, shown.image_url)
 
 
 def _empty(detection: Detection) -> Image.Image:

@@ -115,11 +115,15 @@ class AgreementQueries:
     def final_of_predictions(
         self, prediction_ids: Sequence[int]
     ) -> dict[int, list[tuple[float, float]]]:
-        """Return for each prediction the points (x, y; px) that its first annotator left."""
+        """Return for each prediction the points (x, y; px) that its first annotator left.
+
+        Of a task with several images those on the first, of which the maps are kept.
+        """
         current = current_states(Filters(), ("judged",))
+        on_first_image = func.coalesce(current.c.image_number, 0) == 0
         first = (
             select(func.min(current.c.id))
-            .where(current.c.prediction_id.in_(prediction_ids))
+            .where(current.c.prediction_id.in_(prediction_ids), on_first_image)
             .group_by(current.c.prediction_id)
         )
         asked = (

@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from backend.verdicts.records import Group
 
+ImageOfTask = tuple[str, int, int]  # project, task id and number of the image, from 0
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedAnnotation:
-    """An annotation in a state that counts, compared with a prediction.
+    """An annotation of an image in a state that counts, compared with a prediction.
+
+    One of a task with several images occurs once for each of them.
 
     The newest state of an annotation says how good suggestions and result are; the first one, as
     the annotator submitted it, how far the suggestions were accepted. Mostly both are the same.
@@ -25,10 +29,12 @@ class JudgedAnnotation:
             somebody else saved.
         edited_by_other: whether somebody else changed the newest state.
         annotator: user id of the author; None where Label Studio does not say who it was.
-        lead_time: s; None where unknown.
+        lead_time: s; None where unknown, and where the task has several images.
         class_name: class that the prediction suggested.
         group: whether it began as the suggestions.
         width, height: of the image, px.
+        image_number: which of several images of the task it is about, from 0; None for the only
+            one.
     """
 
     id: int
@@ -48,6 +54,7 @@ class JudgedAnnotation:
     width: float
     height: float
     image_url: str
+    image_number: int | None = None
 
     @property
     def is_newest(self) -> bool:
@@ -65,6 +72,11 @@ class JudgedAnnotation:
         return self.project_uid, self.task_id
 
     @property
+    def image(self) -> ImageOfTask:
+        """Project, task and number of the image, which together identify the image."""
+        return self.project_uid, self.task_id, self.image_number or 0
+
+    @property
     def stratum(self) -> tuple[str, str]:
         """Project and model version, within which shown and withheld tasks are comparable."""
         return self.project_uid, self.model_version
@@ -77,9 +89,10 @@ class JudgedAnnotation:
 
 @dataclass(frozen=True, slots=True)
 class VersionDetection:
-    """The points that one model version found on a task.
+    """The points that one model version found on an image of a task.
 
     Attributes:
+        image_number: which image of the task, from 0.
         points: (N, 2), x and y, px.
         longer_side: of the image, px.
     """
@@ -89,20 +102,27 @@ class VersionDetection:
     model_version: str
     points: NDArray[np.float64]
     longer_side: float
+    image_number: int = 0
 
     @classmethod
     def of(
-        cls, project_uid: str, task_id: int, model_version: str, detection: Mapping[str, Any]
+        cls,
+        project_uid: str,
+        task_id: int,
+        model_version: str,
+        detection: Mapping[str, Any],
+        image_number: int = 0,
     ) -> "VersionDetection":
         """Read a stored detection."""
         points = np.array([(each["x"], each["y"]) for each in detection["keypoints"]], np.float64)
         longer = max(detection["width"], detection["height"])
-        return cls(project_uid, task_id, model_version, points.reshape(-1, 2), longer)
+        points = points.reshape(-1, 2)
+        return cls(project_uid, task_id, model_version, points, longer, image_number)
 
     @property
-    def task(self) -> tuple[str, int]:
-        """Project and task id, which together identify the task."""
-        return self.project_uid, self.task_id
+    def image(self) -> ImageOfTask:
+        """Project, task and number of the image, which together identify the image."""
+        return self.project_uid, self.task_id, self.image_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +223,4 @@ class VerdictRow(NamedTuple):
     object: int | None
     suggested_hit: bool | None
     final_hit: bool | None
+    image_number: int | None

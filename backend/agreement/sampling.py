@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from backend.agreement.records import JudgedAnnotation
+from backend.agreement.records import ImageOfTask, JudgedAnnotation
 
 T = TypeVar("T")
 Task = tuple[str, int]  # project and task id
@@ -14,16 +14,16 @@ Task = tuple[str, int]  # project and task id
 def tasks_of_several_annotators(
     annotations: Iterable[JudgedAnnotation],
 ) -> list[tuple[JudgedAnnotation, ...]]:
-    """Group annotations by task, and keep the tasks of two or more known annotators.
+    """Group annotations by image, and keep the images of two or more known annotators.
 
     Returns:
-        For each task the last annotation of each annotator.
+        For each image of a task the last annotation of each annotator.
     """
-    of_task: dict[tuple[str, int], dict[int, JudgedAnnotation]] = {}
+    of_image: dict[ImageOfTask, dict[int, JudgedAnnotation]] = {}
     for each in annotations:
         if each.annotator is not None:
-            of_task.setdefault(each.task, {})[each.annotator] = each
-    return [tuple(found.values()) for found in of_task.values() if len(found) > 1]
+            of_image.setdefault(each.image, {})[each.annotator] = each
+    return [tuple(found.values()) for found in of_image.values() if len(found) > 1]
 
 
 def draw(items: Sequence[T], most: int, seed: int) -> list[T]:

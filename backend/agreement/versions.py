@@ -14,9 +14,9 @@ from backend.agreement.clustered import Estimate, ratio
 from backend.agreement.comparisons import difference_paired
 from backend.agreement.parameters import AgreementParameters
 from backend.agreement.points import Points, detected_points, paired_f1
+from backend.agreement.records import ImageOfTask
 from backend.agreement.table import VerdictTable
 
-Task = tuple[str, int]  # project and task id
 Seen = str | None  # the model version whose suggestions the annotator saw; None where withheld
 
 
@@ -76,31 +76,35 @@ def model_versions(table: VerdictTable, parameters: AgreementParameters) -> list
     ]
 
 
-def _scores(table: VerdictTable, near: float) -> Mapping[tuple[str, Seen], Mapping[Task, float]]:
+def _scores(
+    table: VerdictTable, near: float
+) -> Mapping[tuple[str, Seen], Mapping[ImageOfTask, float]]:
     """Compute the F1 of each version on each task, averaged over annotators who saw the same."""
-    final: dict[Task, dict[Seen, list[Points]]] = {}
+    final: dict[ImageOfTask, dict[Seen, list[Points]]] = {}
     for task, seen, points in _final_points(table):
         final.setdefault(task, {}).setdefault(seen, []).append(points)
-    scores: dict[tuple[str, Seen], dict[Task, float]] = {}
+    scores: dict[tuple[str, Seen], dict[ImageOfTask, float]] = {}
     for each in table.detections:
         detected = detected_points(each.points)
-        for seen, annotated in final.get(each.task, {}).items():
+        for seen, annotated in final.get(each.image, {}).items():
             f1 = float(np.mean([paired_f1(detected, points, near) for points in annotated]))
-            scores.setdefault((each.model_version, seen), {})[each.task] = f1
+            scores.setdefault((each.model_version, seen), {})[each.image] = f1
     return scores
 
 
-def _final_points(table: VerdictTable) -> Iterator[tuple[Task, Seen, Points]]:
+def _final_points(table: VerdictTable) -> Iterator[tuple[ImageOfTask, Seen, Points]]:
     """Yield the final points of each annotation of the tasks that have detections."""
-    tasks = {each.task for each in table.detections}
+    images = {each.image for each in table.detections}
     for each in table.columns.annotations:
-        if each.task in tasks and each.is_newest and each.group != "from scratch":
+        if each.image in images and each.is_newest and each.group != "from scratch":
             seen = each.model_version if each.group == "shown" else None
-            yield each.task, seen, table.points.final(each.id)
+            yield each.image, seen, table.points.final(each.id)
 
 
 def _compare(
-    first: Mapping[Task, float], second: Mapping[Task, float], parameters: AgreementParameters
+    first: Mapping[ImageOfTask, float],
+    second: Mapping[ImageOfTask, float],
+    parameters: AgreementParameters,
 ) -> VersionComparison:
     both = sorted(first.keys() & second.keys())
     of_first = np.array([first[task] for task in both], np.float64)

@@ -7,12 +7,13 @@ import numpy as np
 
 from backend.agreement.columns import CODES, VerdictColumns
 from backend.agreement.parameters import AgreementParameters
+from backend.agreement.records import ImageOfTask
 from backend.verdicts.judging import ACCEPTED, VERDICTS
 
 
 @dataclass(frozen=True, slots=True)
 class WorstTask:
-    """A task with little agreement.
+    """A task with little agreement; of one with several images, one of them.
 
     Attributes:
         project: uid of the project.
@@ -32,9 +33,9 @@ class WorstTask:
 def worst_tasks(columns: VerdictColumns, parameters: AgreementParameters) -> list[WorstTask]:
     """List the tasks with the lowest F1 among those where something was changed, worst first."""
     first, columns = columns.first_submissions, columns.newest_states
-    numbers: dict[tuple[str, int], int] = {}
+    numbers: dict[ImageOfTask, int] = {}
     of_annotation = np.array(
-        [numbers.setdefault(each.task, len(numbers)) for each in columns.annotations], np.int64
+        [numbers.setdefault(each.image, len(numbers)) for each in columns.annotations], np.int64
     )
     task, count = of_annotation[columns.annotation], len(numbers)
     hits = np.bincount(task, columns.suggested_hit, count)
@@ -49,7 +50,7 @@ def worst_tasks(columns: VerdictColumns, parameters: AgreementParameters) -> lis
     found = []
     for number in order[changed[order]][: parameters.most_worst_tasks].tolist():
         places = np.flatnonzero(of_annotation == number).tolist()
-        project, task_id = tasks[number]
+        project, task_id, _ = tasks[number]
         states = [each for place in places if (each := columns.annotations[place]).is_newest]
         verdicts = _count_verdicts(first, places)
         ids = sorted(each.id for each in states)

@@ -18,7 +18,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connecting import BLOCKED, CONNECTED, UNBLOCK
 from backend.labelstudio.connection_records import MlBackend, Webhook, webhooks_of, without_password
 from backend.labelstudio.errors import WHAT_TO_SET, LabelStudioError
-from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.label_config import LabelConfigError, unserved_images
 from backend.labelstudio.project_settings import ExtraParamsError, read_extra_params
 from backend.labelstudio.projects import label_studio_of
 from backend.labelstudio.schemas import Project
@@ -145,7 +145,7 @@ def _check_connection(
 
 
 def _check_project(project: Project) -> Iterator[CheckResult]:
-    """Check that annotators see suggestions, and that the configuration has keypoints."""
+    """Check that annotators see suggestions, and that every image with keypoints gets some."""
     if not project.show_collab_predictions:
         yield problem(
             _name(project),
@@ -153,7 +153,8 @@ def _check_project(project: Project) -> Iterator[CheckResult]:
             "Use predictions to prelabel tasks",
         )
     try:
-        keypoint_control(project.label_config)
+        for unserved in unserved_images(project.label_config):
+            yield problem(_name(project), unserved)
     except LabelConfigError as error:
         yield problem(_name(project), str(error))
 

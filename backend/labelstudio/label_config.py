@@ -47,6 +47,7 @@ class KeypointControl:
         max_usages: (label, largest number of points with it) for each label that has a limit.
         labels_path: where the task's data lists further labels; None if nowhere.
         listed_usages: the largest number of points with each of those; None without a limit.
+        further: the controls on further images, one for each image that has one.
     """
 
     from_name: str
@@ -60,11 +61,27 @@ class KeypointControl:
     max_usages: tuple[tuple[str, int], ...] = ()
     labels_path: str | None = None
     listed_usages: int | None = None
+    further: tuple["KeypointControl", ...] = ()
+
+    @property
+    def of_images(self) -> tuple["KeypointControl", ...]:
+        """The control of each image: this one, then those on further images."""
+        return (self, *self.further)
+
+    def on(self, to_name: str | None) -> "KeypointControl | None":
+        """Return the control on an image; this one for None, and None if there is none."""
+        if to_name is None:
+            return self
+        return next((each for each in self.of_images if each.to_name == to_name), None)
 
     @property
     def data_paths(self) -> tuple[str, ...]:
         """Where the task's data lists labels and choices."""
-        paths = (self.labels_path, self.choices.options_path if self.choices else None)
+        paths = [
+            path
+            for each in self.of_images
+            for path in (each.labels_path, each.choices.options_path if each.choices else None)
+        ]
         return tuple(dict.fromkeys(path for path in paths if path is not None))
 
     def with_data(self, data: Mapping[str, Any]) -> "KeypointControl":
@@ -78,6 +95,7 @@ class KeypointControl:
             aliases=(*self.aliases, *aliases),
             max_usages=(*self.max_usages, *limits),
             choices=self.choices and self.choices.with_data(data),
+            further=tuple(each.with_data(data) for each in self.further),
         )
 
     def label(self, class_name: str, default: str | None) -> str | None:
@@ -98,6 +116,7 @@ def keypoint_control(label_config: str) -> KeypointControl:
     """Return the first `KeyPointLabels` on an `Image`, or else the first `KeyPoint` on one.
 
     A control with `smartOnly`, which receives prompts alone, is taken only if there is no other.
+    Where several images have controls, the same choice is made for each; see `further`.
 
     Args:
         label_config: the XML of the project's labelling configuration.
@@ -105,6 +124,23 @@ def keypoint_control(label_config: str) -> KeypointControl:
     Raises:
         LabelConfigError: there is no such control, or the XML cannot or must not be read.
     """
+    return _read(label_config)[0]
+
+
+def unserved_images(label_config: str) -> list[str]:
+    """Return why images that have a control for keypoints get no suggestions, one text for each.
+
+    Raises:
+        LabelConfigError: as `keypoint_control`; then no image gets any.
+    """
+    return [
+        f"the image {name!r} gets no suggestions: {error}"
+        for name, error in _read(label_config)[1].items()
+    ]
+
+
+def _read(label_config: str) -> tuple[KeypointControl, Mapping[str, LabelConfigError]]:
+    """Return the control of each image, and image → why its control cannot be used."""
     root = parse(label_config)
     images = images_by_name(root)
     found = [
@@ -113,9 +149,26 @@ def keypoint_control(label_config: str) -> KeypointControl:
         for tag in tags(root, kind)
         if (image := image_of(tag, images)) is not None
     ]
-    for tag, image, plain in sorted(found, key=lambda each: each[0].get("smartOnly") == "true"):
-        return _control(root, tag, image, plain=plain)
-    raise LabelConfigError(_what_is_missing(root, images))
+    if not found:
+        raise LabelConfigError(_what_is_missing(root, images))
+    first, *others = sorted(found, key=lambda each: _is_prompt_only(each[0]))
+    control = _control(root, *first)
+    further: dict[str, KeypointControl] = {}
+    errors: dict[str, LabelConfigError] = {}
+    for tag, image, plain in others:
+        name = image.get("name", "")
+        if name == control.to_name or name in further or _is_prompt_only(tag):
+            continue
+        try:
+            further[name] = _control(root, tag, image, plain)
+        except LabelConfigError as error:
+            errors.setdefault(name, error)
+    unserved = {name: error for name, error in errors.items() if name not in further}
+    return replace(control, further=tuple(further.values())), unserved
+
+
+def _is_prompt_only(tag: Element) -> bool:
+    return tag.get("smartOnly") == "true"
 
 
 def control_names(label_config: str) -> frozenset[str]:
@@ -140,7 +193,7 @@ def prompt_only_controls(label_config: str) -> frozenset[str]:
     )
 
 
-def _control(root: Element, tag: Element, image: Element, *, plain: bool) -> KeypointControl:
+def _control(root: Element, tag: Element, image: Element, plain: bool) -> KeypointControl:
     to_name = image.get("name", "")
     beside = next((each for each in tags(root, "Labels") if is_on(each, to_name)), None)
     labelled_by = beside if plain else tag

@@ -4,7 +4,7 @@ They are read as Label Studio's front end reads them (its `parseValue`, which us
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.labelstudio.shapes import Json
@@ -36,11 +36,26 @@ def value_at(data: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def data_with(path: str, value: object) -> Json:
-    """Return the data of a task in which a path leads to a value."""
-    found: Any = value
-    for step in reversed(_STEP.findall(path)):
-        is_place = step.isascii() and step.isdigit()
-        found = [*[None] * int(step), found] if is_place else {step: found}
+def data_with(path: str, value: object, data: Json | None = None) -> Json:
+    """Return the data of a task in which a path leads to a value.
+
+    Args:
+        data: other values that it has; None for none.
+    """
+    found = _with(data, _STEP.findall(path), value)
     assert isinstance(found, dict), "the first step of a path is a key"
     return found
+
+
+def _with(around: Any, steps: Sequence[str], value: object) -> Any:
+    """Return a copy of an object or a list in which some steps lead to a value."""
+    if not steps:
+        return value
+    step, *rest = steps
+    if not (step.isascii() and step.isdigit()):
+        known = dict(around) if isinstance(around, Mapping) else {}
+        return known | {step: _with(known.get(step), rest, value)}
+    items, place = list(around) if isinstance(around, list) else [], int(step)
+    items += [None] * (place + 1 - len(items))
+    items[place] = _with(items[place], rest, value)
+    return items

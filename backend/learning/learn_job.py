@@ -21,7 +21,7 @@ from backend.learning.backbones import BackboneOf, BackboneUnusable
 from backend.learning.first_look import OtherImage, completed, expect_same_image, scaled_box
 from backend.learning.looks import describe_example
 from backend.learning.named_points import NamedPoints
-from backend.learning.records import WHOLE_IMAGE, Described, Example
+from backend.learning.records import Described, Example
 from backend.learning.step_storage import StepChanged, StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.outages.job_failures import fail_job, postpone_job, retry_job, storage_needed
@@ -144,7 +144,7 @@ def _extract(context: LearningContext, example: Example) -> tuple[Example, str, 
 def _look(context: LearningContext, example: Example, picture: NDArray[np.uint8]) -> Detection:
     """Return what the detector finds where a prediction of the task would have looked."""
     height, width = picture.shape[:2]
-    box = scaled_box(example, width, height) if example.object == WHOLE_IMAGE else None
+    box = scaled_box(example, width, height) if not example.has_rectangle else None
     try:
         return context.look(example.project_uid, picture, box)
     except ValueError as error:

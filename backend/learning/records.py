@@ -14,7 +14,8 @@ from model.naming.object_box import object_box
 # not looked at because others tell more.
 Status = Literal["waiting", "ready", "failed", "spare", "reserve"]
 
-WHOLE_IMAGE = -1  # the `object` of an example that is about no rectangle
+WHOLE_IMAGE = -1  # the place of an object without a rectangle; see `object_number`
+OBJECTS_OF_IMAGE = 2**16  # more than anybody draws on one
 UNKNOWN_SIZE = 1.0  # width and height, px, of an image of which nothing is known yet
 
 
@@ -23,7 +24,7 @@ class Lesson:
     """What an annotation says about one object: where its named points are.
 
     Attributes:
-        object: index of the object's rectangle in the annotation; `WHOLE_IMAGE` without one.
+        object: its number in the annotation; see `object_number`.
         width, height: of the upright image, px.
         box: the object's rectangle, px; see `given_part` where there is none.
         class_name: predicted class of the image.
@@ -43,6 +44,11 @@ class Lesson:
     points: Mapping[str, tuple[float, float]]
     absent: Sequence[str]
     drawn: str | None
+
+    @property
+    def has_rectangle(self) -> bool:
+        """Whether it is about an object with a rectangle."""
+        return self.object > WHOLE_IMAGE
 
     @property
     def digest(self) -> str:
@@ -147,6 +153,19 @@ class LearningStatus:
     costs: Mapping[str, float] | None = None
     tolerance: float | None = None
     version: str = ""
+
+
+def object_number(place: int, image_number: int) -> int:
+    """Return a number for an object that no other object of its annotation has.
+
+    Args:
+        place: of its rectangle among those on the image; `WHOLE_IMAGE` without one. The number is
+            negative then, else not.
+        image_number: which image of the task it is on, from 0.
+    """
+    if place == WHOLE_IMAGE:
+        return WHOLE_IMAGE - image_number
+    return image_number * OBJECTS_OF_IMAGE + place
 
 
 def searched_part(detection: Detection) -> Box | None:

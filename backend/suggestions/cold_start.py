@@ -50,10 +50,12 @@ class ColdStart:
         return None if suggest == "worthwhile" and known else ADVICE
 
     def _is_some_label_known(self, control: KeypointControl, model: Model) -> bool:
-        if control.labels_path is not None:
+        if any(each.labels_path is not None for each in control.of_images):
             return True  # each task has labels of its own, which may name the class
-        names = _classes(model) or ("",)
-        return any(is_label_known(control, name, self._settings.default_label) for name in names)
+        names, default = _classes(model) or ("",), self._settings.default_label
+        return any(
+            is_label_known(each, name, default) for each in control.of_images for name in names
+        )
 
 
 def _classes(model: Model) -> tuple[str, ...]:

@@ -5,32 +5,15 @@ worker process sets once.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
 from backend.durations.recorder import measured_stage, record_stage
 from backend.labelstudio.errors import cause_of, lies_outside
-from backend.labelstudio.images import ImageFetchError
-from backend.labelstudio.label_config import (
-    KeypointControl,
-    LabelConfigError,
-    keypoint_control,
-)
-from backend.labelstudio.projects import NotDeliverable, Project
-from backend.labelstudio.rectangles import rectangles_of
-from backend.labelstudio.regions import RegionError, task_box
-from backend.labelstudio.schemas import BoxSources
-from backend.labelstudio.shapes import read
+from backend.labelstudio.projects import Project
 from backend.learning.backbones import BackboneUnusable
-from backend.learning.looks import looks_at
-from backend.learning.named_points import Landmarks
-from backend.learning.records import base_of, searched_part
+from backend.learning.records import base_of
 from backend.learning.step_storage import StepChanged
 from backend.logs import add_to_log_context
 from backend.outages.job_failures import fail_job, postpone_job, retry_job, storage_needed
@@ -38,21 +21,14 @@ from backend.outages.records import Cause
 from backend.queue.interruption import Interrupted, interruptible, reset_interrupt
 from backend.queue.row_jobs import requeue_at_front
 from backend.retries import MOST_DETECTION_ATTEMPTS
-from backend.suggestions.detector import LoadedDetector, ModelUnusable
+from backend.suggestions.detection import OF_THE_IMAGE, Found, detect_in
+from backend.suggestions.detector import ModelUnusable
 from backend.suggestions.job_context import JobContext
-from backend.suggestions.listed import control_in_task
 from backend.suggestions.maps import keep_first_maps
-from backend.suggestions.objects import StoredObject
 from backend.suggestions.records import Prediction
-from backend.suggestions.several_objects import landmarks_of_each
-from backend.suggestions.shown import shows_unnamed
-from backend.suggestions.unnamed_points import detect_in_others
 from backend.training.registry import Model
-from model.decoding import UnreadableImage
-from model.keypoint import Box, Detection
 
 logger = logging.getLogger(__name__)
-
 
 _context: JobContext | None = None
 
@@ -130,7 +106,7 @@ def _make(context: JobContext, row: Prediction, project: Project, model: Model) 
     about = f"Task {row.task_id} of project {row.project_uid}"
     try:
         with interruptible():
-            detection, costs, objects = _detect(context, row, project, model)
+            found = _detect(context, row, project, model)
     except Interrupted:
         context.predictions.undo_attempt(row.id)
         requeue_at_front(get_current_job())
@@ -146,15 +122,19 @@ def _make(context: JobContext, row: Prediction, project: Project, model: Model) 
         _end(context, row, error, about)
         return False
     with measured_stage("write"):
-        context.predictions.finish(row.id, detection, costs, objects)
-        keep_first_maps(context.maps, row.id, row.model_version, detection)
-    logger.info(
-        "%s: %d keypoints of class %s, %d landmarks",
-        about,
-        len(detection.keypoints),
-        detection.class_name,
-        len(detection.named),
-    )
+        context.predictions.finish(
+            row.id, found.detection, found.costs, found.objects, found.images
+        )
+        if found.detection is not None:
+            keep_first_maps(context.maps, row.id, row.model_version, found.detection)
+    for detection in found.detections:
+        logger.info(
+            "%s: %d keypoints of class %s, %d landmarks",
+            about,
+            len(detection.keypoints),
+            detection.class_name,
+            len(detection.named),
+        )
     return True
 
 
@@ -173,10 +153,7 @@ def _end(context: JobContext, row: Prediction, error: Exception, about: str) -> 
         retry_job(rows, row.id, reason, about=about, settings=settings)
 
 
-def _detect(
-    context: JobContext, row: Prediction, project: Project, model: Model
-) -> tuple[Detection, Mapping[str, float], Sequence[StoredObject]]:
-    """Return a detection with its landmarks, the costs by which these are shown, the objects."""
+def _detect(context: JobContext, row: Prediction, project: Project, model: Model) -> Found:
     if row.attempts > MOST_DETECTION_ATTEMPTS:
         raise _TooManyAttempts(
             f"expected to finish within {MOST_DETECTION_ATTEMPTS} attempts, but the worker ended "
@@ -188,57 +165,7 @@ def _detect(
             f"expected a worker with model {row.model_version}, got one with {loaded.version}: "
             "give web process and workers the same settings, and restart whichever is older"
         )
-    image = context.next_images.picture(project, row)
-    with measured_stage("detect"):
-        return _detect_on(context, row, loaded, project, image)
-
-
-def _detect_on(
-    context: JobContext,
-    row: Prediction,
-    model: LoadedDetector,
-    project: Project,
-    image: NDArray[np.uint8],
-) -> tuple[Detection, Mapping[str, float], Sequence[StoredObject]]:
-    control = control_in_task(keypoint_control(project.label_config or ""), row.task)
-    height, width = image.shape[:2]
-    box = task_box(row.task, control, width, height)
-    try:
-        detection = model.detector.detect(image, box)
-    except ValueError as error:
-        raise _Refused(str(error)) from error
-    rectangles = rectangles_of(read(BoxSources, row.task), control, width, height)
-    boxes: list[Box | None] = [each.box for each in rectangles] or [None]
-    find = partial(_landmarks, context, row, model, control, image, searched_part(detection))
-    landmarks = landmarks_of_each(find, boxes)
-    counted = zip(rectangles, landmarks.counts, strict=False)
-    objects = [StoredObject(rectangle, count) for rectangle, count in counted]
-    suggest = project.settings.suggest or context.settings.suggest
-    if rectangles and shows_unnamed(suggest, landmarks.points):
-        detect = partial(model.detector.detect, image)
-        detection = detect_in_others(detect, detection, [each.box for each in rectangles])
-    return replace(detection, named=landmarks.points), landmarks.costs, objects
-
-
-def _landmarks(
-    context: JobContext,
-    row: Prediction,
-    model: LoadedDetector,
-    control: KeypointControl,
-    image: NDArray[np.uint8],
-    searched: Box | None,
-    rectangle: Box | None,
-) -> Landmarks:
-    """Return the landmarks that the project has learnt, of one object; see `Looks`."""
-    backbone = context.backbone_in(model)
-    looks = looks_at(backbone.extractor, image, rectangle, searched)
-    return context.named_points.find(
-        backbone, row.project_uid, row.model_version, looks, control.labels
-    )
-
-
-class _Refused(Exception):
-    """The detector rejects this image or box."""
+    return detect_in(context, row, loaded, project)
 
 
 class _OtherModel(Exception):
@@ -251,12 +178,4 @@ class _TooManyAttempts(Exception):
 
 # A model that this worker cannot load yet, or has no longer.
 _OF_THIS_WORKER = (ModelUnusable, BackboneUnusable, StepChanged, _OtherModel)
-_PERMANENT = (
-    ImageFetchError,
-    UnreadableImage,
-    LabelConfigError,
-    RegionError,
-    NotDeliverable,
-    _Refused,
-    _TooManyAttempts,
-)
+_PERMANENT = (*OF_THE_IMAGE, _TooManyAttempts)

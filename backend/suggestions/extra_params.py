@@ -60,11 +60,11 @@ class ExtraParams:
 
 
 def _unknown_labels(settings: ProjectSettings, control: KeypointControl) -> Iterator[str]:
-    if control.labels_path is not None:
+    if any(each.labels_path is not None for each in control.of_images):
         return  # each task has labels of its own
     for name in settings.thresholds or {}:
-        if control.find_label(name) is None:
-            known = ", ".join(map(ascii, control.labels)) or "none"
-            yield (
-                f"expected thresholds to name labels of {control.from_name} ({known}), got {name!a}"
-            )
+        if all(each.find_label(name) is None for each in control.of_images):
+            labels = dict.fromkeys(label for each in control.of_images for label in each.labels)
+            known = ", ".join(map(ascii, labels)) or "none"
+            names = " and ".join(each.from_name for each in control.of_images)
+            yield f"expected thresholds to name labels of {names} ({known}), got {name!a}"

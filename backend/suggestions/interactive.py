@@ -25,7 +25,15 @@ from backend.suggestions.interactive_queue import enqueue_answer, make_interacti
 from backend.suggestions.interactive_records import InteractiveAnswer, PlacedSoFar
 from backend.suggestions.interactive_regions import Rules, suggested_regions
 from backend.suggestions.interactive_storage import InteractiveStorage
-from backend.suggestions.situation import Situation, prompts_of, situation_of
+from backend.suggestions.several_images import without_box
+from backend.suggestions.situation import (
+    Situation,
+    answers_about,
+    placed_on,
+    prompts_of,
+    situation_of,
+    undecided_on,
+)
 from model.keypoint import Box
 
 logger = logging.getLogger(__name__)
@@ -73,18 +81,20 @@ class InteractiveService:
             context: raw; its `result` holds the regions just placed.
         """
         found = read_or_none(Task, task)
+        all_images, control = control, placed_on(context, control)
         url = found.image_url(control.image_path) if found else None
         if found is None or url is None:
             logger.warning("Expected a task with an image, got %.100r", task)
             return self._reply(project, [], None)
         control = control.with_data(found.data)
         prompt_only = prompt_only_controls(project.label_config or "")
+        answers = self._answers.of_task(project.uid, found.id)
         situation = situation_of(
             found,
             prompts_of(context, control, prompt_only),
             control,
             prompt_only,
-            self._answers.of_task(project.uid, found.id),
+            answers_about(answers, url),
         )
         if situation is None:
             answer_id = self._answers.add(
@@ -92,7 +102,8 @@ class InteractiveService:
             )
             self._answers.record_sent(answer_id, [])
             return self._reply(project, [], None)
-        answer = self._completed(project, control, found, url, situation)
+        about = found if control.to_name == all_images.to_name else without_box(found)
+        answer = self._completed(project, control, about, url, situation)
         result = [*situation.repeated]
         if answer.detection is not None:
             rules = Rules(
@@ -105,7 +116,9 @@ class InteractiveService:
             result += suggested_regions(answer.detection, situation, rules, answer.id)
         self._answers.record_sent(answer.id, result)
         record_suggestion("interactive", answer.asked_at)
-        return self._reply(project, result, answer)
+        others = [each for each in all_images.of_images if each.to_name != control.to_name]
+        elsewhere = [region for each in others for region in undecided_on(each, found, answers)]
+        return self._reply(project, [*result, *elsewhere], answer)
 
     def _completed(
         self,

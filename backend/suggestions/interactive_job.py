@@ -33,6 +33,7 @@ from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.listed import has_box
 from backend.suggestions.records import Prediction
 from backend.suggestions.seen_object import SeenObject
+from backend.suggestions.several_images import views_of
 from backend.suggestions.storage import PredictionStorage
 from model.decoding import UnreadableImage
 from model.keypoint import Box, Detection, Keypoint, centre_to_edge, edge_to_centre
@@ -127,7 +128,8 @@ def _find(context: InteractiveContext, answer: InteractiveAnswer) -> tuple[str, 
         return backbone.version, _class_evidence(context, answer, project)
     seen = _see(context, answer, project, backbone, step)
     control = keypoint_control(project.label_config or "")
-    labels = control.labels if control.labels_path is None else None  # the answer leaves out others
+    # The answer leaves out labels that do not belong on the image, or in the task.
+    labels = None if control.further or control.labels_path is not None else control.labels
     given = {
         label: _to_image(answer, seen.detection, *place)
         for label, place in answer.request.given.items()
@@ -210,11 +212,12 @@ def _stored(context: InteractiveContext, answer: InteractiveAnswer) -> Predictio
     rows = context.predictions.of_task(answer.task_id, answer.project_uid)
     return next(
         (
-            row
+            view
             for row in rows
-            if row.detection is not None
-            and row.image_url == answer.image_url
-            and not has_box(row.task)
+            for view in views_of(row)
+            if view.detection is not None
+            and view.image_url == answer.image_url
+            and not has_box(view.task)
         ),
         None,
     )

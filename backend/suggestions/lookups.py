@@ -11,6 +11,7 @@ from backend.labelstudio.projects import NotDeliverable, project_id_of
 from backend.labelstudio.schemas import PredictionJson, Task
 from backend.labelstudio.shapes import Json, read_each
 from backend.suggestions.records import Prediction
+from backend.suggestions.several_images import views_of
 
 logger = logging.getLogger(__name__)
 
@@ -103,15 +104,17 @@ def predictions_of(client: LabelStudio, task: Task) -> list[schemas.Prediction]:
 
 
 def check_task(task: Task, row: Prediction, control: KeypointControl) -> None:
-    """Make sure that the task still shows the image that the prediction was made for.
+    """Make sure that the task still shows the images that the prediction was made for.
 
     Label Studio on SQLite reuses the ids of deleted tasks.
 
     Raises:
         TaskChanged: it shows another image.
     """
-    if task.image_url(control.image_path) != row.image_url:
-        raise _changed(row, "shows another one")
+    for view in views_of(row):
+        own = control.on(view.to_name)
+        if own is not None and task.image_url(own.image_path) != view.image_url:
+            raise _changed(row, "shows another one")
 
 
 def _changed(row: Prediction, what: str) -> TaskChanged:

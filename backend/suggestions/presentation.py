@@ -4,20 +4,24 @@ The points are chosen when a prediction is sent, from all that the detector foun
 needs no new detection.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from backend.database.connection import Database
+from backend.labelstudio.class_controls import KINDS as CLASS_KINDS
 from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import Project
 from backend.labelstudio.regions import to_prediction
 from backend.labelstudio.schemas import PredictionJson
+from backend.labelstudio.shapes import Json
 from backend.settings import Settings
 from backend.suggestions.listed import control_in_task
 from backend.suggestions.objects import landmarks_by_object
 from backend.suggestions.parents import Parents
 from backend.suggestions.records import Prediction
+from backend.suggestions.several_images import views_of
 from backend.suggestions.shown import (
     best_share,
     is_label_known,
@@ -26,7 +30,7 @@ from backend.suggestions.shown import (
 )
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.unnamed_points import points_of_each
-from model.keypoint import Detection, Keypoint, select_best
+from model.keypoint import Detection, Keypoint, NamedKeypoint, select_best
 from model.naming.acquisition import expected_share_right
 
 
@@ -42,29 +46,44 @@ class Presentation:
     def as_sent(
         self, row: Prediction, project: Project, control: KeypointControl
     ) -> PredictionJson:
-        """Return a prediction that is ready as Label Studio gets it.
+        """Return a prediction that is ready as Label Studio gets it, about all images of the task.
 
-        Its score is the probability of the class. Once the project has learnt landmarks, it is the
-        expected share of the visible ones that need no correction: the lowest has most to correct.
+        Its score is the probability of the class; of several images, the mean. Once the project has
+        learnt landmarks, it is the expected share of the visible ones that need no correction: the
+        lowest has most to correct.
         """
-        detection = row.detection
-        assert detection is not None, "guaranteed for a prediction that is ready"
-        control = control_in_task(control, row.task)
-        shown = self._landmarks(row, detection, project, control)
-        shown += self._points(row, detection, project, control)
-        objects = Parents(row, project.label_config or "")
+        sent, named = [], list[NamedKeypoint]()
+        for view in views_of(row):
+            own = control.on(view.to_name)
+            if view.detection is None or own is None:
+                continue  # it cannot be used, or is no longer in the configuration
+            sent.append(self._on_image(view, view.detection, project, own))
+            named += view.detection.named
+        score = fmean(each["score"] or 0.0 for each in sent) if sent else None
+        return {
+            "result": _with_one_class(each["result"] for each in sent),
+            "score": expected_share_right(named) if named else score,
+            "model_version": row.model_version,
+        }
+
+    def _on_image(
+        self, view: Prediction, detection: Detection, project: Project, control: KeypointControl
+    ) -> PredictionJson:
+        """Return what is shown on one image."""
+        control = control_in_task(control, view.task)
+        shown = self._landmarks(view, detection, project, control)
+        shown += self._points(view, detection, project, control)
+        objects = Parents(view, project.label_config or "")
         parents = [objects.id_of(number) for _, number in shown]
         sent = to_prediction(
             replace(detection, keypoints=tuple(point for point, _ in shown)),
             control,
-            key=row.key,
-            model_version=row.model_version,
+            key=view.key,
+            model_version=view.model_version,
             default_label=self._default_label,
             parents=parents,
         )
         sent["result"] = [*objects.repeated_for(sent["result"]), *sent["result"]]
-        if detection.named:
-            sent["score"] = expected_share_right(detection.named)
         return sent
 
     def _landmarks(
@@ -134,6 +153,16 @@ class Presentation:
         )
         thresholds = Thresholds(settings, control, default=self._detector.min_score)
         return tuple(point for point in best if thresholds.admit(point, label))
+
+
+def _with_one_class(results: Iterable[Sequence[Json]]) -> list[Json]:
+    """Return the regions of all images; of a class that is about several, the first alone."""
+    found: list[Json] = []
+    chosen: set[str] = set()
+    for result in results:
+        found += [each for each in result if each.get("from_name") not in chosen]
+        chosen |= {each["from_name"] for each in result if each.get("type") in CLASS_KINDS}
+    return found
 
 
 class Thresholds:

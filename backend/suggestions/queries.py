@@ -1,12 +1,15 @@
 """SQL that the storages of predictions and deliveries share."""
 
-from dataclasses import fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Connection,
+    FromClause,
     Row,
     Select,
     and_,
@@ -17,18 +20,25 @@ from sqlalchemy import (
     update,
 )
 
-from backend.database.connection import Database, now
+from backend.database.connection import CHUNK, Database, now
 from backend.database.schema import WAITS_NO_MORE
 from backend.outages.due_storage import DueRows
 from backend.outages.queries import count_by_reason, given_up_reason, retry, waits
 from backend.outages.records import JobFilter, WaitCount
 from backend.outages.storage import WaitingRows
 from backend.suggestions.objects import objects_from_json
-from backend.suggestions.records import Delivery, Prediction, detection_from_json
+from backend.suggestions.records import (
+    Delivery,
+    PredictedImage,
+    Prediction,
+    detection_from_json,
+)
+from backend.suggestions.several_images import images_in
 from backend.suggestions.tables import (
     WAITS_IN_BATCH,
     WAITS_OPENED,
     deliveries,
+    prediction_images,
     predictions,
 )
 
@@ -54,6 +64,65 @@ def prediction_from_row(row: Row[Any]) -> Prediction:
         values["detection"] = detection_from_json(values["detection"])
     values["objects"] = objects_from_json(values["objects"] or ())
     return Prediction(**values)
+
+
+def with_images(connection: Connection, rows: Sequence[Prediction]) -> list[Prediction]:
+    """Return predictions with what was found on each image of the tasks that have several."""
+    several = [row.id for row in rows if images_in(row.task)]
+    if not several:
+        return list(rows)
+    found = images_of_predictions(connection, several)
+    return [
+        replace(row, images=_with_first(found[row.id], row)) if row.id in found else row
+        for row in rows
+    ]
+
+
+def _with_first(images: Sequence[PredictedImage], row: Prediction) -> list[PredictedImage]:
+    return [replace(images[0], detection=row.detection, objects=row.objects), *images[1:]]
+
+
+def images_of_predictions(
+    connection: Connection, ids: Collection[int]
+) -> Mapping[int, list[PredictedImage]]:
+    """Return prediction → the images of its task, if it has several and they are made.
+
+    What was found on the first of them stands in the prediction itself.
+    """
+    wanted, found = sorted(ids), dict[int, list[PredictedImage]]()
+    for start in range(0, len(wanted), CHUNK):
+        of = prediction_images.c.prediction_id
+        query = select(prediction_images).where(of.in_(wanted[start : start + CHUNK]))
+        for row in connection.execute(query.order_by(of, prediction_images.c.number)):
+            detection = None if row.detection is None else detection_from_json(row.detection)
+            objects = objects_from_json(row.objects or ())
+            image = PredictedImage(row.to_name, row.image_url, detection, row.reason, objects)
+            found.setdefault(row.prediction_id, []).append(image)
+    return found
+
+
+def image_of_state(state: FromClause) -> ColumnElement[bool]:
+    """Return the condition by which `prediction_images` is joined to states of annotations."""
+    return and_(
+        prediction_images.c.prediction_id == state.c.prediction_id,
+        prediction_images.c.number == state.c.image_number,
+    )
+
+
+def of_image(name: str) -> ColumnElement[Any]:
+    """Select what a prediction holds about the image of a state; see `image_of_state`.
+
+    Args:
+        name: a column of both `predictions` and `prediction_images`.
+    """
+    further = prediction_images.c.number > 0
+    return case((further, prediction_images.c[name]), else_=predictions.c[name])
+
+
+def detection_box() -> ColumnElement[Any]:
+    """Select the part of the image of a state that was searched, as JSON; see `of_image`."""
+    first, further = (each.c.detection["box"] for each in (predictions, prediction_images))
+    return case((prediction_images.c.number > 0, further), else_=first)
 
 
 def update_prediction(

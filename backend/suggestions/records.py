@@ -38,6 +38,24 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictedImage:
+    """One of several images of a task, and what was found on it.
+
+    Attributes:
+        to_name: its name in the labelling configuration; None for the only image of a task.
+        detection: None until made, and where the image cannot be used.
+        reason: why it cannot be used.
+        objects: as those of a `Prediction`.
+    """
+
+    to_name: str | None
+    image_url: str
+    detection: Detection | None = None
+    reason: str | None = None
+    objects: Sequence[StoredObject] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One delivery of a prediction to Label Studio.
 
@@ -78,11 +96,15 @@ class Prediction:
     """A row of the table of predictions, with its latest delivery.
 
     Attributes:
+        detection: None until made. Of the first image of a task with several: None as well if that
+            cannot be used, while another one can.
         costs: seconds of actions, as far as the project's lead times told them when it was made.
         objects: the rectangles of the task, with the numbers of `detection.named` in each.
         opened_at: when an annotator opened the task and it was not ready; None for one that nobody
             waits for.
         request_id: of the request that asked last; None if it had none.
+        images: what was found on each image of a task with several; see `several_images`.
+        image_number, to_name: of a view of such a prediction, which image it is about, from 0.
     """
 
     id: int
@@ -116,6 +138,9 @@ class Prediction:
     objects: Sequence[StoredObject] = ()
     opened_at: datetime | None = None
     request_id: str | None = None
+    images: Sequence[PredictedImage] = ()
+    image_number: int | None = None
+    to_name: str | None = None
 
     @property
     def key(self) -> str:

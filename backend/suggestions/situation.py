@@ -63,6 +63,42 @@ class Situation:
         )
 
 
+def placed_on(context: Json, control: KeypointControl) -> KeypointControl:
+    """Return the control on the image where something was just placed.
+
+    Args:
+        control: of the first image, which counts where nothing usable was placed.
+    """
+    result = context.get("result")
+    for region in reversed(result if isinstance(result, list) else []):
+        own = control.on(region.get("to_name")) if isinstance(region, dict) else None
+        if own is not None:
+            return own
+    return control
+
+
+def answers_about(answers: Sequence[InteractiveAnswer], url: str) -> list[InteractiveAnswer]:
+    """Return the answers about one image of a task, with those that concern all of its images."""
+    return [each for each in answers if each.image_url == url or not each.request.prompts]
+
+
+def undecided_on(
+    control: KeypointControl, task: Task, answers: Sequence[InteractiveAnswer]
+) -> list[Json]:
+    """Return what an answer about another image has to repeat of this one.
+
+    Args:
+        control: on this image.
+        answers: of the task, oldest first.
+    """
+    url = task.image_url(control.image_path)
+    if url is None:
+        return []
+    drawn = drawn_so_far(task, (), control.to_name, size_of(()))
+    earlier = earlier_answers(answers_about(answers, url), drawn, now())
+    return [*earlier.prompts.values(), *earlier.undecided.values()]
+
+
 def prompts_of(context: Json, control: KeypointControl, prompt_only: frozenset[str]) -> list[Json]:
     """Return the points and rectangles on the image that an annotator has just placed, raw.
 

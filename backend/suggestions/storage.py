@@ -23,8 +23,10 @@ from backend.suggestions.queries import (
     select_predictions,
     update_prediction,
     waiting_predictions,
+    with_images,
 )
 from backend.suggestions.records import (
+    PredictedImage,
     Prediction,
     Wanted,
     detection_to_json,
@@ -37,7 +39,7 @@ from backend.suggestions.request_storage import (
     mark_requested,
     requeue_failed,
 )
-from backend.suggestions.tables import candidates, predictions
+from backend.suggestions.tables import candidates, prediction_images, predictions
 from model.keypoint import Detection, Keypoint
 
 
@@ -107,7 +109,7 @@ class PredictionStorage:
                 query = select_predictions().where(predictions.c.id.in_(chunk))
                 rows = connection.execute(query.order_by(predictions.c.id))
                 found.extend(prediction_from_row(row) for row in rows)
-        return found
+            return with_images(connection, found)
 
     def requested(self, project_uid: str, model_version: str, since: datetime) -> list[int]:
         """Return the ids of the rows to deliver that were last requested since a moment, sorted."""
@@ -138,7 +140,7 @@ class PredictionStorage:
         )
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(*newest_first))
-            return [prediction_from_row(row) for row in rows]
+            return with_images(connection, [prediction_from_row(row) for row in rows])
 
     def finished(self, ids: Sequence[int]) -> set[int]:
         """Return the ids among these that are queued no longer; see also `change_version`."""
@@ -217,22 +219,25 @@ class PredictionStorage:
     def finish(
         self,
         prediction_id: int,
-        detection: Detection,
+        detection: Detection | None,
         costs: Mapping[str, float] | None = None,
         objects: Sequence[StoredObject] = (),
+        images: Sequence[PredictedImage] = (),
     ) -> None:
         """Store a detection, unless the row is no longer queued.
 
         Args:
+            detection: on the first image of a task with several; None if that cannot be used.
             costs: by which its landmarks are shown.
             objects: which its landmarks belong to.
+            images: all images of a task with several.
         """
         moment = now()
         waiting_until = predictions.c.waiting_until
         values = {
             "status": "ready",
             "reason": None,
-            "detection": detection_to_json(detection),
+            "detection": detection and detection_to_json(detection),
             "costs": dict(costs) if costs else None,
             "objects": objects_to_json(objects) or None,
             "finished_at": moment,
@@ -245,13 +250,16 @@ class PredictionStorage:
                 .where(predictions.c.id == prediction_id, predictions.c.status == "queued")
                 .values(values)
             )
-            if finished.rowcount == 1 and detection.candidates:
+            if finished.rowcount == 1 and detection and detection.candidates:
                 points = pack_points(detection.candidates)
                 connection.execute(
                     self._database.insert(candidates)
                     .values(prediction_id=prediction_id, points=points)
                     .on_conflict_do_nothing()
                 )
+            if finished.rowcount == 1 and images:
+                rows = [_image_values(prediction_id, *each) for each in enumerate(images)]
+                connection.execute(prediction_images.insert(), rows)
 
     def candidates(self, row: Prediction) -> tuple[Keypoint, ...] | None:
         """Return every point that a detection found, best first, as exact as is stored of each.
@@ -262,6 +270,10 @@ class PredictionStorage:
         if row.detection is None:
             return None
         query = select(candidates.c.points).where(candidates.c.prediction_id == row.id)
+        if row.image_number:
+            images = prediction_images.c
+            of_image = images.prediction_id == row.id, images.number == row.image_number
+            query = select(images.points).where(*of_image)
         with self._database.reading() as connection:
             packed = connection.scalar(query)
         if packed is None:
@@ -323,3 +335,18 @@ class PredictionStorage:
         """Change a row if it is queued and the conditions hold, and return whether they did."""
         queued = predictions.c.status == "queued"
         return update_prediction(self._database, prediction_id, queued, *conditions, **values)
+
+
+def _image_values(prediction_id: int, number: int, image: PredictedImage) -> dict[str, object]:
+    """Return the row of an image; what was found on the first is in the row of the prediction."""
+    found = image.detection if number else None
+    return {
+        "prediction_id": prediction_id,
+        "number": number,
+        "to_name": image.to_name,
+        "image_url": image.image_url,
+        "reason": image.reason and storable(image.reason),
+        "detection": found and detection_to_json(found),
+        "objects": (objects_to_json(image.objects) or None) if number else None,
+        "points": pack_points(found.candidates) if found and found.candidates else None,
+    }

@@ -135,6 +135,22 @@ candidates = Table(
     Column("points", LargeBinary, nullable=False),
 )
 
+# The images of predictions whose task has several; see `several_images`. What was found on the
+# first stands in the row of the prediction, as its other points do in `candidates`.
+prediction_images = Table(
+    "prediction_images",
+    metadata,
+    Column("prediction_id", ForeignKey("predictions.id"), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("to_name", Text, nullable=False),
+    Column("image_url", Text, nullable=False),
+    Column("reason", Text),
+    Column("detection", JSON(none_as_null=True)),
+    Column("objects", JSON(none_as_null=True)),
+    # As those of `candidates`.
+    Column("points", LargeBinary),
+)
+
 # Tasks whose suggestions are withheld, to measure what annotators do without them.
 holdouts = Table(
     "holdouts",

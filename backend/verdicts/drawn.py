@@ -115,7 +115,8 @@ def read_regions(result: Sequence[object], shown: Shown, to_name: object) -> Dra
         Unusable: every point is on another image or names none.
     """
     regions = [region for region in result if isinstance(region, Mapping)]
-    _require_image(regions, to_name)
+    if to_name is not None:
+        require_image(regions, [to_name])
     drawn = Drawn(unused=["a region that is not an object"] * (len(result) - len(regions)))
     kinds = [region.get("type") for region in regions]
     labels = {_id(region): region for region in regions if region.get("type") == "labels"}
@@ -126,10 +127,8 @@ def read_regions(result: Sequence[object], shown: Shown, to_name: object) -> Dra
     for region, kind in zip(regions, kinds, strict=True):
         if kind == "relation":
             drawn.unused.append("a relation between regions")
-        elif to_name is not None and region.get("to_name") is None:
-            drawn.unused.append("a region that does not name its image")
         elif to_name is not None and region.get("to_name") != to_name:
-            drawn.unused.append("a region on another image")
+            drawn.unused.append(unused_elsewhere(region))
         elif kind in POINTS:
             _read_point(region, labels.get(_id(region)), shown, drawn)
         elif kind in CLASS_KINDS and _id(region) in of_points:
@@ -153,11 +152,23 @@ def _has_place(choice: Region) -> bool:
     return isinstance(value, Mapping) and any(name in value for name in ("x", "points", "rle"))
 
 
-def _require_image(regions: Sequence[Region], to_name: object) -> None:
+def unused_elsewhere(region: Region) -> str:
+    """Return why a region that is on none of the images is unused."""
+    if region.get("to_name") is None:
+        return "a region that does not name its image"
+    return "a region on another image"
+
+
+def require_image(regions: Sequence[Region], to_names: Sequence[object]) -> None:
+    """Make sure that a point is on one of these images, if there is any point.
+
+    Raises:
+        Unusable: every point is on another image, or names none.
+    """
     names = [region.get("to_name") for region in regions if region.get("type") in POINTS]
-    if to_name is not None and names and not any(names):
+    if names and not any(names):
         raise Unusable("no point names its image (to_name)")
-    if to_name is not None and names and to_name not in names:
+    if names and not any(name in to_names for name in names):
         raise Unusable(
             "every point is on another image than the suggestions: the configuration was changed "
             "in between"

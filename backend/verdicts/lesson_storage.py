@@ -7,6 +7,7 @@ on computes the state that counts now, so neither order nor repetition matters.
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,14 +15,21 @@ from sqlalchemy import Connection, Row, delete, func, or_, select
 
 from backend.database.connection import Database
 from backend.labelstudio.errors import lies_outside
-from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.label_config import (
+    KeypointControl,
+    LabelConfigError,
+    keypoint_control,
+)
 from backend.labelstudio.projects import ProjectStorage
 from backend.learning.records import Lesson, searched_part
 from backend.learning.selection_storage import CANDIDATES
 from backend.learning.storage import ExampleStorage, replace_lessons
 from backend.learning.tables import examples
+from backend.suggestions.listed import has_box
+from backend.suggestions.queries import image_of_state, of_image
 from backend.suggestions.records import detection_from_json
-from backend.suggestions.tables import predictions
+from backend.suggestions.several_images import part_about
+from backend.suggestions.tables import prediction_images, predictions
 from backend.verdicts.drawings import drawing_from_json, state_of_drawing
 from backend.verdicts.lessons import FinalPoint, FinalState, lessons_of
 from backend.verdicts.queries import not_retracted
@@ -101,9 +109,9 @@ class LessonStorage:
                 .limit(BATCH)
                 .with_for_update()
             ).all()
-            labels = {row.project_uid: self._labels(row.project_uid) for row in rows}
+            controls = {row.project_uid: self._control(row.project_uid) for row in rows}
             for project_uid, annotation_id in sorted(_annotations(connection, rows)):
-                self._replace(connection, project_uid, annotation_id, labels[project_uid])
+                self._replace(connection, project_uid, annotation_id, controls[project_uid])
                 projects.add(project_uid)
             ids = [row.id for row in rows]
             connection.execute(delete(changed_annotations).where(changed_annotations.c.id.in_(ids)))
@@ -114,12 +122,12 @@ class LessonStorage:
         connection: Connection,
         project_uid: str,
         annotation_id: int,
-        labels: Sequence[str],
+        control: KeypointControl | None,
     ) -> None:
         """Pass on one annotation; one that cannot be learnt from does not hold up the others."""
         try:
             with connection.begin_nested():
-                lessons = _lessons(connection, project_uid, annotation_id, labels)
+                lessons = _lessons(connection, project_uid, annotation_id, control)
                 replace_lessons(connection, project_uid, annotation_id, lessons, limit=self._limit)
         except Exception as error:
             if lies_outside(error):
@@ -128,24 +136,36 @@ class LessonStorage:
                 "Annotation %s of project %s cannot be learnt from", annotation_id, project_uid
             )
 
-    def _labels(self, project_uid: str) -> Sequence[str]:
-        """Return the labels of a project's configuration; none if it cannot be read."""
+    def _control(self, project_uid: str) -> KeypointControl | None:
+        """Return the control of a project's configuration; None if it cannot be read."""
         project = self._projects.project(project_uid)
         try:
-            return keypoint_control((project and project.label_config) or "").labels
+            return keypoint_control((project and project.label_config) or "")
         except LabelConfigError:
-            return ()
+            return None
 
 
 def _lessons(
-    connection: Connection, project_uid: str, annotation_id: int, labels: Sequence[str]
+    connection: Connection,
+    project_uid: str,
+    annotation_id: int,
+    control: KeypointControl | None,
 ) -> dict[datetime, list[Lesson]]:
     """Return what each annotation that has had this id teaches, by when it was made."""
-    return {
-        row.made_at: list(lessons_of(state, labels))
-        for row in _current(connection, project_uid, annotation_id)
-        if (state := _final_state(connection, row))
-    }
+    found: dict[datetime, list[Lesson]] = {}
+    for row in _current(connection, project_uid, annotation_id):
+        state = _final_state(connection, row)
+        if state is not None:
+            found.setdefault(row.made_at, []).extend(lessons_of(state, _labels(row, control)))
+    return found
+
+
+def _labels(row: Row[Any], control: KeypointControl | None) -> Sequence[str]:
+    """Return the labels of the configuration for the image of a state."""
+    own = control and control.on(row.to_name)
+    if control and row.to_name is None and row.image_number:  # compared with nothing
+        own = next(iter(control.of_images[row.image_number :]), None)
+    return own.labels if own else ()
 
 
 def _annotations(connection: Connection, rows: Sequence[Row[Any]]) -> set[Annotation]:
@@ -161,10 +181,15 @@ def _annotations(connection: Connection, rows: Sequence[Row[Any]]) -> set[Annota
 
 
 def _current(connection: Connection, project_uid: str, annotation_id: int) -> list[Row[Any]]:
-    """Return the newest state of each annotation with this id that was not deleted."""
+    """Return the newest state of each annotation with this id that was not deleted.
+
+    One for each image of its task.
+    """
+    about = (of_image("image_url").label("image_url"), of_image("detection").label("detection"))
     query = (
-        select(states, predictions.c.image_url, predictions.c.detection, predictions.c.task)
+        select(states, *about, predictions.c.task, prediction_images.c.to_name)
         .outerjoin(predictions, predictions.c.id == states.c.prediction_id)
+        .outerjoin(prediction_images, image_of_state(states))
         .where(
             states.c.project_uid == project_uid,
             states.c.annotation_id == annotation_id,
@@ -172,8 +197,12 @@ def _current(connection: Connection, project_uid: str, annotation_id: int) -> li
         )
         .order_by(states.c.made_at, states.c.updated_at, states.c.id)
     )
-    newest = {row.made_at: row for row in connection.execute(query)}
-    return list(newest.values())
+    newest: dict[datetime, dict[int | None, Row[Any]]] = {}
+    for row in connection.execute(query):
+        saved = newest.get(row.made_at, {})
+        together = any(each.updated_at == row.updated_at for each in saved.values())
+        newest[row.made_at] = (saved if together else {}) | {row.image_number: row}
+    return [row for saved in newest.values() for row in saved.values()]
 
 
 def _final_state(connection: Connection, row: Row[Any]) -> FinalState | None:
@@ -185,7 +214,8 @@ def _final_state(connection: Connection, row: Row[Any]) -> FinalState | None:
         return None
     values = dict(drawn._mapping)
     del values["state_id"]
-    return state_of_drawing(row.task_id, drawing_from_json(values))
+    found = state_of_drawing(row.task_id, drawing_from_json(values))
+    return replace(found, image_number=row.image_number or 0)
 
 
 def _judged_state(connection: Connection, row: Row[Any]) -> FinalState:
@@ -201,7 +231,7 @@ def _judged_state(connection: Connection, row: Row[Any]) -> FinalState:
         task_id=row.task_id,
         image_url=row.image_url,
         detection=detection,
-        box=searched_part(detection) if row.task else None,
+        box=searched_part(detection) if has_box(part_about(row.task, row.to_name)) else None,
         objects=[
             Box(each["left"], each["top"], each["width"], each["height"])
             for each in row.objects or []
@@ -210,4 +240,5 @@ def _judged_state(connection: Connection, row: Row[Any]) -> FinalState:
             FinalPoint(each.final_label or "", each.final_x, each.final_y, each.object)
             for each in points
         ],
+        image_number=row.image_number or 0,
     )

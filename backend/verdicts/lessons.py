@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from backend.learning.records import WHOLE_IMAGE, Lesson, given_part
+from backend.learning.records import WHOLE_IMAGE, Lesson, given_part, object_number
 from model.keypoint import Box, Detection
 
 
@@ -31,6 +31,7 @@ class FinalState:
         is_drawing: whether there is none, so that `detection` holds what the editor knew alone.
         box: the rectangle that the task named when it was predicted; None if it named none.
         objects: the rectangles that the annotator drew.
+        image_number: which of several images of the task it is about, from 0.
     """
 
     task_id: int
@@ -40,6 +41,7 @@ class FinalState:
     objects: Sequence[Box]
     points: Sequence[FinalPoint]
     is_drawing: bool = False
+    image_number: int = 0
 
 
 def lessons_of(state: FinalState, labels: Sequence[str]) -> Iterator[Lesson]:
@@ -49,8 +51,8 @@ def lessons_of(state: FinalState, labels: Sequence[str]) -> Iterator[Lesson]:
     there are rectangles, points outside all of them are left out.
 
     Args:
-        labels: the labels of the project's configuration. Points with other labels count as well,
-            because a label that was removed may come back.
+        labels: those of the project's configuration for this image. Points with other labels count
+            as well, because a label that was removed may come back.
     """
     groups: dict[int, list[FinalPoint]] = {}
     for point in state.points:
@@ -63,7 +65,7 @@ def lessons_of(state: FinalState, labels: Sequence[str]) -> Iterator[Lesson]:
         if points:
             used = {point.label for point in group}
             lesson = Lesson(
-                object=place,
+                object=object_number(place, state.image_number),
                 task_id=state.task_id,
                 image_url=state.image_url,
                 width=state.detection.width,

@@ -29,6 +29,8 @@ from backend.verdicts.tables import origins, retractions, states
 def current_states(filters: Filters, outcomes: Sequence[Outcome]) -> Subquery:
     """Select the newest state of every annotation that was not deleted.
 
+    Of an annotation of a task with several images, one for each.
+
     Args:
         filters: conditions on this state, all but `label`, which concerns points.
         outcomes: the outcomes to select.
@@ -37,6 +39,8 @@ def current_states(filters: Filters, outcomes: Sequence[Outcome]) -> Subquery:
     superseded = exists().where(
         *_same_annotation(newer, states),
         tuple_(newer.c.updated_at, newer.c.id) > tuple_(states.c.updated_at, states.c.id),
+        # Saved together, the states on several images stand beside one another.
+        or_(newer.c.updated_at > states.c.updated_at, _same_image(newer, states)),
         not_retracted(newer),
     )
     conditions = [states.c.outcome.in_(outcomes), ~superseded, not_retracted(states)]
@@ -67,7 +71,12 @@ def first_submission(state: FromClause) -> ScalarSelect[int]:
     first = states.alias()
     return (
         select(first.c.id)
-        .where(*_same_annotation(first, state), first.c.outcome == "judged", _by_author(first))
+        .where(
+            *_same_annotation(first, state),
+            _same_image(first, state),
+            first.c.outcome == "judged",
+            _by_author(first),
+        )
         .order_by(first.c.updated_at, first.c.id.desc())
         .limit(1)
         .scalar_subquery()
@@ -88,6 +97,10 @@ def edited_by_other(state: FromClause) -> ColumnElement[bool]:
 
 def _same_annotation(table: FromClause, state: FromClause) -> list[ColumnElement[bool]]:
     return [table.c[name] == state.c[name] for name in AnnotationKey._fields]
+
+
+def _same_image(table: FromClause, state: FromClause) -> ColumnElement[bool]:
+    return table.c.image_number.is_not_distinct_from(state.c.image_number)
 
 
 def _by_author(state: FromClause) -> ColumnElement[bool]:

@@ -9,11 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from types import MappingProxyType
 
 from backend.database.connection import Database, now
-from backend.labelstudio.class_controls import KINDS as CLASS_KINDS
 from backend.labelstudio.errors import lies_outside
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.projects import ProjectStorage
@@ -21,23 +19,18 @@ from backend.labelstudio.schemas import Annotation, EventBody, Task, TaskReferen
 from backend.labelstudio.shapes import Json, ShapeError, one_or_many, read, read_each, read_or_none
 from backend.settings import Settings
 from backend.suggestions.holdout import HoldoutStorage
-from backend.suggestions.interactive_storage import InteractiveStorage
-from backend.suggestions.presentation import Presentation
-from backend.suggestions.storage import PredictionStorage
+from backend.verdicts.candidate_storage import CandidateStorage
 from backend.verdicts.candidates import (
     compared_prediction,
     count_others,
     region_ids,
     shares_a_region,
 )
+from backend.verdicts.comparing import Comparisons, states_on
 from backend.verdicts.digests import digest_of, sha256_of_json
-from backend.verdicts.drawings import Drawing, drawing_of
-from backend.verdicts.drawn import Shown, Unusable
-from backend.verdicts.follow_ups import judge_follow_ups
-from backend.verdicts.judging import judge
+from backend.verdicts.images import with_drawings
 from backend.verdicts.records import (
     AnnotationKey,
-    Candidate,
     Entry,
     Event,
     Retraction,
@@ -75,13 +68,12 @@ class Recorder:
     """Brings the verdict log up to date; several processes may do so at once."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self._presentation = Presentation(settings, database)
         self._events = EventStorage(database)
         self._set_aside_events = SetAsideStorage(database)
         self._projects = ProjectStorage(database)
-        self._predictions = PredictionStorage(database)
         self._holdouts = HoldoutStorage(database)
-        self._interactive = InteractiveStorage(database)
+        self._comparisons = Comparisons(settings, database)
+        self._candidates = CandidateStorage(database)
         self.database = database
         self.verdicts = VerdictStorage(database)
         # The prediction that an annotation began as, for events that are not recorded yet.
@@ -196,7 +188,7 @@ class Recorder:
     def _compared(self, state: State, annotation: Annotation, task: Task | None) -> State:
         """Return a state with the prediction it is compared with, and the verdicts."""
         result, parent = annotation.result or [], annotation.parent_prediction
-        candidates = self.verdicts.candidates(state.project_uid, state.task_id)
+        candidates = self._candidates.candidates(state.project_uid, state.task_id)
         withheld = self._holdouts.is_withheld(state.project_uid, state.task_id)
         origin = self._origins.get(state.annotation) or self.verdicts.origin(state.annotation)
         chosen = compared_prediction(
@@ -206,7 +198,7 @@ class Recorder:
             reason = NOT_DELIVERED if candidates else UNKNOWN_TASK
             if state.outcome == "skipped":
                 return state
-            return replace(state, reason=reason, drawing=self._drawing(state, result, task))
+            return self._with_drawings(replace(state, reason=reason), result, task)
         begun = chosen.sent is not None and (
             parent is not None or origin is not None or shares_a_region(result, chosen)
         )
@@ -215,74 +207,26 @@ class Recorder:
             begun=begun,
             prediction_id=chosen.prediction_id,
             model_version=chosen.model_version,
-            score=chosen.detection.probability,
-            class_name=chosen.detection.class_name,
             shown=chosen.sent is not None,
-            width=chosen.detection.width,
-            height=chosen.detection.height,
         )
         if state.outcome == "skipped":
-            return state
-        try:
-            shown = self._shown(state, chosen)
-            judgement = judge(
-                shown,
-                result,
-                made_from_it=chosen.sent is not None,
-                class_control=self._class_control(state.project_uid, result),
-            )
-        except (Unusable, LabelConfigError) as error:
-            return replace(state, reason=str(error))
-        answers = self._interactive.of_task(state.project_uid, state.task_id)
-        return replace(
-            state,
-            outcome="judged",
-            objects=judgement.objects,
-            verdicts=(*judgement.verdicts, *judge_follow_ups(answers, shown, result)),
-            unused=[*judgement.unused, *[SECOND] * count_others(candidates, chosen)],
-        )
+            return states_on(state, chosen)[0]
+        found = self._comparisons.compared(state, chosen, result)
+        if found.outcome == "unused" and not found.further:
+            return found
+        second = [SECOND] * count_others(candidates, chosen)
+        return replace(found, unused=[*found.unused, *second])
 
-    def _drawing(self, state: State, result: Sequence[object], task: Task | None) -> Drawing | None:
-        """Return what can be learnt from an annotation that is compared with nothing."""
+    def _with_drawings(self, state: State, result: Sequence[object], task: Task | None) -> State:
+        """Return a state with what can be learnt although it is compared with nothing."""
         project = self._projects.project(state.project_uid)
         if task is None or project is None:
-            return None
+            return state
         try:
-            return drawing_of(result, task, keypoint_control(project.label_config or ""))
-        except LabelConfigError:
-            return None
-
-    def _class_control(self, project_uid: str, result: Sequence[object]) -> str | None:
-        """Return the name of the control that receives the class, None if it is unknown.
-
-        Only results with a choice need it.
-        """
-        if not any(
-            isinstance(each, Mapping) and each.get("type") in CLASS_KINDS for each in result
-        ):
-            return None
-        project = self._projects.project(project_uid)
-        return _class_control((project and project.label_config) or "")
-
-    def _shown(self, state: State, chosen: Candidate) -> Shown:
-        sent = chosen.sent
-        if sent is None:  # withheld: compare with what would have been sent
-            project = self._projects.project(state.project_uid)
-            row = self._predictions.prediction(chosen.prediction_id)
-            assert project is not None and row is not None, "guaranteed by the foreign keys"
             control = keypoint_control(project.label_config or "")
-            sent = self._presentation.as_sent(row, project, control)
-        detection = chosen.detection
-        return Shown(sent["result"], detection.width, detection.height, detection.box)
-
-
-@lru_cache(maxsize=64)
-def _class_control(label_config: str) -> str | None:
-    try:
-        choices = keypoint_control(label_config).choices
-    except LabelConfigError:  # each choice is then listed as unused, with this reason
-        return None
-    return choices.from_name if choices else None
+        except LabelConfigError:
+            return state
+        return with_drawings(state, result, task, control)
 
 
 def _deletions(event: Event, body: Json, project_uid: str | None) -> Entry:

@@ -7,10 +7,10 @@ from typing import Literal, NamedTuple
 
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
+from backend.suggestions.records import PredictedImage
 from backend.verdicts.drawings import Drawing
 from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
-from model.keypoint import Detection
 
 Source = Literal["event", "sync"]
 # Compared with a prediction, skipped by the annotator, or unusable for a reason.
@@ -22,13 +22,14 @@ class Candidate:
     """A prediction that an annotator may have seen.
 
     Attributes:
+        images: of its task, one or several.
         sent: as delivered to Label Studio; None if it was never delivered.
         delivered_at, label_studio_id: of that delivery.
     """
 
     prediction_id: int
     model_version: str
-    detection: Detection
+    images: Sequence[PredictedImage]
     sent: PredictionJson | None
     delivered_at: datetime | None
     label_studio_id: int | None
@@ -66,6 +67,9 @@ class State:
         objects: the rectangles that the annotator drew.
         unused: for each region that says nothing about the suggestions, the reason.
         drawing: what it says although it was compared with nothing; None if there is nothing.
+        image_number: which of several images of the task the state is about, from 0, as the
+            prediction numbers them; None where there is only one.
+        further: the states on the other images of the task, if there are several.
     """
 
     project_uid: str
@@ -92,6 +96,8 @@ class State:
     verdicts: Sequence[Verdict] = ()
     unused: Sequence[str] = ()
     drawing: Drawing | None = None
+    image_number: int | None = None
+    further: Sequence["State"] = ()
 
     @property
     def annotation(self) -> AnnotationKey:

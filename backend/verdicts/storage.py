@@ -14,8 +14,6 @@ from sqlalchemy import Connection, Select, and_, delete, func, select
 from backend.database.connection import CHUNK, Database, now
 from backend.labelstudio.shapes import Json
 from backend.suggestions.queries import count_by
-from backend.suggestions.records import detection_from_json
-from backend.suggestions.tables import deliveries, predictions
 from backend.verdicts.digests import DIGEST_VERSION
 from backend.verdicts.drawn import Object
 from backend.verdicts.judging import Verdict
@@ -23,7 +21,6 @@ from backend.verdicts.packing import pack
 from backend.verdicts.program_version import program_version
 from backend.verdicts.records import (
     AnnotationKey,
-    Candidate,
     Entry,
     Event,
     State,
@@ -51,7 +48,8 @@ ACTIONS = (
     "ANNOTATIONS_DELETED",
     "TASKS_DELETED",
 )
-_OWN = ("verdicts", "unused", "begun", "drawing")  # fields of a State that have tables of their own
+# Fields of a State that have tables or rows of their own.
+_OWN = ("verdicts", "unused", "begun", "drawing", "further")
 _KEY = ("project_uid", "annotation_id", "made_at", "updated_at", "digest")  # unique
 _STATE_COLUMNS = [field.name for field in fields(State) if field.name not in _OWN]
 _VERDICT_COLUMNS = [field.name for field in fields(Verdict)]
@@ -154,7 +152,7 @@ class VerdictStorage:
                 for state in entry.states:
                     if cutoff is not None and state.updated_at < cutoff:
                         continue  # somebody had what is so old deleted
-                    added += self._add_state(connection, state, entry.event_id, moment)
+                    added += self._add_states(connection, state, entry.event_id, moment)
                 rows = [asdict(retraction) for retraction in entry.retractions]
                 if rows:
                     connection.execute(retractions.insert(), rows)
@@ -179,6 +177,19 @@ class VerdictStorage:
         tried_before = set_aside_events.c.event_id == entry.event_id
         connection.execute(delete(set_aside_events).where(tried_before))
         return True
+
+    def _add_states(
+        self, connection: Connection, state: State, event_id: int | None, moment: datetime
+    ) -> bool:
+        """Add a state with those on the other images of its task; see `_add_state`.
+
+        Those are added where the first is new: a log that has it compared it with fewer images.
+        """
+        is_new = self._add_state(connection, state, event_id, moment)
+        for each in state.further:
+            if is_new or _is_known(connection, each):
+                self._add_state(connection, each, event_id, moment)
+        return is_new
 
     def _add_state(
         self, connection: Connection, state: State, event_id: int | None, moment: datetime
@@ -235,10 +246,7 @@ class VerdictStorage:
         return new_id
 
     def _state_id(self, connection: Connection, state: State) -> int:
-        query = select(states.c.id).where(
-            *(states.c[name] == getattr(state, name) for name in _KEY)
-        )
-        state_id: int = connection.execute(query).scalar_one()
+        state_id: int = connection.execute(_of_state(state)).scalar_one()
         return state_id
 
     def _add_verdicts(self, connection: Connection, state_id: int, state: State) -> None:
@@ -261,31 +269,6 @@ class VerdictStorage:
     def _add_unused(self, connection: Connection, **values: Any) -> None:
         connection.execute(self._database.insert(unused).values(values).on_conflict_do_nothing())
 
-    def candidates(self, project_uid: str, task_id: int) -> list[Candidate]:
-        """Return the finished predictions of a task, once for each delivery."""
-        query = (
-            select(
-                predictions.c.id,
-                predictions.c.model_version,
-                predictions.c.detection,
-                deliveries.c.sent,
-                deliveries.c.made_at,
-                deliveries.c.label_studio_id,
-            )
-            .outerjoin(deliveries, deliveries.c.prediction_id == predictions.c.id)
-            .where(
-                predictions.c.project_uid == project_uid,
-                predictions.c.task_id == task_id,
-                predictions.c.status == "ready",
-            )
-            .order_by(predictions.c.id, deliveries.c.number)
-        )
-        with self._database.reading() as connection:
-            return [
-                Candidate(prediction_id, version, detection_from_json(detection), *delivery)
-                for prediction_id, version, detection, *delivery in connection.execute(query)
-            ]
-
     def origin(self, annotation: AnnotationKey) -> int | None:
         """Return the id of the prediction that an annotation began as; None if none is known."""
         query = select(origins.c.prediction_id).where(
@@ -294,6 +277,15 @@ class VerdictStorage:
         with self._database.reading() as connection:
             prediction_id: int | None = connection.scalar(query)
         return prediction_id
+
+
+def _of_state(state: State) -> Select[int]:
+    """Select the id of the row of a state."""
+    return select(states.c.id).where(*(states.c[name] == getattr(state, name) for name in _KEY))
+
+
+def _is_known(connection: Connection, state: State) -> bool:
+    return connection.scalar(_of_state(state)) is not None
 
 
 def _with_earlier_digest(connection: Connection, state: State) -> int | None:
@@ -306,6 +298,8 @@ def _with_earlier_digest(connection: Connection, state: State) -> int | None:
         states.c[name].is_not_distinct_from(getattr(state, name))
         for name in ("annotator", "lead_time")
     ]
+    if state.image_number:
+        return None  # earlier versions knew the first image alone
     query = select(states.c.id, states.c.outcome).where(
         states.c.digest_version < DIGEST_VERSION, *same
     )

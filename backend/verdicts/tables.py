@@ -67,6 +67,9 @@ states = Table(
     # See `packing`.
     Column("points", LargeBinary, nullable=False),
     Column("labels", JSON, nullable=False),
+    # Of which image of its task, from 0, as the prediction numbers them; NULL where there is only
+    # one. An annotation of a task with several has a state for each.
+    Column("image_number", Integer),
     UniqueConstraint(
         "project_uid",
         "annotation_id",

@@ -5,7 +5,7 @@ import logging
 from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import BadRequest
 
-from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.label_config import LabelConfigError, keypoint_control, unserved_images
 from backend.labelstudio.project_settings import ExtraParamsError
 from backend.labelstudio.projects import Project
 from backend.labelstudio.schemas import (
@@ -63,16 +63,17 @@ def setup() -> Response:
             logger.warning("Project %s: %s", body.project, error)
             return _refused_setup(str(error))
     answer = {"model_version": backend.versions.current(body.project)}
+    unserved: list[str] = []
     try:
-        keypoint_control(label_config)
+        unserved = unserved_images(label_config)
     except LabelConfigError as error:
         logger.warning("Project %s: %s", body.project, error)
         answer["error"] = str(error)
     project = backend.projects.project(body.project)
     unnamed = body.hostname and trust.advice(body.hostname)
     advice = unnamed or (project and backend.cold_start.advice(project))
-    if advice:
-        answer["advice"] = advice
+    if advice or unserved:
+        answer["advice"] = "; ".join([*([advice] if advice else []), *unserved])
     return jsonify(answer)
 
 

@@ -16,6 +16,7 @@ from backend.suggestions.records import Prediction
 from backend.training.records import Training
 from backend.web.context import current_backend
 from backend.web.openapi import describe_api
+from model.keypoint import Detection
 
 bp = Blueprint("figures", __name__)
 
@@ -128,7 +129,16 @@ def _prediction_as_json(row: Prediction) -> dict[str, Any]:
         "reason": row.reason,
         "attempts": row.attempts,
         "interactive": not row.to_deliver,
-        "keypoints": len(row.detection.keypoints) if row.detection else None,
+        "keypoints": _keypoints(row.detection),
+        "images": [
+            {
+                "name": each.to_name,
+                "image": _without_secrets(each.image_url),
+                "keypoints": _keypoints(each.detection),
+                "reason": each.reason,
+            }
+            for each in row.images
+        ],
         "asked_at": _iso(row.asked_at),
         "started_at": _iso(row.started_at),
         "finished_at": _iso(row.finished_at),
@@ -141,6 +151,10 @@ def _prediction_as_json(row: Prediction) -> dict[str, Any]:
             "label_studio_id": delivery.label_studio_id,
         },
     }
+
+
+def _keypoints(detection: Detection | None) -> int | None:
+    return len(detection.keypoints) if detection else None
 
 
 def _iso(moment: datetime | None) -> str | None:

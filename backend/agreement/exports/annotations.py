@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from backend.agreement.exports.events import Events, Json, image_size, regions_of, visibilities
+from backend.agreement.exports.events import (
+    Events,
+    Json,
+    image_size,
+    regions_of,
+    regions_on,
+    visibilities,
+)
 from backend.agreement.exports.queries import (
     ChosenStates,
     ExportQueries,
@@ -23,7 +30,11 @@ from backend.agreement.exports.records import (
     ExportedTask,
     Origin,
 )
-from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.label_config import (
+    KeypointControl,
+    LabelConfigError,
+    keypoint_control,
+)
 from backend.labelstudio.task_values import value_at
 from backend.verdicts.drawn import Shown, Unusable
 from backend.verdicts.judging import Verdict, judge
@@ -66,7 +77,8 @@ class AnnotationStream:
         labels: dict[str, None] = {}
         for config in self.label_configs.values():
             try:
-                labels |= dict.fromkeys(keypoint_control(config).labels)
+                for control in keypoint_control(config).of_images:
+                    labels |= dict.fromkeys(control.labels)
             except LabelConfigError:
                 continue  # changed since: the labels that annotations use are found in them
         return list(labels)
@@ -78,8 +90,8 @@ class AnnotationStream:
         event_ids = self._queries.event_ids(ids, of_visibility=not with_regions)
         event_ids |= self._queries.event_ids(never_compared, of_visibility=False)
         tasks = []
-        for (project_uid, task_id), of_task in groupby(found, key=_task):
-            states = list(of_task)
+        for (project_uid, task_id, _), of_image in groupby(found, key=_image):
+            states = list(of_image)
             annotations = [
                 each
                 for state in states
@@ -106,28 +118,42 @@ class AnnotationStream:
             return _judged(state, verdicts, regions)
         if event_id is None or regions is None:
             return None
-        url = state.image_url or self._image_url(state, event_id)
-        return _elsewhere(state, url, regions, self._label) if url else None
+        control = self._control(state)
+        url = state.image_url or self._image_url(state, event_id, control)
+        on_image = regions_on(regions, control)
+        found = _elsewhere(state, url, on_image, self._label) if url else None
+        return found and replace(found, result=regions)
 
-    def _image_url(self, state: LoggedState, event_id: int) -> str | None:
-        """Return the address of an image that was never asked about, from its task's data."""
+    def _control(self, state: LoggedState) -> KeypointControl | None:
+        """Return the control on the image of a state, by the project's configuration."""
         try:
             control = keypoint_control(self.label_configs.get(state.project_uid, ""))
         except LabelConfigError:
+            return None
+        if state.to_name is not None:
+            return control.on(state.to_name)
+        return next(iter(control.of_images[state.image_number or 0 :]), None)
+
+    def _image_url(
+        self, state: LoggedState, event_id: int, control: KeypointControl | None
+    ) -> str | None:
+        """Return the address of an image that was never asked about, from its task's data."""
+        if control is None:
             return None
         url = value_at(self._events.task_data(event_id, state.task_id), control.image_path)
         return url if isinstance(url, str) and url else None
 
 
-def _task(state: LoggedState) -> tuple[str, int]:
-    return state.project_uid, state.task_id
+def _image(state: LoggedState) -> tuple[str, int, int]:
+    return state.project_uid, state.task_id, state.image_number or 0
 
 
 def _judged(
     state: LoggedState, verdicts: Sequence[LoggedVerdict], regions: Sequence[Json] | None
 ) -> ExportedAnnotation:
     assert state.width is not None and state.height is not None and state.image_url is not None
-    flags = visibilities(regions or (), state.width, state.height)
+    own = [each for each in regions or () if state.to_name in (None, each.get("to_name"))]
+    flags = visibilities(own, state.width, state.height)
     boxes = [DrawnBox(each["label"], _box(each)) for each in state.objects or ()]
     choices = [each.final_label for each in verdicts if each.kind == "choice"]
     size = state.width, state.height
@@ -207,6 +233,8 @@ def _exported(
         objects=boxes,
         points=points,
         result=regions,
+        image_number=state.image_number or 0,
+        to_name=state.to_name,
     )
 
 

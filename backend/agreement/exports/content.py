@@ -47,6 +47,7 @@ VERDICT_COLUMNS: dict[str, type] = {
     "object": int,
     "suggested_hit": bool,
     "final_hit": bool,
+    "image_number": int,
 }
 
 

@@ -72,7 +72,7 @@ def _row(
 
 def _frame(annotation: ExportedAnnotation) -> str:
     """Return the path of an image in a DeepLabCut project: a folder for each task."""
-    folder = image_stem(annotation.project_uid, annotation.task_id)
+    folder = image_stem(annotation.project_uid, annotation.task_id, annotation.image_number)
     url = annotation.image_url
     stem = "image" if url.startswith("data:") else PurePosixPath(file_name(url)).stem
     return f"labeled-data/{folder}/{stem}{image_suffix(url)}"

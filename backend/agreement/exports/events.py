@@ -9,6 +9,7 @@ from typing import Any
 
 from backend.agreement.exports.queries import ExportQueries
 from backend.agreement.exports.records import OCCLUDED, VISIBLE
+from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.regions import RegionError, to_keypoint
 from backend.labelstudio.shapes import one_or_many
 
@@ -59,6 +60,18 @@ def regions_of(annotation: Json) -> list[Json] | None:
     if not isinstance(result, list):
         return None
     return [each for each in result if isinstance(each, Mapping)]
+
+
+def regions_on(regions: Sequence[Json], control: KeypointControl | None) -> Sequence[Json]:
+    """Return the regions on the image of a control; all of them if they name only one image.
+
+    Args:
+        control: None if it is unknown: of several images, none is taken for another then.
+    """
+    names = {each.get("to_name") for each in regions if image_size([each]) is not None}
+    if len(names) < 2:
+        return regions
+    return [each for each in regions if control and each.get("to_name") == control.to_name]
 
 
 def image_size(regions: Sequence[Json]) -> tuple[float, float] | None:

@@ -33,6 +33,11 @@ def image_suffix(url: str) -> str:
     return suffix.lower() if suffix.lower() in SUFFIXES else ".jpg"
 
 
-def image_stem(project_uid: str, task_id: int) -> str:
-    """Return a name for a task's image that is safe in paths and differs from task to task."""
-    return f"{re.sub('[^A-Za-z0-9]', '-', project_uid)}-{task_id}"
+def image_stem(project_uid: str, task_id: int, image_number: int = 0) -> str:
+    """Return a name for an image that is safe in paths and differs from all others.
+
+    Args:
+        image_number: which image of the task, from 0.
+    """
+    stem = f"{re.sub('[^A-Za-z0-9]', '-', project_uid)}-{task_id}"
+    return f"{stem}-{image_number}" if image_number else stem

@@ -10,6 +10,7 @@ does not know. So they stand in the task's `meta`, in the order of the annotatio
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from backend.agreement.exports.content import ExportContent, iso_time
@@ -23,6 +24,7 @@ from backend.labelstudio.label_config import (
     keypoint_control,
 )
 from backend.labelstudio.regions import keypoint_regions
+from backend.labelstudio.shapes import Json
 from backend.labelstudio.task_values import data_with
 from backend.suggestions.listed import LISTED
 from model.keypoint import Keypoint
@@ -41,12 +43,13 @@ def write(content: ExportContent) -> Iterator[bytes]:
     start = b"["
     for portion in stream.portions(with_regions=True):
         predictions = queries.predictions_of((each.project_uid, each.task_id) for each in portion)
-        for task in portion:
-            if not task.annotations:
+        for key, of_images in groupby(portion, lambda each: (each.project_uid, each.task_id)):
+            images = [each for each in of_images if each.annotations]
+            if not images:
                 continue
-            control = controls.get(task.project_uid, DEFAULT)
-            of_task = predictions.get((task.project_uid, task.task_id), [])
-            found = _task(task, of_task, control, anew=content.filters.label is not None)
+            control = controls.get(key[0], DEFAULT)
+            of_task = predictions.get(key, [])
+            found = _task(images, of_task, control, anew=content.filters.label is not None)
             yield start + b"\n" + json.dumps(found, ensure_ascii=False).encode()
             start = b","
     yield b"[]\n" if start == b"[" else b"\n]\n"
@@ -64,43 +67,61 @@ def _controls(label_configs: dict[str, str]) -> dict[str, KeypointControl]:
 
 
 def _task(
-    task: ExportedTask,
+    images: Sequence[ExportedTask],
     predictions: Sequence[TaskPrediction],
     control: KeypointControl,
     *,
     anew: bool,
 ) -> dict[str, Any]:
-    data = data_with(control.image_path, task.annotations[0].image_url)
+    """Return a task, given the annotations of each of its images."""
+    data: Json = {}
+    for task in images:
+        path = _control_on(task.annotations[0], control).image_path
+        data = data_with(path, task.annotations[0].image_url, data)
     for each in predictions:
         kept = each.task.get("data")
         data |= kept if isinstance(kept, dict) else {}
         data |= each.task.get(LISTED, {})
+    annotations: dict[int, list[ExportedAnnotation]] = {}
+    for task in images:
+        for annotation in task.annotations:
+            annotations.setdefault(annotation.annotation_id, []).append(annotation)
+    first = [parts[0] for parts in annotations.values()]
     return {
         "data": data,
         "meta": {
-            "project": task.project_uid,
-            "task": task.task_id,
-            "annotators": [each.annotator for each in task.annotations],
-            "sources": [each.origin for each in task.annotations],
-            "left_out": task.left_out,
+            "project": images[0].project_uid,
+            "task": images[0].task_id,
+            "annotators": [each.annotator for each in first],
+            "sources": [each.origin for each in first],
+            "left_out": max(each.left_out for each in images),
         },
         "predictions": [each.sent for each in predictions],
-        "annotations": [_annotation(each, control, anew=anew) for each in task.annotations],
+        "annotations": [_annotation(parts, control, anew=anew) for parts in annotations.values()],
     }
 
 
+def _control_on(annotation: ExportedAnnotation, control: KeypointControl) -> KeypointControl:
+    """Return the control on the image of an annotation; the first if it is no longer there."""
+    of_images = control.of_images
+    numbered = of_images[min(annotation.image_number, len(of_images) - 1)]
+    return (annotation.to_name and control.on(annotation.to_name)) or numbered
+
+
 def _annotation(
-    annotation: ExportedAnnotation, control: KeypointControl, *, anew: bool
+    parts: Sequence[ExportedAnnotation], control: KeypointControl, *, anew: bool
 ) -> dict[str, Any]:
-    result = annotation.result
+    """Return an annotation, given its parts on the images of its task."""
+    first = parts[0]
+    result = first.result
     if result is None or anew:
-        result = list(_regions(annotation, control))
+        result = [region for each in parts for region in _regions(each, _control_on(each, control))]
     return {
         "result": result,
         "was_cancelled": False,
         "ground_truth": False,
-        "lead_time": annotation.lead_time,
-        "updated_at": iso_time(annotation.updated_at),
+        "lead_time": first.lead_time,
+        "updated_at": iso_time(first.updated_at),
     }
 
 
@@ -109,18 +130,23 @@ def _regions(annotation: ExportedAnnotation, control: KeypointControl) -> Iterat
     size = (round(annotation.width), round(annotation.height))
     for place, each in enumerate(annotation.points):
         point = Keypoint(each.x, each.y, 1.0, each.label)
-        region_id = each.region_id or f"point{place}"
+        region_id = each.region_id or f"point{place}{_suffix(annotation)}"
         for region in keypoint_regions(point, size, control, region_id, each.label):
             del region["score"]  # a suggestion has one, an annotator's point has none
             yield region
     if annotation.choice is not None and control.choices is not None:
         yield {
-            "id": "class",
+            "id": f"class{_suffix(annotation)}",
             "from_name": control.choices.from_name,
             "to_name": control.choices.to_name,
             "type": control.choices.kind,
             "value": control.choices.value(_paths(annotation.choice, control.choices)),
         }
+
+
+def _suffix(annotation: ExportedAnnotation) -> str:
+    """Return what makes ids that are made up differ between the images of a task."""
+    return f"-{annotation.image_number}" if annotation.image_number else ""
 
 
 def _paths(choice: str, control: ClassControl) -> list[ClassPath]:

@@ -10,12 +10,25 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Text, cast, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    case,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from backend.agreement.exports.records import TaskPrediction
 from backend.database.connection import CHUNK, Database
 from backend.labelstudio.projects import projects
-from backend.suggestions.tables import deliveries, predictions
+from backend.suggestions.queries import detection_box, image_of_state, of_image
+from backend.suggestions.tables import deliveries, prediction_images, predictions
 from backend.verdicts.queries import current_states, group_of
 from backend.verdicts.records import Filters, Group
 from backend.verdicts.tables import arrivals, events, states, verdicts
@@ -28,7 +41,7 @@ class ChosenStates:
     """The states that an export holds: 8 bytes a state.
 
     Attributes:
-        ids: those of one task stand together, oldest first.
+        ids: those of one task stand together, image by image, oldest first.
         ends: for each task, where its ids end.
         project_uids: projects that have one of the states, in the order of `ids`.
     """
@@ -71,6 +84,8 @@ class LoggedState(NamedTuple):
     objects: list[dict[str, Any]] | None
     image_url: str | None
     detection_box: dict[str, float] | None
+    image_number: int | None
+    to_name: str | None
 
 
 class LoggedVerdict(NamedTuple):
@@ -95,20 +110,21 @@ class ExportQueries:
         """Return the newest state of every submitted annotation.
 
         Args:
-            one_per_image: of each task only the annotation that was changed last.
+            one_per_image: of each image of a task only the annotation that was changed last.
         """
         current = current_states(filters, ("judged", "unused"))
         came = exists().where(arrivals.c.state_id == current.c.id)
         readable = or_(current.c.outcome == "judged", came).label("readable")
-        columns = (current.c.project_uid, current.c.task_id, current.c.id, current.c.updated_at)
-        asked = select(*columns, readable).order_by(*columns[:3])
+        image = func.coalesce(current.c.image_number, 0).label("image")
+        order = (current.c.project_uid, current.c.task_id, image, current.c.id)
+        asked = select(*order, current.c.updated_at, readable).order_by(*order)
         chosen = ChosenStates()
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=STREAM).execute(asked)
             for (uid, _), of_task in groupby(rows, key=lambda row: (row.project_uid, row.task_id)):
                 found = list(of_task)
                 if one_per_image:
-                    found = [max(found, key=lambda row: (row.readable, row.updated_at, row.id))]
+                    found = _last_of_each_image(found)
                 chosen.ids.extend(row.id for row in found)
                 chosen.ends.append(len(chosen.ids))
                 if uid not in chosen.project_uids[-1:]:
@@ -129,11 +145,14 @@ class ExportQueries:
         named: dict[str, ColumnElement[Any]] = {
             name: states.c[name] for name in LoggedState._fields if name in states.c
         }
-        named |= {"image_url": func.coalesce(predictions.c.image_url, any_image)}
-        named |= {"group": group_of(states)}
-        named |= {"detection_box": predictions.c.detection["box"]}
-        asked = select(*(named[name] for name in LoggedState._fields)).outerjoin_from(
-            states, predictions, predictions.c.id == states.c.prediction_id
+        is_first = func.coalesce(states.c.image_number, 0) == 0
+        known_url = func.coalesce(of_image("image_url"), case((is_first, any_image)))
+        named |= {"image_url": known_url, "group": group_of(states)}
+        named |= {"detection_box": detection_box(), "to_name": prediction_images.c.to_name}
+        asked = (
+            select(*(named[name] for name in LoggedState._fields))
+            .outerjoin_from(states, predictions, predictions.c.id == states.c.prediction_id)
+            .outerjoin(prediction_images, image_of_state(states))
         )
         found = {}
         with self._database.reading() as connection:
@@ -218,6 +237,14 @@ class ExportQueries:
                     for each in _deliveries(connection, project_uid, chunk):
                         found.setdefault((project_uid, each.task_id), []).append(each)
         return found
+
+
+def _last_of_each_image(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Return for each image of a task the annotation that was changed last."""
+    return [
+        max(of_image, key=lambda row: (row.readable, row.updated_at, row.id))
+        for _, of_image in groupby(rows, key=lambda row: row.image)
+    ]
 
 
 def _deliveries(

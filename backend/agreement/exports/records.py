@@ -44,7 +44,7 @@ class DrawnBox:
 
 @dataclass(frozen=True, slots=True)
 class ExportedAnnotation:
-    """A submitted annotation.
+    """A submitted annotation of an image; of a task with several images, there is one for each.
 
     Attributes:
         id: of the annotation's state in the log.
@@ -54,6 +54,8 @@ class ExportedAnnotation:
         task_box: the part of the image that the task is about; None for all of it.
         result: raw regions as Label Studio sent them; None where the log does not have them or
             they were not asked for.
+        image_number: which of several images of the task it is about, from 0.
+        to_name: name of that image in the configuration; None where the task has only one.
     """
 
     id: int
@@ -73,11 +75,13 @@ class ExportedAnnotation:
     objects: Sequence[DrawnBox]
     points: Sequence[ExportedPoint]
     result: Sequence[Any] | None = None
+    image_number: int = 0
+    to_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedTask:
-    """The annotations of one task, oldest first.
+    """The annotations of one task, oldest first; of one with several images, those of one image.
 
     Attributes:
         left_out: number of annotations of which the log lacks the points, the image's size or its

@@ -62,7 +62,7 @@ def _entry(name: str) -> ZipInfo:
 
 def _stem(annotation: ExportedAnnotation) -> str:
     """Return the split and the name of an image, without its ending."""
-    name = image_stem(annotation.project_uid, annotation.task_id)
+    name = image_stem(annotation.project_uid, annotation.task_id, annotation.image_number)
     return f"{_split(annotation.image_url)}/{name}"
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     Select,
     Text,
+    case,
     cast,
     exists,
     func,
@@ -39,7 +40,8 @@ from backend.agreement.records import (
 from backend.agreement.sampling import draw, draw_tasks, tasks_of_several_annotators
 from backend.agreement.table import VerdictTable
 from backend.database.connection import CHUNK, Database
-from backend.suggestions.tables import predictions
+from backend.suggestions.queries import detection_box, image_of_state, of_image
+from backend.suggestions.tables import prediction_images, predictions
 from backend.verdicts.judging import Verdict
 from backend.verdicts.packing import PackedPoints
 from backend.verdicts.queries import (
@@ -162,7 +164,7 @@ class _StateReader:
         return each.group != "shown", *identity, each.updated_at, each.id
 
     def _read(self, chosen: FromClause) -> Iterator[JudgedAnnotation]:
-        as_json = (chosen.c.labels, chosen.c.objects, predictions.c.detection["box"])
+        as_json = (chosen.c.labels, chosen.c.objects, detection_box())
         more = [cast(each, Text) for each in as_json]
         asked = select_annotations(chosen, chosen.c.points, *more).order_by(chosen.c.id)
         found = self._connection.execute(asked.execution_options(yield_per=STREAM))
@@ -184,11 +186,15 @@ def select_annotations(state: FromClause, *more: ColumnElement[Any]) -> Select[A
         "first_id": first_submission(state).label("first_id"),
         "edited_by_other": edited_by_other(state).label("edited_by_other"),
         "group": group_of(state).label("group"),
-        "image_url": predictions.c.image_url,
+        "image_url": of_image("image_url").label("image_url"),
+        # That of several images tells nothing about one of them.
+        "lead_time": case((state.c.image_number.is_(None), state.c.lead_time)).label("lead_time"),
     }
     columns = [known[name] if name in known else state.c[name] for name in _OF_ANNOTATION]
-    return select(*columns, *more).join_from(
-        state, predictions, predictions.c.id == state.c.prediction_id
+    return (
+        select(*columns, *more)
+        .join_from(state, predictions, predictions.c.id == state.c.prediction_id)
+        .outerjoin(prediction_images, image_of_state(state))
     )
 
 
@@ -217,11 +223,12 @@ def _follow_ups(connection: Connection, filters: Filters) -> list[FollowUpCount]
     """Count the verdicts of first submissions about points that followed something placed."""
     current = current_states(filters, ("judged",))
     first_ids = select(first_submission(current)).select_from(current)
-    columns = (states.c.project_uid, predictions.c.image_url, verdicts.c.verdict)
+    columns = (states.c.project_uid, of_image("image_url"), verdicts.c.verdict)
     asked = (
         select(*columns, func.count())
         .join_from(verdicts, states, states.c.id == verdicts.c.state_id)
         .join(predictions, predictions.c.id == states.c.prediction_id)
+        .outerjoin(prediction_images, image_of_state(states))
         .where(verdicts.c.state_id.in_(first_ids), IS_FOLLOW_UP)
         .group_by(*columns)
         .order_by(*columns)
@@ -299,21 +306,27 @@ def _tasks_of_several_versions(
 
 
 def _detections(connection: Connection, tasks: Sequence[tuple[str, int]]) -> list[VersionDetection]:
-    """Read the predictions of some tasks that are ready."""
+    """Read what the predictions of some tasks that are ready found, on each of their images."""
     found = []
+    known = (predictions.c.task_id, predictions.c.model_version)
+    of_first = select(*known, predictions.c.detection)
+    images = prediction_images.c
+    of_others = (
+        select(*known, images.detection, images.number)
+        .join_from(predictions, prediction_images)
+        .where(images.number > 0)
+    )
     for project_uid in sorted({uid for uid, _ in tasks}):
         ids = [task_id for uid, task_id in tasks if uid == project_uid]
         for start in range(0, len(ids), CHUNK):
-            asked = (
-                select(predictions.c.task_id, predictions.c.model_version, predictions.c.detection)
-                .where(
+            for asked in (of_first, of_others):
+                chosen = asked.where(
                     predictions.c.project_uid == project_uid,
                     predictions.c.task_id.in_(ids[start : start + CHUNK]),
                     predictions.c.status == "ready",
-                )
-                .order_by(predictions.c.id)
-            )
-            found += [VersionDetection.of(project_uid, *row) for row in connection.execute(asked)]
+                ).order_by(predictions.c.id)
+                rows = [row for row in connection.execute(chosen) if row.detection is not None]
+                found += [VersionDetection.of(project_uid, *row) for row in rows]
     return found
 
 
