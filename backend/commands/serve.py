@@ -115,8 +115,8 @@ def run_all(settings: Settings, label_studio_ml: LabelStudioMl | None = None) ->
 def _expect_installed(label_studio_ml: LabelStudioMl | None) -> None:
     if label_studio_ml is not None and not label_studio_ml.python.exists():
         raise RuntimeError(
-            f"expected a virtual environment with label-studio-ml in {label_studio_ml.environment}, "
-            "got none: `make label-studio-ml` makes it"
+            "expected a virtual environment with label-studio-ml in "
+            f"{label_studio_ml.environment}, got none: `make label-studio-ml` makes it"
         )
 
 

@@ -174,22 +174,23 @@ def test_a_batch_arrives_once_for_each_task_in_the_version_that_setup_tells(
 
 
 def test_the_same_image_gets_the_same_points_in_each_host(
-    project: DemoProject,
     hosted: Hosted,
     started_by_hand: str,
     backend: Serving,
     label_studio: LocalLabelStudio,
+    tmp_path: Path,
 ):
-    """`backend` has a database, a worker and a web process of its own."""
-    number = min(project.tasks())
-    body = {
-        "tasks": [api(label_studio, "GET", f"/api/tasks/{number}/")],
-        "project": project.uid(),
-        "label_config": CONFIG,
-        "params": {"context": None},
-    }
-    body["tasks"][0] |= {"predictions": [], "annotations": [], "drafts": []}
-    connection = {"project": project.uid(), "schema": CONFIG, "hostname": label_studio.url}
+    """`backend` has a database, a worker and a web process of its own.
+
+    Label Studio has none of the answers, so that each server gives the whole prediction.
+    """
+    cv2.imwrite(str(tmp_path / "0.png"), draw(3, (640, 480), seed=13).image[..., ::-1])
+    apart = find_or_create(label_studio, "Connected to nothing", CONFIG)
+    apart.upload(tmp_path)
+    [number] = apart.tasks()
+    task = api(label_studio, "GET", f"/api/tasks/{number}/")
+    connection = {"project": apart.uid(), "schema": CONFIG, "hostname": label_studio.url}
+    body = {"tasks": [task], "project": apart.uid(), "label_config": CONFIG}
 
     def answer(url: str) -> Any:
         requests.post(f"{url}/setup", json=connection, timeout=60).raise_for_status()
