@@ -2,6 +2,7 @@
 #
 #   make demo     the backend, a real Label Studio and a project with suggestions, on this machine
 #   make serve    the backend alone, in the foreground, configured by environment variables
+#   make label-studio-ml  the same, and label-studio-ml with our model beside it, for those who host all with that
 #   make test     unit and integration tests
 #   make e2e      tests with a real Label Studio and a real browser
 #   make check    format, lint, layers of imports, types
@@ -22,7 +23,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve test e2e check coverage architecture pictures bench bench-agreement throughput hosts faults load lock sbom clean redis browser test-services
+.PHONY: help demo serve label-studio-ml test e2e check coverage architecture pictures bench bench-agreement throughput hosts faults load lock sbom clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -36,6 +37,7 @@ DEVELOPMENT := .venv/ready-to-test-$(call hash,requirements.txt requirements-dev
 BENCHMARK := .venv/ready-to-measure-$(call hash,requirements.txt requirements-dev.txt requirements-bench.txt requirements-formats.txt)
 TOOLS := .venv-tools/ready-to-run-$(call hash,requirements-tools.txt)
 LABEL_STUDIO := .venv-label-studio/ready-to-run-$(call hash,requirements-label-studio.txt)
+LABEL_STUDIO_ML := .venv-label-studio-ml/ready-to-run-$(call hash,requirements-label-studio-ml.txt requirements-hosted.txt)
 
 # Arguments for pytest, the benchmark or the pictures, as in: make test ARGS="-k regions -x"
 ARGS ?=
@@ -49,10 +51,13 @@ demo: $(RUNTIME) $(LABEL_STUDIO) redis
 serve: $(RUNTIME) redis
 	@exec .venv/bin/python -m backend serve
 
+label-studio-ml: $(RUNTIME) $(LABEL_STUDIO_ML) redis
+	@exec .venv/bin/python -m backend serve --label-studio-ml .venv-label-studio-ml
+
 test: $(DEVELOPMENT) redis test-services
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-e2e: $(DEVELOPMENT) $(LABEL_STUDIO) redis browser
+e2e: $(DEVELOPMENT) $(LABEL_STUDIO) $(LABEL_STUDIO_ML) redis browser
 	@.venv/bin/python -m pytest tests/e2e $(ARGS)
 
 check: $(DEVELOPMENT)
@@ -100,7 +105,7 @@ load: $(DEVELOPMENT) redis
 UNLOCKED := torch torchvision triton cuda-bindings cuda-pathfinder cuda-toolkit \
 	$(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver \
 	cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
-LOCKS := requirements requirements-dev requirements-bench requirements-label-studio
+LOCKS := requirements requirements-dev requirements-bench requirements-label-studio requirements-label-studio-ml
 
 lock: $(TOOLS)
 	@for name in $(LOCKS); do \
@@ -115,7 +120,7 @@ sbom: $(RUNTIME) $(TOOLS)
 	@echo "Written: sbom.json (CycloneDX)"
 
 clean:
-	rm -rf .venv .venv-tools .venv-label-studio .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-tools .venv-label-studio .venv-label-studio-ml .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 # --- environments ---------------------------------------------------------------------------------
@@ -169,6 +174,11 @@ $(TOOLS):
 $(LABEL_STUDIO):
 	$(call environment,.venv-label-studio)
 	$(call install,.venv-label-studio,requirements-label-studio.txt,once; about two minutes)
+	@touch $@
+
+$(LABEL_STUDIO_ML):
+	$(call environment,.venv-label-studio-ml)
+	$(call install,.venv-label-studio-ml,requirements-label-studio-ml.txt,once; half a minute)
 	@touch $@
 
 # --- Debian packages ------------------------------------------------------------------------------

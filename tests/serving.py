@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 
 # In the environment that `make e2e` makes, or in another one.
 LABEL_STUDIO = Path(os.environ.get("LS_VENV", ROOT / ".venv-label-studio")) / "bin" / "label-studio"
+LABEL_STUDIO_ML = Path(os.environ.get("LSML_VENV", ROOT / ".venv-label-studio-ml"))
 
 # What a person may have set, and a test must not see.
 PLAIN_ENVIRONMENT = {
@@ -73,15 +74,22 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, environment: Mapping[str, str]) -> Iterator[Serving]:
-    """Start the backend with its data in `folder`; everything of it ends with the block."""
+def serving(folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[Serving]:
+    """Start the backend with its data in `folder`; everything of it ends with the block.
+
+    Args:
+        options: of `serve`.
+    """
     port = free_port()
     variables = {**PLAIN_ENVIRONMENT, "PORT": str(port), "DATA_DIR": str(folder), **environment}
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "serve.log"
     with log.open("ab") as output:
         process = spawn(
-            [sys.executable, "-m", "backend", "serve"], env=variables, output=output, cwd=ROOT
+            [sys.executable, "-m", "backend", "serve", *options],
+            env=variables,
+            output=output,
+            cwd=ROOT,
         )
     try:
         yield Serving(f"http://127.0.0.1:{port}", folder, log, process, variables)

@@ -109,6 +109,17 @@ def test_weights_that_are_not_there_are_named_before_anything_starts(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_an_environment_without_label_studio_ml_is_named_before_anything_starts(tmp_path):
+    result = backend(
+        "serve", "--label-studio-ml", str(tmp_path / "none"), DATA_DIR=str(tmp_path / "data")
+    )
+    assert result.returncode == os.EX_CONFIG
+    assert str(tmp_path / "none") in result.stderr
+    assert "make label-studio-ml" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize("command", ["web", "worker", "trainer"])
 def test_a_process_alone_says_that_it_needs_the_address_of_a_redis(command, tmp_path):
     result = backend(command, DATA_DIR=str(tmp_path))

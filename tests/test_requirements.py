@@ -10,7 +10,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-LOCKED = ("requirements", "requirements-dev", "requirements-bench", "requirements-label-studio")
+LOCKED = (
+    "requirements",
+    "requirements-dev",
+    "requirements-bench",
+    "requirements-label-studio",
+    "requirements-label-studio-ml",
+)
 # Their files differ between the builds for CPU and CUDA; see docs/security.md.
 UNLOCKED = {"torch", "torchvision", "triton"}
 

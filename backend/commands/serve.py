@@ -8,7 +8,9 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from subprocess import Popen
 
 import click
@@ -38,22 +40,59 @@ class PortTaken(RuntimeError):
     """Another process listens on the port; the message says what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class LabelStudioMl:
+    """A server of `label-studio-ml` beside the web process.
+
+    Attributes:
+        environment: folder of the virtual environment in which it is installed.
+        port: on which it listens, at the address of the web process.
+    """
+
+    environment: Path
+    port: int
+
+    @property
+    def python(self) -> Path:
+        """The Python that has `label-studio-ml`."""
+        return self.environment / "bin" / "python"
+
+
 @click.command()
-def serve() -> int:
+@click.option(
+    "--label-studio-ml",
+    "environment",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Also serve through label-studio-ml, which is installed in this virtual environment.",
+)
+@click.option(
+    "--label-studio-ml-port",
+    "port",
+    type=click.IntRange(1, 65535),
+    default=9091,
+    show_default=True,
+    help="Port of that server.",
+)
+def serve(environment: Path | None, port: int) -> int:
     """Run web process, workers and, unless REDIS_URL is set, a Redis."""
-    run_all(load_settings())
+    run_all(load_settings(), LabelStudioMl(environment, port) if environment else None)
     return 0
 
 
-def run_all(settings: Settings) -> None:
+def run_all(settings: Settings, label_studio_ml: LabelStudioMl | None = None) -> None:
     """Run all processes until Ctrl-C or SIGTERM, and leave none of them running.
 
     The processes read the same environment that `settings` came from.
+
+    Args:
+        label_studio_ml: a further server for Label Studio; None for none.
 
     Raises:
         RuntimeError: a requirement is missing, or the port is taken; the message says what to do.
         ChildRefused: a process cannot run with these settings, and has logged the reason.
     """
+    _expect_installed(label_studio_ml)
     create_files_privately()
     set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     supervisor = Supervisor(refusal=os.EX_CONFIG)
@@ -62,6 +101,8 @@ def run_all(settings: Settings) -> None:
             environment = _environment(supervisor, settings)
             _start_web(supervisor, settings, listener, environment)
             if _wait_until_ready(supervisor, settings, stop):
+                if label_studio_ml is not None:
+                    _start_label_studio_ml(supervisor, settings, label_studio_ml, environment)
                 # Only now: loading torch would take the processor from the web process.
                 _start_workers(supervisor, settings, environment)
             while not stop.wait(_CHECK_SECONDS):
@@ -69,6 +110,14 @@ def run_all(settings: Settings) -> None:
         finally:
             logger.info("Stopping all processes")
             supervisor.end(grace=_GRACE_SECONDS)
+
+
+def _expect_installed(label_studio_ml: LabelStudioMl | None) -> None:
+    if label_studio_ml is not None and not label_studio_ml.python.exists():
+        raise RuntimeError(
+            "expected a virtual environment with label-studio-ml in "
+            f"{label_studio_ml.environment}, got none: `make label-studio-ml` makes it"
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -140,6 +189,23 @@ def _start_workers(
         for number in range(1, count + 1):
             name = f"The {kind}" if count == 1 else f"{kind.capitalize()} {number}"
             supervisor.start(name, partial(_launch, command, environment))
+
+
+def _start_label_studio_ml(
+    supervisor: Supervisor,
+    settings: Settings,
+    label_studio_ml: LabelStudioMl,
+    environment: Mapping[str, str],
+) -> None:
+    port = str(label_studio_ml.port)
+    module = ["-m", "backend.hosts.label_studio_ml_server"]
+    command = [str(label_studio_ml.python), *module, "--host", settings.host, "--port", port]
+    supervisor.start("label-studio-ml", lambda: spawn(command, env=environment))
+    print(
+        f"label-studio-ml: port {port}. Its release on PyPI asks for no password: let only Label "
+        "Studio reach that port.",
+        flush=True,
+    )
 
 
 def _detection_workers() -> int:

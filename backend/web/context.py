@@ -4,24 +4,19 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from backend.contract.service import LabelStudioContract
 from backend.labelstudio.projects import Project, ProjectStorage, project_id_of
-from backend.labelstudio.setup_trust import SetupTrust
 from backend.labelstudio.shapes import Json
 from backend.learning.progress import say_progress
 from backend.learning.records import LearningStatus
 from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
-from backend.queue.wake import Waker
-from backend.suggestions.answers import PredictService
 from backend.suggestions.cold_start import ColdStart
-from backend.suggestions.extra_params import ExtraParams
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.unfinished_work import UnfinishedWork
 from backend.training.registry import Model, ModelRegistry
 from backend.training.requests import TrainingRequests
-from backend.verdicts.grouped_events import GroupedEvents
 from backend.verdicts.set_aside_storage import SetAsideStorage
-from backend.web.limits import Limits
 from backend.web.prometheus import BackendMetrics
 from backend.web.readiness import ReadinessProbe
 from backend.web.status import StatusService
@@ -61,44 +56,34 @@ class Backend:
     """The services behind the routes of Label Studio's contract and of the status.
 
     Attributes:
+        contract: answers /setup, /predict and /webhook.
         projects: stores the connection and configuration of each project.
-        setup_trust: decides which connections are stored.
-        limits: refuses what is too much.
-        predictions: answers /predict.
         stored_predictions: every prediction that was requested.
-        events: what Label Studio's webhook sent.
         models: which model is active.
         versions: the version of each project's suggestions.
         trainings: starts and lists trainings.
         metrics: figures for Prometheus.
-        extra_params: accepts the settings of projects.
         cold_start: knows which projects have to begin by correcting.
         examples: what people corrected.
         work: what is not done.
         set_aside: events that could not be handled.
         status: what the status page shows.
         readiness: whether requests can be answered.
-        waker: lets a worker record an event at once.
     """
 
+    contract: LabelStudioContract
     projects: ProjectStorage
-    setup_trust: SetupTrust
-    limits: Limits
-    predictions: PredictService
     stored_predictions: PredictionStorage
-    events: GroupedEvents
     models: ModelRegistry
     versions: SuggestionVersions
     trainings: TrainingRequests
     metrics: BackendMetrics
-    extra_params: ExtraParams
     cold_start: ColdStart
     examples: ExampleStorage
     work: UnfinishedWork
     set_aside: SetAsideStorage
     status: StatusService
     readiness: ReadinessProbe
-    waker: Waker
 
     @property
     def model_version(self) -> str:
@@ -131,16 +116,6 @@ class Backend:
             progress=say_progress(learning, suggests_before=advice is None),
             advice=advice,
         )
-
-    def accept_extra_params(self, project_uid: str, raw: object) -> None:
-        """Store the settings that /setup brings for a known project.
-
-        Raises:
-            ExtraParamsError: they cannot be used.
-        """
-        project = self.projects.project(project_uid)
-        assert project is not None, "stored before"
-        self.extra_params.accept(project, raw)
 
 
 def current_backend() -> Backend:

@@ -8,12 +8,11 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from werkzeug.exceptions import (
     HTTPException,
     RequestEntityTooLarge,
-    ServiceUnavailable,
-    TooManyRequests,
     Unauthorized,
 )
 
 from backend.agreement.filters import NAMES
+from backend.contract.limits import DiskNearlyFull, LimitReached
 from backend.database.faults import fault_of
 from backend.web.pages import page, prefers_pages
 from backend.web.reason_phrase import with_reason
@@ -31,6 +30,7 @@ def answer_errors(app: Flask) -> None:
     """Have the application answer every error in the form that the client can read."""
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(LimitReached, _answer_limit)
     app.register_error_handler(DatabaseError, _answer_database_error)
     app.register_error_handler(Exception, _answer_unexpected_error)
 
@@ -40,12 +40,15 @@ def _answer_http_error(error: HTTPException) -> Response:
     if isinstance(error, RequestEntityTooLarge):
         message = f"expected a body of at most {LARGEST_BODY} bytes: select fewer tasks at a time"
     answer = _answer(message, error.code or 500)
-    if isinstance(error, TooManyRequests | ServiceUnavailable) and error.retry_after is not None:
-        answer.headers["Retry-After"] = str(error.retry_after)
-        answer = with_reason(answer, message)
     if isinstance(error, Unauthorized):
         answer.headers["WWW-Authenticate"] = 'Basic realm="keypoints"'
     return answer
+
+
+def _answer_limit(error: LimitReached) -> Response:
+    answer = _answer(str(error), 503 if isinstance(error, DiskNearlyFull) else 429)
+    answer.headers["Retry-After"] = str(error.retry_after)
+    return with_reason(answer, str(error))
 
 
 def _answer_database_error(error: DatabaseError) -> Response:

@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import make_url
-from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage, project_id_of
@@ -23,6 +22,22 @@ COUNT_SECONDS = 5.0  # for which a number of waiting tasks is not counted again
 RETRY_SOON = 60  # s
 UNKNOWN = ""  # all projects that are not known count as one
 MIB = 2**20
+
+
+class LimitReached(RuntimeError):
+    """A request is beyond the limits of the settings; the message says which, and what to do.
+
+    Attributes:
+        retry_after: s; earlier it makes no sense to try again.
+    """
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DiskNearlyFull(LimitReached):
+    """There is no room for new work, whoever asks for it."""
 
 
 @dataclass
@@ -44,7 +59,7 @@ class _Minute:
 class Limits:
     """Refuses requests beyond the limits of the settings; safe for several threads.
 
-    Requests are counted in each web process by itself.
+    Requests are counted in each process by itself.
     """
 
     def __init__(self, settings: Settings, database: Database) -> None:
@@ -63,15 +78,15 @@ class Limits:
         """Count a request of a project, and refuse the project if it is one too many.
 
         Raises:
-            TooManyRequests: it sends too many requests, or there are too many projects.
-            ServiceUnavailable: the disk is nearly full.
+            LimitReached: it sends too many requests, or there are too many projects.
+            DiskNearlyFull: see MIN_FREE_DISK.
         """
         self._expect_free_disk()
         known = self._is_known(uid)
         self._count_request(uid if known else UNKNOWN)
         most = self._settings.max_projects
         if not known and self._projects.count() >= most:
-            raise TooManyRequests(
+            raise LimitReached(
                 f"expected at most MAX_PROJECTS={most} projects, got one more: raise the limit",
                 retry_after=RETRY_SOON,
             )
@@ -80,7 +95,7 @@ class Limits:
         """Count an event of a project.
 
         Raises:
-            TooManyRequests, ServiceUnavailable: as `admit_project`.
+            LimitReached, DiskNearlyFull: as `admit_project`.
         """
         self._expect_free_disk()
         known = project_id is not None and self._is_known_id(project_id)
@@ -90,11 +105,11 @@ class Limits:
         """Refuse tasks if too many of the project's wait already.
 
         Raises:
-            TooManyRequests: they would be too many.
+            LimitReached: they would be too many.
         """
         most = self._settings.max_waiting_tasks
         if self._waiting_with(uid, tasks) > most:
-            raise TooManyRequests(
+            raise LimitReached(
                 f"expected at most MAX_WAITING_TASKS={most} waiting tasks of project {uid}, got "
                 f"{tasks} more: select fewer tasks, or wait until workers have done some",
                 retry_after=RETRY_SOON,
@@ -104,13 +119,13 @@ class Limits:
         """Refuse a new training if too many wait, or the project had too many in a day.
 
         Raises:
-            TooManyRequests: it would be one too many.
+            LimitReached: it would be one too many.
         """
         if self._trainings.has_unfinished(uid):
             return  # the same one goes on
         waiting, most = self._trainings.unfinished(), self._settings.max_waiting_trainings
         if waiting >= most:
-            raise TooManyRequests(
+            raise LimitReached(
                 f"expected at most MAX_WAITING_TRAININGS={most} unfinished trainings, there are "
                 f"{waiting}: wait until one has ended",
                 retry_after=RETRY_SOON,
@@ -118,7 +133,7 @@ class Limits:
         most = self._settings.max_trainings_per_day
         oldest = self._trainings.nth_latest(uid, most)
         if oldest is not None and oldest > now() - DAY:
-            raise TooManyRequests(
+            raise LimitReached(
                 f"expected at most MAX_TRAININGS_PER_DAY={most} trainings of project {uid} in 24 "
                 "hours, got one more: train later, or run `python -m backend train`",
                 retry_after=max(1, int((oldest + DAY - now()).total_seconds())),
@@ -129,7 +144,7 @@ class Limits:
             return
         least = self._settings.min_free_disk
         if shutil.disk_usage(self._folder).free < least * MIB:
-            raise ServiceUnavailable(
+            raise DiskNearlyFull(
                 f"expected at least MIN_FREE_DISK={least} MiB of free disk in {self._folder}, got "
                 "less: make room",
                 retry_after=RETRY_SOON,
@@ -159,7 +174,7 @@ class Limits:
             self._minute.requests[key] += 1
             count = self._minute.requests[key]
         if count > most:
-            raise TooManyRequests(
+            raise LimitReached(
                 f"expected at most MAX_REQUESTS_PER_MINUTE={most} requests of a project, got more: "
                 "send fewer, or raise the limit",
                 retry_after=MINUTE,
