@@ -202,10 +202,10 @@ def _detect(
     with measured_stage("decode"):
         image = context.images.decode(content)
     with measured_stage("detect"):
-        return _detect_on(context, row, model, project, image)
+        return detect_on(context, row, model, project, image)
 
 
-def _detect_on(
+def detect_on(
     context: JobContext,
     row: Prediction,
     model: LoadedDetector,
@@ -218,7 +218,7 @@ def _detect_on(
     try:
         detection = model.detector.detect(image, box)
     except ValueError as error:
-        raise _Refused(str(error)) from error
+        raise Refused(str(error)) from error
     rectangles = rectangles_of(read(BoxSources, row.task), control, width, height)
     boxes: list[Box | None] = [each.box for each in rectangles] or [None]
     find = partial(_landmarks, context, row, model, control, image, searched_part(detection))
@@ -249,7 +249,7 @@ def _landmarks(
     )
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """The detector rejects this image or box."""
 
 
@@ -269,6 +269,6 @@ _PERMANENT = (
     LabelConfigError,
     RegionError,
     NotDeliverable,
-    _Refused,
+    Refused,
     _TooManyAttempts,
 )
