@@ -1,8 +1,8 @@
 """A small CVAT on the loopback, as strict as the real one is documented: version 2.80 of its API.
 
 An unknown path, a parameter or a field that CVAT does not have, and a shape that does not fit its
-task are errors. A person in its editor is played by `move`, `relabel`, `delete` and `draw`, which do
-what the editor and the server of CVAT do with ids and sources.
+task are errors. A person in its editor is played by `move`, `relabel`, `delete` and `draw`, which
+do what the editor and the server of CVAT do with ids and sources.
 """
 
 import io
@@ -60,7 +60,11 @@ def part(number: int, name: str) -> dict[str, Any]:
     return made
 
 
-POINTS = [label(BEAK, "beak", "points"), label(TAIL, "tail", "points"), label(BOX, "box", "rectangle")]
+POINTS = [
+    label(BEAK, "beak", "points"),
+    label(TAIL, "tail", "points"),
+    label(BOX, "box", "rectangle"),
+]
 SKELETON = [label(BIRD, "bird", "skeleton", sublabels=[part(HEAD, "head"), part(FOOT, "foot")])]
 
 
@@ -115,13 +119,17 @@ class CvatFake:
         self.jobs[job]["state"] = "completed"
         self._touch(job)
 
-    def move(self, shape_id: int, dx: float, dy: float) -> None:
-        """Drag a point, or a point of a skeleton, whose whole then counts as changed."""
+    def move(self, shape_id: int, dx: float, dy: float) -> tuple[float, float]:
+        """Drag a point towards the middle of a frame of 64 × 48 px; returns where it then is.
+
+        Of a skeleton, whose element it may be, the whole then counts as changed.
+        """
         with self._lock:
             whole, moved = self._find(shape_id)
             x, y = moved["points"][:2]
-            moved["points"] = [x + dx, y + dy]
+            moved["points"] = [x + (dx if x < 32 else -dx), y + (dy if y < 24 else -dy)]
             self._changed(whole)
+            return tuple(moved["points"])
 
     def relabel(self, shape_id: int, label_id: int) -> None:
         """Choose another label for a point."""
@@ -149,7 +157,9 @@ class CvatFake:
 
     def undo_deletion(self, job: int, shape: dict[str, Any]) -> None:
         """Undo the deletion of a shape that was saved already: it gets a new id."""
-        without_id = {name: value for name, value in shape.items() if name not in ("id", "elements")}
+        without_id = {
+            name: value for name, value in shape.items() if name not in ("id", "elements")
+        }
         with self._lock:
             self._create(job, [without_id])
 
@@ -255,7 +265,9 @@ class CvatFake:
                 "type": job["type"],
                 "state": job["state"],
                 "stage": job["stage"],
-                "assignee": {"id": job["assignee"], "username": "anna"} if job["assignee"] else None,
+                "assignee": {"id": job["assignee"], "username": "anna"}
+                if job["assignee"]
+                else None,
                 "start_frame": job["start"],
                 "stop_frame": job["stop"],
                 "updated_date": job["updated"].isoformat(),

@@ -66,9 +66,8 @@ class Scene:
 
     def set(self, **values: Any) -> None:
         """Change settings."""
-        self.__init__(  # type: ignore[misc]
-            self.fake, self.settings.model_copy(update=values), self.database, self.queue
-        )
+        settings = Settings(**{**dict(self.settings), **values})
+        self.__init__(self.fake, settings, self.database, self.queue)  # type: ignore[misc]
 
     def task(self, *chosen: str) -> CvatTask:
         return load_task(self.cvat, TASK, chosen)

@@ -201,7 +201,7 @@ def test_a_second_run_of_cvat_cli_doubles_and_clearing_deletes_the_work_of_peopl
 
 def test_the_module_says_what_to_install_where_the_sdk_is_missing(tmp_path: Path) -> None:
     code = (
-        "import sys; sys.modules['cvat_sdk'] = None; sys.modules['cvat_sdk.auto_annotation'] = None\n"
+        "import sys; sys.modules.update({'cvat_sdk': None, 'cvat_sdk.auto_annotation': None})\n"
         f"import {MODULE}"
     )
     ran = subprocess.run(

@@ -34,6 +34,10 @@ def verdicts_of(birds: Scene) -> Counter[str]:
         return Counter(row.verdict for row in rows)
 
 
+def annotations_in_report(birds: Scene) -> int:
+    return measure_agreement(birds.database, Filters()).overall.figures.annotations
+
+
 def count_states(birds: Scene) -> int:
     with birds.database.reading() as connection:
         return len(connection.execute(select(states.c.id)).all())
@@ -60,8 +64,8 @@ def test_each_change_of_an_annotator_becomes_its_verdict(birds: Scene) -> None:
 
 def test_where_a_point_came_from_and_went_to_is_kept_in_px(birds: Scene) -> None:
     birds.push()
-    label_id, x, y = birds.points_on(0)[0]
-    birds.fake.move(birds.fake.shapes_on(0)[0]["id"], 3, 4)
+    _, x, y = birds.points_on(0)[0]
+    after = birds.fake.move(birds.fake.shapes_on(0)[0]["id"], 3, 4)
     birds.fake.finish(1)
     birds.pull()
     with birds.database.reading() as connection:
@@ -72,8 +76,8 @@ def test_where_a_point_came_from_and_went_to_is_kept_in_px(birds: Scene) -> None
         pytest.approx(y - 0.5, abs=1e-3),
     )
     assert (row.final_x, row.final_y) == (
-        pytest.approx(x + 2.5, abs=1e-3),
-        pytest.approx(y + 3.5, abs=1e-3),
+        pytest.approx(after[0] - 0.5, abs=1e-3),
+        pytest.approx(after[1] - 0.5, abs=1e-3),
     )
 
 
@@ -82,8 +86,16 @@ def test_the_report_counts_them(birds: Scene) -> None:
     birds.fake.delete(birds.fake.shapes_on(0)[0]["id"])
     birds.fake.finish(1)
     birds.pull()
-    report = measure_agreement(birds.database, Filters()).as_json()
-    assert report["annotations"] == 3
+    figures = measure_agreement(birds.database, Filters()).overall.figures
+    assert figures.annotations == 3
+    assert figures.verdicts == {
+        "accepted": 11,
+        "moved": 0,
+        "relabelled": 0,
+        "moved_and_relabelled": 0,
+        "deleted": 1,
+        "added": 0,
+    }
     with birds.database.reading() as connection:
         assert set(connection.scalars(select(states.c.annotator))) == {ANNA}
         assert set(connection.execute(select(states.c.width, states.c.height)).all()) == {
@@ -111,7 +123,7 @@ def test_what_is_corrected_later_takes_the_place_of_what_was_said_before(birds: 
     birds.fake.delete(birds.fake.shapes_on(0)[0]["id"])
     assert birds.pull().run.added == 1
     assert verdicts_of(birds) == {"accepted": 11, "deleted": 1}
-    assert measure_agreement(birds.database, Filters()).as_json()["annotations"] == 3
+    assert annotations_in_report(birds) == 3
 
 
 def test_where_everything_was_deleted_the_last_suggestions_were(birds: Scene) -> None:
@@ -154,7 +166,10 @@ def test_frames_without_suggestions_are_learnt_and_not_judged(birds: Scene) -> N
     LessonStorage(birds.database, limit=200).pass_on()
     with birds.database.reading() as connection:
         [row] = connection.execute(select(examples))
-    assert row.points == {"beak": [9.5, 11.5], "tail": [29.5, 31.5]}
+    assert row.points == {
+        "beak": pytest.approx([9.5, 11.5]),
+        "tail": pytest.approx([29.5, 31.5]),
+    }
     assert row.image_url == birds.task().image_of(0)
 
 
@@ -209,7 +224,7 @@ def test_annotations_of_a_job_that_was_deleted_count_no_more(birds: Scene) -> No
     del birds.fake.jobs[2], birds.fake.shapes[2]
     found = birds.pull()
     assert found.run.retracted == 1
-    assert measure_agreement(birds.database, Filters()).as_json()["annotations"] == 2
+    assert annotations_in_report(birds) == 2
     assert birds.pull().run.retracted == 0
 
 

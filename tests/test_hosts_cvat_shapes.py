@@ -46,7 +46,7 @@ def shape(number: int, x: float, y: float, label: int = BEAK, **more: Any) -> Cv
 
 def test_a_keypoint_at_the_centre_of_the_first_pixel_is_half_a_pixel_from_the_corner():
     [made] = to_shapes(suggested(LABELS, (0.0, 0.0, "tail")), LABELS, 3)
-    assert made.json["points"] == [0.5, 0.5]
+    assert made.json["points"] == pytest.approx([0.5, 0.5])
     assert (made.json["label_id"], made.json["frame"], made.json["score"]) == (TAIL, 3, 0.5)
 
 
@@ -54,7 +54,8 @@ def test_a_skeleton_is_one_shape_with_absent_landmarks_between_the_others():
     [made] = to_shapes(suggested(BIRDS, (9.5, 19.5, "foot")), BIRDS)
     assert (made.json["type"], made.json["label_id"]) == ("skeleton", BIRD)
     assert [
-        (each["label_id"], each["points"], each["outside"]) for each in made.json["elements"]
+        (each["label_id"], pytest.approx(each["points"]), each["outside"])
+        for each in made.json["elements"]
     ] == [(HEAD, [10.0, 20.0], True), (FOOT, [10.0, 20.0], False)]
     assert made.regions == (None, 0)
 

@@ -48,10 +48,8 @@ class Cvat:
         self.url = url.rstrip("/")
         self._authorization = {"Authorization": f"Bearer {token}"}
         self._session = requests.Session()
-        self._session.headers |= {
-            "User-Agent": agent,
-            "Accept": "application/vnd.cvat+json, application/json",
-        }
+        self._session.headers["User-Agent"] = agent
+        self._session.headers["Accept"] = "application/vnd.cvat+json, application/json"
         # With a session cookie CVAT would ask for a CSRF token as well.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 

@@ -5,7 +5,7 @@ A frame of a job becomes an annotation such as Label Studio sends, and goes the 
 count, because CVAT does not say which frames of an open job somebody has looked at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -72,7 +72,9 @@ class CvatPull:
             tracks += sum(here.has_track for here in frames.values())
             states = list(self._states(task, job, frames, known))
             annotations += len(states)
-            added += self._record([Entry(states=[state]) for state in states])
+            # CVAT knows when a job was changed, not which of its frames.
+            new = [state for state in states if not _is_known(state, known)]
+            added += self._record([Entry(states=[state]) for state in new])
         gone = self._retractions(task, known, started)
         retracted = self._verdicts.record(gone, now())[1]
         run = SyncRun(task.uid, started, annotations, added, retracted)
@@ -95,13 +97,11 @@ class CvatPull:
             if here.has_track:
                 continue
             before = known.get(_annotation_id(job, number))
-            raw = self._annotation(task, job, number, here, before and before.made_at)
+            raw = self._annotation(task, job, number, here, before.made_at if before else None)
             of_ours = Task(id=task.number_of(number), data={IMAGE: task.image_of(number)})
             state = self._recorder.state_of(task.uid, raw, "sync", {of_ours.id: of_ours})
             assert isinstance(state, State), "it has an id, a task and a project"
-            # CVAT knows when a job was changed, not which of its frames.
-            if before is None or before.digest != state.digest:
-                yield state
+            yield state
 
     def _annotation(
         self,
@@ -146,6 +146,11 @@ class CvatPull:
             Entry(retractions=[Retraction(task.uid, annotation_id, None, moment, "sync")])
             for annotation_id in sorted(known.keys() - existing)
         ]
+
+
+def _is_known(state: State, known: Mapping[int, KnownState]) -> bool:
+    before = known.get(state.annotation_id)
+    return before is not None and before.digest == state.digest
 
 
 def _annotation_id(job: Job, frame: int) -> int:

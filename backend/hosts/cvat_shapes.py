@@ -35,9 +35,7 @@ class NewShape:
     regions: tuple[int | None, ...]
 
 
-def to_shapes(
-    regions: Sequence[Region], labels: PointLabels, frame: int = 0
-) -> Iterator[NewShape]:
+def to_shapes(regions: Sequence[Region], labels: PointLabels, frame: int = 0) -> Iterator[NewShape]:
     """Yield the shapes of the keypoints of a prediction: single ones, then skeletons.
 
     A skeleton has one element for each of its labels; landmarks that were not found are `outside`,
@@ -139,7 +137,9 @@ def is_untouched(
     )
 
 
-def shows_the_same(shapes: Sequence[CvatShape], labels: PointLabels, regions: Sequence[Region]) -> bool:
+def shows_the_same(
+    shapes: Sequence[CvatShape], labels: PointLabels, regions: Sequence[Region]
+) -> bool:
     """Return whether a frame has exactly the keypoints of a prediction."""
     left = [point.keypoint for point in _keypoints(shapes, labels)]
     for region in regions:

@@ -124,6 +124,22 @@ class ProjectStorage:
             )
         return max(found, key=_created_at)
 
+    def resolve(self, name: str) -> str:
+        """Return the uid of a project, given its number in Label Studio or its uid.
+
+        Raises:
+            UnknownProject: the backend knows no such project.
+        """
+        if name.isascii() and name.isdigit():
+            return self.find_uid(int(name))
+        if self.project(name) is None:
+            known = ", ".join(self.project_uids()) or "none"
+            raise UnknownProject(
+                f"expected the number or the name of a project of this backend, got {name!a}: "
+                f"there is {known}"
+            )
+        return name
+
     def save_connection(
         self, uid: str, *, hostname: str | None, access_token: str | None, label_config: str | None
     ) -> None:
