@@ -3,6 +3,7 @@
 #   make demo     the backend, a real Label Studio and a project with suggestions, on this machine
 #   make serve    the backend alone, in the foreground, configured by environment variables
 #   make label-studio-ml  the same, and label-studio-ml with our model beside it, for those who host all with that
+#   make cvat     cvat-cli beside the backend, for tasks of CVAT
 #   make test     unit and integration tests
 #   make e2e      tests with a real Label Studio and a real browser
 #   make check    format, lint, layers of imports, types
@@ -23,7 +24,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve label-studio-ml test e2e check coverage architecture pictures bench bench-agreement throughput hosts faults load lock sbom clean redis browser test-services
+.PHONY: help demo serve label-studio-ml cvat test e2e check coverage architecture pictures bench bench-agreement throughput hosts faults load lock sbom clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -33,8 +34,9 @@ PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 pyth
 # An environment is ready when it holds the stamp of the requirements that it was made from.
 hash = $(shell cat $(1) | git hash-object --stdin | cut -c1-12)
 RUNTIME := .venv/ready-to-run-$(call hash,requirements.txt)
-DEVELOPMENT := .venv/ready-to-test-$(call hash,requirements.txt requirements-dev.txt requirements-formats.txt)
-BENCHMARK := .venv/ready-to-measure-$(call hash,requirements.txt requirements-dev.txt requirements-bench.txt requirements-formats.txt)
+DEVELOPMENT := .venv/ready-to-test-$(call hash,requirements.txt requirements-dev.txt requirements-formats.txt requirements-cvat.txt)
+BENCHMARK := .venv/ready-to-measure-$(call hash,requirements.txt requirements-dev.txt requirements-bench.txt requirements-formats.txt requirements-cvat.txt)
+CVAT := .venv/ready-for-cvat-$(call hash,requirements.txt requirements-cvat.txt)
 TOOLS := .venv-tools/ready-to-run-$(call hash,requirements-tools.txt)
 LABEL_STUDIO := .venv-label-studio/ready-to-run-$(call hash,requirements-label-studio.txt)
 LABEL_STUDIO_ML := .venv-label-studio-ml/ready-to-run-$(call hash,requirements-label-studio-ml.txt requirements-hosted.txt)
@@ -53,6 +55,9 @@ serve: $(RUNTIME) redis
 
 label-studio-ml: $(RUNTIME) $(LABEL_STUDIO_ML) redis
 	@exec .venv/bin/python -m backend serve --label-studio-ml .venv-label-studio-ml
+
+cvat: $(CVAT)
+	@echo "cvat-cli is in .venv/bin; docs/cvat.md says how to use it"
 
 test: $(DEVELOPMENT) redis test-services
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
@@ -154,6 +159,11 @@ endef
 $(RUNTIME):
 	$(call environment,.venv)
 	$(call install,.venv,requirements.txt,once; some minutes)
+	@touch $@
+
+$(CVAT): $(RUNTIME)
+	@echo "Installing requirements-cvat.txt into .venv (once; seconds) ..."
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet -r requirements-cvat.txt
 	@touch $@
 
 $(DEVELOPMENT):

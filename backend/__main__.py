@@ -23,6 +23,7 @@ COMMANDS = {
     "order": "backend.commands.order:order",
     "jobs": "backend.commands.jobs:jobs",
     "sync": "backend.commands.sync:sync",
+    "cvat": "backend.commands.cvat:cvat",
     "report": "backend.commands.report:report",
     "export": "backend.commands.export:export",
     "backup": "backend.commands.backup:backup",

@@ -35,6 +35,7 @@ CONCEALED = {
     "label_studio_api_key",
     "basic_auth_pass",
     "webhook_secret",
+    "cvat_access_token",
 }
 
 
@@ -91,6 +92,8 @@ class Settings(DetectorVariables):
         database_url: address of a PostgreSQL; None for SQLite in `data_dir`.
         label_studio_url, label_studio_api_key: address of Label Studio and a token for it (legacy
             or personal); None for those that /setup sends.
+        cvat_url, cvat_access_token: address of CVAT and a personal access token for it; only
+            `python -m backend cvat` and the workers that read images from there need them.
         basic_auth_user, basic_auth_pass: credentials that callers must send; set both or neither.
         webhook_secret: what Label Studio has to send in the header X-Webhook-Secret of events; None
             for secrets that `python -m backend connect` generates.
@@ -151,6 +154,8 @@ class Settings(DetectorVariables):
     database_url: str | None = Field(default=None, repr=False)
     label_studio_url: str | None = None
     label_studio_api_key: SecretStr | None = None
+    cvat_url: str | None = None
+    cvat_access_token: SecretStr | None = None
     basic_auth_user: str | None = None
     basic_auth_pass: SecretStr | None = None
     webhook_secret: SecretStr | None = None
@@ -241,14 +246,15 @@ class Settings(DetectorVariables):
             raise ValueError("expected at least 16 letters, digits and signs of ASCII, no blanks")
         return value
 
-    @field_validator("label_studio_url")
+    @field_validator("label_studio_url", "cvat_url")
     @classmethod
-    def _is_web_address(cls, value: str | None) -> str | None:
+    def _is_web_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("expected the address of Label Studio, such as http://localhost:8080")
+            name = "CVAT" if info.field_name == "cvat_url" else "Label Studio"
+            raise ValueError(f"expected the address of {name}, such as http://localhost:8080")
         if parts.port == 0:
             raise ValueError("expected a port from 1 to 65535")
         return value.rstrip("/")
@@ -285,6 +291,7 @@ class Settings(DetectorVariables):
             secret
             for secret in (
                 self.label_studio_api_key and self.label_studio_api_key.get_secret_value(),
+                self.cvat_access_token and self.cvat_access_token.get_secret_value(),
                 self.basic_auth_pass and self.basic_auth_pass.get_secret_value(),
                 *(unquote(urlsplit(each).password or "") for each in addresses if each),
             )

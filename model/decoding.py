@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from model.image_formats import FORMATS, Extra, extra_of
-from model.orientation import upright
+from model.orientation import upright, upright_by_itself
 
 MAX_PIXELS = 50_000_000
 ROWS = 64  # converted at a time
@@ -64,6 +64,19 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
         # Pillow's readers of damaged files raise nearly every kind of exception.
         reason = str(error) or type(error).__name__
         raise UnreadableImage(f"the image is damaged or cut short: {reason}") from error
+
+
+def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
+    """Convert an image that Pillow has opened, by the rules of `decode`.
+
+    Returns:
+        (H, W, 3) uint8, RGB, upright.
+
+    Raises:
+        UnreadableImage: it has over `MAX_PIXELS`.
+    """
+    _check_size(image.width, image.height, MAX_PIXELS)
+    return _to_rgb(upright_by_itself(image))
 
 
 def read(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:

@@ -38,6 +38,15 @@ def upright(image: Image.Image, data: bytes) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
+def upright_by_itself(image: Image.Image) -> Image.Image:
+    """Turn an image whose file is no longer at hand, as `upright` does, but for TIFF files."""
+    if image.format not in ("JPEG", "MPO", "PNG", "AVIF"):
+        return image
+    tag = _of_exif(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+    method = TRANSPOSITIONS.get(tag)
+    return image if method is None else image.transpose(method)
+
+
 def orientation(image: Image.Image, data: bytes) -> int:
     """Return 1 to 8, as EXIF numbers them; 1 is upright, and stands for everything invalid."""
     if image.format in ("JPEG", "MPO"):

@@ -80,7 +80,7 @@ def loopback_server(
             if answer is not None:
                 self._send(answer)
 
-        do_POST = do_PATCH = do_GET
+        do_POST = do_PATCH = do_PUT = do_GET
 
         def _send(self, answer: Answer) -> None:
             self.send_response(answer.status)

@@ -48,6 +48,18 @@ def test_without_a_project_none_is_found(any_database: Database) -> None:
         ProjectStorage(any_database).find_uid(4)
 
 
+def test_a_project_that_label_studio_does_not_number_is_found_by_its_name(
+    any_database: Database,
+) -> None:
+    storage = ProjectStorage(any_database)
+    for uid in (UID, "cvat:localhost:8080/task/7"):
+        storage.save_label_config(uid, "<V/>")
+    assert storage.resolve(UID.partition(".")[0]) == storage.resolve(UID) == UID
+    assert storage.resolve("cvat:localhost:8080/task/7") == "cvat:localhost:8080/task/7"
+    with pytest.raises(UnknownProject, match=r"got 'cvat:elsewhere': there is .*task/7"):
+        storage.resolve("cvat:elsewhere")
+
+
 def test_a_new_label_config_leaves_host_and_token(any_database: Database) -> None:
     ProjectStorage(any_database).save_connection(
         UID, hostname="http://a", access_token="t", label_config="<V/>"

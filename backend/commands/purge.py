@@ -15,11 +15,15 @@ from model.weights_files import sidecar
 
 
 @click.command()
-@click.option("--project", type=int, metavar="ID", help="A project: its number in Label Studio.")
+@click.option(
+    "--project",
+    metavar="ID",
+    help="A project: its number in Label Studio, or its name, such as cvat:HOST/task/7.",
+)
 @click.option("--annotator", type=int, metavar="ID", help="A person: the number in Label Studio.")
 @click.option("--older-than", type=click.IntRange(min=1), metavar="DAYS", help="What is older.")
 @click.option("--yes", is_flag=True, help="Delete; without it, only what would be is counted.")
-def purge(project: int | None, annotator: int | None, older_than: int | None, yes: bool) -> int:
+def purge(project: str | None, annotator: int | None, older_than: int | None, yes: bool) -> int:
     """Delete a project, a person's work or what is old, for good."""
     chosen = [each for each in (project, annotator, older_than) if each is not None]
     if len(chosen) != 1:
@@ -28,7 +32,7 @@ def purge(project: int | None, annotator: int | None, older_than: int | None, ye
     with refusing(UnknownProject, ModelInUse), open_database(settings) as database:
         storage = PurgeStorage(database, limit=settings.learn_examples, dry_run=not yes)
         if project is not None:
-            uid = ProjectStorage(database).find_uid(project)
+            uid = ProjectStorage(database).resolve(project)
             counts = _purge_project(settings, storage, uid, yes=yes)
         elif annotator is not None:
             counts = storage.purge_annotator(annotator)

@@ -9,10 +9,11 @@ from urllib.parse import unquote, urlsplit
 
 from urllib3.util import parse_url
 
-# Uploads and local files, files of cloud storage (redirects to signed addresses), stored files.
+# Uploads and local files, files of cloud storage (redirects to signed addresses), stored files, and
+# the frames of CVAT's tasks, a path that Label Studio does not have.
 _FILES = re.compile(
     r"/data/upload/.+|/data/local-files/?|/(tasks|projects)/\d+/(resolve|presign)/?"
-    r"|/storage-data/uploaded/?"
+    r"|/storage-data/uploaded/?|/api/tasks/\d+/data/"
 )
 # Another server may serve images beside Label Studio, behind the same proxy.
 _IMAGE = re.compile(

@@ -10,7 +10,9 @@ from sqlalchemy import JSON, Column, String, Table, Text, func, select, update
 from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
 from backend.labelstudio.client import TIMEOUT, LabelStudio
+from backend.labelstudio.cvat_frames import CVAT_NOT_SET, CvatFrames
 from backend.labelstudio.project_settings import NO_SETTINGS, ProjectSettings
+from backend.labelstudio.project_uids import is_in_cvat
 from backend.labelstudio.setup_trust import what_to_set
 from backend.labelstudio.user_agent import user_agent
 from backend.outages.breaker import Breaker, NoBreaker
@@ -122,6 +124,22 @@ class ProjectStorage:
             )
         return max(found, key=_created_at)
 
+    def resolve(self, name: str) -> str:
+        """Return the uid of a project, given its number in Label Studio or its uid.
+
+        Raises:
+            UnknownProject: the backend knows no such project.
+        """
+        if name.isascii() and name.isdigit():
+            return self.find_uid(int(name))
+        if self.project(name) is None:
+            known = ", ".join(self.project_uids()) or "none"
+            raise UnknownProject(
+                f"expected the number or the name of a project of this backend, got {name!a}: "
+                f"there is {known}"
+            )
+        return name
+
     def save_connection(
         self, uid: str, *, hostname: str | None, access_token: str | None, label_config: str | None
     ) -> None:
@@ -197,6 +215,7 @@ class LabelStudios:
         if self._key and not self._url:
             logger.warning("LABEL_STUDIO_API_KEY has no effect without LABEL_STUDIO_URL: set both")
         self._agent = user_agent(settings.contact)
+        self._cvat = self._cvat_frames(settings)
         # Limited, because anyone who calls /setup can make up addresses.
         self._client = lru_cache(maxsize=MOST_CLIENTS)(self._new_client)
 
@@ -224,14 +243,24 @@ class LabelStudios:
         """Return the client to fetch an image with; if none is known, one that owns no address.
 
         Raises:
-            NotDeliverable: none is known, and the image is in Label Studio.
+            NotDeliverable: none is known, and the image is in Label Studio or in CVAT.
         """
+        if is_in_cvat(project.uid):
+            if self._cvat is None:
+                raise NotDeliverable(CVAT_NOT_SET)
+            return self._cvat
         try:
             return self.of(project)
         except NotDeliverable:
             if image_url.lower().startswith(("http:", "https:", "data:", "//")):
                 return self._client(NOWHERE, None, None)
             raise
+
+    def _cvat_frames(self, settings: Settings) -> CvatFrames | None:
+        url, token = settings.cvat_url, settings.cvat_access_token
+        if url is None or token is None:
+            return None
+        return CvatFrames(url, token.get_secret_value(), agent=self._agent, breaker=self._breaker)
 
     def _new_client(self, url: str, token: str | None, also: str | None) -> LabelStudio:
         return LabelStudio(

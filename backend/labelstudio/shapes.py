@@ -24,6 +24,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from backend.database.schema import LARGEST_ID
 from backend.database.text import is_storable
+from backend.labelstudio.project_uids import is_in_cvat
 
 # Widths of the database's columns.
 LONGEST_UID = 100
@@ -146,6 +147,13 @@ def _printable(value: str) -> str:
     return value
 
 
+def _of_label_studio(value: str) -> str:
+    """Refuse the uids of projects in CVAT, whose images need a token that callers do not have."""
+    if is_in_cvat(value):
+        raise ValueError("not a project of Label Studio")
+    return value
+
+
 def _empty_if_null(value: object) -> object:
     return "" if value is None else value
 
@@ -191,7 +199,12 @@ Text = Annotated[str, Field(strict=True), AfterValidator(_stored_text)]
 TextOrNull = Annotated[Text, BeforeValidator(_empty_if_null)]  # empty if null
 Name = Annotated[Text, Field(min_length=1), AfterValidator(_printable)]
 Action = Annotated[Name, Field(max_length=LONGEST_ACTION)]
-ProjectUid = Annotated[Name, Field(max_length=LONGEST_UID), BeforeValidator(_number_as_text)]
+ProjectUid = Annotated[
+    Name,
+    Field(max_length=LONGEST_UID),
+    BeforeValidator(_number_as_text),
+    AfterValidator(_of_label_studio),
+]
 WebAddress = Annotated[Text | None, AfterValidator(_web_address)]  # None if empty
 Moment = Annotated[datetime, PlainValidator(_moment)]
 Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]

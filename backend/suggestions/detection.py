@@ -123,16 +123,25 @@ def _detect_in_one(
     """Fetch and search one image."""
     image = context.next_images.picture(project, view)
     with measured_stage("detect"):
-        return _detect_on(context, view, model, project, image)
+        return detect_on(context, view, model, project, image)
 
 
-def _detect_on(
+def detect_on(
     context: JobContext,
     view: Prediction,
     model: LoadedDetector,
     project: Project,
     image: NDArray[np.uint8],
 ) -> Found:
+    """Search one image.
+
+    Args:
+        view: the task as one about this image.
+        image: (H, W, 3) RGB, upright.
+
+    Raises:
+        LabelConfigError, RegionError, Refused: nothing can be found on it, now or ever.
+    """
     control = _control_of(view, project)
     height, width = image.shape[:2]
     box = task_box(view.task, control, width, height)

@@ -1,6 +1,6 @@
 """SQL of pulls: when each project was pulled, and what the log knows of the tasks on a page."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import takewhile
 
@@ -14,6 +14,14 @@ from backend.verdicts.records import Filters, SyncRun
 from backend.verdicts.tables import states, sync_runs
 
 MOST_SYNC_RUNS = 50  # of each project; a pull an hour would add 9,000 a year
+
+
+@dataclass(frozen=True, slots=True)
+class KnownState:
+    """The state of an annotation that counts: when the annotation was made, and what it holds."""
+
+    made_at: datetime
+    digest: str
 
 
 class PullStorage:
@@ -60,11 +68,22 @@ class PullStorage:
         Args:
             after, until: only those of tasks with ids above `after`, up to `until`.
         """
+        known = self.known_states(project_uid, after, until)
+        return {annotation_id: state.made_at for annotation_id, state in known.items()}
+
+    def known_states(
+        self, project_uid: str, after: int = 0, until: int = LARGEST_ID
+    ) -> dict[int, KnownState]:
+        """Return the states of the annotations of a project that count.
+
+        Args:
+            after, until: as in `known_annotations`.
+        """
         current = current_states(Filters(), ("judged", "skipped", "unused"))
-        query = select(current.c.annotation_id, current.c.made_at)
+        query = select(current.c.annotation_id, current.c.made_at, current.c.digest)
         with self._database.reading() as connection:
             rows = connection.execute(query.where(*_of_tasks(current, project_uid, after, until)))
-            return {row.annotation_id: row.made_at for row in rows}
+            return {row.annotation_id: KnownState(row.made_at, row.digest) for row in rows}
 
     def retracted(
         self, project_uid: str, after: int = 0, until: int = LARGEST_ID

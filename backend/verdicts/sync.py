@@ -11,6 +11,7 @@ from backend.labelstudio import schemas
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.errors import LabelStudioError, lies_outside
 from backend.labelstudio.listing_storage import ListingStorage, Position
+from backend.labelstudio.project_uids import is_in_cvat
 from backend.labelstudio.projects import (
     LabelStudios,
     NotDeliverable,
@@ -57,7 +58,7 @@ def sync(
     pull = _Pull(settings, database, watch)
     return [
         pull.run(uid)
-        for uid in ProjectStorage(database).project_uids()
+        for uid in _of_label_studio(database)
         if project is None or project in (uid, str(project_id_of(uid)))
     ]
 
@@ -73,10 +74,15 @@ def sync_due(settings: Settings, database: Database) -> bool:
     if settings.sync_every <= 0:
         return False
     pull = _Pull(settings, database)
-    due = [uid for uid in ProjectStorage(database).project_uids() if pull.is_due(uid)]
+    due = [uid for uid in _of_label_studio(database) if pull.is_due(uid)]
     for uid in due:
         pull.run(uid)
     return bool(due)
+
+
+def _of_label_studio(database: Database) -> list[str]:
+    """Return the uids of the projects that are not in CVAT, whose annotations have another pull."""
+    return [uid for uid in ProjectStorage(database).project_uids() if not is_in_cvat(uid)]
 
 
 class _Pull:

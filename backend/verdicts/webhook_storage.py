@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from backend.database.connection import Database
+from backend.labelstudio.project_uids import is_in_cvat
 from backend.labelstudio.projects import ProjectStorage, project_id_of
 from backend.labelstudio.webhook_health import repair
 from backend.labelstudio.webhook_storage import WebhookStorage
@@ -95,6 +96,8 @@ class WebhookStates:
             last_events, pulling = _last_events(connection), _with_pulls(connection)
             failed = _failed_pulls(connection)
             for uid in self._projects.newest_uids():
+                if is_in_cvat(uid):
+                    continue  # it has no webhook: its annotations come with a pull alone
                 last, check = last_events.get(project_id_of(uid)), checks.get(uid)
                 found.append(
                     WebhookState(
