@@ -203,3 +203,5 @@ class VerdictRow(NamedTuple):
     object: int | None
     suggested_hit: bool | None
     final_hit: bool | None
+    suggested_visibility: str | None
+    final_visibility: str | None

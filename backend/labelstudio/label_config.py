@@ -6,6 +6,7 @@ has one, else its value, and a `KeyPoint` beside `Labels` makes two results with
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -24,6 +25,7 @@ from backend.labelstudio.config_tags import (
     stored_name,
     tags,
 )
+from backend.labelstudio.skeletons import Skeleton, skeleton_on_image
 
 EXAMPLE = (
     '<KeyPointLabels name="keypoints" toName="{image}"><Label value="keypoint"/></KeyPointLabels>'
@@ -45,6 +47,7 @@ class KeypointControl:
         max_usages: (label, largest number of points with it) for each label that has a limit.
         labels_path: where the task's data lists further labels; None if nowhere.
         listed_usages: the largest number of points with each of those; None without a limit.
+        skeleton: how the points of an object make one region; None where each is a region.
     """
 
     from_name: str
@@ -58,6 +61,7 @@ class KeypointControl:
     max_usages: tuple[tuple[str, int], ...] = ()
     labels_path: str | None = None
     listed_usages: int | None = None
+    skeleton: Skeleton | None = None
 
     @property
     def data_paths(self) -> tuple[str, ...]:
@@ -94,7 +98,8 @@ class KeypointControl:
 def keypoint_control(label_config: str) -> KeypointControl:
     """Return the first `KeyPointLabels` on an `Image`, or else the first `KeyPoint` on one.
 
-    A control with `smartOnly`, which receives prompts alone, is taken only if there is no other.
+    Without either, the first `VectorLabels` for skeletons. A control with `smartOnly`, which
+    receives prompts alone, is taken only if there is no other.
 
     Args:
         label_config: the XML of the project's labelling configuration.
@@ -112,7 +117,19 @@ def keypoint_control(label_config: str) -> KeypointControl:
     ]
     for tag, image, plain in sorted(found, key=lambda each: each[0].get("smartOnly") == "true"):
         return _control(root, tag, image, plain=plain)
+    vectors = skeleton_on_image(root, images)
+    if vectors is not None:
+        return _skeleton_control(root, *vectors)
     raise LabelConfigError(_what_is_missing(root, images))
+
+
+@lru_cache(maxsize=64)
+def skeleton_of(label_config: str) -> Skeleton | None:
+    """Return how points make one region, if they do; None also if the XML cannot be read."""
+    try:
+        return keypoint_control(label_config).skeleton
+    except LabelConfigError:
+        return None
 
 
 def control_names(label_config: str) -> frozenset[str]:
@@ -164,6 +181,19 @@ def _control(root: Element, tag: Element, image: Element, *, plain: bool) -> Key
         max_usages=_max_usages(labelled_by) if labelled_by is not None else (),
         labels_path=labels_path,
         listed_usages=None if labelled_by is None else _limit(labelled_by.get("maxUsages")),
+    )
+
+
+def _skeleton_control(
+    root: Element, tag: Element, image: Element, skeleton: Skeleton
+) -> KeypointControl:
+    return KeypointControl(
+        from_name=tag.get("name", ""),
+        to_name=image.get("name", ""),
+        image_path=image_path(image),
+        labels=skeleton.names,
+        choices=class_control_on(root, image),
+        skeleton=skeleton,
     )
 
 

@@ -15,10 +15,12 @@ from types import MappingProxyType
 from backend.database.connection import Database, now
 from backend.labelstudio.class_controls import KINDS as CLASS_KINDS
 from backend.labelstudio.errors import lies_outside
-from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.label_config import LabelConfigError, keypoint_control, skeleton_of
 from backend.labelstudio.projects import ProjectStorage
 from backend.labelstudio.schemas import Annotation, EventBody, Task, TaskReference, deleted_ids
 from backend.labelstudio.shapes import Json, ShapeError, one_or_many, read, read_each, read_or_none
+from backend.labelstudio.skeletons import KIND as SKELETON
+from backend.labelstudio.visibility import visibility_control_of
 from backend.settings import Settings
 from backend.suggestions.holdout import HoldoutStorage
 from backend.suggestions.interactive_storage import InteractiveStorage
@@ -224,7 +226,7 @@ class Recorder:
         if state.outcome == "skipped":
             return state
         try:
-            shown = self._shown(state, chosen)
+            shown = self._shown(state, chosen, result)
             judgement = judge(
                 shown,
                 result,
@@ -248,7 +250,8 @@ class Recorder:
         if task is None or project is None:
             return None
         try:
-            return drawing_of(result, task, keypoint_control(project.label_config or ""))
+            control = keypoint_control(project.label_config or "")
+            return drawing_of(result, task, control, visibility_control_of(project))
         except LabelConfigError:
             return None
 
@@ -257,23 +260,39 @@ class Recorder:
 
         Only results with a choice need it.
         """
-        if not any(
-            isinstance(each, Mapping) and each.get("type") in CLASS_KINDS for each in result
-        ):
+        if not _has_choice(result):
             return None
         project = self._projects.project(project_uid)
         return _class_control((project and project.label_config) or "")
 
-    def _shown(self, state: State, chosen: Candidate) -> Shown:
-        sent = chosen.sent
-        if sent is None:  # withheld: compare with what would have been sent
+    def _shown(self, state: State, chosen: Candidate, result: Sequence[object]) -> Shown:
+        sent, project = chosen.sent, None
+        if sent is None or _needs_control([*result, *sent["result"]]):
             project = self._projects.project(state.project_uid)
+        if sent is None:  # withheld: compare with what would have been sent
             row = self._predictions.prediction(chosen.prediction_id)
             assert project is not None and row is not None, "guaranteed by the foreign keys"
             control = keypoint_control(project.label_config or "")
             sent = self._presentation.as_sent(row, project, control)
-        detection = chosen.detection
-        return Shown(sent["result"], detection.width, detection.height, detection.box)
+        found = chosen.detection
+        return Shown(
+            sent["result"],
+            found.width,
+            found.height,
+            found.box,
+            visibility=visibility_control_of(project),
+            skeleton=skeleton_of((project and project.label_config) or ""),
+        )
+
+
+def _has_choice(result: Sequence[object]) -> bool:
+    return any(isinstance(each, Mapping) and each.get("type") in CLASS_KINDS for each in result)
+
+
+def _needs_control(result: Sequence[object]) -> bool:
+    """Return whether regions can be read only by the project's configuration."""
+    kinds = (*CLASS_KINDS, SKELETON)
+    return any(isinstance(each, Mapping) and each.get("type") in kinds for each in result)
 
 
 @lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ import logging
 from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import BadRequest
 
+from backend.labelstudio.export_advice import export_advice
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control
 from backend.labelstudio.project_settings import ExtraParamsError
 from backend.labelstudio.projects import Project
@@ -69,9 +70,10 @@ def setup() -> Response:
         answer["error"] = str(error)
     project = backend.projects.project(body.project)
     unnamed = body.hostname and trust.advice(body.hostname)
-    advice = unnamed or (project and backend.cold_start.advice(project))
+    begin = unnamed or (project and backend.cold_start.advice(project))
+    advice = [each for each in (begin, export_advice(label_config)) if each]
     if advice:
-        answer["advice"] = advice
+        answer["advice"] = "; ".join(advice)
     return jsonify(answer)
 
 

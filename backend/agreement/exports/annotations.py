@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from backend.agreement.exports.events import Events, Json, image_size, regions_of, visibilities
+from backend.agreement.exports.events import (
+    FLAGS,
+    Events,
+    Json,
+    image_size,
+    regions_of,
+    visibilities,
+)
 from backend.agreement.exports.queries import (
     ChosenStates,
     ExportQueries,
@@ -23,8 +30,10 @@ from backend.agreement.exports.records import (
     ExportedTask,
     Origin,
 )
-from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.label_config import LabelConfigError, keypoint_control, skeleton_of
+from backend.labelstudio.skeletons import Skeleton
 from backend.labelstudio.task_values import value_at
+from backend.labelstudio.visibility import VisibilityControl
 from backend.verdicts.drawn import Shown, Unusable
 from backend.verdicts.judging import Verdict, judge
 from backend.verdicts.records import Filters
@@ -46,6 +55,7 @@ class AnnotationStream:
         self._label = filters.label
         self._chosen: ChosenStates = queries.choose(filters, one_per_image=one_per_image)
         self.label_configs = queries.label_configs(self._chosen.project_uids)
+        self._visibility = queries.visibility_controls(self._chosen.project_uids)
 
     def portions(self, *, with_regions: bool = False) -> Iterator[list[ExportedTask]]:
         """Yield tasks, some at a time.
@@ -107,7 +117,11 @@ class AnnotationStream:
         if event_id is None or regions is None:
             return None
         url = state.image_url or self._image_url(state, event_id)
-        return _elsewhere(state, url, regions, self._label) if url else None
+        if not url:
+            return None
+        visibility = self._visibility.get(state.project_uid)
+        skeleton = skeleton_of(self.label_configs.get(state.project_uid, ""))
+        return _elsewhere(state, url, regions, self._label, visibility, skeleton)
 
     def _image_url(self, state: LoggedState, event_id: int) -> str | None:
         """Return the address of an image that was never asked about, from its task's data."""
@@ -142,7 +156,12 @@ def _judged(
 
 
 def _elsewhere(
-    state: LoggedState, url: str, regions: Sequence[Json], label: str | None
+    state: LoggedState,
+    url: str,
+    regions: Sequence[Json],
+    label: str | None,
+    visibility: VisibilityControl | None,
+    skeleton: Skeleton | None,
 ) -> ExportedAnnotation | None:
     """Return an annotation that was never compared with a suggestion.
 
@@ -154,7 +173,8 @@ def _elsewhere(
     if size is None:
         return None
     try:
-        judged = judge(Shown((), *size, Box(0, 0, *size)), regions, made_from_it=False)
+        shown = Shown((), *size, Box(0, 0, *size), visibility, skeleton)
+        judged = judge(shown, regions, made_from_it=False)
     except Unusable:
         return None
     points = _points(judged.verdicts, visibilities(regions, *size))
@@ -166,6 +186,11 @@ def _elsewhere(
 def _points(
     verdicts: Iterable[LoggedVerdict | Verdict], flags: Mapping[tuple[float, float], int]
 ) -> list[ExportedPoint]:
+    """Return the final points.
+
+    Args:
+        flags: of points whose visibility the log does not have; see `visibilities`.
+    """
     return [
         ExportedPoint(
             each.final_x,
@@ -173,7 +198,9 @@ def _points(
             each.final_label or "",
             each.region_id,
             each.object,
-            flags.get((each.final_x, each.final_y), VISIBLE),
+            FLAGS[each.final_visibility]
+            if each.final_visibility
+            else flags.get((each.final_x, each.final_y), VISIBLE),
         )
         for each in verdicts
         if each.final_x is not None and each.final_y is not None

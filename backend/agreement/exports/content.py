@@ -47,6 +47,8 @@ VERDICT_COLUMNS: dict[str, type] = {
     "object": int,
     "suggested_hit": bool,
     "final_hit": bool,
+    "suggested_visibility": str,
+    "final_visibility": str,
 }
 
 

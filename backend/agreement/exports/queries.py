@@ -14,11 +14,13 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, exists, func, or_,
 
 from backend.agreement.exports.records import TaskPrediction
 from backend.database.connection import CHUNK, Database
-from backend.labelstudio.projects import projects
+from backend.labelstudio.projects import ProjectStorage, projects
+from backend.labelstudio.visibility import VisibilityControl, visibility_control_of
 from backend.suggestions.tables import deliveries, predictions
 from backend.verdicts.queries import current_states, group_of
 from backend.verdicts.records import Filters, Group
 from backend.verdicts.tables import arrivals, events, states, verdicts
+from model.keypoint import Visibility
 
 STREAM = 1000  # rows that a stream holds at a time
 
@@ -83,6 +85,7 @@ class LoggedVerdict(NamedTuple):
     final_x: float | None
     final_y: float | None
     object: int | None
+    final_visibility: Visibility | None
 
 
 class ExportQueries:
@@ -203,6 +206,12 @@ class ExportQueries:
                 )
                 found.update({row.uid: row.label_config for row in connection.execute(asked)})
         return {uid: found[uid] for uid in uids if uid in found}
+
+    def visibility_controls(self, uids: Iterable[str]) -> dict[str, VisibilityControl]:
+        """Return the controls of projects that say which points are occluded."""
+        storage = ProjectStorage(self._database)
+        found = ((uid, visibility_control_of(storage.project(uid))) for uid in uids)
+        return {uid: control for uid, control in found if control is not None}
 
     def predictions_of(
         self, tasks: Iterable[tuple[str, int]]
