@@ -45,7 +45,7 @@ def wilson_lower(count: int, total: int) -> float:
     """Return the lower end of Wilson's 95 % interval of a share.
 
     >>> round(wilson_lower(4, 4), 3), round(wilson_lower(3, 3), 3)
-    (0.51, 0.438)
+    (0.51, 0.439)
     """
     share, square = count / total, Z * Z
     spread = Z * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
