@@ -3,13 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Position = TypeVar("Position", float, "NDArray[np.float64]")
+
+Visibility = Literal["visible", "occluded"]
 
 HALF_PIXEL = 0.5  # px between the edge of the image and the centre of its first pixel
 
@@ -32,11 +34,16 @@ class Keypoint:
 class NamedKeypoint(Keypoint):
     """A landmark, known by its label; `score` is the probability that it is right.
 
-    Right means visible, and within the tolerance of where an annotator would put it. So it is at
-    most `visible_probability`.
+    Right means on the image, and within the tolerance of where an annotator would put it. So it is
+    at most `visible_probability`.
+
+    Attributes:
+        visible_probability: of being on the image, in [0, 1].
+        visibility: what annotators usually choose for the label; None where that is not known.
     """
 
-    visible_probability: float  # in [0, 1]
+    visible_probability: float
+    visibility: Visibility | None = None
 
 
 @dataclass(frozen=True, slots=True)

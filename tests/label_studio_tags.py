@@ -67,6 +67,12 @@ def _image(attributes: str) -> str:
     return f'<Image name="image" {attributes}/>{POINTS}'
 
 
+def _skeleton(attributes: str) -> str:
+    label = '<Label value="bird"/>'
+    tag = f'<VectorLabels name="v" toName="image" skeleton="true" {attributes}>'
+    return f"{IMAGE}{tag}{label}</VectorLabels>"
+
+
 def _beside(tag: str) -> str:
     return f"{IMAGE}{POINTS}{tag}"
 
@@ -162,6 +168,13 @@ ROWS = (
         _alone,
     ),
     Row(
+        "`Label`: `model_index`",
+        "the place of a keypoint in Label Studio's own COCO and YOLO exports; the answer of /setup "
+        "and `doctor` say where it is missing beside `RectangleLabels`",
+        _points("", '<Label value="nose" model_index="1"/><Label value="tail" model_index="0"/>'),
+        _alone,
+    ),
+    Row(
         '`Image`: `value="$path"`',
         "the address in the task's data",
         _image('value="$image"'),
@@ -233,9 +246,18 @@ ROWS = (
     ),
     Row(
         "`Choices`: `perRegion`",
-        "about a point: `occluded` and the like leave in COCO as v = 1; no class",
+        "about a point: `visible` or `occluded` (`hidden`, ...) is suggested where learnt, kept "
+        "with the verdicts, and leaves in COCO as v = 2 or 1; no class",
         _beside(
             '<Choices name="c" toName="image" perRegion="true"><Choice value="occluded"/></Choices>'
+        ),
+        _alone,
+    ),
+    Row(
+        "`Choices`: `perRegion` with other choices",
+        "left alone, unless `visibility` among the extra params says what they mean",
+        _beside(
+            '<Choices name="c" toName="image" perRegion="true"><Choice value="male"/></Choices>'
         ),
         _alone,
     ),
@@ -259,9 +281,23 @@ ROWS = (
     ),
     Row(
         "`Rectangle`, `RectangleLabels`",
-        "around an object: where to look, a set of points for each, and what distances refer to",
+        "around an object: where to look, a set of points for each, whose parent it is "
+        "(`parentID`), and what distances refer to",
         _beside(f'<RectangleLabels name="box" toName="image">{LABELS}</RectangleLabels>'),
         _alone,
+    ),
+    Row(
+        '`VectorLabels`: `skeleton="true"` with `landmarks`',
+        "receives a skeleton for each object, where there is no control for keypoints",
+        _skeleton('landmarks="nose, tail, ear:nose"'),
+        lambda control: control.skeleton is not None and control.labels == ("nose", "tail", "ear"),
+    ),
+    Row(
+        '`VectorLabels`: `skeleton="true"` alone',
+        "refused, where there is no control for keypoints: nothing names its vertices",
+        _skeleton(""),
+        None,
+        'landmarks="',
     ),
     *(
         Row(

@@ -50,6 +50,7 @@ JSONS: dict[str, Any] = {
     "members": [[1, "digest"]],
     "points": {},
     "absent": [],
+    "visibility": {"nose": "occluded"},
     "costs": {"add": 2.5},
     "settings": {"threshold": 0.25},
     "sent": {"result": [{"id": "kp1"}], "model_version": "small-0"},

@@ -8,6 +8,7 @@ from exporting import exported, loaded
 from pycocotools.cocoeval import COCOeval
 from verdict_data import (
     CONFIG,
+    CONFIG_WITH_VISIBILITY,
     MADE,
     UID,
     added,
@@ -17,10 +18,12 @@ from verdict_data import (
     moved,
     predict,
     relabelled,
+    said,
 )
 
 from backend.agreement.exports.content import ExportOptions
 from backend.agreement.exports.formats import export
+from backend.labelstudio.project_settings import ProjectSettings
 from backend.labelstudio.projects import ProjectStorage
 from backend.settings import Settings
 from backend.suggestions.holdout import HoldoutStorage
@@ -183,6 +186,37 @@ def test_a_hidden_point_is_labelled_but_not_visible(any_database):
     flags = dict(zip(file["categories"][0]["keypoints"], found["keypoints"][2::3], strict=True))
     assert flags == {"car": 1, "nose": 1, "tail": 2, "wheel": 2}
     assert found["num_keypoints"] == 4
+
+
+def test_the_log_keeps_what_was_chosen_about_a_point_that_only_a_pull_brought(any_database):
+    regions = predict(any_database, 1, detection((10, 10), (30, 30)))
+    ProjectStorage(any_database).save_label_config(UID, CONFIG_WITH_VISIBILITY)
+    first, second = relabelled(regions[0], "nose"), relabelled(regions[1], "tail")
+    result = [first, second, said(second, "occluded")]
+    recorder = Recorder(Settings(), any_database)
+    state = recorder.state_of(UID, annotation(1, result), "sync")
+    recorder.verdicts.record([Entry(None, [state])], MADE)
+    file = read(exported(any_database, "coco"))
+    [found] = file["annotations"]
+    flags = dict(zip(file["categories"][0]["keypoints"], found["keypoints"][2::3], strict=True))
+    assert flags == {"car": 0, "nose": 2, "tail": 1}
+
+
+def test_choices_that_a_project_explains_hold_for_annotations_that_were_never_compared(
+    any_database,
+):
+    text = CONFIG_WITH_VISIBILITY.replace('"occluded"', '"verdeckt"')
+    ProjectStorage(any_database).save_label_config(UID, text)
+    settings = ProjectSettings(visibility={"verdeckt": "occluded"})
+    ProjectStorage(any_database).save_settings(UID, settings)
+    point = added(20, 30, "nose")
+    body = annotation(1, [point, said(point, "verdeckt")])
+    task = {"id": 1, "data": {"image": "/data/upload/1.png"}}
+    stored = {"action": "ANNOTATION_CREATED", "annotation": body, "task": task}
+    project = {"id": 3, "created_at": MADE.isoformat()}
+    EventStorage(any_database).save_event("ANNOTATION_CREATED", 3, {**stored, "project": project})
+    [found] = read(exported(any_database, "coco"))["annotations"]
+    assert found["keypoints"][5] == 1
 
 
 def test_an_annotation_that_was_never_compared_is_there_with_its_source(any_database):

@@ -22,6 +22,7 @@ ALL = {
     "model": "small-0123456789",
     "suggest": "learnt",
     "tolerance": 0.05,
+    "visibility": {"verdeckt": "occluded"},
 }
 
 
@@ -46,7 +47,7 @@ def test_these_settings_choose_points(name: str) -> None:
     assert read_extra_params({name: ALL[name]}).chooses_points
 
 
-@pytest.mark.parametrize("name", ["model", "suggest", "tolerance"])
+@pytest.mark.parametrize("name", ["model", "suggest", "tolerance", "visibility"])
 def test_these_settings_choose_no_points(name: str) -> None:
     assert not read_extra_params({name: ALL[name]}).chooses_points
 
@@ -73,6 +74,7 @@ def test_null_is_as_if_the_key_were_not_there() -> None:
         ({"model": "a\nb"}, r'got "a\nb"'),
         ({"suggest": "maybe"}, 'expected suggest to be "always", "worthwhile" or "learnt"'),
         ({"tolerance": 1.5}, "expected tolerance to be a number above 0 and at most 1, got 1.5"),
+        ({"visibility": {"a": "seen"}}, 'choices with "visible" or "occluded", such as'),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_what_was_expected(
@@ -88,7 +90,7 @@ def test_an_unknown_key_is_refused_with_the_one_that_is_meant_and_all_known_ones
         read_extra_params('{"treshold": 0.4}')
     assert str(caught.value) == (
         "Extra params: unknown key 'treshold' (did you mean threshold?): the keys are "
-        "threshold, thresholds, max_keypoints, keep, model, suggest, tolerance"
+        "threshold, thresholds, max_keypoints, keep, model, suggest, tolerance, visibility"
     )
 
 

@@ -1,6 +1,7 @@
 """From corrected drawings to landmarks on the next one, with a real backbone."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from backend.learning.named_points import NamedPoints
 from backend.learning.step_storage import StepChanged, StepStorage
 from backend.learning.storage import ExampleStorage
 from backend.settings import Settings
-from model.keypoint import NamedKeypoint
+from model.keypoint import NamedKeypoint, Visibility
 from model.networks import SMALL, Classifier, build_network
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -54,11 +55,14 @@ class Scene:
         self.steps = StepStorage(database, limit=LIMIT)
         self.named = NamedPoints(Settings(), database)
 
-    def learn(self, *tasks: int, uid: str = UID) -> None:
+    def learn(
+        self, *tasks: int, uid: str = UID, visibility: Mapping[str, Visibility] | None = None
+    ) -> None:
         examples = ExampleStorage(self.database, limit=LIMIT)
         for task in tasks:
             image, points = picture(task)
             taught = lesson(task, points=points, absent=("nose",), width=SIDE, height=SIDE)
+            taught = replace(taught, visibility=visibility or {})
             teach(self.database, task, taught, uid=uid)
             self.steps.adopt(uid, BASE, self.backbone.extractor.key)
             [(number, _)] = queued(examples)
@@ -93,6 +97,28 @@ def test_after_three_images_each_label_has_its_place_and_its_probabilities(scene
     for label, point in found.items():
         assert np.hypot(point.x - true[label][0], point.y - true[label][1]) < 0.1 * SIDE
         assert 0 <= point.score <= point.visible_probability <= 1
+
+
+def test_what_is_usually_chosen_comes_with_the_landmark(scene: Scene) -> None:
+    scene.learn(1, 2, 3, visibility={"disc": "occluded"})
+    assert {point.visibility for point in scene.find().values()} == {None}  # too few
+    scene.learn(4, visibility={"disc": "occluded"})
+    scene.learn(5)
+    assert {point.visibility for point in scene.find().values()} == {None}  # 4 of 5
+    scene.learn(6, 7, 8, visibility={"disc": "occluded"})
+    found = scene.find()
+    assert (found["disc"].visibility, found["square"].visibility) == ("occluded", None)
+
+
+def test_a_changed_choice_of_a_learnt_image_makes_a_new_version(scene: Scene) -> None:
+    scene.learn(1, 2, 3)
+    before = scene.steps.version(UID, BASE)
+    _, points = picture(3)
+    same = lesson(3, points=points, absent=("nose",), width=SIDE, height=SIDE)
+    teach(scene.database, 3, replace(same, visibility={"disc": "occluded"}))
+    assert scene.steps.version(UID, BASE) != before
+    teach(scene.database, 3, same)
+    assert scene.steps.version(UID, BASE) == before
 
 
 def test_one_project_says_nothing_about_another(scene: Scene) -> None:

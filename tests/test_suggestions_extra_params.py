@@ -127,3 +127,15 @@ def test_a_tolerance_waits_for_the_first_step(settled: Settled) -> None:
     learn(settled.database, 3)
     step = settled.steps.current(UID, BASE)
     assert step is not None and (step.images, step.tolerance) == (3, 0.1)
+
+
+def test_only_choices_about_single_regions_can_be_explained(settled: Settled) -> None:
+    about = (
+        '<Choices name="seen" toName="image" perRegion="true"><Choice value="verdeckt" alias="v"/>'
+        "</Choices></View>"
+    )
+    settled.configure(CONFIG.replace("</View>", about))
+    settled.accept({"visibility": {"verdeckt": "occluded", "v": "occluded"}})
+    assert settled.project.settings.visibility == {"verdeckt": "occluded", "v": "occluded"}
+    with pytest.raises(ExtraParamsError, match=r"choices of a <Choices perRegion=.*got 'bus'"):
+        settled.accept({"visibility": {"bus": "occluded"}})

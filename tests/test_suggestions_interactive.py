@@ -189,6 +189,29 @@ def test_a_placed_rectangle_brings_its_points_and_knows_those_inside(scene: Scen
     assert found["box"]["type"] == "rectangle"
 
 
+def test_the_rectangle_around_the_object_is_the_parent_of_its_points(scene: Scene) -> None:
+    """What was just placed is repeated with it; a parent that the annotator has set stays."""
+    scene.save_draft(box("drawn", 10, 10, 50, 80), box("other", 70, 10, 20, 80))
+    placed = [PLACED, point("outside", "foot", 95, 95), point("own", "eye", 30, 30, parentID="x")]
+    found = scene.place(*placed[1:], PLACED, find=learnt(tail=(40, 40)))
+    assert {key: each.get("parentID") for key, each in found.items()} == {
+        "placed": "drawn",
+        "outside": None,
+        "own": "x",
+        labels(found)["tail"]: "drawn",
+    }
+
+
+def test_a_placed_rectangle_is_the_parent_of_what_follows(scene: Scene) -> None:
+    found = scene.place(box("box", 10, 10, 50, 80), find=learnt(eye=(30, 30)))
+    assert [each.get("parentID") for each in found.values()] == [None, "box"]
+
+
+def test_without_a_rectangle_a_point_has_no_parent(scene: Scene) -> None:
+    found = scene.place(PLACED, find=learnt(eye=(30, 30)))
+    assert [each.get("parentID") for each in found.values()] == [None, None]
+
+
 def test_improbable_landmarks_are_left_out(scene: Scene) -> None:
     found = scene.place(
         PLACED,

@@ -276,6 +276,23 @@ def test_landmarks_are_judged_by_the_costs_of_their_prediction(
     assert len(scene.sent(row, NAMES, Settings(suggest="always"))) == 12
 
 
+SEEN = NAMES.replace(
+    "</View>",
+    '<Choices name="seen" toName="image" perRegion="true"><Choice value="verdeckt"/></Choices>'
+    "</View>",
+)
+
+
+def test_the_usual_visibility_of_a_landmark_is_a_choice_about_its_point(scene: Scene) -> None:
+    row = scene.store(replace(detection(0), named=(replace(NOSE, visibility="occluded"), TAIL)))
+    own = {"suggest": "always", "visibility": {"verdeckt": "occluded"}}
+    nose, choice, tail = scene.sent(row, SEEN, **own)
+    assert (choice["id"], choice["value"]["choices"]) == (nose["id"], ["verdeckt"])
+    assert labels([nose, tail]) == ["nose", "tail"]
+    assert len(scene.sent(row, SEEN, suggest="always")) == 2  # what the choice means is unknown
+    assert len(scene.sent(row, NAMES, suggest="always")) == 2
+
+
 BOXES = NAMES.replace("</View>", '<Rectangle name="box" toName="image"/></View>')
 BETTER_NOSE = NamedKeypoint(50, 60, 0.9, "nose", 0.95)
 

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from verdict_data import added
 
+from backend.labelstudio.visibility import VisibilityControl
 from backend.verdicts.drawn import Shown, Unusable, read_regions, read_suggestions, text_of
 from model.keypoint import Box
 
@@ -69,6 +71,27 @@ def test_a_choice_about_a_point_is_not_the_class():
     drawn = read_regions([added(5, 5), about], SHOWN, "image")
     assert drawn.choices == []
     assert drawn.unused == ["a choice about a single point"]
+
+
+VISIBILITY = VisibilityControl("seen", "image", (("occluded", "occluded"),))
+
+
+def test_the_control_for_visibility_says_which_point_is_occluded():
+    seen = {
+        "id": "manual0001",
+        "from_name": "seen",
+        "type": "choices",
+        "to_name": "image",
+        "value": {"choices": ["occluded"]},
+    }
+    shown = replace(SHOWN, visibility=VISIBILITY)
+    other = {**seen, "from_name": "sex", "value": {"choices": ["male"]}}
+    drawn = read_regions([added(5, 5), seen, other, added(9, 9, region_id="b")], shown, "image")
+    assert [point.visibility for point in drawn.points] == ["occluded", None]
+    assert drawn.choices == []
+    assert drawn.unused == ["a choice about a single point"]
+    without = read_regions([added(5, 5), seen], SHOWN, "image")
+    assert [point.visibility for point in without.points] == [None]
 
 
 def test_each_further_label_of_labels_beside_a_point_is_counted():

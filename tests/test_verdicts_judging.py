@@ -5,10 +5,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from verdict_data import CONFIG, added, detection, moved, relabelled
+from verdict_data import (
+    CONFIG,
+    CONFIG_WITH_VISIBILITY,
+    added,
+    detection,
+    moved,
+    relabelled,
+    said,
+)
 
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.regions import to_prediction
+from backend.labelstudio.visibility import visibility_control
 from backend.verdicts.drawn import Shown, Unusable
 from backend.verdicts.judging import UNKNOWN_CHOICE, VERDICTS, Judgement, judge
 from model.keypoint import Box
@@ -62,6 +71,27 @@ def test_each_act_of_an_annotator_gets_its_own_verdict():
     displacements = [each.displacement for each in judgement.verdicts if each.kind == "point"]
     assert displacements == [0, pytest.approx(5), 0, pytest.approx(5), None, None]
     assert [each.verdict for each in judgement.verdicts if each.kind == "choice"] == ["accepted"]
+    assert judgement.unused == ()
+
+
+def test_a_changed_visibility_is_no_other_verdict_and_stands_beside_it():
+    seen = replace(
+        shown((10, 10), (30, 30), (50, 50)), visibility=visibility_control(CONFIG_WITH_VISIBILITY)
+    )
+    first, second, third, _ = seen.result
+    suggested = [first, said(first, "visible"), second, said(second, "visible"), third]
+    left = [first, said(first, "occluded"), moved(second, 5), added(20, 80)]
+    result = [*left, said(left[-1], "visible")]
+    judgement = judge(replace(seen, result=suggested), result, made_from_it=True)
+    assert [
+        (each.verdict, each.suggested_visibility, each.final_visibility)
+        for each in judgement.verdicts
+    ] == [
+        ("accepted", "visible", "occluded"),
+        ("moved", "visible", None),
+        ("deleted", None, None),
+        ("added", None, "visible"),
+    ]
     assert judgement.unused == ()
 
 

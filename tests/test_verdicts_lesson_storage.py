@@ -8,6 +8,7 @@ from migrating import downgrade
 from sqlalchemy import func, select
 from verdict_data import (
     CONFIG,
+    CONFIG_WITH_VISIBILITY,
     MADE,
     PROJECT,
     UID,
@@ -19,6 +20,7 @@ from verdict_data import (
     moved,
     predict,
     relabelled,
+    said,
 )
 from waiting_rows import queued
 
@@ -64,6 +66,20 @@ def suggest(database: Database, *tasks: int, uid: str = UID) -> dict[int, list[d
 def named(regions: list[dict[str, Any]], dx: float = 0) -> list[dict[str, Any]]:
     """The two suggestions, corrected: `nose`, moved, and `tail`."""
     return [moved(relabelled(regions[0], "nose"), dx), relabelled(regions[1], "tail")]
+
+
+def test_what_was_chosen_about_a_point_is_passed_on_until_it_is_taken_back(
+    any_database: Database,
+) -> None:
+    [regions] = suggest(any_database, 1).values()
+    ProjectStorage(any_database).save_label_config(UID, CONFIG_WITH_VISIBILITY)
+    points = named(regions)
+    event(any_database, annotation(1, [*points, said(points[1], "occluded")]))
+    pass_on(any_database)
+    assert [row.visibility for row in rows(any_database)] == [{"tail": "occluded"}]
+    event(any_database, annotation(1, points, minutes=5), "ANNOTATION_UPDATED")
+    pass_on(any_database)
+    assert [row.visibility for row in rows(any_database)] == [{}]
 
 
 def test_a_submitted_annotation_is_passed_on(any_database: Database) -> None:

@@ -88,3 +88,24 @@ def test_a_point_with_a_label_that_was_removed_is_kept() -> None:
     [lesson] = lessons(state(FinalPoint("wing", 20, 20, None)))
     assert lesson.points == {"wing": (20, 20)}
     assert lesson.absent == LABELS
+
+
+def test_visibility_is_learnt_of_the_points_that_are_learnt() -> None:
+    [lesson] = lessons(
+        state(
+            FinalPoint("nose", 10, 20, None, "occluded"),
+            FinalPoint("tail", 30, 20, None),
+            FinalPoint("ear", 1, 1, None, "occluded"),
+            FinalPoint("ear", 90, 1, None, "visible"),
+        )
+    )
+    assert lesson.visibility == {"nose": "occluded"}
+    [without] = lessons(
+        state(
+            FinalPoint("nose", 10, 20, None),
+            FinalPoint("tail", 30, 20, None),
+            FinalPoint("ear", 1, 1, None),
+            FinalPoint("ear", 90, 1, None),
+        )
+    )
+    assert lesson.digest != without.digest

@@ -20,6 +20,12 @@ CONFIG = (
     '<Choices name="class" toName="image"><Choice value="car"/><Choice value="bus"/></Choices>'
     "</View>"
 )
+# The same, with a choice about each point.
+CONFIG_WITH_VISIBILITY = CONFIG.replace(
+    "</View>",
+    '<Choices name="seen" toName="image" perRegion="true">'
+    '<Choice value="visible"/><Choice value="occluded"/></Choices></View>',
+)
 MADE = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 PROJECT = {"id": 3, "created_at": MADE.isoformat()}
 UID = f"3.{int(MADE.timestamp())}"
@@ -57,9 +63,10 @@ def predict(
     deliver: bool = True,
     image: str = "",
     label_studio_id: int | None = None,
+    config: str = CONFIG,
 ) -> list[dict[str, Any]]:
     """Store a prediction as if made and delivered in a reply; the regions that were sent."""
-    ProjectStorage(database).save_label_config(uid, CONFIG)
+    ProjectStorage(database).save_label_config(uid, config)
     url = image or f"/data/upload/{task_id}.png"
     wanted = Wanted(task_id, url, f"{url}".ljust(64, "0")[-64:], {})
     moment = now()
@@ -70,7 +77,7 @@ def predict(
     ready = PredictionStorage(database).prediction(row.id)
     assert ready is not None
     sent = to_prediction(
-        found, keypoint_control(CONFIG), key=ready.key, model_version=version, default_label=None
+        found, keypoint_control(config), key=ready.key, model_version=version, default_label=None
     )
     if deliver:
         lease = DeliveryStorage(database).record_delivery(
@@ -111,6 +118,12 @@ def added(
         "image_rotation": 0,
         "value": {"x": x, "y": y, "width": 0.283, "keypointlabels": [label]},
     }
+
+
+def said(region: Mapping[str, Any], visibility: str) -> dict[str, Any]:
+    """The choice about a point with `CONFIG_WITH_VISIBILITY`."""
+    about = {"from_name": "seen", "type": "choices"}
+    return {**region, **about, "value": {**region["value"], "choices": [visibility]}}
 
 
 def annotation(

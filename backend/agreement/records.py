@@ -224,3 +224,5 @@ class VerdictRow(NamedTuple):
     suggested_hit: bool | None
     final_hit: bool | None
     image_number: int | None
+    suggested_visibility: str | None
+    final_visibility: str | None

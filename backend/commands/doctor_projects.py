@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.commands.doctor_results import CheckResult, note, ok, problem
+from backend.labelstudio.export_advice import export_advice
 from backend.labelstudio.projects import Project, ProjectStorage, project_id_of
 from backend.learning.progress import say_progress
 from backend.learning.step_storage import StepStorage
@@ -54,6 +55,9 @@ def _check_project(
     name = f"Project {project.uid if number is None else number}"
     for text in extra_params.problems(project, project.settings):
         yield problem(name, f"Extra params: {text}; change them under Settings > Model > Edit")
+    advice = export_advice(project.label_config or "")
+    if advice is not None:
+        yield note(name, advice)
     if own is not None and is_file_name(own.weights) and not Path(own.weights).is_file():
         yield problem(
             name,

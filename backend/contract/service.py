@@ -10,6 +10,7 @@ from rq import Queue
 
 from backend.contract.limits import Limits
 from backend.database.connection import Database
+from backend.labelstudio.export_advice import export_advice
 from backend.labelstudio.label_config import LabelConfigError, keypoint_control, unserved_images
 from backend.labelstudio.projects import Project, ProjectStorage
 from backend.labelstudio.schemas import (
@@ -52,8 +53,8 @@ class SetupAnswer:
     Attributes:
         model_version: of the project's suggestions.
         error: why nothing can be suggested with the labelling configuration; None if it fits.
-        advice: what to do before the project, or one of its images, gets suggestions; None if all
-            get some.
+        advice: what to do before the project, or one of its images, gets suggestions, and before
+            Label Studio can export the points; None if nothing is to be done.
     """
 
     model_version: str
@@ -126,7 +127,8 @@ class LabelStudioContract:
         unnamed = request.hostname and self._trust.advice(request.hostname)
         error, unserved = _problems_of(request.project, label_config)
         advice = unnamed or self.cold_start.advice(self._known(request.project))
-        said = [*([advice] if advice else []), *unserved]
+        for_exports = export_advice(label_config)
+        said = [each for each in (advice, *unserved, for_exports) if each]
         return SetupAnswer(version, error, "; ".join(said) or None)
 
     def _save_connection(self, request: SetupRequest, label_config: str) -> None:

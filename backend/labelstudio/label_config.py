@@ -25,6 +25,7 @@ from backend.labelstudio.config_tags import (
     stored_name,
     tags,
 )
+from backend.labelstudio.skeletons import Skeleton, skeleton_on_image
 
 MOST_READ = 100  # configurations that are kept as they were read
 EXAMPLE = (
@@ -48,6 +49,7 @@ class KeypointControl:
         labels_path: where the task's data lists further labels; None if nowhere.
         listed_usages: the largest number of points with each of those; None without a limit.
         further: the controls on further images, one for each image that has one.
+        skeleton: how the points of an object make one region; None where each is a region.
     """
 
     from_name: str
@@ -61,6 +63,7 @@ class KeypointControl:
     max_usages: tuple[tuple[str, int], ...] = ()
     labels_path: str | None = None
     listed_usages: int | None = None
+    skeleton: Skeleton | None = None
     further: tuple["KeypointControl", ...] = ()
 
     @property
@@ -115,8 +118,9 @@ class KeypointControl:
 def keypoint_control(label_config: str) -> KeypointControl:
     """Return the first `KeyPointLabels` on an `Image`, or else the first `KeyPoint` on one.
 
-    A control with `smartOnly`, which receives prompts alone, is taken only if there is no other.
-    Where several images have controls, the same choice is made for each; see `further`.
+    Without either, the first `VectorLabels` for skeletons. A control with `smartOnly`, which
+    receives prompts alone, is taken only if there is no other. Where several images have controls,
+    the same choice is made for each; see `further`.
 
     Args:
         label_config: the XML of the project's labelling configuration.
@@ -150,7 +154,7 @@ def _read(label_config: str) -> tuple[KeypointControl, Mapping[str, LabelConfigE
         if (image := image_of(tag, images)) is not None
     ]
     if not found:
-        raise LabelConfigError(_what_is_missing(root, images))
+        return _skeleton_or_refuse(root, images), {}
     first, *others = sorted(found, key=lambda each: _is_prompt_only(each[0]))
     control = _control(root, *first)
     further: dict[str, KeypointControl] = {}
@@ -169,6 +173,21 @@ def _read(label_config: str) -> tuple[KeypointControl, Mapping[str, LabelConfigE
 
 def _is_prompt_only(tag: Element) -> bool:
     return tag.get("smartOnly") == "true"
+
+
+def _skeleton_or_refuse(root: Element, images: dict[str, Element]) -> KeypointControl:
+    vectors = skeleton_on_image(root, images)
+    if vectors is None:
+        raise LabelConfigError(_what_is_missing(root, images))
+    return _skeleton_control(root, *vectors)
+
+
+def skeleton_of(label_config: str) -> Skeleton | None:
+    """Return how points make one region, if they do; None also if the XML cannot be read."""
+    try:
+        return keypoint_control(label_config).skeleton
+    except LabelConfigError:
+        return None
 
 
 def control_names(label_config: str) -> frozenset[str]:
@@ -220,6 +239,19 @@ def _control(root: Element, tag: Element, image: Element, plain: bool) -> Keypoi
         max_usages=_max_usages(labelled_by) if labelled_by is not None else (),
         labels_path=labels_path,
         listed_usages=None if labelled_by is None else _limit(labelled_by.get("maxUsages")),
+    )
+
+
+def _skeleton_control(
+    root: Element, tag: Element, image: Element, skeleton: Skeleton
+) -> KeypointControl:
+    return KeypointControl(
+        from_name=tag.get("name", ""),
+        to_name=image.get("name", ""),
+        image_path=image_path(image),
+        labels=skeleton.names,
+        choices=class_control_on(root, image),
+        skeleton=skeleton,
     )
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from backend.labelstudio.shapes import Json, Name, describe
+from model.keypoint import Visibility
 
 DEPLOYMENT = "deployment"
 EXAMPLE = '{"threshold": 0.4, "max_keypoints": 10}'
@@ -34,6 +35,7 @@ class ProjectSettings(BaseModel):
         thresholds: label, as value or alias → its own threshold.
         model: version of a model, or `DEPLOYMENT`.
         tolerance: share of the longer side of the object's box.
+        visibility: choice about a point, as value or alias → what it means.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -53,6 +55,11 @@ class ProjectSettings(BaseModel):
     suggest: Suggest | None = Field(default=None, description='"always", "worthwhile" or "learnt"')
     tolerance: PositiveShare | None = Field(
         default=None, description="a number above 0 and at most 1"
+    )
+    visibility: dict[Name, Visibility] | None = Field(
+        default=None,
+        description='an object of choices with "visible" or "occluded", such as '
+        '{"verdeckt": "occluded"}',
     )
 
     @property

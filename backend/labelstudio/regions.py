@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.schemas import BOX_FIELD, BoxSources, Drawing, PredictionJson
 from backend.labelstudio.shapes import Json, read
-from model.keypoint import Box, Detection, Keypoint, centre_to_edge, edge_to_centre
+from backend.labelstudio.skeletons import joined
+from backend.labelstudio.visibility import VisibilityControl
+from model.keypoint import Box, Detection, Keypoint, NamedKeypoint, centre_to_edge, edge_to_centre
 
 # Radius of the drawn dot, percent of the image's width.
 DOT = 0.6
@@ -37,6 +39,7 @@ def to_prediction(
     model_version: str,
     default_label: str | None,
     parents: Sequence[str | None] = (),
+    visibility: VisibilityControl | None = None,
 ) -> PredictionJson:
     """Return a detection as a prediction in Label Studio's JSON.
 
@@ -47,11 +50,13 @@ def to_prediction(
         model_version: the version that /setup reports.
         default_label: label of the keypoints if the predicted class is none of the labels.
         parents: id of the region that each of the first keypoints belongs to; None for none.
+        visibility: the control that receives the visibility of landmarks, where it is known.
 
     A keypoint that carries one of the configuration's labels keeps it. Of each label, the first
     points are kept, as many as its `maxUsages` allows.
     """
-    label = control.label(detection.class_name, default_label)
+    # The vertices of a skeleton are landmarks: none can be labelled by the class.
+    label = None if control.skeleton else control.label(detection.class_name, default_label)
     labelled = [
         LabelledPoint(each, control.find_label(each.label) or label, parent)
         for each, parent in zip_longest(detection.keypoints, parents)
@@ -62,8 +67,11 @@ def to_prediction(
     result = [
         region | ({"parentID": each.parent} if each.parent else {})
         for each, region_id in zip(labelled, ids[1:], strict=True)
-        for region in keypoint_regions(each.point, size, control, region_id, each.label)
+        for region in _regions(each, size, control, region_id, visibility)
     ]
+    if control.skeleton:
+        object_label = control.skeleton.label(detection.class_name, default_label)
+        result = joined(result, ids[1:], control.skeleton, object_label)
     classes = control.choices
     path = classes.path(detection.class_name) if classes else None
     if classes and path is not None:
@@ -87,6 +95,23 @@ class LabelledPoint(NamedTuple):
     point: Keypoint
     label: str | None
     parent: str | None
+
+
+def _regions(
+    labelled: LabelledPoint,
+    size: tuple[int, int],
+    control: KeypointControl,
+    region_id: str,
+    visibility: VisibilityControl | None,
+) -> Iterator[Json]:
+    """Yield the regions of a point, and then its visibility."""
+    point, label, _ = labelled
+    regions = list(keypoint_regions(point, size, control, region_id, label))
+    yield from regions
+    if visibility and isinstance(point, NamedKeypoint) and point.visibility:
+        chosen = visibility.result(regions[0], label, point.visibility)
+        if chosen is not None:
+            yield chosen
 
 
 def _within_max_usages(

@@ -103,8 +103,8 @@ class Drawing(Shape):
 
     @property
     def has_points(self) -> bool:
-        """Whether it has a keypoint."""
-        return any(region.get("type") in POINTS for region in self.result)
+        """Whether it has a keypoint or a skeleton."""
+        return any(region.get("type") in (*POINTS, "vectorlabels") for region in self.result)
 
     def box_json(self) -> Json:
         """Return the fields that were sent and that finding a box needs."""

@@ -12,10 +12,11 @@ from backend.learning.looks import Looks
 from backend.learning.records import LearntExample, Step
 from backend.learning.step_storage import StepChanged, StepStorage
 from backend.settings import Settings
-from model.keypoint import NamedKeypoint
+from model.keypoint import NamedKeypoint, Visibility
 from model.naming.examples import Example
 from model.naming.features import ExampleFeatures
 from model.naming.learner import TOLERANCE, NamingModel, fit
+from model.naming.visibility import usual_visibility
 from model.naming.whole_image import found_box
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,18 @@ logger = logging.getLogger(__name__)
 MOST_FITS = 8  # of different projects, that a worker keeps
 
 Fit = TypeVar("Fit")
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """What the examples of a step teach.
+
+    Attributes:
+        visibility: see `usual_visibility`.
+    """
+
+    naming: NamingModel
+    visibility: Mapping[str, Visibility]
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ class NamedPoints:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._steps = StepStorage(database, limit=settings.learn_examples)
-        self._close: LastFits[NamingModel] = LastFits()
+        self._close: LastFits[_Learnt] = LastFits()
         self._regions: LastFits[NamingModel | None] = LastFits()
 
     def find(
@@ -109,9 +122,17 @@ class NamedPoints:
         close = self._close.of(step, self._fit)
         region = None if looks.rectangle else self.region(step)
         box = found_box(region, looks.whole(), given) if region else looks.rectangle
-        found = close.predict(looks.part(box or looks.searched), given)
+        found = close.naming.predict(looks.part(box or looks.searched), given)
+        usual = close.visibility
         return tuple(
-            NamedKeypoint(each.x, each.y, each.score, each.label, each.visible_probability)
+            NamedKeypoint(
+                each.x,
+                each.y,
+                each.score,
+                each.label,
+                each.visible_probability,
+                usual.get(each.label),
+            )
             for each in found
             if labels is None or each.label in labels
         )
@@ -133,12 +154,13 @@ class NamedPoints:
         step = self.step(backbone, project_uid)
         return None if step is None else self.region(step)
 
-    def _fit(self, step: Step) -> NamingModel:
+    def _fit(self, step: Step) -> _Learnt:
         members = self._steps.members(step)
         examples = [_as_example(each, each.described.close) for each in members]
         found = fit(examples, tolerance=step.tolerance or TOLERANCE)
         logger.info("Project %s: learnt from %d images", step.project_uid, step.images)
-        return found
+        said = [(each.example.points, each.example.visibility) for each in members]
+        return _Learnt(found, usual_visibility(said))
 
     def _fit_region(self, step: Step) -> NamingModel | None:
         seen = [(each, each.described.whole) for each in self._steps.members(step)]

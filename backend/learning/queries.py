@@ -66,6 +66,7 @@ def example_from_row(row: Row[Any]) -> Example:
     values = {field.name: getattr(row, field.name) for field in fields(Example)}
     values["box"] = None if row.box is None else Box(**row.box)
     values["points"] = {label: (place[0], place[1]) for label, place in row.points.items()}
+    values["visibility"] = row.visibility or {}
     return Example(**values)
 
 

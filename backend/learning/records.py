@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from model.keypoint import Box, Detection
+from model.keypoint import Box, Detection, Visibility
 from model.naming.object_box import object_box
 
 # Waits for its features, has them, cannot get them, has given them up for more telling ones, or was
@@ -32,6 +32,7 @@ class Lesson:
         absent: labels that the annotator could have used for this object, and did not.
         drawn: digest of what was drawn, where no prediction tells size and class of the image:
             the learning job completes it (`first_look`). None where one does.
+        visibility: label → what a choice about its point says, where something was chosen.
     """
 
     object: int
@@ -44,6 +45,7 @@ class Lesson:
     points: Mapping[str, tuple[float, float]]
     absent: Sequence[str]
     drawn: str | None
+    visibility: Mapping[str, Visibility] = field(default_factory=dict, kw_only=True)
 
     @property
     def has_rectangle(self) -> bool:
@@ -53,13 +55,15 @@ class Lesson:
     @property
     def digest(self) -> str:
         """Digest of everything that a fit depends on."""
-        facts = [
+        facts: list[object] = [
             self.image_url,
             None if self.box is None else asdict(self.box),
             self.class_name,
             dict(self.points),
             sorted(self.absent),
         ]
+        if self.visibility:
+            facts.append(dict(self.visibility))
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -122,6 +122,7 @@ def _values(lesson: Lesson) -> dict[str, object]:
         "box": box,
         "points": points,
         "absent": list(lesson.absent),
+        "visibility": dict(lesson.visibility) or None,
         "changed_at": now(),
     }
 

@@ -38,6 +38,8 @@ examples = Table(
     Column("class_name", Text, nullable=False),
     Column("points", JSON, nullable=False),
     Column("absent", JSON, nullable=False),
+    # Label → what a choice about its point says; NULL if nothing was chosen.
+    Column("visibility", JSON(none_as_null=True)),
     Column("drawn", String(64)),
     Column("status", String(10), nullable=False),
     Column("reason", Text),

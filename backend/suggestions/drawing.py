@@ -123,6 +123,18 @@ def boxes_of(regions: Sequence[Region], to_name: str, size: Size) -> Sequence[Bo
     return _read(regions, to_name, size).boxes
 
 
+def rectangle_id(box: Box, regions: Iterable[Region], to_name: str, size: Size) -> str | None:
+    """Return the id of the rectangle among regions that has this box, px; None if none has."""
+    return next(
+        (
+            str(region["id"])
+            for region in regions
+            if region.get("id") and box in boxes_of([region], to_name, size)
+        ),
+        None,
+    )
+
+
 def _read(
     regions: Sequence[Region],
     to_name: str,

@@ -11,6 +11,7 @@ from backend.labelstudio.project_settings import (
     read_extra_params,
 )
 from backend.labelstudio.projects import Project, ProjectStorage
+from backend.labelstudio.visibility import choices_about_regions
 from backend.learning.step_storage import StepStorage
 from backend.training.registry import ModelRegistry
 
@@ -53,6 +54,7 @@ class ExtraParams:
             control = None
         if control is not None:
             yield from _unknown_labels(settings, control)
+            yield from _unknown_choices(settings, project.label_config or "")
         named = settings.model
         if named not in (None, DEPLOYMENT) and self._models.find(str(named)) is None:
             known = [model.version for model in self._models.all()]
@@ -68,3 +70,14 @@ def _unknown_labels(settings: ProjectSettings, control: KeypointControl) -> Iter
             known = ", ".join(map(ascii, labels)) or "none"
             names = " and ".join(each.from_name for each in control.of_images)
             yield f"expected thresholds to name labels of {names} ({known}), got {name!a}"
+
+
+def _unknown_choices(settings: ProjectSettings, label_config: str) -> Iterator[str]:
+    known = choices_about_regions(label_config)
+    for name in settings.visibility or {}:
+        if name not in known:
+            listed = ", ".join(map(ascii, sorted(known))) or "none"
+            yield (
+                f'expected visibility to name choices of a <Choices perRegion="true"> ({listed}), '
+                f"got {name!a}"
+            )

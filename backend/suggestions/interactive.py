@@ -23,7 +23,7 @@ from backend.suggestions.finished_watch import FinishedWatch
 from backend.suggestions.holdout import HoldoutStorage, is_in_holdout
 from backend.suggestions.interactive_queue import enqueue_answer, make_interactive_queue
 from backend.suggestions.interactive_records import InteractiveAnswer, PlacedSoFar
-from backend.suggestions.interactive_regions import Rules, suggested_regions
+from backend.suggestions.interactive_regions import Rules, placed_regions, suggested_regions
 from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.several_images import without_box
 from backend.suggestions.situation import (
@@ -39,6 +39,7 @@ from model.keypoint import Box
 logger = logging.getLogger(__name__)
 
 WITHHELD = "the suggestions of this task are withheld"
+SKELETONS = "skeletons are suggested when a task is opened, not while somebody draws"
 NOTHING_PLACED = PlacedSoFar(100.0, 100.0, None, {}, None, ())
 
 
@@ -104,7 +105,7 @@ class InteractiveService:
             return self._reply(project, [], None)
         about = found if control.to_name == all_images.to_name else without_box(found)
         answer = self._completed(project, control, about, url, situation)
-        result = [*situation.repeated]
+        result = placed_regions(situation, control.to_name)
         if answer.detection is not None:
             rules = Rules(
                 control,
@@ -133,6 +134,8 @@ class InteractiveService:
         answer_id = self._answers.add(project.uid, task.id, url, placed, current_request_id())
         if self._is_withheld(project, task.id):
             self._answers.fail(answer_id, WITHHELD)
+        elif control.skeleton is not None:
+            self._answers.fail(answer_id, SKELETONS)
         else:
             self._enqueue_and_wait(answer_id)
         answer = self._answers.answer(answer_id)

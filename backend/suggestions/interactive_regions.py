@@ -59,12 +59,28 @@ def suggested_regions(
     placed = [*situation.points, *points_of(elsewhere, to_name, situation.size)]
     allowed = _within_max_usages(points, placed, rules.control)
     size = (int(detection.width), int(detection.height))
+    added = {"origin": SUGGESTED}
+    if situation.parent is not None:
+        added["parentID"] = situation.parent
     found = [*elsewhere]
     for number, point in enumerate(allowed):
         region_id = names.get(point.label) or _new_id(answer_id, number)
         regions = keypoint_regions(point, size, rules.control, region_id, point.label or None)
-        found += [{**region, "origin": SUGGESTED} for region in regions]
+        found += [{**region, **added} for region in regions]
     return found
+
+
+def placed_regions(situation: Situation, to_name: str) -> list[Json]:
+    """Return what an answer has to repeat; its points on the object get the rectangle as parent.
+
+    Label Studio's editor sets no parent of a point, and without one its YOLO export leaves it out.
+    """
+    return [
+        {"parentID": situation.parent} | region
+        if situation.parent and is_on_object(situation, region, to_name)
+        else region
+        for region in situation.repeated
+    ]
 
 
 def _landmarks(detection: Detection, situation: Situation, rules: Rules) -> Iterator[Keypoint]:

@@ -16,6 +16,7 @@ from backend.labelstudio.projects import Project
 from backend.labelstudio.regions import to_prediction
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
+from backend.labelstudio.visibility import visibility_control_of
 from backend.settings import Settings
 from backend.suggestions.listed import control_in_task
 from backend.suggestions.objects import landmarks_by_object
@@ -82,6 +83,7 @@ class Presentation:
             model_version=view.model_version,
             default_label=self._default_label,
             parents=parents,
+            visibility=visibility_control_of(project, control.to_name) if detection.named else None,
         )
         sent["result"] = [*objects.repeated_for(sent["result"]), *sent["result"]]
         return sent

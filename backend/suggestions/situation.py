@@ -16,6 +16,7 @@ from backend.suggestions.drawing import (
     drawn_so_far,
     object_at,
     points_of,
+    rectangle_id,
     size_of,
 )
 from backend.suggestions.earlier_answers import EarlierAnswers, earlier_answers
@@ -33,6 +34,7 @@ class Situation:
         repeated: the regions that an answer has to repeat, raw, by id: what was just placed, and
             what was placed to get the suggestions that are still undecided.
         here: the object that the last of them is about.
+        parent: id of the rectangle around it; None if there is none.
         anchor: the point just placed; None if a rectangle was.
         points: everything that is placed on the image.
         earlier: what became of earlier answers.
@@ -41,6 +43,7 @@ class Situation:
     repeated: Sequence[Json]
     size: Size
     here: ObjectHere
+    parent: str | None
     anchor: PlacedPoint | None
     points: Sequence[PlacedPoint]
     earlier: EarlierAnswers
@@ -164,7 +167,9 @@ def situation_of(
     kept = [each for each in prompts if each.get("from_name") not in prompt_only]
     ids = {each.get("id") for each in kept}
     repeated = [each for key, each in earlier.prompts.items() if key not in ids]
-    return Situation([*repeated, *kept], size, here, anchor, points, earlier)
+    regions = [*repeated, *kept, *(drawn.regions or {}).values()]
+    parent = rectangle_id(here.box, regions, to_name, size) if here.box else None
+    return Situation([*repeated, *kept], size, here, parent, anchor, points, earlier)
 
 
 def is_on_object(situation: Situation, region: Region, to_name: str) -> bool:

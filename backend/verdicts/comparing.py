@@ -6,9 +6,11 @@ from functools import lru_cache
 
 from backend.database.connection import Database
 from backend.labelstudio.class_controls import KINDS as CLASS_KINDS
-from backend.labelstudio.label_config import LabelConfigError, keypoint_control
-from backend.labelstudio.projects import ProjectStorage
+from backend.labelstudio.label_config import LabelConfigError, keypoint_control, skeleton_of
+from backend.labelstudio.projects import Project, ProjectStorage
 from backend.labelstudio.regions import Region
+from backend.labelstudio.skeletons import KIND as SKELETON
+from backend.labelstudio.visibility import visibility_control_of
 from backend.settings import Settings
 from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.presentation import Presentation
@@ -63,13 +65,22 @@ class Comparisons:
         if detection is None:
             return replace(state, reason=UNUSABLE_IMAGE)
         own = [each for each in sent if image.to_name in (None, each.get("to_name"))]
-        shown = Shown(own, detection.width, detection.height, detection.box)
+        project = self._project_to_read([*result, *own], state.project_uid)
+        config = (project and project.label_config) or ""
+        shown = Shown(
+            own,
+            detection.width,
+            detection.height,
+            detection.box,
+            visibility=visibility_control_of(project, image.to_name),
+            skeleton=skeleton_of(config) if project else None,
+        )
         try:
             judgement = judge(
                 shown,
                 result,
                 made_from_it=bool(state.shown),
-                class_control=self._class_control(state.project_uid, image.to_name, result),
+                class_control=_class_control(config, image.to_name) if project else None,
             )
         except Unusable as error:
             return replace(state, reason=str(error))
@@ -82,19 +93,12 @@ class Comparisons:
             unused=judgement.unused,
         )
 
-    def _class_control(
-        self, project_uid: str, to_name: str | None, result: Sequence[object]
-    ) -> str | None:
-        """Return the name of the control that receives the class, None if it is unknown.
-
-        Only results with a choice need it.
-        """
-        if not any(
-            isinstance(each, Mapping) and each.get("type") in CLASS_KINDS for each in result
-        ):
-            return None
-        project = self._projects.project(project_uid)
-        return _class_control((project and project.label_config) or "", to_name)
+    def _project_to_read(self, regions: Sequence[object], uid: str) -> Project | None:
+        """Return a project if only its configuration tells what regions mean, else None."""
+        kinds = (*CLASS_KINDS, SKELETON)
+        if any(isinstance(each, Mapping) and each.get("type") in kinds for each in regions):
+            return self._projects.project(uid)
+        return None
 
     def _sent(self, state: State, chosen: Candidate) -> Sequence[Region]:
         """Return the suggestions; withheld ones as they would have been sent."""

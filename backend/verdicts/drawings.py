@@ -10,6 +10,7 @@ from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.regions import RegionError, task_box
 from backend.labelstudio.schemas import BOX_FIELD, Task
 from backend.labelstudio.shapes import Json
+from backend.labelstudio.visibility import VisibilityControl
 from backend.learning.records import UNKNOWN_SIZE, searched_part
 from backend.verdicts.drawn import Drawn, Shown, Unusable, read_regions
 from backend.verdicts.judging import object_of
@@ -59,13 +60,23 @@ def drawing_from_json(row: Mapping[str, object]) -> Drawing:
     )
 
 
-def drawing_of(result: Sequence[object], task: Task, control: KeypointControl) -> Drawing | None:
-    """Return what an annotation of a task draws; None if it has no point or no image."""
+def drawing_of(
+    result: Sequence[object],
+    task: Task,
+    control: KeypointControl,
+    visibility: VisibilityControl | None = None,
+) -> Drawing | None:
+    """Return what an annotation of a task draws; None if it has no point or no image.
+
+    Args:
+        visibility: the control that says which points are occluded; None if there is none.
+    """
     url = task.image_url(control.image_path)
     width, height = _size(result, control)
     try:
         box = task_box({"data": _box_data(task)}, control, round(width), round(height))
-        shown = Shown((), width, height, Box(0, 0, width, height))
+        whole = Box(0, 0, width, height)
+        shown = Shown((), width, height, whole, visibility, control.skeleton)
         drawn = read_regions(result, shown, control.to_name)
     except (RegionError, Unusable):
         return None
@@ -91,7 +102,7 @@ def state_of_drawing(task_id: int, drawing: Drawing) -> FinalState:
 
 def _points(drawn: Drawn) -> list[FinalPoint]:
     return [
-        FinalPoint(each.label, each.x, each.y, object_of(each, drawn.objects))
+        FinalPoint(each.label, each.x, each.y, object_of(each, drawn.objects), each.visibility)
         for each in drawn.points
     ]
 

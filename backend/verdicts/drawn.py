@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from backend.database.text import is_storable, storable
 from backend.labelstudio.class_controls import KINDS as CLASS_KINDS
 from backend.labelstudio.regions import RECTANGLES, Region, RegionError, to_box, to_keypoint
-from model.keypoint import Box, edge_to_centre
+from backend.labelstudio.skeletons import Skeleton, split
+from backend.labelstudio.visibility import VisibilityControl
+from model.keypoint import Box, Visibility, edge_to_centre
 
 POINTS = ("keypointlabels", "keypoint")
 # Types of results that draw nothing: with the id of a region, they are about that region.
@@ -29,12 +31,16 @@ class Shown:
         result: regions, as sent to Label Studio.
         width, height: of the upright image, px.
         box: the part of the image that the detector searched.
+        visibility: the control that says which points are occluded; None if there is none.
+        skeleton: how points make one region, if they do.
     """
 
     result: Sequence[Region]
     width: float
     height: float
     box: Box
+    visibility: VisibilityControl | None = None
+    skeleton: Skeleton | None = None
 
     @property
     def task_box(self) -> Box | None:
@@ -67,6 +73,7 @@ class Point:
         by_hand: whether the editor marked it as drawn by the annotator.
         parent: id of the region that it belongs to.
         number: index among the suggested points, from 0; None for a final point.
+        visibility: what a choice about the point says; None if there is none.
     """
 
     region_id: str | None
@@ -77,6 +84,7 @@ class Point:
     by_hand: bool = False
     parent: str | None = None
     number: int | None = None
+    visibility: Visibility | None = None
 
 
 @dataclass(slots=True)
@@ -114,25 +122,28 @@ def read_regions(result: Sequence[object], shown: Shown, to_name: object) -> Dra
     Raises:
         Unusable: every point is on another image or names none.
     """
-    regions = [region for region in result if isinstance(region, Mapping)]
+    objects = [region for region in result if isinstance(region, Mapping)]
+    drawn = Drawn(unused=["a region that is not an object"] * (len(result) - len(objects)))
+    regions = split(objects, shown.skeleton)
     if to_name is not None:
         require_image(regions, [to_name])
-    drawn = Drawn(unused=["a region that is not an object"] * (len(result) - len(regions)))
     kinds = [region.get("type") for region in regions]
     labels = {_id(region): region for region in regions if region.get("type") == "labels"}
     plain = {_id(region) for region in regions if region.get("type") == "keypoint"}
     of_points = {_id(region) for region in regions if region.get("type") in POINTS} - {None}
-    drawn_ids = {_id(region) for region in regions if region.get("type") not in DRAWS_NOTHING}
+    drawn_ids = {_id(region) for region in objects if region.get("type") not in DRAWS_NOTHING}
     drawn_ids -= {None}
+    said = _visibilities(regions, shown.visibility)
     for region, kind in zip(regions, kinds, strict=True):
         if kind == "relation":
             drawn.unused.append("a relation between regions")
         elif to_name is not None and region.get("to_name") != to_name:
             drawn.unused.append(unused_elsewhere(region))
         elif kind in POINTS:
-            _read_point(region, labels.get(_id(region)), shown, drawn)
+            _read_point(region, labels.get(_id(region)), said.get(_id(region)), shown, drawn)
         elif kind in CLASS_KINDS and _id(region) in of_points:
-            drawn.unused.append("a choice about a single point")
+            if shown.visibility is None or shown.visibility.meaning(region) is None:
+                drawn.unused.append("a choice about a single point")
         elif kind in CLASS_KINDS and (_id(region) in drawn_ids or _has_place(region)):
             drawn.unused.append("a choice about a single region")
         elif kind in CLASS_KINDS:
@@ -144,6 +155,16 @@ def read_regions(result: Sequence[object], shown: Shown, to_name: object) -> Dra
         else:
             drawn.unused.append(f"a region of another tool ({_short(kind)})")
     return drawn
+
+
+def _visibilities(
+    regions: Sequence[Region], control: VisibilityControl | None
+) -> dict[str | None, Visibility]:
+    """Return the id of each region about which the control says something → what it says."""
+    if control is None:
+        return {}
+    said = ((_id(region), control.meaning(region)) for region in regions)
+    return {region_id: each for region_id, each in said if region_id is not None and each}
 
 
 def _has_place(choice: Region) -> bool:
@@ -175,7 +196,13 @@ def require_image(regions: Sequence[Region], to_names: Sequence[object]) -> None
         )
 
 
-def _read_point(region: Region, labels: Region | None, shown: Shown, drawn: Drawn) -> None:
+def _read_point(
+    region: Region,
+    labels: Region | None,
+    visibility: Visibility | None,
+    shown: Shown,
+    drawn: Drawn,
+) -> None:
     region_id = _id(region)
     # The browser may measure the image differently; the decoded image's size counts.
     size = {"original_width": shown.width, "original_height": shown.height}
@@ -199,7 +226,10 @@ def _read_point(region: Region, labels: Region | None, shown: Shown, drawn: Draw
     drawn.unused += ["a further label of a point"] * (len(named) - 1)
     score = keypoint.score if region.get("score") is not None else None
     by_hand, parent = region.get("origin") == "manual", text_of(region.get("parentID"))
-    drawn.points.append(Point(region_id, keypoint.x, keypoint.y, label, score, by_hand, parent))
+    place = keypoint.x, keypoint.y
+    drawn.points.append(
+        Point(region_id, *place, label, score, by_hand, parent, visibility=visibility)
+    )
 
 
 def _read_rectangle(region: Region, labels: Region | None, shown: Shown, drawn: Drawn) -> None:

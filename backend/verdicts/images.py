@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from backend.labelstudio.label_config import KeypointControl
+from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.projects import Project
 from backend.labelstudio.schemas import Task
+from backend.labelstudio.visibility import visibility_control_of
 from backend.suggestions.several_images import without_box
 from backend.verdicts.digests import sha256_of_json
 from backend.verdicts.drawings import drawing_of
@@ -50,23 +52,23 @@ def regions_on_each(
     return list(parts.values()), unused
 
 
-def with_drawings(
-    state: State, result: Sequence[object], task: Task, control: KeypointControl
-) -> State:
+def with_drawings(state: State, result: Sequence[object], task: Task, project: Project) -> State:
     """Return a state that is compared with nothing, with what can be learnt from it all the same.
 
     Args:
         result: regions of the annotation, raw JSON.
-        control: of the project's configuration.
+
+    Raises:
+        LabelConfigError: the project's configuration cannot be used.
     """
-    found = [each for each in _drawn(state, result, task, control) if each.drawing is not None]
+    found = [each for each in _drawn(state, result, task, project) if each.drawing is not None]
     return replace(found[0], further=found[1:]) if found else state
 
 
-def _drawn(
-    state: State, result: Sequence[object], task: Task, control: KeypointControl
-) -> Iterator[State]:
+def _drawn(state: State, result: Sequence[object], task: Task, project: Project) -> Iterator[State]:
+    control = keypoint_control(project.label_config or "")
     for number, own in enumerate(control.of_images):
         about = without_box(task) if number else task
+        visibility = visibility_control_of(project, own.to_name)
         placed = on_image(state, number if control.further else None)
-        yield replace(placed, drawing=drawing_of(result, about, own))
+        yield replace(placed, drawing=drawing_of(result, about, own, visibility))

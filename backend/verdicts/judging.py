@@ -19,7 +19,7 @@ from backend.verdicts.drawn import (
     text_of,
 )
 from backend.verdicts.joining import Pair, join, match
-from model.keypoint import Box, centre_to_edge
+from model.keypoint import Box, Visibility, centre_to_edge
 
 # Thresholds of the verdicts. Lengths are shares of the longer side of the object if its rectangle
 # is known, else of the image, so that nothing depends on the number of pixels.
@@ -56,6 +56,8 @@ class Verdict:
             no object.
         suggested_hit, final_hit: whether the point has a partner on the other side within `NEAR`,
             one to one, regardless of ids and labels; None if there is no such point.
+        suggested_visibility, final_visibility: what a choice about the point says; None if there is
+            no such point, or nothing was chosen. They have no part in `verdict`.
     """
 
     kind: str
@@ -75,6 +77,8 @@ class Verdict:
     object: int | None = None
     suggested_hit: bool | None = None
     final_hit: bool | None = None
+    suggested_visibility: Visibility | None = None
+    final_visibility: Visibility | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,8 @@ def _point_verdicts(
             object=place,
             suggested_hit=point in hits if point else None,
             final_hit=final in hits if final else None,
+            suggested_visibility=point.visibility if point else None,
+            final_visibility=final.visibility if final else None,
         )
 
 

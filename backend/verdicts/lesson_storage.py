@@ -237,7 +237,13 @@ def _judged_state(connection: Connection, row: Row[Any]) -> FinalState:
             for each in row.objects or []
         ],
         points=[
-            FinalPoint(each.final_label or "", each.final_x, each.final_y, each.object)
+            FinalPoint(
+                each.final_label or "",
+                each.final_x,
+                each.final_y,
+                each.object,
+                each.final_visibility,
+            )
             for each in points
         ],
         image_number=row.image_number or 0,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from backend.learning.records import WHOLE_IMAGE, Lesson, given_part, object_number
-from model.keypoint import Box, Detection
+from model.keypoint import Box, Detection, Visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +14,14 @@ class FinalPoint:
 
     Attributes:
         object: index of the rectangle that it belongs to; None for none.
+        visibility: what a choice about it says; None if there is none.
     """
 
     label: str
     x: float
     y: float
     object: int | None
+    visibility: Visibility | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ def lessons_of(state: FinalState, labels: Sequence[str]) -> Iterator[Lesson]:
                 points=points,
                 absent=tuple(label for label in labels if label not in used),
                 drawn=None,
+                visibility={
+                    point.label: point.visibility
+                    for point in group
+                    if point.visibility and point.label in points
+                },
             )
             # A label that is configured later makes no other drawing.
             drawn = replace(lesson, absent=()).digest if state.is_drawing else None

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from backend.database.connection import Database, now
 from backend.labelstudio.errors import lies_outside
-from backend.labelstudio.label_config import LabelConfigError, keypoint_control
+from backend.labelstudio.label_config import LabelConfigError
 from backend.labelstudio.projects import ProjectStorage
 from backend.labelstudio.schemas import Annotation, EventBody, Task, TaskReference, deleted_ids
 from backend.labelstudio.shapes import Json, ShapeError, one_or_many, read, read_each, read_or_none
@@ -223,10 +223,9 @@ class Recorder:
         if task is None or project is None:
             return state
         try:
-            control = keypoint_control(project.label_config or "")
+            return with_drawings(state, result, task, project)
         except LabelConfigError:
             return state
-        return with_drawings(state, result, task, control)
 
 
 def _deletions(event: Event, body: Json, project_uid: str | None) -> Entry:

@@ -106,6 +106,8 @@ verdicts = Table(
     Column("object", Integer),
     Column("suggested_hit", Boolean),
     Column("final_hit", Boolean),
+    Column("suggested_visibility", String(10)),
+    Column("final_visibility", String(10)),
     Index("ix_verdicts_state_id", "state_id"),
     sqlite_autoincrement=True,
 )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from backend.agreement.exports.events import (
+    FLAGS,
     Events,
     Json,
     image_size,
@@ -35,7 +36,9 @@ from backend.labelstudio.label_config import (
     LabelConfigError,
     keypoint_control,
 )
+from backend.labelstudio.skeletons import Skeleton
 from backend.labelstudio.task_values import value_at
+from backend.labelstudio.visibility import VisibilityControl, visibility_control_of
 from backend.verdicts.drawn import Shown, Unusable
 from backend.verdicts.judging import Verdict, judge
 from backend.verdicts.records import Filters
@@ -57,6 +60,7 @@ class AnnotationStream:
         self._label = filters.label
         self._chosen: ChosenStates = queries.choose(filters, one_per_image=one_per_image)
         self.label_configs = queries.label_configs(self._chosen.project_uids)
+        self._projects = queries.projects(self._chosen.project_uids)
 
     def portions(self, *, with_regions: bool = False) -> Iterator[list[ExportedTask]]:
         """Yield tasks, some at a time.
@@ -120,8 +124,13 @@ class AnnotationStream:
             return None
         control = self._control(state)
         url = state.image_url or self._image_url(state, event_id, control)
+        if not url:
+            return None
+        to_name = control.to_name if control else None
+        visibility = visibility_control_of(self._projects.get(state.project_uid), to_name)
+        skeleton = control.skeleton if control else None
         on_image = regions_on(regions, control)
-        found = _elsewhere(state, url, on_image, self._label) if url else None
+        found = _elsewhere(state, url, on_image, self._label, visibility, skeleton)
         return found and replace(found, result=regions)
 
     def _control(self, state: LoggedState) -> KeypointControl | None:
@@ -168,7 +177,12 @@ def _judged(
 
 
 def _elsewhere(
-    state: LoggedState, url: str, regions: Sequence[Json], label: str | None
+    state: LoggedState,
+    url: str,
+    regions: Sequence[Json],
+    label: str | None,
+    visibility: VisibilityControl | None,
+    skeleton: Skeleton | None,
 ) -> ExportedAnnotation | None:
     """Return an annotation that was never compared with a suggestion.
 
@@ -180,7 +194,8 @@ def _elsewhere(
     if size is None:
         return None
     try:
-        judged = judge(Shown((), *size, Box(0, 0, *size)), regions, made_from_it=False)
+        shown = Shown((), *size, Box(0, 0, *size), visibility, skeleton)
+        judged = judge(shown, regions, made_from_it=False)
     except Unusable:
         return None
     points = _points(judged.verdicts, visibilities(regions, *size))
@@ -192,6 +207,11 @@ def _elsewhere(
 def _points(
     verdicts: Iterable[LoggedVerdict | Verdict], flags: Mapping[tuple[float, float], int]
 ) -> list[ExportedPoint]:
+    """Return the final points.
+
+    Args:
+        flags: of points whose visibility the log does not have; see `visibilities`.
+    """
     return [
         ExportedPoint(
             each.final_x,
@@ -199,7 +219,9 @@ def _points(
             each.final_label or "",
             each.region_id,
             each.object,
-            flags.get((each.final_x, each.final_y), VISIBLE),
+            FLAGS[each.final_visibility]
+            if each.final_visibility
+            else flags.get((each.final_x, each.final_y), VISIBLE),
         )
         for each in verdicts
         if each.final_x is not None and each.final_y is not None

@@ -6,8 +6,8 @@ Coordinates are COCO's: (0, 0) is the top left corner of the image, and (0.5, 0.
 its first pixel.
 
 `v` is 1 where a choice about the point says "hidden" or "occluded", or its region is marked as
-hidden, else 2. The log keeps neither: they are read from the event that brought the annotation, so
-that a point of an annotation that only a pull brought has 2.
+hidden, else 2. The log keeps the choice of the project's control for visibility. Everything else is
+read from the event that brought the annotation, which one that only a pull brought does not have.
 """
 
 import json

@@ -48,6 +48,8 @@ VERDICT_COLUMNS: dict[str, type] = {
     "suggested_hit": bool,
     "final_hit": bool,
     "image_number": int,
+    "suggested_visibility": str,
+    "final_visibility": str,
 }
 
 

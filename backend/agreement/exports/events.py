@@ -12,19 +12,14 @@ from backend.agreement.exports.records import OCCLUDED, VISIBLE
 from backend.labelstudio.label_config import KeypointControl
 from backend.labelstudio.regions import RegionError, to_keypoint
 from backend.labelstudio.shapes import one_or_many
+from backend.labelstudio.visibility import WORDS
 
 Json = Mapping[str, Any]
 
+FLAGS = {"occluded": OCCLUDED, "visible": VISIBLE}
 # What a choice about a single point may say of it, in lower case.
-CHOICES = {
-    "hidden": OCCLUDED,
-    "invisible": OCCLUDED,
-    "not visible": OCCLUDED,
-    "occluded": OCCLUDED,
-    "1": OCCLUDED,
-    "visible": VISIBLE,
-    "2": VISIBLE,
-}
+CHOICES = {word: FLAGS[meaning] for word, meaning in WORDS.items()}
+CHOICES |= {"1": OCCLUDED, "2": VISIBLE}
 
 
 class Events:

@@ -9,7 +9,7 @@ does not know. So they stand in the task's `meta`, in the order of the annotatio
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +25,7 @@ from backend.labelstudio.label_config import (
 )
 from backend.labelstudio.regions import keypoint_regions
 from backend.labelstudio.shapes import Json
+from backend.labelstudio.skeletons import Skeleton, joined
 from backend.labelstudio.task_values import data_with
 from backend.suggestions.listed import LISTED
 from model.keypoint import Keypoint
@@ -127,13 +128,8 @@ def _annotation(
 
 def _regions(annotation: ExportedAnnotation, control: KeypointControl) -> Iterator[dict[str, Any]]:
     """Yield the regions of an annotation's points and of its class."""
-    size = (round(annotation.width), round(annotation.height))
-    for place, each in enumerate(annotation.points):
-        point = Keypoint(each.x, each.y, 1.0, each.label)
-        region_id = each.region_id or f"point{place}{_suffix(annotation)}"
-        for region in keypoint_regions(point, size, control, region_id, each.label):
-            del region["score"]  # a suggestion has one, an annotator's point has none
-            yield region
+    points = _points(annotation, control)
+    yield from _skeletons(points, control.skeleton) if control.skeleton else points
     if annotation.choice is not None and control.choices is not None:
         yield {
             "id": f"class{_suffix(annotation)}",
@@ -147,6 +143,27 @@ def _regions(annotation: ExportedAnnotation, control: KeypointControl) -> Iterat
 def _suffix(annotation: ExportedAnnotation) -> str:
     """Return what makes ids that are made up differ between the images of a task."""
     return f"-{annotation.image_number}" if annotation.image_number else ""
+
+
+def _points(annotation: ExportedAnnotation, control: KeypointControl) -> Iterator[dict[str, Any]]:
+    size = (round(annotation.width), round(annotation.height))
+    for place, each in enumerate(annotation.points):
+        point = Keypoint(each.x, each.y, 1.0, each.label)
+        region_id = each.region_id or f"point{place}{_suffix(annotation)}"
+        if control.skeleton and each.label not in control.labels:
+            continue
+        for region in keypoint_regions(point, size, control, region_id, each.label):
+            del region["score"]  # a suggestion has one, an annotator's point has none
+            yield region
+
+
+def _skeletons(points: Iterable[dict[str, Any]], skeleton: Skeleton) -> Iterator[dict[str, Any]]:
+    """Yield a region for the points of each one that the annotator left."""
+    found = [{**each, "parentID": each["id"].partition("/")[0]} for each in points]
+    ids = list(dict.fromkeys(each["parentID"] for each in found))
+    for region in joined(found, ids, skeleton, skeleton.label()):
+        del region["parentID"]  # the rectangle around it is left out
+        yield region
 
 
 def _paths(choice: str, control: ClassControl) -> list[ClassPath]:

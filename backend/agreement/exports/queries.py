@@ -26,12 +26,13 @@ from sqlalchemy import (
 
 from backend.agreement.exports.records import TaskPrediction
 from backend.database.connection import CHUNK, Database
-from backend.labelstudio.projects import projects
+from backend.labelstudio.projects import Project, ProjectStorage, projects
 from backend.suggestions.queries import detection_box, image_of_state, of_image
 from backend.suggestions.tables import deliveries, prediction_images, predictions
 from backend.verdicts.queries import current_states, group_of
 from backend.verdicts.records import Filters, Group
 from backend.verdicts.tables import arrivals, events, states, verdicts
+from model.keypoint import Visibility
 
 STREAM = 1000  # rows that a stream holds at a time
 
@@ -98,6 +99,7 @@ class LoggedVerdict(NamedTuple):
     final_x: float | None
     final_y: float | None
     object: int | None
+    final_visibility: Visibility | None
 
 
 class ExportQueries:
@@ -222,6 +224,12 @@ class ExportQueries:
                 )
                 found.update({row.uid: row.label_config for row in connection.execute(asked)})
         return {uid: found[uid] for uid in uids if uid in found}
+
+    def projects(self, uids: Iterable[str]) -> dict[str, Project]:
+        """Return the projects that are known, by uid."""
+        storage = ProjectStorage(self._database)
+        found = ((uid, storage.project(uid)) for uid in uids)
+        return {uid: project for uid, project in found if project is not None}
 
     def predictions_of(
         self, tasks: Iterable[tuple[str, int]]
