@@ -24,6 +24,7 @@ from backend.settings import Settings
 from backend.suggestions.interactive import NOTHING_PLACED
 from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.status_storage import WorkStatus
+from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.digests import digest_of
 from backend.verdicts.packing import MARK, POINT, POSITIONS
 from backend.verdicts.recording import Recorder
@@ -254,8 +255,21 @@ def test_predictions_of_an_earlier_schema_stay_as_they_are_and_have_no_request_i
     assert {each.name: each.waiting for each in WorkStatus(any_database).queues()} == {
         "interactive": 1,
         "corrections": 0,
+        "opened": 0,
         "predictions": 1,
         "deliveries": 1,
         "trainings": 0,
     }
     assert DurationStorage(any_database).series() == {}
+
+
+def test_predictions_that_a_newer_version_made_instead_are_failures_no_more(
+    any_database: Database,
+) -> None:
+    replaced, other = (row.id for row in ask(any_database, 1, 2))
+    storage = PredictionStorage(any_database)
+    storage.fail(replaced, "b is the current version now: it makes the prediction instead")
+    storage.fail(other, "100 % unreadable")
+    downgrade(any_database, "0019")
+    any_database.migrate()
+    assert [row.id for row in storage.predictions([replaced, other])] == [other]

@@ -15,7 +15,6 @@ from backend.settings import Settings, SettingsError, load_settings
 from backend.suggestions.storage import PredictionStorage
 from backend.suggestions.unfinished_work import UnfinishedWork
 from backend.verdicts.set_aside_storage import SetAsideStorage
-from backend.verdicts.webhook_storage import WebhookStates
 from backend.web import label_studio_routes, report_routes, status_page_routes, status_routes
 from backend.web.authentication import require_password
 from backend.web.browser_requests import refuse_other_sites
@@ -68,7 +67,6 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         examples=ExampleStorage(database, limit=settings.learn_examples),
         work=UnfinishedWork(database),
         set_aside=SetAsideStorage(database),
-        webhooks=WebhookStates(database),
         status=status,
         readiness=ReadinessProbe(database, queue.connection),
     )

@@ -17,7 +17,6 @@ from backend.suggestions.unfinished_work import UnfinishedWork
 from backend.training.registry import Model, ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.set_aside_storage import SetAsideStorage
-from backend.verdicts.webhook_storage import WebhookStates
 from backend.web.prometheus import BackendMetrics
 from backend.web.readiness import ReadinessProbe
 from backend.web.status import StatusService
@@ -68,7 +67,6 @@ class Backend:
         examples: what people corrected.
         work: what is not done.
         set_aside: events that could not be handled.
-        webhooks: whether the webhook of each project is alive.
         status: what the status page shows.
         readiness: whether requests can be answered.
     """
@@ -84,7 +82,6 @@ class Backend:
     examples: ExampleStorage
     work: UnfinishedWork
     set_aside: SetAsideStorage
-    webhooks: WebhookStates
     status: StatusService
     readiness: ReadinessProbe
 

@@ -8,6 +8,7 @@ from werkzeug.exceptions import BadRequest
 from backend.contract.service import NoLabelConfig
 from backend.labelstudio.project_settings import ExtraParamsError
 from backend.labelstudio.schemas import PredictRequest, SetupRequest, WebhookEvent
+from backend.web.authentication import expect_secret_of
 from backend.web.context import current_backend
 from backend.web.json_body import json_object, parsed
 from backend.web.reason_phrase import with_reason
@@ -71,4 +72,6 @@ def predict() -> Response:
 def webhook() -> Response:
     """Store an event as it came; Label Studio waits one second and never sends it again."""
     body = json_object(odd_numbers=True)
-    return jsonify(current_backend().contract.take_event(parsed(WebhookEvent, body), body))
+    event = parsed(WebhookEvent, body)
+    expect_secret_of(event.project.id if event.project else None)
+    return jsonify(current_backend().contract.take_event(event, body))
