@@ -2,7 +2,7 @@
 #
 #   make demo     the backend, a real Label Studio and a project with suggestions, on this machine
 #   make serve    the backend alone, in the foreground, configured by environment variables
-#   make label-studio-ml  the same, and label-studio-ml with our model beside it, for those who host all with that
+#   make label-studio-ml  the same, and label-studio-ml beside it as a second server for Label Studio
 #   make test     unit and integration tests
 #   make e2e      tests with a real Label Studio and a real browser
 #   make check    format, lint, layers of imports, types
