@@ -178,7 +178,7 @@ $(LABEL_STUDIO):
 
 $(LABEL_STUDIO_ML):
 	$(call environment,.venv-label-studio-ml)
-	$(call install,.venv-label-studio-ml,requirements-label-studio-ml.txt,once; half a minute)
+	$(call install,.venv-label-studio-ml,requirements-label-studio-ml.txt,once; about a minute)
 	@touch $@
 
 # --- Debian packages ------------------------------------------------------------------------------
