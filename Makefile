@@ -2,7 +2,7 @@
 #
 #   make demo     the backend, a real Label Studio and a project with suggestions, on this machine
 #   make serve    the backend alone, in the foreground, configured by environment variables
-#   make label-studio-ml  the same, and label-studio-ml with our model beside it, for those who host all with that
+#   make label-studio-ml  the same, and label-studio-ml beside it as a second server for Label Studio
 #   make cvat     cvat-cli beside the backend, for tasks of CVAT
 #   make test     unit and integration tests
 #   make e2e      tests with a real Label Studio and a real browser
@@ -188,7 +188,7 @@ $(LABEL_STUDIO):
 
 $(LABEL_STUDIO_ML):
 	$(call environment,.venv-label-studio-ml)
-	$(call install,.venv-label-studio-ml,requirements-label-studio-ml.txt,once; half a minute)
+	$(call install,.venv-label-studio-ml,requirements-label-studio-ml.txt,once; about a minute)
 	@touch $@
 
 # --- Debian packages ------------------------------------------------------------------------------

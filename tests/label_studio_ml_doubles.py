@@ -115,6 +115,9 @@ def second() -> dict[str, ModuleType]:
                 raise ValueError("Value must be a string")
             self.kept[self.project_id, key] = value
 
+        def set_extra_params(self, extra_params: Any) -> None:
+            self.set("extra_params", extra_params)
+
         def predict(self, tasks: Any, context: Any = None, **kwargs: Any) -> Any: ...
 
         def fit(self, event: Any, data: Any, **additional_params: Any) -> Any: ...
@@ -127,6 +130,8 @@ def second() -> dict[str, ModuleType]:
         data: Any = request.json
         project_id = data.get("project").split(".", 1)[0]
         model = of_app["model"](project_id=project_id, label_config=data.get("schema"))
+        if data.get("extra_params"):
+            model.set_extra_params(data["extra_params"])
         return jsonify({"model_version": model.get("model_version")})
 
     @app.post("/predict")

@@ -57,6 +57,17 @@ def test_it_says_where_it_listens_and_what_to_do_next_once_it_is_ready(running):
     assert "LABEL_STUDIO_API_KEY" in words
 
 
+def test_an_environment_that_lacks_label_studio_ml_ends_everything_with_what_to_do(
+    weights, tmp_path
+):
+    options = ("--label-studio-ml", sys.prefix)
+    with serving(tmp_path, {"MODEL_WEIGHTS": str(weights)}, *options) as backend:
+        assert eventually(lambda: backend.process.poll() is not None), backend.words()
+        assert backend.process.returncode == os.EX_CONFIG
+        assert "make label-studio-ml" in backend.words()
+        assert "Traceback" not in backend.words()
+
+
 def test_the_web_process_never_loads_torch(running):
     for pid in running.pids("gunicorn"):
         assert "libtorch" not in Path(f"/proc/{pid}/maps").read_text()

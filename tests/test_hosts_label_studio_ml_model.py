@@ -28,7 +28,7 @@ from test_web_label_studio_routes import DETECTION, sample, task
 from backend.database.connection import Database
 from backend.hosts import hosted_contract
 from backend.labelstudio.projects import ProjectStorage
-from backend.settings import Settings
+from backend.settings import Settings, SettingsError
 from backend.suggestions.queue import make_opened_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.training.storage import TrainingStorage
@@ -157,8 +157,13 @@ def test_setup_tells_the_version_of_the_project_and_stores_where_it_is(
     assert (found.hostname, found.label_config) == (STUDIO, CONFIG)
 
 
-def test_setup_accepts_the_settings_of_a_project(host: FlaskClient, database: Database) -> None:
-    set_up(host, extra_params='{"threshold": 0.4}')
+@pytest.mark.parametrize(
+    "extra", ['{"threshold": 0.4}', {"threshold": 0.4}], ids=["text", "object"]
+)
+def test_setup_accepts_the_settings_of_a_project(
+    extra: object, host: FlaskClient, database: Database
+) -> None:
+    set_up(host, extra_params=extra)
     found = ProjectStorage(database).project(UID)
     assert found is not None
     assert found.settings.as_json() == {"threshold": 0.4}
@@ -307,6 +312,15 @@ def test_the_server_ends_without_the_host_so_that_nobody_starts_it_again() -> No
     assert ended.returncode == os.EX_CONFIG
     assert "make label-studio-ml" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_model_that_lacks_a_setting_says_so_as_soon_as_it_is_made(
+    model: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does the host's option --check."""
+    monkeypatch.delenv("REDIS_URL")
+    with pytest.raises(SettingsError, match="REDIS_URL"):
+        model.KeypointDetector()
 
 
 def test_without_redis_tasks_wait_in_the_database(

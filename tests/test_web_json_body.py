@@ -16,7 +16,7 @@ def test_the_body_of_a_request_is_read() -> None:
 def test_a_body_that_is_no_json_object_is_a_bad_request_that_says_why() -> None:
     with (
         APP.test_request_context("/", method="POST", data=b'{"a": NaN}'),
-        pytest.raises(BadRequest, match=r"expected JSON in the body.*NaN"),
+        pytest.raises(BadRequest, match="NaN is not a number"),
     ):
         json_object()
 

@@ -18,6 +18,7 @@ import requests
 
 from backend.database.prepare import prepare_database
 from backend.local import embedded_redis, machine
+from backend.local.listening import listen
 from backend.local.processes import spawn
 from backend.local.supervisor import ChildRefused, Supervisor
 from backend.logs import set_up_logging
@@ -34,10 +35,6 @@ _GRACE_SECONDS = 8.0
 
 # Wildcard addresses to listen on → the loopback address that reaches them.
 _WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-
-
-class PortTaken(RuntimeError):
-    """Another process listens on the port; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,9 @@ def run_all(settings: Settings, label_studio_ml: LabelStudioMl | None = None) ->
     create_files_privately()
     set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     supervisor = Supervisor(refusal=os.EX_CONFIG)
-    with _listen(settings.host, settings.port) as listener, _stop_signals() as stop:
+    # Opened here, so that callers wait while the web process restarts.
+    listener = listen(settings.host, settings.port, otherwise="set PORT (and HOST) to another")
+    with listener, _stop_signals() as stop:
         try:
             environment = _environment(supervisor, settings)
             _start_web(supervisor, settings, listener, environment)
@@ -118,18 +117,6 @@ def _expect_installed(label_studio_ml: LabelStudioMl | None) -> None:
             "expected a virtual environment with label-studio-ml in "
             f"{label_studio_ml.environment}, got none: `make label-studio-ml` makes it"
         )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Open the socket here, so that callers wait while the web process restarts."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise PortTaken(
-            f"expected to listen on {host}, port {port}, but: {os.strerror(error.errno or 0)}. "
-            "Stop what listens there, or set PORT (and HOST) to another"
-        ) from error
 
 
 @contextmanager

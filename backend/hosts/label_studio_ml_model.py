@@ -10,18 +10,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.hosts import label_studio_ml_requests as requests
+from backend.hosts.hosted_contract import hosted_contract
 from backend.hosts.label_studio_ml_versions import LabelStudioMLBase
 from backend.labelstudio.shapes import Json
 from backend.suggestions.reply import Answer
 
 
 class KeypointDetector(LabelStudioMLBase):  # type: ignore[misc]
-    """Suggests keypoints, for 1.0.9 and for 2.x of `label-studio-ml`."""
+    """Suggests keypoints, for 1.0.9 and for 2.x of `label-studio-ml`.
+
+    Raises:
+        SettingsError, DatabaseUnusable, OSError: see `hosted_contract`; the host's option --check,
+            which makes a model before it serves, shows them at once.
+    """
+
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        hosted_contract()
+        super().__init__(*positional, **named)
 
     def setup(self) -> None:
         """Store what /setup brings, and tell the version; 2.x calls it for every new model."""
         if requests.is_setup():
             self.set("model_version", requests.set_up())
+
+    def set_extra_params(self, extra_params: object) -> None:
+        """Leave the project's settings as `setup` has stored them; 2.x would take only text."""
 
     def predict(self, tasks: Sequence[Json], context: Json | None = None, **_: Any) -> list[Answer]:
         """Return the predictions that are ready, one for each task, and `[]` for the others.

@@ -7,11 +7,11 @@ which `label-studio-ml` is installed.
 import argparse
 import logging
 import os
-import socket
 import sys
 
 from backend.database.prepare import DatabaseUnusable
 from backend.hosts.hosted_contract import hosted_contract
+from backend.local.listening import PortTaken, listen
 from backend.private_files import create_files_privately
 from backend.settings import SettingsError
 
@@ -26,24 +26,14 @@ def main() -> int:
         from backend.hosts.label_studio_ml_versions import init_app
 
         hosted_contract()
-        _expect_free(arguments.host, arguments.port)
-    except (ImportError, SettingsError, DatabaseUnusable, OSError) as error:
+        listen(arguments.host, arguments.port, otherwise="name another port").close()
+    except (ImportError, SettingsError, DatabaseUnusable, PortTaken, OSError) as error:
         print(f"label-studio-ml: {error}", file=sys.stderr)
         may_pass = isinstance(error, DatabaseUnusable) and error.may_pass
         return os.EX_UNAVAILABLE if may_pass else os.EX_CONFIG
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line for each request
     init_app(KeypointDetector).run(host=arguments.host, port=arguments.port, threaded=True)
     return 0
-
-
-def _expect_free(host: str, port: int) -> None:
-    try:
-        socket.create_server((host, port)).close()
-    except OSError as error:
-        raise SettingsError(
-            f"expected to listen on {host}, port {port}, but: {os.strerror(error.errno or 0)}. "
-            "Stop what listens there, or name another port"
-        ) from error
 
 
 def _arguments() -> argparse.Namespace:

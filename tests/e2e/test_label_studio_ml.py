@@ -111,27 +111,20 @@ def project(
         cv2.imwrite(str(folder / f"{index}.png"), drawing.image[..., ::-1])
     project = find_or_create(label_studio, "Hosted by label-studio-ml", CONFIG)
     project.upload(folder)
-    project.connect(hosted.url)
+    run_backend("connect", "--project", str(project.id), "--backend", hosted.url, of=hosted)
     return project
+
+
+def run_backend(*arguments: str, of: Hosted) -> None:
+    """Run a command of `python -m backend` with the settings of a backend."""
+    command = [sys.executable, "-m", "backend", *arguments]
+    subprocess.run(command, cwd=ROOT, env=dict(of.backend.environment), check=True, timeout=120)
 
 
 def counted(hosted: Hosted, project: DemoProject) -> dict[str, int]:
     answer = requests.get(f"{hosted.backend.url}/agreement?project={project.id}", timeout=60)
     points: dict[str, int] = answer.json()["overall"]["points"]
     return points
-
-
-def report(hosted: Hosted, project: DemoProject, page: Path) -> str:
-    """The page that `python -m backend report` writes, on the same database."""
-    command = [sys.executable, "-m", "backend", "report", "--out", str(page)]
-    subprocess.run(
-        [*command, "--project", str(project.id)],
-        cwd=ROOT,
-        env=dict(hosted.backend.environment),
-        check=True,
-        timeout=120,
-    )
-    return page.read_text()
 
 
 def test_suggestions_are_drawn_and_corrections_are_counted(
@@ -157,8 +150,9 @@ def test_suggestions_are_drawn_and_corrections_are_counted(
     assert eventually(lambda: counted(hosted, project)["suggested"] == KEYPOINTS)
     found = counted(hosted, project)
     assert (found["accepted"], found["moved"], found["deleted"]) == (KEYPOINTS - 2, 1, 1)
-    written = report(hosted, project, tmp_path / "report.html")
-    assert f"What annotators did with {KEYPOINTS} suggestions" in written
+    written = tmp_path / "report.html"
+    run_backend("report", "--project", str(project.id), "--out", str(written), of=hosted)
+    assert f"What annotators did with {KEYPOINTS} suggestions" in written.read_text()
 
 
 def test_a_batch_arrives_once_for_each_task_in_the_version_that_setup_tells(
