@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+from typing import Any
 
 from redis.client import Pipeline
 from redis.exceptions import RedisError
@@ -139,9 +140,14 @@ class SteadyWorker(SimpleWorker):  # type: ignore[misc]
         job.ended_at = now()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run a job, with a heartbeat every few seconds."""
-        with job_log_context(), self._heartbeats():
+        """Run a job; see `work` for its heartbeats."""
+        with job_log_context():
             super().execute_job(job, queue)
+
+    def work(self, *arguments: Any, **options: Any) -> bool:
+        """Run jobs as RQ does, with a heartbeat every few seconds of each."""
+        with self._heartbeats():
+            return bool(super().work(*arguments, **options))
 
     @contextmanager
     def _heartbeats(self) -> Iterator[None]:

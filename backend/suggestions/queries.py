@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -35,6 +36,7 @@ from backend.suggestions.tables import (
 DELIVERY_FIELDS = [field.name for field in fields(Delivery)]
 
 
+@cache
 def select_predictions() -> Select[Any]:
     """Select predictions, each with its latest delivery."""
     latest = and_(
