@@ -30,13 +30,14 @@ from loopback_server import loopback_server
 from PIL import Image
 from serving import Serving, serving
 
+from backend.suggestions.maps import MAPS_PER_VERSION
 from studies.marked_section import around, put_into
 
 ROOT = Path(__file__).parent.parent
 NICENESS = ["nice", "-n", "5"]  # as the workers of `serve`
 PICTURES = 40  # different ones; tasks show them in turn
 SIZE = (800, 600)
-WARM_UP = 8
+WARM_UP = MAPS_PER_VERSION  # the maps of the first images are kept, which takes time
 GIVES_UP_SECONDS = 180.0
 BATCHES = (1, 2, 4, 8)
 BUSY = "while True: pass"

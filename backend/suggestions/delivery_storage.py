@@ -239,16 +239,24 @@ class DeliveryStorage:
         return DeliveryLease(prediction_id, until)
 
     def confirm(self, lease: DeliveryLease, label_studio_id: int, *, number: int) -> None:
-        """Record that a delivery is in Label Studio, and end the lease.
+        """Record that a delivery is in Label Studio, under which primary key, and end the lease."""
+        self.confirm_all([(lease, label_studio_id, number)])
+
+    def confirm_all(self, arrived: Sequence[tuple[DeliveryLease, int, int]]) -> None:
+        """Confirm deliveries in one transaction; see `confirm`.
 
         Args:
-            label_studio_id: its primary key there.
+            arrived: lease, primary key in Label Studio and number of each.
         """
-        this = {"this": lease.prediction_id, "which": number}
-        values = {"confirmed_at": now(), "label_studio_id": label_studio_id}
+        moment = now()
+        confirmed, ended = [], []
+        for lease, label_studio_id, number in arrived:
+            this = {"this": lease.prediction_id, "which": number}
+            confirmed.append(this | {"confirmed_at": moment, "label_studio_id": label_studio_id})
+            ended.append(this | {"lease": lease.expires_at})
         with self._database.writing() as connection:
-            connection.execute(_CONFIRM, this | values)
-            connection.execute(_END_LEASE, this | {"lease": lease.expires_at})
+            connection.execute(_CONFIRM, confirmed)
+            connection.execute(_END_LEASE, ended)
 
     def release(
         self,
