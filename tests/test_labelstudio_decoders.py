@@ -92,6 +92,21 @@ def test_one_process_decodes_one_image_after_the_other():
     assert set(children()) == before
 
 
+def test_an_image_as_large_as_the_one_before_takes_no_new_memory():
+    """New pages from the system take longer than such an image to decode."""
+    decoders = Decoders(DecodingLimits(10.0, 1_000_000))
+    large = png(np.random.default_rng(0).integers(0, 256, (600, 800, 3), np.uint8))
+    before = set(children())
+    taken = []
+    for _ in range(8):
+        decoders.decode(large)
+        [process] = set(children()) - before
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        taken.append(int(fields[7]))  # pages, since it started
+    decoders.close()
+    assert taken[-1] - taken[3] < 4 * 800 * 600 * 3 / 4096 / 10
+
+
 def test_two_threads_do_not_wait_for_each_other_and_more_do():
     decoders = Decoders(DecodingLimits(10.0, 1_000_000))
     before = set(children())

@@ -203,6 +203,31 @@ def test_a_prediction_takes_few_statements(scene: Scene, monkeypatch: pytest.Mon
     assert kinds == {"BEGIN": 10, "SELECT": 8, "UPDATE": 6, "INSERT": 2}
 
 
+class Later:
+    """In the place of a `Deliverer`: delivers nothing yet."""
+
+    def deliver(self, prediction_id: int) -> None:
+        pass
+
+
+def test_deliveries_of_one_look_are_confirmed_in_one_transaction(scene: Scene) -> None:
+    service = DeliveryService(scene.context.settings, scene.database, scene.context.studios)
+    scene.change(delivery=Later())
+
+    def transactions_for(*numbers: int) -> int:
+        rows = [scene.ask(number) for number in numbers]
+        for row in rows:
+            detection_job.predict(row)
+        with counted_statements(scene.database) as found:
+            service.deliver_due(10, UID)
+        deliveries = [scene.row(row).delivery for row in rows]
+        assert all(each and each.confirmed_at and each.label_studio_id for each in deliveries)
+        return found.count("BEGIN IMMEDIATE")
+
+    assert transactions_for(1) == 3  # leases, the record before it is sent, the confirmation
+    assert transactions_for(2, 3, 4) == 5
+
+
 def test_a_box_in_the_data_is_where_it_looks(scene: Scene) -> None:
     row = scene.ask(data={"box": {"x": 25, "y": 50, "width": 50, "height": 50}})
     scene.work(row)

@@ -34,7 +34,7 @@ from backend.suggestions.answers import PredictService
 from backend.suggestions.queue import job_id, make_opened_queue, make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.storage import EventStorage
-from backend.workers.detection_worker import run_worker
+from backend.workers.detection_worker import run_worker, set_up_threads
 from model.networks import SMALL
 
 CONTROL = keypoint_control(CONFIG)
@@ -315,3 +315,14 @@ def test_a_worker_without_its_model_says_why_in_one_line(tmp_path: Path) -> None
     torch.set_num_threads(threads)
     assert "rubbish.pth" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_detection_waits_for_no_other_thread_for_long() -> None:
+    threads, interval = torch.get_num_threads(), sys.getswitchinterval()
+    try:
+        set_up_threads(Settings(detection_threads=2))
+        assert torch.get_num_threads() == 2
+        assert sys.getswitchinterval() == pytest.approx(0.0005)
+    finally:
+        torch.set_num_threads(threads)
+        sys.setswitchinterval(interval)

@@ -36,6 +36,11 @@ RESERVE = 256 * 2**20
 # many times the limit.
 PATIENCE = 30
 
+# The C library keeps what an image took for the next one, unless a piece or all of it is larger:
+# new pages from the system take longer than a small image to decode.
+KEPT_PIECE = 16 * 2**20
+KEPT_MEMORY = 64 * 2**20
+
 PROGRAM = "backend.labelstudio.decoding_process"
 ROOT = Path(__file__).parents[2]
 # All that a decoding process gets of the environment: no token and no password.
@@ -191,5 +196,9 @@ class _Process:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in VARIABLES if name in os.environ}
-    # Threads would take memory that the limit counts, and decoding needs no matrices.
-    return kept | {"OPENBLAS_NUM_THREADS": "1"}
+    return kept | {
+        # Threads would take memory that the limit counts, and decoding needs no matrices.
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_MMAP_THRESHOLD_": str(KEPT_PIECE),
+        "MALLOC_TRIM_THRESHOLD_": str(KEPT_MEMORY),
+    }

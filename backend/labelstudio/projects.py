@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Column, String, Table, Text, func, select, update
+from sqlalchemy import JSON, Column, String, Table, Text, bindparam, func, select, update
 
 from backend.database.connection import Database, now
 from backend.database.schema import Time, metadata
@@ -41,6 +41,8 @@ _COLUMNS = (
     projects.c.label_config,
     projects.c.settings,
 )
+# Statements of every job are made once: that takes longer than to run them.
+_PROJECT = select(*_COLUMNS).where(projects.c.uid == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class ProjectStorage:
     def project(self, uid: str) -> Project | None:
         """Return a project; None if it is unknown."""
         with self._database.reading() as connection:
-            row = connection.execute(select(*_COLUMNS).where(projects.c.uid == uid)).one_or_none()
+            row = connection.execute(_PROJECT, {"of": uid}).one_or_none()
         return None if row is None else _project(row)
 
     def projects(self) -> list[Project]:

@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, false, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, false, or_, select, true
 
 from backend.database.connection import Database
 from backend.database.schema import WAITS_NO_MORE
@@ -22,6 +22,11 @@ EXAMPLE_COLUMNS = [examples.c[field.name] for field in fields(Example)]
 # So many examples of a project, those changed last, count as what people submit now.
 NEWEST = 10
 STEP_COLUMNS = [learnt_steps.c[field.name] for field in fields(Step)]
+# Statements of every job are made once: that takes longer than to run them.
+_CURRENT_STEP = select(*STEP_COLUMNS).where(
+    learnt_steps.c.project_uid == bindparam("project"),
+    learnt_steps.c.base_version == bindparam("base"),
+)
 
 
 def lock_project(connection: Connection, project_uid: str) -> None:
@@ -35,12 +40,8 @@ def lock_project(connection: Connection, project_uid: str) -> None:
 
 def current_step(connection: Connection, project_uid: str, base_version: str) -> Step | None:
     """Return the current step of a project with one of the models; None before the first."""
-    row = connection.execute(
-        select(*STEP_COLUMNS).where(
-            learnt_steps.c.project_uid == project_uid,
-            learnt_steps.c.base_version == base_version,
-        )
-    ).one_or_none()
+    of = {"project": project_uid, "base": base_version}
+    row = connection.execute(_CURRENT_STEP, of).one_or_none()
     return None if row is None else step_from_row(row)
 
 

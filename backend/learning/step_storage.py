@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from backend.database.connection import CHUNK, Database, now
 from backend.learning.diversity import most_diverse
@@ -22,6 +31,9 @@ from backend.learning.records import Described, Example, LearntExample, Step
 from backend.learning.selection_storage import select_examples
 from backend.learning.steps import STANDARD_TERMS, Terms, is_due, name_of, reached
 from backend.learning.tables import examples, learnt_steps
+
+# Made once, because every job asks: to make a statement takes longer than to run it.
+_ANY_EXAMPLE = select(examples.c.id).where(examples.c.project_uid == bindparam("of")).limit(1)
 
 
 class StepChanged(RuntimeError):
@@ -119,8 +131,7 @@ def _is_noted(connection: Connection, known: Step | None, project_uid: str, key:
 
 
 def _has_examples(connection: Connection, project_uid: str) -> bool:
-    query = select(examples.c.id).where(examples.c.project_uid == project_uid).limit(1)
-    return connection.scalar(query) is not None
+    return connection.scalar(_ANY_EXAMPLE, {"of": project_uid}) is not None
 
 
 def _of_another_backbone(project_uid: str, key: str) -> tuple[ColumnElement[bool], ...]:

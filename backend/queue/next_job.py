@@ -5,7 +5,6 @@ about to take one. So jobs are hardly taken in another order. A choice is no pro
 worker may take the job meanwhile, and a worker that dies has changed nothing that matters.
 """
 
-from redis import Redis
 from rq import Queue
 from rq.utils import as_text
 
@@ -13,6 +12,12 @@ CHOSEN_SECONDS = 60
 # As many jobs at the front are looked at as there may be workers.
 FRONT = 50
 _CHOSEN = "prelabelling:chosen:"
+_CHOOSE = """
+for _, name in ipairs(redis.call('LRANGE', KEYS[1], 0, ARGV[1])) do
+  if redis.call('SET', ARGV[2] .. name, 1, 'NX', 'EX', ARGV[3]) then return name end
+end
+return false
+"""
 _PUT_FIRST = """
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
 redis.call('LPUSH', KEYS[1], ARGV[1])
@@ -26,12 +31,9 @@ def choose_next(queue: Queue) -> str | None:
     Raises:
         RedisError: Redis cannot be reached.
     """
-    connection: Redis = queue.connection
-    for name in connection.lrange(queue.key, 0, FRONT - 1):
-        job_id: str = as_text(name)
-        if connection.set(_CHOSEN + job_id, 1, nx=True, ex=CHOSEN_SECONDS):
-            return job_id
-    return None
+    arguments = (queue.key, FRONT - 1, _CHOSEN, CHOSEN_SECONDS)
+    chosen = queue.connection.eval(_CHOOSE, 1, *arguments)
+    return None if chosen is None else str(as_text(chosen))
 
 
 def put_first(queue: Queue, job_id: str) -> bool:

@@ -121,6 +121,9 @@ class RowJobs:
         Raises:
             RedisError: Redis cannot be reached.
         """
+        # A kind of work that there is none of takes one short query.
+        if queue.count == 0 and not rows.projects():
+            return 0
         limit = self._limit(queue)
         if queue.count > limit // 2:
             return 0

@@ -33,12 +33,14 @@ class DeliveryAttempt:
     Attributes:
         lease: the current one; every extension replaces it.
         posted: whether the prediction was sent, with or without success.
+        arrived: primary key in Label Studio and number of a delivery that is yet to be confirmed.
     """
 
     row: Prediction
     project: Project
     lease: DeliveryLease
     posted: bool = False
+    arrived: tuple[int, int] | None = None
 
 
 def record(

@@ -4,9 +4,9 @@ Label Studio never removes a duplicate prediction, and a reply of ours may get l
 is recorded before it is made, and only the holder of a prediction's lease talks to Label Studio
 about it, after looking whether the prediction is there. `delivery_storage` has the protocol.
 
-Several predictions of a project share one look, which follows their leases. They are sent one by
-one all the same: Label Studio's import of many at once answers without their keys, and reads and
-counts all tasks of the project each time.
+Several predictions of a project share one look, which follows their leases, and are confirmed
+together. They are sent one by one all the same: Label Studio's import of many at once answers
+without their keys, and reads and counts all tasks of the project each time.
 """
 
 import logging
@@ -110,9 +110,18 @@ class DeliveryService:
             for attempt in attempts:
                 self._postpone(attempt, error)
             return
-        for attempt in attempts:
-            with log_context(request_id=attempt.row.request_id):
-                self._deliver_one(attempt, client, tasks)
+        try:
+            for attempt in attempts:
+                with log_context(request_id=attempt.row.request_id):
+                    self._deliver_one(attempt, client, tasks)
+        finally:
+            self._confirm(attempts)
+
+    def _confirm(self, attempts: Sequence[DeliveryAttempt]) -> None:
+        """Confirm what has arrived together; without it, the next look finds it there."""
+        arrived = [(each.lease, *each.arrived) for each in attempts if each.arrived]
+        if arrived:
+            self._deliveries.confirm_all(arrived)
 
     def _deliver_one(
         self, attempt: DeliveryAttempt, client: LabelStudio, tasks: dict[int, schemas.Task]
@@ -156,6 +165,7 @@ class DeliveryService:
         found = find_delivered(client.predictions(row.task_id), row, sent)
         if found is None:
             self._post(attempt, client, task_of(client, row, {}))
+            self._confirm([attempt])
             return "changed"
         if row.delivery is not None and row.delivery.is_pending_change:
             self._changes.resume(attempt, client, found)
@@ -220,7 +230,7 @@ class DeliveryService:
             return
         attempt.posted = True
         label_studio_id = client.create_prediction(row.task_id, sent)
-        self._deliveries.confirm(attempt.lease, label_studio_id, number=number)
+        attempt.arrived = (label_studio_id, number)
         if number == 1:
             record_suggestion("push", row.asked_at)
         logger.info("Task %s of project %s: delivered", row.task_id, row.project_uid)

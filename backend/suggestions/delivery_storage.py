@@ -17,7 +17,18 @@ These columns of a prediction decide it:
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.schema import WAITS_NO_MORE
@@ -172,7 +183,7 @@ class DeliveryStorage:
         leased = update_prediction(
             self._database,
             lease.prediction_id,
-            _is_held(lease, moment),
+            _is_held(lease.expires_at, moment),
             busy_until=until,
             check_at=until,
         )
@@ -202,56 +213,50 @@ class DeliveryStorage:
         """
         moment = now()
         until = moment + timedelta(seconds=settles_in)
-        unleased = _has_passed(predictions.c.busy_until, moment)
+        values = {
+            "this": prediction_id,
+            "before": number - 1,
+            "moment": moment,
+            "deliveries": number,
+            "busy_until": until,
+            "check_at": moment + timedelta(seconds=check_in),
+        }
+        row = {
+            "prediction_id": prediction_id,
+            "number": number,
+            "way": way,
+            "sent": sent,
+            "made_at": moment,
+        }
         with self._database.writing() as connection:
-            result = connection.execute(
-                update(predictions)
-                .where(
-                    predictions.c.id == prediction_id,
-                    predictions.c.status == "ready",
-                    predictions.c.deliveries == number - 1,
-                    unleased if lease is None else _is_held(lease, moment),
-                )
-                .values(
-                    deliveries=number,
-                    busy_until=until,
-                    check_at=moment + timedelta(seconds=check_in),
-                    checks=0,
-                    reason=None,
-                    **WAITS_NO_MORE,
-                )
-            )
+            if lease is None:
+                result = connection.execute(_RECORD_WITHOUT_LEASE, values)
+            else:
+                result = connection.execute(_RECORD, values | {"lease": lease.expires_at})
             if result.rowcount != 1:
                 return None
-            connection.execute(
-                deliveries.insert().values(
-                    prediction_id=prediction_id, number=number, way=way, sent=sent, made_at=moment
-                )
-            )
+            connection.execute(_INSERT_DELIVERY, row)
         return DeliveryLease(prediction_id, until)
 
     def confirm(self, lease: DeliveryLease, label_studio_id: int, *, number: int) -> None:
-        """Record that a delivery is in Label Studio, and end the lease.
+        """Record that a delivery is in Label Studio, under which primary key, and end the lease."""
+        self.confirm_all([(lease, label_studio_id, number)])
+
+    def confirm_all(self, arrived: Sequence[tuple[DeliveryLease, int, int]]) -> None:
+        """Confirm deliveries in one transaction; see `confirm`.
 
         Args:
-            label_studio_id: its primary key there.
+            arrived: lease, primary key in Label Studio and number of each.
         """
-        moment, prediction_id = now(), lease.prediction_id
+        moment = now()
+        confirmed, ended = [], []
+        for lease, label_studio_id, number in arrived:
+            this = {"this": lease.prediction_id, "which": number}
+            confirmed.append(this | {"confirmed_at": moment, "label_studio_id": label_studio_id})
+            ended.append(this | {"lease": lease.expires_at})
         with self._database.writing() as connection:
-            connection.execute(
-                update(deliveries)
-                .where(deliveries.c.prediction_id == prediction_id, deliveries.c.number == number)
-                .values(confirmed_at=moment, label_studio_id=label_studio_id)
-            )
-            connection.execute(
-                update(predictions)
-                .where(
-                    predictions.c.id == prediction_id,
-                    predictions.c.deliveries == number,
-                    predictions.c.busy_until == lease.expires_at,
-                )
-                .values(busy_until=None, check_at=None, checks=0, reason=None, **WAITS_NO_MORE)
-            )
+            connection.execute(_CONFIRM, confirmed)
+            connection.execute(_END_LEASE, ended)
 
     def release(
         self,
@@ -300,11 +305,45 @@ def _is_due(moment: datetime) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _has_passed(column: Column[datetime | None], moment: datetime) -> ColumnElement[bool]:
+def _has_passed(
+    column: Column[datetime | None], moment: datetime | BindParameter[datetime]
+) -> ColumnElement[bool]:
     return or_(column.is_(None), column <= moment)
 
 
-def _is_held(lease: DeliveryLease, moment: datetime) -> ColumnElement[bool]:
+def _is_held(
+    expires_at: datetime | BindParameter[datetime], moment: datetime | BindParameter[datetime]
+) -> ColumnElement[bool]:
     """Return the condition that a lease has neither expired nor been replaced."""
     busy_until = predictions.c.busy_until
-    return and_(busy_until == lease.expires_at, busy_until > moment)
+    return and_(busy_until == expires_at, busy_until > moment)
+
+
+# Statements of every delivery are made once: that takes longer than to run them.
+_THIS: BindParameter[int] = bindparam("this")
+_LEASE: BindParameter[datetime] = bindparam("lease")
+_MOMENT: BindParameter[datetime] = bindparam("moment")
+_CONFIRM = update(deliveries).where(
+    deliveries.c.prediction_id == _THIS, deliveries.c.number == bindparam("which")
+)
+_END_LEASE = (
+    update(predictions)
+    .where(
+        predictions.c.id == _THIS,
+        predictions.c.deliveries == bindparam("which"),
+        predictions.c.busy_until == _LEASE,
+    )
+    .values(busy_until=None, check_at=None, checks=0, reason=None, **WAITS_NO_MORE)
+)
+_RECORD_IF_LAST = (
+    update(predictions)
+    .where(
+        predictions.c.id == _THIS,
+        predictions.c.status == "ready",
+        predictions.c.deliveries == bindparam("before"),
+    )
+    .values(checks=0, reason=None, **WAITS_NO_MORE)
+)
+_RECORD = _RECORD_IF_LAST.where(_is_held(_LEASE, _MOMENT))
+_RECORD_WITHOUT_LEASE = _RECORD_IF_LAST.where(_has_passed(predictions.c.busy_until, _MOMENT))
+_INSERT_DELIVERY = deliveries.insert()

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -45,6 +46,7 @@ from backend.suggestions.tables import (
 DELIVERY_FIELDS = [field.name for field in fields(Delivery)]
 
 
+@cache
 def select_predictions() -> Select[Any]:
     """Select predictions, each with its latest delivery."""
     latest = and_(

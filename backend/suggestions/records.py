@@ -166,7 +166,10 @@ def detection_to_json(detection: Detection) -> Json:
     return {
         "class_name": detection.class_name,
         "probability": detection.probability,
-        "keypoints": [asdict(keypoint) for keypoint in detection.keypoints],
+        "keypoints": [
+            {"x": each.x, "y": each.y, "score": each.score, "label": each.label}
+            for each in detection.keypoints
+        ],
         "width": detection.width,
         "height": detection.height,
         "box": asdict(detection.box),

@@ -8,7 +8,7 @@ be stopped at any time.
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, delete, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from backend.database.connection import CHUNK, Database, now
@@ -41,6 +41,28 @@ from backend.suggestions.request_storage import (
 )
 from backend.suggestions.tables import candidates, prediction_images, predictions
 from model.keypoint import Detection, Keypoint
+
+# Statements of every job are made once: that takes longer than to run them.
+_THIS = predictions.c.id == bindparam("this")
+_ROW = select_predictions().where(_THIS)
+_START_ATTEMPT = (
+    update(predictions)
+    .where(_THIS, predictions.c.status == "queued")
+    .values(attempts=predictions.c.attempts + 1)
+)
+_MOMENT = bindparam("moment", type_=predictions.c.check_at.type)
+_FINISH = (
+    update(predictions)
+    .where(_THIS, predictions.c.status == "queued")
+    .values(
+        status="ready",
+        reason=None,
+        check_at=case(
+            (predictions.c.waiting_until > _MOMENT, predictions.c.waiting_until), else_=_MOMENT
+        ),
+        **WAITS_NO_MORE,
+    )
+)
 
 
 class PredictionStorage:
@@ -162,14 +184,10 @@ class PredictionStorage:
         Returns:
             The row, or None if it does not exist.
         """
-        this = predictions.c.id == prediction_id
+        this = {"this": prediction_id}
         with self._database.writing() as connection:
-            connection.execute(
-                update(predictions)
-                .where(this, predictions.c.status == "queued")
-                .values(attempts=predictions.c.attempts + 1, started_at=now())
-            )
-            row = connection.execute(select_predictions().where(this)).one_or_none()
+            connection.execute(_START_ATTEMPT, this | {"started_at": now()})
+            row = connection.execute(_ROW, this).one_or_none()
         return None if row is None else prediction_from_row(row)
 
     def change_version(self, row: Prediction, model_version: str) -> Prediction | None:
@@ -233,23 +251,16 @@ class PredictionStorage:
             images: all images of a task with several.
         """
         moment = now()
-        waiting_until = predictions.c.waiting_until
         values = {
-            "status": "ready",
-            "reason": None,
+            "this": prediction_id,
             "detection": detection and detection_to_json(detection),
             "costs": dict(costs) if costs else None,
             "objects": objects_to_json(objects) or None,
             "finished_at": moment,
-            "check_at": case((waiting_until > moment, waiting_until), else_=moment),
-            **WAITS_NO_MORE,
+            "moment": moment,
         }
         with self._database.writing() as connection:
-            finished = connection.execute(
-                update(predictions)
-                .where(predictions.c.id == prediction_id, predictions.c.status == "queued")
-                .values(values)
-            )
+            finished = connection.execute(_FINISH, values)
             if finished.rowcount == 1 and detection and detection.candidates:
                 points = pack_points(detection.candidates)
                 connection.execute(

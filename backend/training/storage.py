@@ -1,10 +1,20 @@
 """SQL about trainings, trained models, and activations of models."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, ScalarSelect, and_, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Row,
+    ScalarSelect,
+    and_,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from backend.database.connection import Database, now
 from backend.database.schema import WAITS_NO_MORE
@@ -206,24 +216,15 @@ class ModelStorage:
 
     def activation(self, project_uid: str | None) -> Activation | None:
         """Return the activation that holds; None if none was made, or all are undone."""
-        return self._activations([project_uid])[0]
+        of_project, of_deployment = self.activations(project_uid)
+        return of_deployment if project_uid is None else of_project
 
-    def activations(self, project_uid: str) -> tuple[Activation | None, Activation | None]:
+    def activations(self, project_uid: str | None) -> tuple[Activation | None, Activation | None]:
         """Return the activations that hold for a project and for the deployment, by one query."""
-        own, of_deployment = self._activations([project_uid, None])
-        return own, of_deployment
-
-    def _activations(self, project_uids: Sequence[str | None]) -> list[Activation | None]:
-        latest = [_latest(project_uid) for project_uid in project_uids]
-        query = (
-            select(activations.c.project_uid.label("of"), *MODEL_COLUMNS)
-            .select_from(activations)
-            .outerjoin(models, models.c.id == activations.c.model_id)
-            .where(activations.c.id.in_(latest))
-        )
         with self._database.reading() as connection:
-            found = {row.of: _activation(row) for row in connection.execute(query)}
-        return [found.get(project_uid) for project_uid in project_uids]
+            rows = connection.execute(_ACTIVATIONS, {"project": project_uid})
+            found = {row.of: _activation(row) for row in rows}
+        return found.get(project_uid), found.get(None)
 
     def projects_with_activations(self) -> list[str]:
         """Return the uids of projects with an activation that holds, sorted."""
@@ -269,7 +270,7 @@ class ModelStorage:
         return undone.rowcount > 0
 
 
-def _holds(project_uid: str | None) -> ColumnElement[bool]:
+def _holds(project_uid: str | BindParameter[str] | None) -> ColumnElement[bool]:
     """Return the condition that an activation is of this project and is not undone."""
     return and_(
         activations.c.project_uid.is_not_distinct_from(project_uid),
@@ -277,9 +278,18 @@ def _holds(project_uid: str | None) -> ColumnElement[bool]:
     )
 
 
-def _latest(project_uid: str | None) -> ScalarSelect[Any]:
+def _latest(project_uid: str | BindParameter[str] | None) -> ScalarSelect[Any]:
     """Select the id of the activation that holds."""
     return select(func.max(activations.c.id)).where(_holds(project_uid)).scalar_subquery()
+
+
+# Made once, because every job asks: to make a statement takes longer than to run it.
+_ACTIVATIONS = (
+    select(activations.c.project_uid.label("of"), *MODEL_COLUMNS)
+    .select_from(activations)
+    .outerjoin(models, models.c.id == activations.c.model_id)
+    .where(activations.c.id.in_([_latest(bindparam("project")), _latest(None)]))
+)
 
 
 def _activation(row: Row[Any]) -> Activation:

@@ -1,6 +1,7 @@
 """The detection worker: an RQ worker whose detector stays loaded, with maintenance beside it."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,6 +41,10 @@ from backend.workers.cards import announced
 from backend.workers.maintenance import Maintenance
 
 logger = logging.getLogger(__name__)
+
+# A detection is hundreds of short operations. After each, it would wait for a thread that delivers
+# or fetches for Python's standard 5 ms.
+SWITCHES_AFTER_SECONDS = 0.0005
 
 
 def run_worker(settings: Settings) -> None:
@@ -110,7 +115,7 @@ def _job_context(
     Raises:
         ModelUnusable: it cannot be loaded.
     """
-    torch.set_num_threads(settings.detection_threads)
+    set_up_threads(settings)
     detectors = ActiveDetectors(settings, models)
     detectors.get()
     return JobContext(
@@ -121,6 +126,12 @@ def _job_context(
         detectors=detectors,
         queue=queue,
     )
+
+
+def set_up_threads(settings: Settings) -> None:
+    """Set how many threads torch uses, and how soon those of Python take turns."""
+    torch.set_num_threads(settings.detection_threads)
+    sys.setswitchinterval(SWITCHES_AFTER_SECONDS)
 
 
 def _learning_context(context: JobContext) -> learn_job.LearningContext:

@@ -97,8 +97,8 @@ def stage_height(network: Network, image: Tensor, stride: int) -> int:
     """
     with torch.no_grad(), RecordedReLUs() as recorded:
         network(image)
-    sizes = [each.shape for each in recorded.outputs if each.ndim == 4]
-    heights = {int(size[2]) for size in sizes if size[2] > 1}
+    maps = [each for each in recorded.outputs if each.ndim == 4 and each.shape[2] > 1]
+    heights: set[int] = {each.shape[2] for each in maps}
     if not heights:
         raise ValueError("expected a network with ReLU layers before its pooling, found none")
     octaves = {rows: abs(math.log2(image.shape[2] / rows / stride)) for rows in heights}
