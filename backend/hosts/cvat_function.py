@@ -1,6 +1,6 @@
 """The detector as an auto-annotation function of CVAT, for `cvat-cli task auto-annotate`.
 
-    cvat-cli task auto-annotate 7 --function-module backend.hosts.cvat_function \\
+    python -m cvat_cli task auto-annotate 7 --function-module backend.hosts.cvat_function \\
         -p labels=str:beak,tail
 
 It is the protocol of `cvat_sdk.auto_annotation`, version 2.80: `create` returns an object with
