@@ -217,7 +217,7 @@ class CvatFake:
         return as_json({"detail": "Not found."}, 404)
 
     def _routes(self) -> dict[tuple[str, str], tuple[set[str], Any]]:
-        pages = {"page", "page_size", "org", "task_id", "type"}
+        pages = {"page", "page_size", "org", "org_id", "task_id"}
         return {
             ("GET", r"/api/tasks/(\d+)"): (set(), self._task),
             ("GET", r"/api/labels"): (pages, self._list_labels),
@@ -279,6 +279,10 @@ class CvatFake:
     def _page(self, query: dict[str, str], listed: list[dict[str, Any]]) -> Answer:
         if query.get("task_id") != str(TASK):
             raise Malformed("expected the number of the task in task_id")
+        organization = self.task.get("organization")
+        within = query.get("org") if organization is None else query.get("org_id")
+        if within != str(organization or ""):
+            return as_json({"count": 0, "next": None, "previous": None, "results": []})
         size, page = int(query.get("page_size", 10)), int(query.get("page", 1))
         rows, more = listed[(page - 1) * size : page * size], len(listed) > page * size
         following = f"{self.url}/next?page={page + 1}" if more else None

@@ -95,7 +95,7 @@ def test_the_report_counts_them(birds: Scene) -> None:
         "deleted": 1,
     }
     with birds.database.reading() as connection:
-        assert set(connection.scalars(select(states.c.annotator))) == {ANNA}
+        assert set(connection.scalars(select(states.c.annotator))) == {-ANNA}
         assert set(connection.execute(select(states.c.width, states.c.height)).all()) == {
             (WIDTH, HEIGHT)
         }
