@@ -219,6 +219,7 @@ class CvatFake:
     def _routes(self) -> dict[tuple[str, str], tuple[set[str], Any]]:
         pages = {"page", "page_size", "org", "org_id", "task_id"}
         return {
+            ("GET", r"/api/users/self"): (set(), lambda *_: as_json({"id": 9, "username": "bert"})),
             ("GET", r"/api/tasks/(\d+)"): (set(), self._task),
             ("GET", r"/api/labels"): (pages, self._list_labels),
             ("GET", r"/api/jobs"): (pages, self._list_jobs),

@@ -216,6 +216,7 @@ def test_the_frames_are_tasks_of_a_project_that_is_named_after_its_place(birds: 
     uid = f"cvat:{urlsplit(birds.fake.url).netloc}/task/{TASK}"
     assert ProjectStorage(birds.database).project_uids() == [uid]
     [row] = PredictionStorage(birds.database).of_task(TASK * MOST_FRAMES + 1, uid)
+    assert row.image_url.endswith("/data/?type=frame&quality=original&number=1#bird-1.jpg")
     assert row.delivery is not None
     ids = [int(region["id"]) for region in row.delivery.sent["result"]]
     assert ids == [each["id"] for each in birds.fake.shapes_on(1)]

@@ -14,6 +14,7 @@ from backend.hosts.cvat_schemas import (
     Label,
     Page,
     Task,
+    User,
 )
 from backend.labelstudio.cvat_frames import CVAT_NOT_SET
 from backend.labelstudio.errors import innermost
@@ -56,6 +57,10 @@ class Cvat:
     def version(self) -> str:
         """Return the version of the server."""
         return self._fetch(About, "/api/server/about").version
+
+    def user(self) -> str:
+        """Return the name of the user that the token belongs to."""
+        return self._fetch(User, "/api/users/self").username
 
     def task(self, task_id: int) -> Task:
         """Fetch a task."""
@@ -157,6 +162,11 @@ class Cvat:
             f"expected an answer from {self.url} ({request}), got status {answer.status_code}"
             f"{said}{': ' + hint if hint else ''}"
         )
+
+
+def is_supported(version: str) -> bool:
+    """Return whether a server is of the version that this was written for."""
+    return version.startswith(f"{SUPPORTED}.")
 
 
 def cvat_of(settings: Settings) -> Cvat:

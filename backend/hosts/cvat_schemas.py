@@ -27,6 +27,12 @@ class About(Shape):
     version: Text = Field(description="a version such as 2.80.0")
 
 
+class User(Shape):
+    """A person who works with CVAT."""
+
+    username: Name = Field(description="text")
+
+
 class Page(Shape):
     """A page of a list.
 

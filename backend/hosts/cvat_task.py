@@ -40,7 +40,7 @@ class CvatTask:
 
     def image_of(self, frame: int) -> str:
         """Return the address of the image of a frame."""
-        return frame_address(self.url, self.id, frame)
+        return frame_address(self.url, self.id, frame, self.frames[frame].name or "")
 
     def frames_of(self, job: Job) -> Iterator[int]:
         """Yield the numbers of the frames of a job, without deleted ones."""

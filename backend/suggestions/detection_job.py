@@ -212,6 +212,18 @@ def detect_on(
     project: Project,
     image: NDArray[np.uint8],
 ) -> tuple[Detection, Mapping[str, float], Sequence[StoredObject]]:
+    """Detect on the image of a prediction.
+
+    Args:
+        image: (H, W, 3) uint8, RGB, upright.
+
+    Returns:
+        The detection with its landmarks, the costs by which these are shown, and the objects.
+
+    Raises:
+        Refused: the detector rejects the image or the box.
+        StepChanged: the project has learnt something meanwhile.
+    """
     control = control_in_task(keypoint_control(project.label_config or ""), row.task)
     height, width = image.shape[:2]
     box = task_box(row.task, control, width, height)
