@@ -17,6 +17,7 @@ from backend.suggestions.queue import make_queue
 
 OUTCOMES: dict[Outcome, str] = {
     "new": "got suggestions",
+    "empty": "get none, because none is worth showing",
     "replaced": "had suggestions that nobody had touched, and got these in their place",
     "same": "have these suggestions already",
     "begun": "left as they are, because someone has begun",
