@@ -1,4 +1,4 @@
-"""A small CVAT on the loopback, as strict as the real one is documented: version 2.80 of its API.
+"""A small CVAT on the loopback, strict about what it is sent: version 2.80 of its API.
 
 An unknown path, a parameter or a field that CVAT does not have, and a shape that does not fit its
 task are errors. A person in its editor is played by `move`, `relabel`, `delete` and `draw`, which
