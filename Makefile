@@ -57,7 +57,7 @@ label-studio-ml: $(RUNTIME) $(LABEL_STUDIO_ML) redis
 	@exec .venv/bin/python -m backend serve --label-studio-ml .venv-label-studio-ml
 
 cvat: $(CVAT)
-	@echo "cvat-cli is in .venv/bin; docs/cvat.md says how to use it"
+	@echo "python -m cvat_cli is ready in .venv; docs/cvat.md says how to use it"
 
 test: $(DEVELOPMENT) redis test-services
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)

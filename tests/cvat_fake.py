@@ -1,4 +1,4 @@
-"""A small CVAT on the loopback, as strict as the real one is documented: version 2.80 of its API.
+"""A small CVAT on the loopback, strict about what it is sent: version 2.80 of its API.
 
 An unknown path, a parameter or a field that CVAT does not have, and a shape that does not fit its
 task are errors. A person in its editor is played by `move`, `relabel`, `delete` and `draw`, which
@@ -217,8 +217,9 @@ class CvatFake:
         return as_json({"detail": "Not found."}, 404)
 
     def _routes(self) -> dict[tuple[str, str], tuple[set[str], Any]]:
-        pages = {"page", "page_size", "org", "task_id", "type"}
+        pages = {"page", "page_size", "org", "org_id", "task_id"}
         return {
+            ("GET", r"/api/users/self"): (set(), lambda *_: as_json({"id": 9, "username": "bert"})),
             ("GET", r"/api/tasks/(\d+)"): (set(), self._task),
             ("GET", r"/api/labels"): (pages, self._list_labels),
             ("GET", r"/api/jobs"): (pages, self._list_jobs),
@@ -279,6 +280,10 @@ class CvatFake:
     def _page(self, query: dict[str, str], listed: list[dict[str, Any]]) -> Answer:
         if query.get("task_id") != str(TASK):
             raise Malformed("expected the number of the task in task_id")
+        organization = self.task.get("organization")
+        within = query.get("org") if organization is None else query.get("org_id")
+        if within != str(organization or ""):
+            return as_json({"count": 0, "next": None, "previous": None, "results": []})
         size, page = int(query.get("page_size", 10)), int(query.get("page", 1))
         rows, more = listed[(page - 1) * size : page * size], len(listed) > page * size
         following = f"{self.url}/next?page={page + 1}" if more else None

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from cvat_fake import TASK, TOKEN, CvatFake, cvat_fake
+from cvat_fake import BEAK, TAIL, TASK, TOKEN, CvatFake, cvat_fake
 from PIL import Image
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from small_weights import save_small_network
+from waiting_rows import queued
 
 from backend.database.connection import Database
 from backend.hosts.cvat_client import Cvat
@@ -20,12 +21,16 @@ from backend.hosts.cvat_pull import CvatPull, PullSummary
 from backend.hosts.cvat_push import CvatPush, PushSummary
 from backend.hosts.cvat_task import CvatTask, load_task
 from backend.labelstudio.projects import LabelStudios
+from backend.learning import learn_job
+from backend.learning.storage import ExampleStorage
 from backend.settings import Settings
 from backend.suggestions import detection_job
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.detector import ActiveDetectors
 from backend.suggestions.job_context import JobContext
 from backend.training.registry import ModelRegistry
+from backend.verdicts.lesson_storage import LessonStorage
+from backend.workers.detection_worker import _learning_context
 
 WIDTH, HEIGHT = 64, 48
 
@@ -84,6 +89,25 @@ class Scene:
 
     def pull(self) -> PullSummary:
         return CvatPull(self.settings, self.database, self.cvat).run(self.task())
+
+    def learn(self) -> None:
+        """Let a worker learn what the log says."""
+        LessonStorage(self.database, limit=self.settings.learn_examples).pass_on()
+        examples = ExampleStorage(self.database, limit=self.settings.learn_examples)
+        learn_job.set_learning_context(_learning_context(self.context))
+        try:
+            for example_id, _ in queued(examples):
+                learn_job.learn(example_id)
+        finally:
+            learn_job.set_learning_context(None)
+
+    def correct(self, frame: int) -> None:
+        """Leave two of the points on a frame, one with each label, at places of their own."""
+        for shape in self.fake.shapes_on(frame)[2:]:
+            self.fake.delete(shape["id"])
+        beak, tail = self.fake.shapes_on(frame)
+        self.fake.relabel(beak["id"], BEAK)
+        self.fake.relabel(tail["id"], TAIL)
 
     def points_on(self, frame: int) -> list[tuple[int, float, float]]:
         """Label, x and y of each single point on a frame, in the order of CVAT."""

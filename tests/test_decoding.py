@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from model.decoding import UnreadableImage, decode, read
+from model.decoding import UnreadableImage, decode, pixels_of, read
 
 
 def encoded(image, kind="PNG", **options):
@@ -205,3 +205,22 @@ def test_damage_of_any_kind_is_said_and_never_unexpected(draw):
         except UnreadableImage:
             continue
         assert pixels.dtype == np.uint8 and pixels.ndim == 3
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_an_image_that_pillow_has_opened_becomes_the_pixels_of_its_file(
+    kind: str, orientation: int
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(buffer, kind, exif=exif)
+    opened = Image.open(io.BytesIO(buffer.getvalue()))
+    opened.load()
+    np.testing.assert_array_equal(pixels_of(opened), decode(buffer.getvalue()))
+
+
+def test_an_opened_image_of_too_many_pixels_is_refused() -> None:
+    with pytest.raises(UnreadableImage, match="megapixels"):
+        pixels_of(Image.new("1", (10_000, 5_001)))

@@ -6,6 +6,7 @@ from cvat_scene import pictures
 from loopback_server import Answer, as_json, loopback_server
 
 from backend.hosts.cvat_client import Cvat, CvatError, cvat_of
+from backend.hosts.cvat_schemas import Label
 from backend.settings import Settings
 
 
@@ -15,15 +16,27 @@ def birds() -> Iterator[CvatFake]:
         yield fake
 
 
+def labels_of(fake: CvatFake) -> list[Label]:
+    cvat = Cvat(fake.url, TOKEN)
+    return cvat.labels(cvat.task(TASK))
+
+
 def test_lists_are_read_to_their_last_page(birds):
     birds.labels = [label(number, f"l{number}", "points") for number in range(1, 251)]
-    assert [each.id for each in Cvat(birds.url, TOKEN).labels(TASK)] == list(range(1, 251))
+    assert [each.id for each in labels_of(birds)] == list(range(1, 251))
     assert birds.violations == []
 
 
 def test_jobs_that_measure_the_quality_of_others_are_left_out(birds):
     birds.add_job(2, 0, 1, type="ground_truth")
-    assert [each.id for each in Cvat(birds.url, TOKEN).jobs(TASK)] == [1]
+    cvat = Cvat(birds.url, TOKEN)
+    assert [each.id for each in cvat.jobs(cvat.task(TASK))] == [1]
+
+
+@pytest.mark.parametrize("organization", [None, 9])
+def test_labels_are_looked_for_in_the_organization_of_the_task(birds, organization):
+    birds.task = {"organization": organization}
+    assert [each.name for each in labels_of(birds)] == ["beak", "tail", "box"]
 
 
 def test_no_answer_says_what_to_set():

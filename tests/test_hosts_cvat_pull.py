@@ -95,7 +95,7 @@ def test_the_report_counts_them(birds: Scene) -> None:
         "deleted": 1,
     }
     with birds.database.reading() as connection:
-        assert set(connection.scalars(select(states.c.annotator))) == {ANNA}
+        assert set(connection.scalars(select(states.c.annotator))) == {-ANNA}
         assert set(connection.execute(select(states.c.width, states.c.height)).all()) == {
             (WIDTH, HEIGHT)
         }
@@ -174,11 +174,7 @@ def test_frames_without_suggestions_are_learnt_and_not_judged(birds: Scene) -> N
 def test_corrections_become_examples_of_the_project(birds: Scene) -> None:
     birds.push()
     for frame in range(3):
-        for shape in birds.fake.shapes_on(frame)[2:]:
-            birds.fake.delete(shape["id"])
-        kept, other = birds.fake.shapes_on(frame)
-        birds.fake.relabel(kept["id"], BEAK)
-        birds.fake.relabel(other["id"], TAIL)
+        birds.correct(frame)
     birds.fake.finish(1)
     birds.pull()
     LessonStorage(birds.database, limit=200).pass_on()

@@ -159,6 +159,28 @@ def test_who_begins_while_suggestions_are_made_is_not_disturbed(birds: Scene) ->
     assert [each["id"] for each in birds.fake.shapes_on(0)] == drawn
 
 
+def test_what_somebody_changes_while_it_is_replaced_is_not_deleted(birds: Scene) -> None:
+    def move(request: Request) -> None:
+        if request.method == "PATCH" and request.path.endswith("action=create") and not moved:
+            moved.append(birds.fake.shapes_on(2)[0]["id"])
+            birds.fake.move(moved[0], 2, 2)
+
+    birds.push()
+    moved: list[int] = []
+    birds.set(detector_max_keypoints=2)
+    birds.fake.meanwhile = move
+    birds.push()
+    assert [len(birds.fake.shapes_on(frame)) for frame in range(3)] == [2, 2, 3]
+    assert moved[0] in {each["id"] for each in birds.fake.shapes_on(2)}
+
+
+def test_a_frame_with_nothing_worth_showing_gets_nothing_and_is_known(birds: Scene) -> None:
+    birds.set(suggest="learnt")
+    assert birds.push().outcomes == {"empty": 3}
+    assert birds.fake.shapes[1] == []
+    assert birds.push().outcomes == {"same": 3}
+
+
 def test_only_the_chosen_labels_are_used(birds: Scene) -> None:
     birds.push("tail")
     assert {each["label_id"] for each in birds.fake.shapes[1]} == {TAIL}
@@ -216,6 +238,7 @@ def test_the_frames_are_tasks_of_a_project_that_is_named_after_its_place(birds: 
     uid = f"cvat:{urlsplit(birds.fake.url).netloc}/task/{TASK}"
     assert ProjectStorage(birds.database).project_uids() == [uid]
     [row] = PredictionStorage(birds.database).of_task(TASK * MOST_FRAMES + 1, uid)
+    assert row.image_url.endswith("/data/?type=frame&quality=original&number=1#bird-1.jpg")
     assert row.delivery is not None
     ids = [int(region["id"]) for region in row.delivery.sent["result"]]
     assert ids == [each["id"] for each in birds.fake.shapes_on(1)]

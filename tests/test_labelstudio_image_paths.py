@@ -16,6 +16,7 @@ FILES = [
     "/storage-data/uploaded/?filepath=upload/3/a.jpg",
     "/data/upload/3/two..dots.jpg",
     "/data/upload/3/100%25.jpg",
+    "/api/tasks/7/data/?type=frame&quality=original&number=3",  # of CVAT
 ]
 IMAGES_BESIDE = ["/photos/a.png", "/static/samples/sample.JPG"]
 REFUSED = [
@@ -25,6 +26,8 @@ REFUSED = [
     "/api/projects/1/export/a.png",
     "/API/projects/a.png",
     "/api/current-user/token",
+    "/api/tasks/7/data/meta",
+    "/api/tasks/7/",
     "/user/account",
     "/",
     "",

@@ -343,3 +343,11 @@ def test_arbitrary_deletions_are_read_or_refused(deleted: list[Any]) -> None:
     except ShapeError:
         return
     assert len(ids) == len(deleted) > 0
+
+
+@pytest.mark.parametrize("shape", [SetupRequest, PredictRequest])
+def test_callers_cannot_name_a_project_of_cvat(shape: type[Shape]) -> None:
+    """Its images are fetched with a token that callers do not have."""
+    body = {"project": "cvat:localhost:8080/task/7", "tasks": [], "schema": "<View/>"}
+    with pytest.raises(ShapeError, match=r"expected text such as 3\.1795347724"):
+        read(shape, body)

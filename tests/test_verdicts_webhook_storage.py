@@ -43,6 +43,11 @@ def test_without_events_and_pulls_nothing_is_wrong(known: Database) -> None:
     assert state(known).sentence() == "No event came yet"
 
 
+def test_a_project_of_cvat_has_no_webhook(known: Database) -> None:
+    ProjectStorage(known).save_label_config("cvat:localhost:8080/task/7", CONFIG)
+    assert state(known).project_uid == UID
+
+
 def test_what_was_there_before_the_first_pull_is_not_missing(known: Database) -> None:
     pull(known, 0, problem="down")
     pull(known, 100)

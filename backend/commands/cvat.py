@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from backend.commands.command_line import refusing
 from backend.commands.open_database import open_database
-from backend.hosts.cvat_client import SUPPORTED, Cvat, CvatError, cvat_of
+from backend.hosts.cvat_client import SUPPORTED, Cvat, CvatError, cvat_of, is_supported
 from backend.hosts.cvat_pull import CvatPull, PullSummary
 from backend.hosts.cvat_push import CvatPush, Outcome, PushSummary
 from backend.hosts.cvat_task import load_task
@@ -17,6 +17,7 @@ from backend.suggestions.queue import make_queue
 
 OUTCOMES: dict[Outcome, str] = {
     "new": "got suggestions",
+    "empty": "get none, because none is worth showing",
     "replaced": "had suggestions that nobody had touched, and got these in their place",
     "same": "have these suggestions already",
     "begun": "left as they are, because someone has begun",
@@ -82,7 +83,7 @@ def pull(task_id: int) -> int:
 def _connected(server: Cvat) -> Cvat:
     """Return a server that answers, and say so if it is of another version than was read."""
     version = server.version()
-    if not version.startswith(f"{SUPPORTED}."):
+    if not is_supported(version):
         tqdm.write(f"This was written for CVAT {SUPPORTED}; {server.url} is {version}")
     return server
 

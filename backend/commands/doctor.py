@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
+from backend.commands.doctor_cvat import check_cvat
 from backend.commands.doctor_database import check_database
 from backend.commands.doctor_files import check_data_folder
 from backend.commands.doctor_label_studio import check_label_studio
@@ -32,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     check_web,
     check_projects,
     check_label_studio,
+    check_cvat,
     check_events,
     check_waiting,
 )

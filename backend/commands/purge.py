@@ -40,7 +40,10 @@ def purge(project: str | None, annotator: int | None, older_than: int | None, ye
             counts = storage.purge_older(now() - timedelta(days=older_than or 0))
         _finish(database, counts, yes=yes)
     if yes and older_than is None:
-        print("Label Studio has it still, unless it was deleted there: the next pull brings it.")
+        print(
+            "Label Studio or CVAT has it still, unless it was deleted there: "
+            "the next pull brings it."
+        )
     return 0
 
 

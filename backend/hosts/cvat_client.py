@@ -14,6 +14,7 @@ from backend.hosts.cvat_schemas import (
     Label,
     Page,
     Task,
+    User,
 )
 from backend.labelstudio.cvat_frames import CVAT_NOT_SET
 from backend.labelstudio.errors import innermost
@@ -26,7 +27,7 @@ PAGE = 100
 TIMEOUT = 60.0  # s; CVAT answers a request that changes annotations when they are stored
 SUPPORTED = "2.80"  # other versions are spoken to all the same; this one was read
 HINTS = {
-    401: "set CVAT_ACCESS_TOKEN to a personal access token of CVAT (user menu, Profile, Security)",
+    401: "set CVAT_ACCESS_TOKEN to a personal access token, which you make on your profile in CVAT",
     403: "the user of CVAT_ACCESS_TOKEN may not do this: use the token of one who may",
     404: "there is none with this number, or the user of CVAT_ACCESS_TOKEN may not see it",
 }
@@ -57,22 +58,26 @@ class Cvat:
         """Return the version of the server."""
         return self._fetch(About, "/api/server/about").version
 
+    def user(self) -> str:
+        """Return the name of the user that the token belongs to."""
+        return self._fetch(User, "/api/users/self").username
+
     def task(self, task_id: int) -> Task:
         """Fetch a task."""
         return self._fetch(Task, f"/api/tasks/{task_id}")
 
-    def labels(self, task_id: int) -> list[Label]:
+    def labels(self, task: Task) -> list[Label]:
         """Fetch the labels of a task, which may be those of its project."""
-        found = self._list(Label, "/api/labels", task_id=task_id)
+        found = self._list(Label, "/api/labels", task)
         return [label for label in found if not label.has_parent]
 
     def frames(self, task_id: int) -> DataMeta:
         """Fetch which frames a task has."""
         return self._fetch(DataMeta, f"/api/tasks/{task_id}/data/meta")
 
-    def jobs(self, task_id: int) -> list[Job]:
+    def jobs(self, task: Task) -> list[Job]:
         """Fetch the jobs of annotators, without those that measure the quality of others."""
-        found = self._list(Job, "/api/jobs", task_id=task_id)
+        found = self._list(Job, "/api/jobs", task)
         return [job for job in found if job.type == "annotation"]
 
     def annotations(self, job_id: int) -> Annotations:
@@ -92,14 +97,16 @@ class Cvat:
             Annotations, _annotations(job_id), "PATCH", params={"action": action}, json=body
         )
 
-    def _list(self, shape: type[ShapeT], path: str, **filters: int) -> list[ShapeT]:
+    def _list(self, shape: type[ShapeT], path: str, task: Task) -> list[ShapeT]:
+        """Fetch all that belongs to a task, in the organization of the task."""
+        within = {"org": ""} if task.organization is None else {"org_id": task.organization}
         return [
             self._read(shape, each, f"GET {path}")
-            for page in self._pages(path, filters)
+            for page in self._pages(path, {"task_id": task.id, **within})
             for each in page.results
         ]
 
-    def _pages(self, path: str, filters: Mapping[str, int]) -> Iterator[Page]:
+    def _pages(self, path: str, filters: Mapping[str, object]) -> Iterator[Page]:
         number = 1
         while True:
             page = self._fetch(Page, path, params={**filters, "page": number, "page_size": PAGE})
@@ -155,6 +162,11 @@ class Cvat:
             f"expected an answer from {self.url} ({request}), got status {answer.status_code}"
             f"{said}{': ' + hint if hint else ''}"
         )
+
+
+def is_supported(version: str) -> bool:
+    """Return whether a server is of the version that this was written for."""
+    return version.startswith(f"{SUPPORTED}.")
 
 
 def cvat_of(settings: Settings) -> Cvat:

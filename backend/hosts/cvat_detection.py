@@ -71,7 +71,7 @@ class ImageDetection:
 
         Raises:
             ModelUnusable: the model cannot be loaded.
-            ValueError: the image is too small.
+            Refused, ValueError: the image is too small.
         """
         model = self._context.detectors.get(self._project.uid or None)
         row = self._row(model)

@@ -1,6 +1,6 @@
 """The detector as an auto-annotation function of CVAT, for `cvat-cli task auto-annotate`.
 
-    cvat-cli task auto-annotate 7 --function-module backend.hosts.cvat_function \\
+    python -m cvat_cli task auto-annotate 7 --function-module backend.hosts.cvat_function \\
         -p labels=str:beak,tail
 
 It is the protocol of `cvat_sdk.auto_annotation`, version 2.80: `create` returns an object with
@@ -24,6 +24,7 @@ from backend.hosts.cvat_shapes import to_shapes
 from backend.hosts.cvat_task import task_labels
 from backend.labelstudio.shapes import Json
 from backend.settings import SettingsError, load_settings
+from backend.suggestions.detection_job import Refused
 from backend.suggestions.detector import ModelUnusable
 from model.decoding import UnreadableImage, pixels_of
 
@@ -66,7 +67,7 @@ class KeypointFunction:
         """
         try:
             regions = self._detection.regions(pixels_of(image))
-        except (UnreadableImage, ValueError) as error:
+        except (UnreadableImage, Refused, ValueError) as error:
             logger.warning("%s gets no suggestions: %s", context.frame_name, error)
             return []
         least = context.conf_threshold or 0.0

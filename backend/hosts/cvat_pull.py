@@ -132,7 +132,7 @@ class CvatPull:
             "task": task.number_of(number),
             "created_at": (made_at or changed).isoformat(),
             "updated_at": changed.isoformat(),
-            "completed_by": job.assignee,
+            "completed_by": _annotator(job),
             "parent_prediction": job.id if sent else None,
             "result": regions,
         }
@@ -148,6 +148,11 @@ class CvatPull:
             Entry(retractions=[Retraction(task.uid, annotation_id, None, moment, "sync")])
             for annotation_id in sorted(known.keys() - existing)
         ]
+
+
+def _annotator(job: Job) -> int | None:
+    """Return the number of the annotator: negative, as nobody in Label Studio has such a one."""
+    return None if job.assignee is None else -job.assignee
 
 
 def _is_known(state: State, known: Mapping[int, KnownState]) -> bool:

@@ -49,7 +49,7 @@ POLL_SECONDS = 0.5
 LEASE_SECONDS = 60.0
 ROUNDS = 5  # so often the version of the suggestions may change meanwhile
 
-Outcome = Literal["new", "replaced", "same", "begun", "done", "withheld", "failed"]
+Outcome = Literal["new", "empty", "replaced", "same", "begun", "done", "withheld", "failed"]
 Frames = dict[int, FrameShapes]
 # Is told how many of the predictions are made, and how many there are.
 Watch = Callable[[int, int], None]
@@ -215,15 +215,16 @@ class CvatPush:
                 if is_known and shows_the_same(here.shapes, task.labels, sent["result"]):
                     summary.outcomes["same"] += 1
                     continue
-                summary.outcomes["replaced" if here.shapes else "new"] += 1
                 new = tuple(to_shapes(sent["result"], task.labels, number))
+                summary.outcomes["replaced" if here.shapes else "new" if new else "empty"] += 1
                 yield _Change(row, sent, new, here.raw)
 
     def _apply(self, job: Job, changes: Sequence[_Change]) -> None:
         """Create the new shapes of some frames, record them, and delete those they replace.
 
         In this order, so that no frame loses its suggestions where something fails in between. What
-        was created and not recorded is replaced by the next push, as nobody has touched it.
+        was created and not recorded is replaced by the next push, as nobody has touched it. What
+        somebody has changed meanwhile is not deleted.
         """
         new = [_with_source(each.json) for change in changes for each in change.new]
         made = self._created(job, new)
@@ -231,9 +232,11 @@ class CvatPush:
             mine, made = made[: len(change.new)], made[len(change.new) :]
             result = with_ids(change.sent["result"], change.new, mine)
             self._record(job, change.row, {**change.sent, "result": result})
-        old = [raw for change in changes for raw in change.old]
-        if old:
-            self._cvat.change(job.id, "delete", old)
+        if any(change.old for change in changes):
+            there = self._cvat.annotations(job.id).shapes
+            old = [raw for change in changes for raw in change.old if raw in there]
+            if old:
+                self._cvat.change(job.id, "delete", old)
 
     def _created(self, job: Job, new: Sequence[Json]) -> list[CvatShape]:
         if not new:

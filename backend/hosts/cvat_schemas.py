@@ -27,6 +27,12 @@ class About(Shape):
     version: Text = Field(description="a version such as 2.80.0")
 
 
+class User(Shape):
+    """A person who works with CVAT."""
+
+    username: Name = Field(description="text")
+
+
 class Page(Shape):
     """A page of a list.
 
@@ -44,6 +50,7 @@ class Task(Shape):
 
     Attributes:
         project_id: of the project that it belongs to; None for a task of its own.
+        organization: id of the organization that it belongs to; None for a personal task.
         size: number of frames.
         mode: `annotation` for images, `interpolation` for a video.
         dimension: `2d`, or `3d` for point clouds.
@@ -51,6 +58,7 @@ class Task(Shape):
 
     id: Id = Field(description="a whole number")
     project_id: OrNone[Id] = None
+    organization: OrNone[Id] = None
     name: OrNone[Text] = None
     size: OrNone[Count] = None
     mode: OrNone[Text] = None

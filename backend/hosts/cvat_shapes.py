@@ -17,7 +17,7 @@ from backend.labelstudio.shapes import Json
 from model.keypoint import Keypoint, centre_to_edge, edge_to_centre
 
 AUTO = "auto"
-# CVAT's server and editor round positions to 4 decimals; px.
+# CVAT's editor compares positions rounded to 4 decimals; px.
 ROUNDING = 1e-3
 
 

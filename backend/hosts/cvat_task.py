@@ -40,7 +40,7 @@ class CvatTask:
 
     def image_of(self, frame: int) -> str:
         """Return the address of the image of a frame."""
-        return frame_address(self.url, self.id, frame)
+        return frame_address(self.url, self.id, frame, self.frames[frame].name or "")
 
     def frames_of(self, job: Job) -> Iterator[int]:
         """Yield the numbers of the frames of a job, without deleted ones."""
@@ -74,7 +74,7 @@ def load_task(cvat: Cvat, task_id: int, chosen: Sequence[str] = ()) -> CvatTask:
     """
     task = cvat.task(task_id)
     _require_images(task)
-    labels = point_labels(cvat.labels(task_id), chosen)
+    labels = point_labels(cvat.labels(task), chosen)
     meta = cvat.frames(task_id)
     deleted = set(meta.deleted_frames)
     if len(meta.frames) > MOST_FRAMES:
@@ -82,7 +82,7 @@ def load_task(cvat: Cvat, task_id: int, chosen: Sequence[str] = ()) -> CvatTask:
             f"expected a task of at most {MOST_FRAMES} frames, got {len(meta.frames)}: split it"
         )
     frames = {n: frame for n, frame in enumerate(meta.frames) if n not in deleted}
-    return CvatTask(task_id, cvat.url, uid_of(cvat.url, task), labels, frames, cvat.jobs(task_id))
+    return CvatTask(task_id, cvat.url, uid_of(cvat.url, task), labels, frames, cvat.jobs(task))
 
 
 def task_labels(cvat: Cvat, task_id: int) -> tuple[str, list[Label]]:
@@ -93,7 +93,7 @@ def task_labels(cvat: Cvat, task_id: int) -> tuple[str, list[Label]]:
     """
     task = cvat.task(task_id)
     _require_images(task)
-    return uid_of(cvat.url, task), cvat.labels(task_id)
+    return uid_of(cvat.url, task), cvat.labels(task)
 
 
 def uid_of(url: str, task: Task) -> str:

@@ -4,6 +4,8 @@ A task of ours is then a frame of a task of CVAT. Whatever needs its image, such
 a learning job or the report, fetches it by the same rules as an image in Label Studio.
 """
 
+from urllib.parse import quote
+
 from backend.labelstudio.client import LabelStudio
 from backend.outages.breaker import Breaker
 
@@ -13,14 +15,16 @@ CVAT_NOT_SET = (
 )
 
 
-def frame_address(url: str, task: int, frame: int) -> str:
+def frame_address(url: str, task: int, frame: int, name: str) -> str:
     """Return the address of the image of a frame.
 
     Args:
         url: address of CVAT.
         frame: index of the frame in its task, from 0.
+        name: of its file, which stands in the fragment: it is not sent, and names exported images.
     """
-    return f"{url}/api/tasks/{task}/data/?type=frame&quality=original&number={frame}"
+    address = f"{url}/api/tasks/{task}/data/?type=frame&quality=original&number={frame}"
+    return f"{address}#{quote(name)}" if name else address
 
 
 class CvatFrames(LabelStudio):

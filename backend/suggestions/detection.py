@@ -141,6 +141,7 @@ def detect_on(
 
     Raises:
         LabelConfigError, RegionError, Refused: nothing can be found on it, now or ever.
+        StepChanged: the project has learnt something meanwhile.
     """
     control = _control_of(view, project)
     height, width = image.shape[:2]

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 LOCAL_FILES = "/local-files/"  # Label Studio serves files of its own disk here, named by `d`
+CVAT_FRAME = re.compile(r"/api/tasks/\d+/data/$")  # see `cvat_frames.frame_address`
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
@@ -12,6 +13,8 @@ def file_name(url: str) -> str:
     """Return the decoded path of an image, without its signature; of a data URI only its type.
 
     >>> file_name("/data/local-files/?v=2&d=set/a%20b.jpg")
+    'set/a b.jpg'
+    >>> file_name("http://cvat/api/tasks/7/data/?type=frame&number=3#set/a%20b.jpg")
     'set/a b.jpg'
     """
     if url.startswith("data:"):
@@ -21,6 +24,8 @@ def file_name(url: str) -> str:
         named = parse_qs(parts.query).get("d")
         if named:
             return named[0]
+    if parts.fragment and CVAT_FRAME.search(parts.path):
+        return unquote(parts.fragment)
     return unquote(parts.path).lstrip("/") or url
 
 
