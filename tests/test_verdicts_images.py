@@ -300,6 +300,22 @@ def test_what_was_never_compared_is_exported_image_by_image(any_database: Databa
     assert xs == pytest.approx([10.5, 30.5, 5.5])
 
 
+def test_what_is_drawn_on_one_image_alone_is_exported_with_none_of_the_others(
+    any_database: Database,
+) -> None:
+    regions = on(as_sent(any_database, made(any_database, 2, [LEFT, RIGHT]))["result"], "right")
+    EventStorage(any_database).save_event(
+        "ANNOTATION_CREATED",
+        3,
+        {"annotation": annotation(1, regions, parent=None), "project": dict(PROJECT)}
+        | {"action": "ANNOTATION_CREATED", "task": pair_task(1)},
+    )
+    Recorder(Settings(), any_database).drain()
+    file = exported_json(any_database, "coco")
+    found = [(each["file_name"], each["width"], each["height"]) for each in file["images"]]
+    assert found == [("data/right/1.png", 60, 80)]
+
+
 def learnt(database: Database) -> list[Any]:
     LessonStorage(database, limit=LIMIT).pass_on()
     storage = ExampleStorage(database, limit=LIMIT)
