@@ -85,6 +85,8 @@ WEB_REDIS_RETRIES = 1
 
 # The switch of an SQLite database to write-ahead, while another process makes the same switch.
 SQLITE_JOURNAL = Backoff(first=0.01)
+# A transaction that writes to SQLite, while another one does.
+SQLITE_LOCK = Backoff(first=0.002)
 
 # A child process of `serve` that died; pauses start over after it has run steadily for this long.
 CHILD_PROCESS = Backoff(first=0.5, factor=2.0, longest=30.0)

@@ -26,7 +26,7 @@ from backend.learning.backbones import Backbone, Backbones
 from backend.learning.looks import describe_example, looks_at
 from backend.learning.named_points import NamedPoints
 from backend.learning.queries import due_examples
-from backend.learning.records import WHOLE_IMAGE, Lesson, Step
+from backend.learning.records import WHOLE_IMAGE, Example, Lesson, Step
 from backend.learning.storage import ExampleStorage, replace_lessons
 from backend.settings import Settings
 from backend.suggestions.seen_object import SeenObject
@@ -34,6 +34,7 @@ from model.commands.classifier_options import classifier_options
 from model.decoding import read
 from model.keypoint import Box, Detection
 from model.networks import load_classifier
+from studies.agreement_measure import peak_mb
 from studies.benchmark_report import processor
 from studies.data_options import AT_LEAST_ONE, data_option
 from studies.evaluation.datasets import Annotated, read_data_set
@@ -56,6 +57,7 @@ class Times:
         network: both looks of an image, which take part in `learn`, `name` and `first_answer`.
         first_answer: to the first landmark placed on an image that was not seen before.
         next_answer: to the second one.
+        peak_mb: most memory that the process has held so far, MB.
     """
 
     images: int
@@ -68,6 +70,7 @@ class Times:
     network: float
     first_answer: float
     next_answer: float
+    peak_mb: float
 
 
 def timed(do: Callable[[], Found]) -> tuple[float, Found]:
@@ -88,10 +91,17 @@ class Project:
         self.named = NamedPoints(settings, database)
         ProjectStorage(database).save_label_config(UID, "<View/>")
 
-    def learn(self, number: int, image: Annotated, picture: NDArray[np.uint8]) -> tuple[float, int]:
-        """Learn an image; return the seconds, and how many bytes are stored of it."""
+    def learn(self, number: int, images: Sequence[Annotated]) -> tuple[float, int]:
+        """Learn the image of a task; return the seconds, and how many bytes are stored of it.
+
+        Once as many are kept as may be, another example may be looked at as well, or none.
+
+        Args:
+            images: those of task 1, 2, ..., over and over.
+        """
+        image = images[(number - 1) % len(images)]
+        height, width = read(image.path).shape[:2]
         points = points_of(image)
-        height, width = picture.shape[:2]
         absent = [label for label in self.labels if label not in points]
         lesson = Lesson(
             WHOLE_IMAGE, number, image.name, width, height, None, "", points, absent, None
@@ -99,13 +109,17 @@ class Project:
         with self.database.writing() as connection:
             made = {datetime.now(UTC): [lesson]}
             replace_lessons(connection, UID, number, made, limit=self._limit)
-        [(example_id, _)] = due_examples(self.database, newest=True).first(UID, 2)
-        seconds, stored = timed(lambda: self._look(example_id, picture))
+        seconds, _ = timed(lambda: self._examples.select(UID))
+        stored = 0
+        for example_id, _ in due_examples(self.database, newest=True).first(UID, 2):
+            example = self._examples.start_attempt(example_id)
+            assert example is not None
+            picture = read(images[(example.task_id - 1) % len(images)].path)
+            looked, stored = timed(partial(self._look, example, picture))
+            seconds += looked
         return seconds, stored
 
-    def _look(self, example_id: int, picture: NDArray[np.uint8]) -> int:
-        example = self._examples.start_attempt(example_id)
-        assert example is not None
+    def _look(self, example: Example, picture: NDArray[np.uint8]) -> int:
         described = describe_example(
             self.backbone.extractor,
             picture,
@@ -139,12 +153,32 @@ def points_of(image: Annotated) -> dict[str, tuple[float, float]]:
     return {label: (x, y) for label, (x, y) in places}
 
 
-def measure(project: Project, train: Sequence[Annotated], test: Sequence[Annotated]) -> Times:
-    """Learn the images of `train`, and name those of `test`."""
-    learnt = []
-    for number, image in enumerate(tqdm(train, desc="Learning", unit="image"), start=1):
+def measure(
+    project: Project, train: Sequence[Annotated], test: Sequence[Annotated], counts: Sequence[int]
+) -> list[Times]:
+    """Learn the images of `train`, over and over, and measure once so many are learnt.
+
+    Args:
+        counts: numbers of images, each time as one more task.
+    """
+    found: list[Times] = []
+    learnt: list[tuple[float, int]] = []
+    for number in tqdm(range(1, max(counts) + 1), desc="Learning", unit="image"):
         project.named.step(project.backbone, UID)
-        learnt.append(project.learn(number, image, read(image.path)))
+        learnt.append(project.learn(number, train))
+        if number in counts:
+            found.append(_times(project, learnt, test))
+    return found
+
+
+def _times(
+    project: Project, learnt: Sequence[tuple[float, int]], test: Sequence[Annotated]
+) -> Times:
+    """Name the images of `test` with what has been learnt.
+
+    Args:
+        learnt: seconds and stored bytes of each image so far.
+    """
     step, fits = project.step(), NamedPoints(Settings(), project.database)
     looks = looks_at(project.backbone.extractor, read(test[0].path), None, None)
     fit_region, _ = timed(lambda: fits.region(step))
@@ -157,9 +191,9 @@ def measure(project: Project, train: Sequence[Annotated], test: Sequence[Annotat
     network = [timed(partial(both_looks, project, picture))[0] for picture in pictures]
     answers = [answer_twice(project, *pair) for pair in zip(test, pictures, strict=True)]
     return Times(
-        images=len(train),
+        images=len(learnt),
         labels=len(project.labels),
-        kilobytes=median(size for _, size in learnt) / 1000,
+        kilobytes=median(size for _, size in learnt if size) / 1000,
         learn=median(seconds for seconds, _ in learnt[-TIMED:]),
         fit_region=fit_region,
         fit_close=with_fit - without_fit,
@@ -167,6 +201,7 @@ def measure(project: Project, train: Sequence[Annotated], test: Sequence[Annotat
         network=median(network),
         first_answer=median(first for first, _ in answers),
         next_answer=median(second for _, second in answers),
+        peak_mb=peak_mb(),
     )
 
 
@@ -193,30 +228,42 @@ def answer_twice(
     return first, second
 
 
-def as_markdown(found: Times) -> str:
-    """Return the times as a table."""
-    rows = [
-        ("learn an image", f"{found.learn:.2f} s"),
-        ("name an image", f"{found.name:.2f} s"),
+def as_markdown(found: Sequence[Times]) -> str:
+    """Return the times as a table with a column for each number of images."""
+    lines: list[tuple[str, Callable[[Times], str]]] = [
+        ("", lambda each: f"{each.images} images"),
+        ("---", lambda _: "---"),
+        ("learn an image", lambda each: f"{each.learn:.2f} s"),
+        ("name an image", lambda each: f"{each.name:.2f} s"),
         (
             "first interactive answer on an image that was not seen before",
-            f"{found.first_answer:.2f} s",
+            lambda each: f"{each.first_answer:.2f} s",
         ),
-        ("next answer on the same object", f"{found.next_answer:.2f} s"),
-        ("the network's part of the first three", f"{found.network:.2f} s"),
-        ("fit of a step, to find objects", f"{found.fit_region:.2f} s"),
-        ("fit of a step, to name landmarks", f"{found.fit_close:.2f} s"),
-        ("stored of an image", f"{found.kilobytes:.0f} kB"),
+        ("next answer on the same object", lambda each: f"{each.next_answer:.2f} s"),
+        ("the network's part of the first three", lambda each: f"{each.network:.2f} s"),
+        ("fit of a step, to find objects", lambda each: f"{each.fit_region:.2f} s"),
+        ("fit of a step, to name landmarks", lambda each: f"{each.fit_close:.2f} s"),
+        ("stored of an image", lambda each: f"{each.kilobytes:.0f} kB"),
+        ("most memory of the process so far", lambda each: f"{each.peak_mb:.0f} MB"),
     ]
-    table = "\n".join(f"| {what} | {value} |" for what, value in rows)
-    head = f"{found.images} images × {found.labels} labels, on {processor()}, one thread:"
-    return f"{head}\n\n| | processor time |\n| --- | --- |\n{table}\n"
+    table = "\n".join(
+        f"| {' | '.join([what, *(value(each) for each in found)])} |" for what, value in lines
+    )
+    head = f"Processor time with {found[0].labels} labels, on {processor()}, one thread:"
+    return f"{head}\n\n{table}\n"
 
 
 @click.command()
 @data_option("Folder with annotations.csv; its split train is learnt, its split test named.")
 @classifier_options
-@click.option("--images", type=AT_LEAST_ONE, default=100, show_default=True, help="Learn so many.")
+@click.option(
+    "--images",
+    type=AT_LEAST_ONE,
+    multiple=True,
+    default=(100, 1000),
+    show_default=True,
+    help="Measure with so many learnt; those of the folder are learnt over and over.",
+)
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -224,7 +271,11 @@ def as_markdown(found: Times) -> str:
     help="Put the table between its markers in this page.",
 )
 def learning_times(
-    data: Path, arch: str | None, weights: str | None, images: int, report: Path | None
+    data: Path,
+    arch: str | None,
+    weights: str | None,
+    images: tuple[int, ...],
+    report: Path | None,
 ) -> None:
     """Time what the backend takes to learn, to name and to answer, without rectangles."""
     if report:
@@ -237,7 +288,7 @@ def learning_times(
         database = Database(f"sqlite:///{folder}/backend.sqlite3")
         database.migrate()
         project = Project(database, backbone, labels)
-        found = measure(project, train[:images], test[:TIMED])
+        found = measure(project, train, test[:TIMED], images)
         database.close()
     text = as_markdown(found)
     print(text)

@@ -475,6 +475,7 @@ def as_report(found: Load, filling: Filling) -> str:
 @click.option("--rate", default=200.0, show_default=True, help="Events a second.")
 @click.option("--seconds", default=60.0, show_default=True, help="Of opening, and of events.")
 @click.option("--images", default=1000, show_default=True, help="After which memory is compared.")
+@click.option("--workers", help="DETECTION_WORKERS; by default, as many as `serve` chooses.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write the figures into this file.")
 def main(
     weights: str | None,
@@ -484,10 +485,11 @@ def main(
     rate: float,
     seconds: float,
     images: int,
+    workers: str | None,
     report: Path | None,
 ) -> None:
     """Put load on a deployment with its defaults, and print how quickly it answered."""
-    chosen = {"MODEL_WEIGHTS": weights, "MODEL_ARCH": arch}
+    chosen = {"MODEL_WEIGHTS": weights, "MODEL_ARCH": arch, "DETECTION_WORKERS": workers}
     environment = {name: value for name, value in chosen.items() if value}
     with tempfile.TemporaryDirectory() as folder:
         found = run_load(

@@ -25,6 +25,7 @@ from backend.settings import Settings
 from backend.suggestions.interactive import NOTHING_PLACED
 from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.status_storage import WorkStatus
+from backend.suggestions.storage import PredictionStorage
 from backend.verdicts.digests import digest_of
 from backend.verdicts.packing import MARK, POINT, POSITIONS
 from backend.verdicts.recording import Recorder
@@ -255,6 +256,7 @@ def test_predictions_of_an_earlier_schema_stay_as_they_are_and_have_no_request_i
     assert {each.name: each.waiting for each in WorkStatus(any_database).queues()} == {
         "interactive": 1,
         "corrections": 0,
+        "opened": 0,
         "predictions": 1,
         "deliveries": 1,
         "trainings": 0,
@@ -271,7 +273,19 @@ def test_annotations_of_an_earlier_schema_are_about_the_only_image_of_their_task
     Recorder(Settings(), any_database).drain()
     numbers = (states.c.task_id, states.c.image_number)
     assert rows(any_database, *numbers) == [(1, 0), (1, 1), (7, None)]
-    downgrade(any_database, "0019")
+    downgrade(any_database, "0020")
     any_database.migrate()
     assert rows(any_database, *numbers) == [(1, None), (7, None)]
     assert figures(any_database)["overall"]["annotations"] == 2
+
+
+def test_predictions_that_a_newer_version_made_instead_are_failures_no_more(
+    any_database: Database,
+) -> None:
+    replaced, other = (row.id for row in ask(any_database, 1, 2))
+    storage = PredictionStorage(any_database)
+    storage.fail(replaced, "b is the current version now: it makes the prediction instead")
+    storage.fail(other, "100 % unreadable")
+    downgrade(any_database, "0019")
+    any_database.migrate()
+    assert [row.id for row in storage.predictions([replaced, other])] == [other]

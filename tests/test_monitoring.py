@@ -237,8 +237,8 @@ def test_histograms_count_what_every_process_measures(
 def test_the_age_of_a_queue_grows_and_an_empty_one_has_none(
     client: FlaskClient, redis_connection: Redis
 ) -> None:
-    predict(client, task(1))
-    assert value_of(client, "keypoint_waiting", queue="predictions") == 1
+    predict(client, task(1), task(2))
+    assert value_of(client, "keypoint_waiting", queue="predictions") == 2
     assert 0 <= value_of(client, "keypoint_oldest_waiting_seconds", queue="predictions") < 300
     assert value_of(client, "keypoint_oldest_waiting_seconds", queue="trainings") == 0
     assert value_of(client, "keypoint_workers", kind="detection") == 0

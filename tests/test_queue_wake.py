@@ -52,3 +52,17 @@ def test_a_request_does_not_wait_for_redis(redis_connection: Redis) -> None:
     redis_connection.delete(KEY)
     waker.wake()
     wait_until(lambda: redis_connection.llen(KEY) == 1)
+
+
+def test_a_client_that_is_closed_does_not_break_into_a_wake(
+    redis_url: str, redis_connection: Redis
+) -> None:
+    client = Redis.from_url(redis_url)
+    waker = Waker(client)
+    for _ in range(200):
+        waker.wake()
+        client.ping()
+        client.close()
+    redis_connection.delete(KEY)
+    waker.wake()
+    wait_until(lambda: redis_connection.llen(KEY) == 1)

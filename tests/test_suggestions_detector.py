@@ -167,11 +167,24 @@ def test_what_was_asked_of_the_model_before_is_made_by_the_active_one(scene: Sce
     trained = scene.train(1)
     detection_job.predict(old.id)
     rows = scene.rows()
-    assert rows[old.model_version].status == "failed"
-    assert f"{trained.version} is the current version now" in (rows[old.model_version].reason or "")
-    assert (rows[trained.version].status, rows[trained.version].to_deliver) == ("queued", True)
-    assert queued(PredictionStorage(scene.database)) == [(rows[trained.version].id, 1)]
-    detection_job.predict(rows[trained.version].id)
+    assert list(rows) == [trained.version]
+    assert (rows[trained.version].id, rows[trained.version].status) == (old.id, "ready")
+    assert [each["model_version"] for each in scene.fake.of_task(1)] == [trained.version]
+
+
+def test_what_the_active_model_was_asked_already_is_made_once(scene: Scene) -> None:
+    old = scene.ask(scene.registry.active(UID).version)
+    trained = scene.train(1)
+    asked = scene.ask(trained.version, to_deliver=False)
+    detection_job.predict(old.id)
+    rows = scene.rows()
+    assert list(rows) == [trained.version]
+    row = rows[trained.version]
+    assert (row.id, row.status, row.to_deliver) == (asked.id, "queued", True)
+    assert queued(PredictionStorage(scene.database)) == [(asked.id, 1)]
+    assert PredictionStorage(scene.database).finished([old.id, asked.id]) == {old.id}
+    detection_job.predict(old.id)  # a repeated job finds nothing to do
+    detection_job.predict(asked.id)
     assert [each["model_version"] for each in scene.fake.of_task(1)] == [trained.version]
 
 
@@ -185,12 +198,14 @@ def test_what_is_not_to_be_delivered_is_not_by_the_next_model_either(scene: Scen
 def test_after_going_back_the_model_before_is_asked_again(scene: Scene) -> None:
     own = scene.registry.active(UID).version
     old = scene.ask(own)
-    scene.train(1)
+    trained = scene.train(1)
     detection_job.predict(old.id)
     scene.registry.activate_previous(UID)
-    assert scene.ask(own).status == "queued"
-    detection_job.predict(old.id)
-    assert [each["model_version"] for each in scene.fake.of_task(1)] == [own]
+    again = scene.ask(own)
+    assert again.status == "queued"
+    detection_job.predict(again.id)
+    versions = [each["model_version"] for each in scene.fake.of_task(1)]
+    assert versions == [trained.version, own]
 
 
 def test_an_unknown_version_has_no_successor(scene: Scene) -> None:

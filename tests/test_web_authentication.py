@@ -17,6 +17,7 @@ from backend.database.connection import Database
 from backend.labelstudio import webhook_secrets
 from backend.labelstudio.webhook_secrets import SECRET_HEADER, WebhookSecrets
 from backend.settings import Settings, SettingsError, load_settings
+from backend.verdicts.storage import EventStorage
 from backend.web import authentication
 from backend.web.app import create_app
 
@@ -87,17 +88,20 @@ def test_a_generated_secret_opens_the_webhook_and_only_its_digest_is_stored(
     secrets = WebhookSecrets(settings, any_database)
     with served(create_app(settings, any_database, queue)) as url:
 
-        def status(secret: str) -> int:
+        def status(secret: str, project: int = 3) -> int:
             headers = {SECRET_HEADER: secret}
+            event = {**EVENT, "project": {"id": project}}
             return requests.post(
-                f"{url}/webhook", json=EVENT, headers=headers, timeout=30
+                f"{url}/webhook", json=event, headers=headers, timeout=30
             ).status_code
 
         first = secrets.secret_for(3, None)
         assert status(first) == 200
         assert secrets.secret_for(3, first) == first, "a secret that works stays"
         other = secrets.secret_for(4, None)
-        assert (status(first), status(other), status("none")) == (200, 200, 401)
+        assert (status(first), status(other, 4), status("none")) == (200, 200, 401)
+        assert (status(first, 4), status(other, 3), status(first, 5)) == (403, 403, 403)
+        assert len(EventStorage(any_database).unhandled()) == 3
         renewed = secrets.secret_for(3, "lost")
         assert (status(first), status(renewed)) == (401, 200)
         [digest, _] = secrets._storage.digests().values()

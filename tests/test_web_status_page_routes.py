@@ -48,6 +48,7 @@ def test_the_status_tells_queues_workers_batches_and_failures(busy: Flask) -> No
     assert found is not None
     queues = {each["name"]: each for each in found["queues"]}
     assert queues["predictions"]["waiting"] == 45  # 33 of the batch, and 12 that wait for a host
+    assert queues["opened"] == {"name": "opened", "waiting": 0, "oldest": None}
     assert queues["deliveries"]["waiting"] == 24
     assert queues["interactive"] == {"name": "interactive", "waiting": 0, "oldest": None}
     [worker] = found["workers"]
@@ -64,8 +65,8 @@ def test_the_status_tells_queues_workers_batches_and_failures(busy: Flask) -> No
         ("failed", 1),
     ]
     assert [each["service"] for each in found["away"]] == [SERVICE]
-    assert found["webhook"]["pulls"][UIDS[1]]["added"] == 5
-    assert list(found["webhook"]["last_of"]) == ["1"]
+    assert found["webhooks"][UIDS[1]]["failed_pull"] is None
+    assert found["webhooks"][UIDS[0]]["last_event_at"] == found["last_event_at"]
 
 
 def test_without_redis_the_page_says_so(database: Database, unread_weights: Path) -> None:
@@ -230,7 +231,7 @@ def test_the_queries_read_no_more_than_an_index_of_many_rows(any_database: Datab
         if any_database.engine.name == "postgresql":  # which does so by itself; SQLite never does
             connection.execute(text("ANALYZE"))
     plans = plans_of_status(any_database)
-    assert len(plans) == 5
+    assert len(plans) == 6
     for plan in plans:
         assert "SCAN predictions\n" not in plan + "\n"
         assert "Seq Scan on predictions" not in plan

@@ -236,8 +236,11 @@ class PrelabelRun:
         with tqdm(total=len(waiting), desc="Pre-labelling", unit="task") as bar:
             while waiting:
                 some = [waiting.popleft() for _ in range(min(len(waiting), WATCHED_AT_ONCE))]
-                done: set[int] = set()
-                for row in self._predictions.predictions(sorted(self._predictions.finished(some))):
+                finished = self._predictions.finished(some)
+                rows = self._predictions.predictions(sorted(finished))
+                done = finished - {row.id for row in rows}  # a newer version has them already
+                summary.existing += len(done)
+                for row in rows:
                     if row.status == "failed" or row.check_at is None:
                         done.add(row.id)
                         _count(row, summary)

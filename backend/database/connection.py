@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
-from backend.retries import SQLITE_JOURNAL
+from backend.retries import SQLITE_JOURNAL, SQLITE_LOCK, jittered
 
 WRITES = "writes"  # execution option of a transaction that writes
 # One connection for every thread of a web process.
@@ -260,5 +260,31 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get(WRITES, False):
+        _begin_to_write(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_to_write(connection: Connection) -> None:
+    """Begin as soon as no other transaction writes.
+
+    SQLite itself looks every 100 ms in the end, and whoever comes meanwhile goes first.
+
+    Raises:
+        OperationalError: others have written for `LOCK_WAIT`, or nothing can be written.
+    """
+    deadline = time.monotonic() + LOCK_WAIT
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except OperationalError as error:
+                code = getattr(error.orig, "sqlite_errorcode", 0)
+                if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(jittered(SQLITE_LOCK.first))
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(1000 * LOCK_WAIT)}")

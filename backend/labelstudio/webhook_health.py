@@ -5,11 +5,15 @@ all annotations (`verdicts.sync`) finds what was lost, hours later.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connection_records import WEBHOOK, Webhook, without_password
 
 WEBHOOKS = "/api/webhooks/"
+
+# Whether a secret is accepted with the events of a project.
+Accepts: TypeAlias = Callable[[str | None, int | None], bool]
 
 
 def repair(project_id: int) -> str:
@@ -20,7 +24,7 @@ def repair(project_id: int) -> str:
 def webhook_problem(
     project_id: int,
     webhooks: Sequence[Webhook],
-    accepts: Callable[[str | None], bool] | None,
+    accepts: Accepts | None,
 ) -> str | None:
     """Return what is wrong with the webhooks of a project, and what to do; None if one is right.
 
@@ -28,7 +32,7 @@ def webhook_problem(
         webhooks: those that send events to this backend.
         accepts: whether a secret is accepted; None if none is asked for.
     """
-    problems = [_problem(each, accepts) for each in webhooks]
+    problems = [_problem(each, project_id, accepts) for each in webhooks]
     if not problems:
         return f"does not exist, so corrections would be lost: {repair(project_id)}"
     if None in problems:
@@ -36,7 +40,7 @@ def webhook_problem(
     return f"{problems[0]}: {repair(project_id)}"
 
 
-def _problem(webhook: Webhook, accepts: Callable[[str | None], bool] | None) -> str | None:
+def _problem(webhook: Webhook, project_id: int, accepts: Accepts | None) -> str | None:
     if not webhook.is_active:
         return (
             "is switched off, so corrections would be lost (newer versions of Label Studio switch "
@@ -47,15 +51,17 @@ def _problem(webhook: Webhook, accepts: Callable[[str | None], bool] | None) -> 
             "is incomplete, so corrections would be lost: it has to send the payload, for all "
             "actions"
         )
-    if accepts is None or webhook.has_password or accepts(webhook.secret):
+    if accepts is None or webhook.has_password or accepts(webhook.secret, project_id):
         return None
     if webhook.secret is None:
         return "carries no secret and no password, so corrections would be refused"
-    return "carries a secret that this backend does not know, so corrections would be refused"
+    return (
+        "carries a secret that this backend does not know for it, so corrections would be refused"
+    )
 
 
 def check_webhook(
-    label_studio: LabelStudio, project_id: int, accepts: Callable[[str | None], bool] | None
+    label_studio: LabelStudio, project_id: int, accepts: Accepts | None
 ) -> str | None:
     """Return what is wrong with the webhook of a project, wherever the backend is reached.
 

@@ -23,17 +23,25 @@ class WebhookSecrets:
         self._chosen = chosen.get_secret_value() if chosen else None
         self._storage = WebhookStorage(database)
 
-    def accept(self, given: str | None) -> bool:
-        """Return whether a request's header has a secret that is known."""
+    def accept(self, given: str | None, project_id: int | None = None) -> bool:
+        """Return whether a secret is that of the settings, or one that was generated.
+
+        Args:
+            given: what the header of a request has.
+            project_id: project that it should have been generated for; None for any.
+        """
         if not given:
             return False
         digest = _digest(given)
         if self._chosen is not None and hmac.compare_digest(digest, _digest(self._chosen)):
             return True
         # Compares with each of them, so that the time does not tell which one it is.
-        return (
-            sum(hmac.compare_digest(digest, each) for each in self._storage.digests().values()) > 0
-        )
+        equal = {
+            number
+            for number, stored in self._storage.digests().items()
+            if hmac.compare_digest(digest, stored)
+        }
+        return bool(equal) if project_id is None else project_id in equal
 
     def secret_for(self, project_id: int, present: str | None) -> str:
         """Return the secret that the webhook of a project should have; generate it if needed.

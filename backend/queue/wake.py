@@ -6,7 +6,7 @@ Without it, it is found by the next round: nothing depends on a wake that is los
 import logging
 import threading
 
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def wake(connection: Redis) -> None:
             pipeline.ltrim(KEY, 0, 0)
             pipeline.expire(KEY, KEPT_SECONDS)
             pipeline.execute()
-    except (RedisError, ValueError) as error:  # ValueError: the client was closed meanwhile
+    except RedisError as error:
         logger.debug("No worker is woken: %s", error)
 
 
@@ -45,10 +45,20 @@ def wait_for_wake(connection: Redis, stop: threading.Event, seconds: float) -> N
 
 
 class Waker:
-    """Wakes a worker from a thread of its own, so that no request waits for Redis."""
+    """Wakes a worker from a thread of its own, so that no request waits for Redis.
+
+    Args:
+        connection: says where Redis is; the thread has connections of its own, as closing those of
+            the requests would break into a wake.
+    """
 
     def __init__(self, connection: Redis) -> None:
-        self._connection = connection
+        pool = connection.connection_pool
+        self._connection = Redis(
+            connection_pool=ConnectionPool(
+                connection_class=pool.connection_class, **pool.connection_kwargs
+            )
+        )
         self._wanted = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None

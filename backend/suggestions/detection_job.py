@@ -9,7 +9,6 @@ import logging
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
-from backend.database.connection import now
 from backend.durations.recorder import measured_stage, record_stage
 from backend.labelstudio.errors import cause_of, lies_outside
 from backend.learning.backbones import BackboneUnusable
@@ -25,7 +24,7 @@ from backend.suggestions.detection import OF_THE_IMAGE, Found, detect_in
 from backend.suggestions.detector import ModelUnusable
 from backend.suggestions.job_context import JobContext
 from backend.suggestions.maps import keep_first_maps
-from backend.suggestions.records import Prediction, Wanted
+from backend.suggestions.records import Prediction
 
 logger = logging.getLogger(__name__)
 
@@ -63,40 +62,27 @@ def _predict(context: JobContext, prediction_id: int) -> None:
     if row.status == "queued":
         if row.attempts == 1 and row.started_at:
             record_stage("queue", (row.started_at - row.asked_at).total_seconds())
-        successor = _successor_of(context, row)
-        if successor is not None:
-            _request_from_active_model(context, row, successor)
-            return
-        if not _make(context, row):
+        current = _in_current_version(context, row)
+        if current is None or not _make(context, current):
             return
     context.delivery.deliver(row.id)
 
 
-def _successor_of(context: JobContext, row: Prediction) -> str | None:
-    """Return the version that has replaced that of a prediction; None if it is the current one.
+def _in_current_version(context: JobContext, row: Prediction) -> Prediction | None:
+    """Return a prediction as the project's current version has to make it.
 
-    Another model may be active, or the project may have learnt or forgotten something.
+    Another model may be active since it was requested, or the project may have learnt or forgotten
+    something.
+
+    Returns:
+        None if the current version has a row of its own for it, which workers queue in its turn.
     """
     base = base_of(row.model_version)
     active = context.detectors.successor_of(base, row.project_uid) or base
     current = context.steps.version(row.project_uid, active)
-    return None if current == row.model_version else current
-
-
-def _request_from_active_model(context: JobContext, row: Prediction, version: str) -> None:
-    """Request the prediction of the project's current version; workers queue it in its turn."""
-    wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
-    context.predictions.request(
-        row.project_uid,
-        version,
-        [wanted],
-        retry_failed_before=now(),
-        to_deliver=row.to_deliver,
-        opened=row.opened_at is not None,
-    )
-    context.predictions.fail(
-        row.id, f"{version} is the current version now: it makes the prediction instead"
-    )
+    if current == row.model_version:
+        return row
+    return context.predictions.change_version(row, current)
 
 
 def _make(context: JobContext, row: Prediction) -> bool:

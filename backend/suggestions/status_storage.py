@@ -1,15 +1,15 @@
 """SQL that tells how far the work is, for people who watch it; cheap with 100,000 waiting rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Table, and_, func, literal, select
+from sqlalchemy import ColumnElement, Table, TextClause, and_, func, literal, select
 
 from backend.database.connection import Database, now
 from backend.learning.tables import examples
 from backend.suggestions.queries import undelivered
-from backend.suggestions.tables import interactive_answers, predictions
+from backend.suggestions.tables import WAITS_OPENED, interactive_answers, predictions
 from backend.training.tables import trainings
 
 LATELY = timedelta(minutes=5)
@@ -22,7 +22,7 @@ class QueueState:
     """What waits in a queue.
 
     Attributes:
-        name: `interactive`, `predictions`, `deliveries`, `corrections` or `trainings`.
+        name: `interactive`, `corrections`, `opened`, `predictions`, `deliveries` or `trainings`.
         oldest: since when the first has waited; None if none waits.
     """
 
@@ -58,6 +58,10 @@ class WorkStatus:
         """Return what waits, in the order in which workers take it."""
         moment = now()
         answer, due = interactive_answers.c, predictions.c
+        # Each by an index that alone answers, so all are counted without those that are opened.
+        opened = self._queue("opened", predictions, due.opened_at, WAITS_OPENED)
+        batch = self._queue("predictions", predictions, due.asked_at, _is(due.status, "queued"))
+        waiting = max(0, batch.waiting - opened.waiting)
         return [
             self._queue(
                 "interactive",
@@ -68,7 +72,8 @@ class WorkStatus:
             self._queue(
                 "corrections", examples, examples.c.changed_at, examples.c.status == "waiting"
             ),
-            self._queue("predictions", predictions, due.asked_at, _is(due.status, "queued")),
+            opened,
+            replace(batch, waiting=waiting, oldest=batch.oldest if waiting else None),
             self._queue(
                 "deliveries",
                 predictions,
@@ -108,7 +113,11 @@ class WorkStatus:
             }
 
     def _queue(
-        self, name: str, table: Table, since: ColumnElement[datetime], waits: ColumnElement[bool]
+        self,
+        name: str,
+        table: Table,
+        since: ColumnElement[datetime],
+        waits: ColumnElement[bool] | TextClause,
     ) -> QueueState:
         query = select(func.count(), func.min(since)).select_from(table).where(waits)
         with self._database.reading() as connection:

@@ -8,7 +8,8 @@ be stopped at any time.
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, case, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.schema import WAITS_NO_MORE
@@ -29,6 +30,7 @@ from backend.suggestions.records import (
     Prediction,
     Wanted,
     detection_to_json,
+    image_values,
     pack_points,
     unpack_points,
 )
@@ -142,18 +144,18 @@ class PredictionStorage:
             return with_images(connection, [prediction_from_row(row) for row in rows])
 
     def finished(self, ids: Sequence[int]) -> set[int]:
-        """Return the ids among these that are no longer queued."""
-        found: set[int] = set()
+        """Return the ids among these that are queued no longer; see also `change_version`."""
+        queued: set[int] = set()
         with self._database.reading() as connection:
             for start in range(0, len(ids), CHUNK):
                 rows = connection.scalars(
                     select(predictions.c.id).where(
                         predictions.c.id.in_(ids[start : start + CHUNK]),
-                        predictions.c.status != "queued",
+                        predictions.c.status == "queued",
                     )
                 )
-                found.update(rows)
-        return found
+                queued.update(rows)
+        return set(ids) - queued
 
     def start_attempt(self, prediction_id: int) -> Prediction | None:
         """Count an attempt of a worker, if the row is queued.
@@ -170,6 +172,38 @@ class PredictionStorage:
             )
             row = connection.execute(select_predictions().where(this)).one_or_none()
         return None if row is None else prediction_from_row(row)
+
+    def change_version(self, row: Prediction, model_version: str) -> Prediction | None:
+        """Have a queued prediction made by another version of the model than its own.
+
+        Where the other version has a row for the same task and input already, that one is
+        requested, and this row is deleted.
+
+        Returns:
+            The row with the other version; None if it was deleted, or is no longer queued.
+        """
+        this = and_(predictions.c.id == row.id, predictions.c.status == "queued")
+        try:
+            with self._database.writing() as connection:
+                connection.execute(
+                    update(predictions).where(this).values(model_version=model_version)
+                )
+        except IntegrityError:
+            wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
+            self.request(
+                row.project_uid,
+                model_version,
+                [wanted],
+                retry_failed_before=now(),
+                to_deliver=row.to_deliver,
+                opened=row.opened_at is not None,
+                request_id=row.request_id,
+            )
+            with self._database.writing() as connection:
+                connection.execute(delete(predictions).where(this))
+            return None
+        changed = self.prediction(row.id)
+        return changed if changed is not None and changed.status == "queued" else None
 
     def undo_attempt(self, prediction_id: int) -> None:
         """Uncount an attempt that was interrupted through no fault of the task."""
@@ -225,7 +259,7 @@ class PredictionStorage:
                     .on_conflict_do_nothing()
                 )
             if finished.rowcount == 1 and images:
-                rows = [_image_values(prediction_id, *each) for each in enumerate(images)]
+                rows = [image_values(prediction_id, *each) for each in enumerate(images)]
                 connection.execute(prediction_images.insert(), rows)
 
     def candidates(self, row: Prediction) -> tuple[Keypoint, ...] | None:
@@ -302,18 +336,3 @@ class PredictionStorage:
         """Change a row if it is queued and the conditions hold, and return whether they did."""
         queued = predictions.c.status == "queued"
         return update_prediction(self._database, prediction_id, queued, *conditions, **values)
-
-
-def _image_values(prediction_id: int, number: int, image: PredictedImage) -> dict[str, object]:
-    """Return the row of an image; what was found on the first is in the row of the prediction."""
-    found = image.detection if number else None
-    return {
-        "prediction_id": prediction_id,
-        "number": number,
-        "to_name": image.to_name,
-        "image_url": image.image_url,
-        "reason": image.reason and storable(image.reason),
-        "detection": found and detection_to_json(found),
-        "objects": (objects_to_json(image.objects) or None) if number else None,
-        "points": pack_points(found.candidates) if found and found.candidates else None,
-    }

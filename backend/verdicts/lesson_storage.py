@@ -5,6 +5,7 @@ on computes the state that counts now, so neither order nor repetition matters.
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -37,7 +38,10 @@ from model.keypoint import Box
 
 logger = logging.getLogger(__name__)
 
-BATCH = 50  # changes a transaction
+# SQLite lets one transaction write at a time, and Label Studio waits one second for an event to be
+# stored: so a transaction passes on few changes, and others get their turn after it.
+BATCH = 10
+PAUSE_SECONDS = 0.025
 TEACHES = or_(states.c.outcome == "judged", drawings.c.state_id.is_not(None))
 
 Annotation = tuple[str, int]  # project uid and id
@@ -65,6 +69,8 @@ class LessonStorage:
         projects: set[str] = set()
         while done := self._pass_on_batch(projects):
             count += done
+            if done == BATCH:
+                time.sleep(PAUSE_SECONDS)
         for project_uid in sorted(projects):
             self._examples.select(project_uid)
         return count

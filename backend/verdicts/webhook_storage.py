@@ -17,6 +17,14 @@ SEARCHED_PULLS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class FailedPull:
+    """A pull of a project's annotations that failed, and why."""
+
+    started_at: datetime
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookState:
     """What is known about the webhook of a project.
 
@@ -25,6 +33,7 @@ class WebhookState:
         pulled: states of annotations that only pulls have brought since then.
         checked_at: when a pull looked at the webhook in Label Studio; None if none did.
         problem: what was wrong with it then, and what to do; None if nothing was.
+        failed_pull: the latest pull, if it failed: then nothing would find what was lost.
     """
 
     project_uid: str
@@ -32,6 +41,7 @@ class WebhookState:
     pulled: int
     checked_at: datetime | None
     problem: str | None
+    failed_pull: FailedPull | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -68,10 +78,11 @@ class WebhookStates:
         self._projects = ProjectStorage(database)
         self._checks = WebhookStorage(database)
 
-    def problems(self) -> dict[str, str]:
-        """Return uid → what the latest look into Label Studio found wrong with its webhook."""
-        found = self._checks.checks()
-        return {uid: each.problem for uid, each in found.items() if each.problem is not None}
+    def last_event_at(self) -> datetime | None:
+        """Return when the latest event came, of whatever project; None if none ever did."""
+        latest = select(events.c.received_at).order_by(events.c.id.desc()).limit(1)
+        with self._database.reading() as connection:
+            return connection.scalar(latest)
 
     def states(self) -> list[WebhookState]:
         """Return the state of each project's webhook, sorted by uid.
@@ -82,6 +93,7 @@ class WebhookStates:
         found = []
         with self._database.reading() as connection:
             last_events, pulling = _last_events(connection), _with_pulls(connection)
+            failed = _failed_pulls(connection)
             for uid in self._projects.newest_uids():
                 last, check = last_events.get(project_id_of(uid)), checks.get(uid)
                 found.append(
@@ -91,6 +103,7 @@ class WebhookStates:
                         _pulled(connection, uid, last) if uid in pulling else 0,
                         check.checked_at if check else None,
                         check.problem if check else None,
+                        failed.get(uid),
                     )
                 )
         return found
@@ -115,6 +128,15 @@ def _with_pulls(connection: Connection) -> set[str]:
         .distinct()
     )
     return set(connection.scalars(query))
+
+
+def _failed_pulls(connection: Connection) -> dict[str, FailedPull]:
+    """Return uid of a project → its latest pull, of those whose latest pull failed."""
+    latest = select(func.max(sync_runs.c.id)).group_by(sync_runs.c.project_uid)
+    query = select(sync_runs.c.project_uid, sync_runs.c.started_at, sync_runs.c.problem).where(
+        sync_runs.c.id.in_(latest), sync_runs.c.problem.is_not(None)
+    )
+    return {uid: FailedPull(*pull) for uid, *pull in connection.execute(query)}
 
 
 def _pulled(connection: Connection, uid: str, since: datetime | None) -> int:

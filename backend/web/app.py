@@ -30,7 +30,6 @@ from backend.training.registry import ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.grouped_events import GroupedEvents
 from backend.verdicts.set_aside_storage import SetAsideStorage
-from backend.verdicts.webhook_storage import WebhookStates
 from backend.web import label_studio_routes, report_routes, status_page_routes, status_routes
 from backend.web.authentication import require_password
 from backend.web.browser_requests import refuse_other_sites
@@ -95,7 +94,6 @@ def _backend(settings: Settings, database: Database, queue: Queue) -> Backend:
         examples=ExampleStorage(database, limit=settings.learn_examples),
         work=UnfinishedWork(database),
         set_aside=SetAsideStorage(database),
-        webhooks=WebhookStates(database),
         status=status,
         readiness=ReadinessProbe(database, queue.connection),
         waker=Waker(queue.connection),

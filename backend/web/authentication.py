@@ -3,9 +3,10 @@
 import base64
 import binascii
 import hmac
+from functools import partial
 
-from flask import Flask, request
-from werkzeug.exceptions import Unauthorized
+from flask import Flask, g, request
+from werkzeug.exceptions import Forbidden, Unauthorized
 
 from backend.labelstudio.webhook_secrets import SECRET_HEADER, WebhookSecrets
 from backend.settings import Settings
@@ -31,9 +32,25 @@ def require_password(app: Flask, settings: Settings, secrets: WebhookSecrets) ->
     def check() -> None:
         if request.path in OPEN_PATHS or _has_password(expected):
             return
-        if request.path == WEBHOOK_PATH and secrets.accept(request.headers.get(SECRET_HEADER)):
+        secret = request.headers.get(SECRET_HEADER)
+        if request.path == WEBHOOK_PATH and secrets.accept(secret):
+            g.accepted = partial(secrets.accept, secret)
             return
         raise Unauthorized("expected user and password of BASIC_AUTH_USER, BASIC_AUTH_PASS")
+
+
+def expect_secret_of(project_id: int | None) -> None:
+    """Check that a request with the secret of a webhook is about the project of that webhook.
+
+    Raises:
+        Forbidden: its secret was generated for another project.
+    """
+    accepted = g.get("accepted")
+    if accepted is not None and not accepted(project_id):
+        raise Forbidden(
+            f"expected an event of the project whose secret it has, got one of project "
+            f"{project_id}: run `python -m backend connect --project {project_id}`"
+        )
 
 
 def _has_password(expected: list[bytes]) -> bool:

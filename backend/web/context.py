@@ -21,7 +21,6 @@ from backend.training.registry import Model, ModelRegistry
 from backend.training.requests import TrainingRequests
 from backend.verdicts.grouped_events import GroupedEvents
 from backend.verdicts.set_aside_storage import SetAsideStorage
-from backend.verdicts.webhook_storage import WebhookStates
 from backend.web.limits import Limits
 from backend.web.prometheus import BackendMetrics
 from backend.web.readiness import ReadinessProbe
@@ -77,7 +76,6 @@ class Backend:
         examples: what people corrected.
         work: what is not done.
         set_aside: events that could not be handled.
-        webhooks: whether the webhook of each project is alive.
         status: what the status page shows.
         readiness: whether requests can be answered.
         waker: lets a worker record an event at once.
@@ -98,7 +96,6 @@ class Backend:
     examples: ExampleStorage
     work: UnfinishedWork
     set_aside: SetAsideStorage
-    webhooks: WebhookStates
     status: StatusService
     readiness: ReadinessProbe
     waker: Waker

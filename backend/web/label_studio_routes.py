@@ -14,6 +14,7 @@ from backend.labelstudio.schemas import (
     WebhookEvent,
     without_token,
 )
+from backend.web.authentication import expect_secret_of
 from backend.web.context import current_backend
 from backend.web.json_body import json_object, parsed
 from backend.web.reason_phrase import with_reason
@@ -134,6 +135,7 @@ def webhook() -> Response:
     body = json_object(odd_numbers=True)
     event = parsed(WebhookEvent, body)
     project_id = event.project.id if event.project else None
+    expect_secret_of(project_id)
     limits = current_backend().limits
     limits.admit_event(project_id)
     if event.action == START_TRAINING and event.project and event.project.uid:

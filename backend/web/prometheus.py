@@ -193,7 +193,7 @@ def _troubles(status: Status) -> Iterator[Metric]:
     )
     aside = "Events that this version of the program cannot handle"
     yield GaugeMetricFamily("keypoint_events_set_aside", aside, value=status.set_aside)
-    last = status.webhook.last_event
+    last = status.last_event_at
     if last is not None:
         yield GaugeMetricFamily(
             "keypoint_last_event_timestamp_seconds",

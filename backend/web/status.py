@@ -16,7 +16,7 @@ from backend.suggestions.unfinished_work import UnfinishedWork
 from backend.training.records import Training
 from backend.training.storage import TrainingStorage
 from backend.verdicts.set_aside_storage import SetAsideStorage
-from backend.verdicts.status_storage import WebhookSigns, webhook_signs
+from backend.verdicts.webhook_storage import WebhookState, WebhookStates
 from backend.web.live_workers import LiveWorker, live_workers
 
 # However many pages are open, the status is put together this often at most, and for this share of
@@ -34,6 +34,8 @@ class Status:
         workers: None if Redis cannot be reached.
         batches: uid of a project → its running batch.
         not_done: what waits, failed or was given up, by reason.
+        webhooks: uid of a project → whether its webhook is alive.
+        last_event_at: when the latest event came, of whatever project; None if none ever did.
         set_aside: number of events that cannot be handled.
     """
 
@@ -44,7 +46,8 @@ class Status:
     not_done: list[WaitCount]
     away: list[Outage]
     trainings: list[Training]
-    webhook: WebhookSigns
+    webhooks: dict[str, WebhookState]
+    last_event_at: datetime | None
     set_aside: int
 
     def as_json(self) -> dict[str, Any]:
@@ -81,6 +84,7 @@ class StatusService:
 
     def _status(self) -> Status:
         work, unfinished = WorkStatus(self._database), UnfinishedWork(self._database)
+        webhooks = WebhookStates(self._database)
         return Status(
             made_at=now(),
             queues=work.queues(),
@@ -89,7 +93,8 @@ class StatusService:
             not_done=unfinished.counts(JobFilter(with_queued=False)),
             away=unfinished.away(),
             trainings=TrainingStorage(self._database).latest(SHOWN_TRAININGS),
-            webhook=webhook_signs(self._database),
+            webhooks={each.project_uid: each for each in webhooks.states()},
+            last_event_at=webhooks.last_event_at(),
             set_aside=SetAsideStorage(self._database).count(),
         )
 

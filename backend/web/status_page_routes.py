@@ -24,6 +24,7 @@ SCRIPT = Path(__file__).parent / "static" / "status.js"
 QUEUE_NAMES = {
     "interactive": "Annotators who are drawing",
     "corrections": "Corrected images to learn",
+    "opened": "Suggestions for opened tasks",
     "predictions": "Suggestions to make",
     "deliveries": "Suggestions to deliver",
     "trainings": "Trainings",
@@ -86,7 +87,6 @@ def _field(name: str) -> str | None:
 
 def _page(status: Status, version: str, projects: list[ProjectState], nonce: str) -> str:
     retried = request.args.get("retried", "")
-    problems = current_backend().webhooks.problems()
     return render_template(
         "index.html",
         status=status,
@@ -102,27 +102,22 @@ def _page(status: Status, version: str, projects: list[ProjectState], nonce: str
         duration=say_duration,
         age=lambda since: say_age(since, status.made_at),
         number_of=project_id_of,
-        webhook=lambda project: _say_webhook(status, project, problems.get(project.project)),
+        webhook=lambda project: _say_webhook(status, project.project),
     )
 
 
-def _say_webhook(status: Status, project: ProjectState, problem: str | None) -> str:
-    """Say what is known of a project's webhook.
-
-    Args:
-        problem: what is wrong with it in Label Studio; None if nothing is, or nobody has looked.
-    """
-    last = status.webhook.last_of.get(project.number) if project.number is not None else None
-    pull = status.webhook.pulls.get(project.project)
+def _say_webhook(status: Status, project_uid: str) -> str:
+    """Say what is known of a project's webhook."""
+    found = status.webhooks.get(project_uid)
+    last = found.last_event_at if found else None
     said = f"last event {say_age(last, status.made_at)} ago" if last else "no event lately"
-    if problem is not None:
-        return f"{said}; it {problem}"
-    if pull is None:
+    if found is None:
         return said
-    when = f"pull {say_age(pull.started_at, status.made_at)} ago"
-    if pull.problem is not None:
-        return f"{said}; {when} failed: {pull.problem}"
-    if pull.added:
-        brought = say_count(pull.added, "annotation")
-        return f"{said}; {when} brought {brought} without an event: is the webhook active?"
+    if found.problem is not None:
+        return f"{said}; it {found.problem}"
+    if found.pulled:
+        return f"{said}; {found.loss()}"
+    if found.failed_pull is not None:
+        age = say_age(found.failed_pull.started_at, status.made_at)
+        return f"{said}; pull {age} ago failed: {found.failed_pull.problem}"
     return said
