@@ -56,14 +56,15 @@ def made(
     number: int,
     found: Sequence[Detection | None],
     config: str = PAIR,
+    uid: str = UID,
     **more: Any,
 ) -> Prediction:
     """A prediction that a worker has made; None where an image could not be used."""
-    ProjectStorage(database).save_label_config(UID, config)
+    ProjectStorage(database).save_label_config(uid, config)
     wanted = wanted_of(pair_task(number, **more), keypoint_control(config))
     assert wanted is not None
     storage = PredictionStorage(database)
-    [row] = storage.request(UID, VERSION, [wanted], retry_failed_before=now(), to_deliver=True)
+    [row] = storage.request(uid, VERSION, [wanted], retry_failed_before=now(), to_deliver=True)
     images = [
         PredictedImage(name, url, each, None if each else "it is missing")
         for (name, url), each in zip(wanted.task.get(IMAGES, ()), found, strict=False)

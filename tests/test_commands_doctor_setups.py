@@ -666,6 +666,14 @@ def test_no_keypoint_control(deployment: Deployment) -> None:
     deployment.studio.projects[0]["label_config"] = '<View><Image name="i" value="$image"/></View>'
 
 
+@setup("A further image cannot be used", "the image 'pages' gets no suggestions")
+def test_further_image_without_suggestions(deployment: Deployment) -> None:
+    pages = '<Image name="pages" valueList="$pages"/>'
+    points = '<KeyPointLabels name="more" toName="pages"><Label value="bus"/></KeyPointLabels>'
+    config = CONFIG.replace("</View>", f"{pages}{points}</View>")
+    deployment.studio.projects[0]["label_config"] = config
+
+
 @setup("A project has no labels", 'expected at least one <Label value="..."/>')
 def test_no_labels(deployment: Deployment) -> None:
     config = CONFIG.replace('<Label value="bus"/>', "")

@@ -264,18 +264,6 @@ def test_predictions_of_an_earlier_schema_stay_as_they_are_and_have_no_request_i
     assert DurationStorage(any_database).series() == {}
 
 
-def test_predictions_that_a_newer_version_made_instead_are_failures_no_more(
-    any_database: Database,
-) -> None:
-    replaced, other = (row.id for row in ask(any_database, 1, 2))
-    storage = PredictionStorage(any_database)
-    storage.fail(replaced, "b is the current version now: it makes the prediction instead")
-    storage.fail(other, "100 % unreadable")
-    downgrade(any_database, "0019")
-    any_database.migrate()
-    assert [row.id for row in storage.predictions([replaced, other])] == [other]
-
-
 def test_annotations_of_an_earlier_schema_are_about_the_only_image_of_their_task(
     any_database: Database,
 ) -> None:
@@ -289,3 +277,15 @@ def test_annotations_of_an_earlier_schema_are_about_the_only_image_of_their_task
     any_database.migrate()
     assert rows(any_database, *numbers) == [(1, None), (7, None)]
     assert figures(any_database)["overall"]["annotations"] == 2
+
+
+def test_predictions_that_a_newer_version_made_instead_are_failures_no_more(
+    any_database: Database,
+) -> None:
+    replaced, other = (row.id for row in ask(any_database, 1, 2))
+    storage = PredictionStorage(any_database)
+    storage.fail(replaced, "b is the current version now: it makes the prediction instead")
+    storage.fail(other, "100 % unreadable")
+    downgrade(any_database, "0019")
+    any_database.migrate()
+    assert [row.id for row in storage.predictions([replaced, other])] == [other]

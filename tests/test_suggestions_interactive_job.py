@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from image_pairs import PAIR, made
 from label_studio_fake import TOKEN, UID, LabelStudioFake, label_studio_fake
 from learning_data import BASE, LIMIT, lesson, looked_at, teach
 from numpy.typing import NDArray
 from PIL import Image
 from sqlalchemy import update
+from verdict_data import detection
 from waiting_rows import queued
 
 from backend.database.connection import Database, now
@@ -167,6 +169,20 @@ def test_a_placed_landmark_brings_the_other_one_beside_it(scene: Scene) -> None:
     [square] = found.detection.named
     assert square.label == "square"
     assert np.hypot(square.x - true["square"][0], square.y - true["square"][1]) < 0.1 * SIDE
+
+
+def test_the_class_evidence_is_that_of_the_image_where_something_was_placed(
+    scene: Scene,
+) -> None:
+    """The first image of the task has points beside the placed one as well."""
+    further = [Keypoint(30, 30, 0.9, "car"), Keypoint(90, 90, 0.8, "car")]
+    found = [detection((31, 31), width=SIDE, height=SIDE) for _ in range(2)]
+    found[1] = replace(found[1], keypoints=(), candidates=tuple(further))
+    ProjectStorage(scene.database).save_label_config(UID, PAIR)
+    row = made(scene.database, 9, found, uid=UID)
+    answer = scene.place(9, row.images[1].image_url, anchor=(29.0, 29.0))
+    assert answer.detection is not None and answer.reason is None
+    assert [(each.x, each.y) for each in answer.detection.keypoints] == [(30, 30)]
 
 
 def test_the_size_that_the_browser_told_is_converted(scene: Scene) -> None:

@@ -1,9 +1,12 @@
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from exporting import exported
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from image_pairs import PAIR, SIDES, as_sent, config_of, made, pair_task, predict_pair
 from learning_data import LIMIT
 from sqlalchemy import select
@@ -27,10 +30,12 @@ from backend.verdicts.recording import Recorder
 from backend.verdicts.records import Entry, Filters, State
 from backend.verdicts.storage import EventStorage, VerdictStorage
 from backend.verdicts.tables import states, verdicts
+from model.keypoint import Detection
 
 LEFT = detection((10, 10), (30, 20), width=100, height=50)
 RIGHT = detection((5, 70), width=60, height=80, class_name="bus")
 Regions = list[dict[str, Any]]
+NUMBERS = itertools.count(1000)
 
 
 @pytest.fixture
@@ -300,6 +305,22 @@ def test_what_was_never_compared_is_exported_image_by_image(any_database: Databa
     assert xs == pytest.approx([10.5, 30.5, 5.5])
 
 
+def test_what_is_drawn_on_one_image_alone_is_exported_with_none_of_the_others(
+    any_database: Database,
+) -> None:
+    regions = on(as_sent(any_database, made(any_database, 2, [LEFT, RIGHT]))["result"], "right")
+    EventStorage(any_database).save_event(
+        "ANNOTATION_CREATED",
+        3,
+        {"annotation": annotation(1, regions, parent=None), "project": dict(PROJECT)}
+        | {"action": "ANNOTATION_CREATED", "task": pair_task(1)},
+    )
+    Recorder(Settings(), any_database).drain()
+    file = exported_json(any_database, "coco")
+    found = [(each["file_name"], each["width"], each["height"]) for each in file["images"]]
+    assert found == [("data/right/1.png", 60, 80)]
+
+
 def learnt(database: Database) -> list[Any]:
     LessonStorage(database, limit=LIMIT).pass_on()
     storage = ExampleStorage(database, limit=LIMIT)
@@ -346,6 +367,31 @@ def test_tasks_with_one_image_keep_states_without_a_number(any_database: Databas
     assert row.image_number is None
     [each] = load_table(any_database, Filters()).columns.annotations
     assert (each.image_number, each.lead_time, each.image) == (None, 10.0, (UID, 7, 0))
+
+
+def verdicts_after(
+    database: Database, found: list[Detection], config: str, changes: list[float | None]
+) -> list[list[Verdict]]:
+    """The verdicts of each image after each suggestion was moved, or deleted: None."""
+    number = next(NUMBERS)
+    regions = predict_pair(database, number, *found, config=config)
+    shown = [each for each in regions if each["type"] == "keypointlabels"]
+    result = [moved(each, dx) for each, dx in zip(shown, changes, strict=True) if dx is not None]
+    state = Recorder(Settings(), database).state_of(UID, annotation(number, result), "sync")
+    assert isinstance(state, State)
+    of_images = [points(each) for each in (state, *state.further)]
+    return [[replace(each, region_id=None) for each in of_image] for of_image in of_images]
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.none() | st.floats(-20, 20), min_size=3, max_size=3))
+def test_each_image_is_judged_as_the_only_one_of_a_task(
+    database: Database, changes: list[float | None]
+) -> None:
+    both = verdicts_after(database, [LEFT, RIGHT], PAIR, changes)
+    left = verdicts_after(database, [LEFT], config_of("left"), changes[:2])
+    right = verdicts_after(database, [RIGHT], config_of("right"), changes[2:])
+    assert both == [*left, *right]
 
 
 def test_swapping_the_images_swaps_the_verdicts_alone(any_database: Database) -> None:

@@ -114,6 +114,15 @@ def test_setup_says_how_a_project_with_names_of_landmarks_begins(
     assert "correct three images" in answer.json["advice"]  # type: ignore[index]
 
 
+def test_setup_says_which_further_image_gets_no_suggestions(client: FlaskClient) -> None:
+    pages = '<Image name="pages" valueList="$pages"/>'
+    points = '<KeyPointLabels name="more" toName="pages"><Label value="nose"/></KeyPointLabels>'
+    config = CONFIG.replace("</View>", f"{pages}{points}</View>")
+    answer = client.post("/setup", json={"project": UID, "schema": config}).json
+    assert answer is not None and "error" not in answer
+    assert "the image 'pages' gets no suggestions: expected one picture" in answer["advice"]
+
+
 def test_setup_without_a_host_leaves_what_is_known(client: FlaskClient, database: Database) -> None:
     ProjectStorage(database).save_connection(
         UID, hostname="http://a", access_token="t", label_config=CONFIG

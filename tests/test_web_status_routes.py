@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from image_pairs import made
 from label_studio_fake import UID
 from learning_data import lesson, teach
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from test_training_registry import OUTCOME, new_model
 from test_web_label_studio_routes import finish, predict, setup, task
+from verdict_data import detection
 
 from backend.database.connection import Database
 from backend.learning.storage import ExampleStorage
@@ -35,6 +37,18 @@ def test_a_job_tells_its_state_and_its_times(client: FlaskClient, database: Data
     assert ready["delivery"]["way"] == "reply"
     assert ready["asked_at"] and ready["started_at"] <= ready["finished_at"]
     assert ready["earlier"] == []
+
+
+def test_a_job_tells_of_each_of_several_images(client: FlaskClient, database: Database) -> None:
+    made(database, 1, [detection((10, 10), (20, 20)), None])
+    found = client.get("/jobs/1").json
+    assert found is not None
+    assert [(each["name"], each["keypoints"], each["reason"]) for each in found["images"]] == [
+        ("left", 2, None),
+        ("right", None, "it is missing"),
+    ]
+    predict(client, task(2))
+    assert client.get("/jobs/2").json["images"] == []  # type: ignore[index]
 
 
 def test_a_failed_job_tells_its_reason(client: FlaskClient, database: Database) -> None:

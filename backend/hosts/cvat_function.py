@@ -24,7 +24,7 @@ from backend.hosts.cvat_shapes import to_shapes
 from backend.hosts.cvat_task import task_labels
 from backend.labelstudio.shapes import Json
 from backend.settings import SettingsError, load_settings
-from backend.suggestions.detection_job import Refused
+from backend.suggestions.detection import Refused
 from backend.suggestions.detector import ModelUnusable
 from model.decoding import UnreadableImage, pixels_of
 

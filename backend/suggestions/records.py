@@ -7,9 +7,10 @@ from typing import Literal
 
 import numpy as np
 
+from backend.database.text import storable
 from backend.labelstudio.schemas import PredictionJson
 from backend.labelstudio.shapes import Json
-from backend.suggestions.objects import StoredObject
+from backend.suggestions.objects import StoredObject, objects_to_json
 from model.keypoint import Box, Detection, Keypoint, NamedKeypoint
 
 Status = Literal["queued", "ready", "failed"]
@@ -189,3 +190,18 @@ def detection_from_json(kept: Json) -> Detection:
         # Rows from before corrections were learnt have none.
         named=tuple(NamedKeypoint(**keypoint) for keypoint in kept.get("named", ())),
     )
+
+
+def image_values(prediction_id: int, number: int, image: PredictedImage) -> dict[str, object]:
+    """Return the row of an image; what was found on the first is in the row of the prediction."""
+    found = image.detection if number else None
+    return {
+        "prediction_id": prediction_id,
+        "number": number,
+        "to_name": image.to_name,
+        "image_url": image.image_url,
+        "reason": image.reason and storable(image.reason),
+        "detection": found and detection_to_json(found),
+        "objects": (objects_to_json(image.objects) or None) if number else None,
+        "points": pack_points(found.candidates) if found and found.candidates else None,
+    }

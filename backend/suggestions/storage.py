@@ -30,6 +30,7 @@ from backend.suggestions.records import (
     Prediction,
     Wanted,
     detection_to_json,
+    image_values,
     pack_points,
     unpack_points,
 )
@@ -269,7 +270,7 @@ class PredictionStorage:
                     .on_conflict_do_nothing()
                 )
             if finished.rowcount == 1 and images:
-                rows = [_image_values(prediction_id, *each) for each in enumerate(images)]
+                rows = [image_values(prediction_id, *each) for each in enumerate(images)]
                 connection.execute(prediction_images.insert(), rows)
 
     def candidates(self, row: Prediction) -> tuple[Keypoint, ...] | None:
@@ -346,18 +347,3 @@ class PredictionStorage:
         """Change a row if it is queued and the conditions hold, and return whether they did."""
         queued = predictions.c.status == "queued"
         return update_prediction(self._database, prediction_id, queued, *conditions, **values)
-
-
-def _image_values(prediction_id: int, number: int, image: PredictedImage) -> dict[str, object]:
-    """Return the row of an image; what was found on the first is in the row of the prediction."""
-    found = image.detection if number else None
-    return {
-        "prediction_id": prediction_id,
-        "number": number,
-        "to_name": image.to_name,
-        "image_url": image.image_url,
-        "reason": image.reason and storable(image.reason),
-        "detection": found and detection_to_json(found),
-        "objects": (objects_to_json(image.objects) or None) if number else None,
-        "points": pack_points(found.candidates) if found and found.candidates else None,
-    }

@@ -82,7 +82,6 @@ def test_both_images_of_a_task_are_suggested_and_judged(
     page.wait_for_function(f"({_DOTS})().join() === '{KEYPOINTS},{KEYPOINTS}'")
     editor.wait_for_dots(KEYPOINTS)
     page.screenshot(path=tmp_path / "pair.png")
-    print(tmp_path / "pair.png")
     regions = editor.regions()
     for side, label in zip(SIDES, ("lamp", "wheel"), strict=True):
         own = on(regions, side)
@@ -95,11 +94,11 @@ def test_both_images_of_a_task_are_suggested_and_judged(
     editor.submit()
     assert eventually(lambda: agreement(backend, project)["images"] == 2), backend.words()
     found = agreement(backend, project)
-    verdicts = found["verdicts"]
-    assert (verdicts["moved"], verdicts["accepted"]) == (1, 2 * KEYPOINTS - 1), found
+    points = found["points"]
+    assert (points["moved"], points["accepted"]) == (1, 2 * KEYPOINTS - 1), points
     assert (found["annotations"], found["tasks"]) == (2, 1)
     exported = requests.get(
-        f"{backend.url}/agreement/export",
+        f"{backend.url}/export",
         params={"project": project.id, "format": "coco"},
         timeout=30,
     )

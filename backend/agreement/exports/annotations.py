@@ -122,26 +122,28 @@ class AnnotationStream:
             return _judged(state, verdicts, regions)
         if event_id is None or regions is None:
             return None
-        control = self._control(state)
+        control, others = self._control(state)
         url = state.image_url or self._image_url(state, event_id, control)
         if not url:
             return None
         to_name = control.to_name if control else None
         visibility = visibility_control_of(self._projects.get(state.project_uid), to_name)
         skeleton = control.skeleton if control else None
-        on_image = regions_on(regions, control)
+        on_image = regions_on(regions, control, others)
         found = _elsewhere(state, url, on_image, self._label, visibility, skeleton)
         return found and replace(found, result=regions)
 
-    def _control(self, state: LoggedState) -> KeypointControl | None:
-        """Return the control on the image of a state, by the project's configuration."""
+    def _control(self, state: LoggedState) -> tuple[KeypointControl | None, set[str]]:
+        """Return the control on the image of a state, and the names of the task's other images."""
         try:
             control = keypoint_control(self.label_configs.get(state.project_uid, ""))
         except LabelConfigError:
-            return None
+            return None, set()
+        own = next(iter(control.of_images[state.image_number or 0 :]), None)
         if state.to_name is not None:
-            return control.on(state.to_name)
-        return next(iter(control.of_images[state.image_number or 0 :]), None)
+            own = control.on(state.to_name)
+        names = {each.to_name for each in control.of_images}
+        return own, names - {own.to_name if own else None}
 
     def _image_url(
         self, state: LoggedState, event_id: int, control: KeypointControl | None

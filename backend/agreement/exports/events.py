@@ -4,7 +4,7 @@ These are the regions as Label Studio sent them, with which points are hidden, a
 task. An annotation that only a pull brought has no event.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from backend.agreement.exports.queries import ExportQueries
@@ -57,14 +57,20 @@ def regions_of(annotation: Json) -> list[Json] | None:
     return [each for each in result if isinstance(each, Mapping)]
 
 
-def regions_on(regions: Sequence[Json], control: KeypointControl | None) -> Sequence[Json]:
-    """Return the regions on the image of a control; all of them if they name only one image.
+def regions_on(
+    regions: Sequence[Json], control: KeypointControl | None, others: Collection[str]
+) -> Sequence[Json]:
+    """Return the regions on the image of a control.
+
+    All of them if they name only one image, as the configuration may call it otherwise by now; but
+    none of another image of the task.
 
     Args:
         control: None if it is unknown: of several images, none is taken for another then.
+        others: names of the task's other images.
     """
     names = {each.get("to_name") for each in regions if image_size([each]) is not None}
-    if len(names) < 2:
+    if len(names) < 2 and names.isdisjoint(others):
         return regions
     return [each for each in regions if control and each.get("to_name") == control.to_name]
 

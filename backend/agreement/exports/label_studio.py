@@ -10,6 +10,7 @@ does not know. So they stand in the task's `meta`, in the order of the annotatio
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -83,10 +84,9 @@ def _task(
         kept = each.task.get("data")
         data |= kept if isinstance(kept, dict) else {}
         data |= each.task.get(LISTED, {})
-    annotations: dict[int, list[ExportedAnnotation]] = {}
-    for task in images:
-        for annotation in task.annotations:
-            annotations.setdefault(annotation.annotation_id, []).append(annotation)
+    annotations: dict[tuple[int, datetime], list[ExportedAnnotation]] = {}
+    for part in (annotation for task in images for annotation in task.annotations):
+        annotations.setdefault((part.annotation_id, part.updated_at), []).append(part)
     first = [parts[0] for parts in annotations.values()]
     return {
         "data": data,

@@ -308,25 +308,26 @@ def _tasks_of_several_versions(
 def _detections(connection: Connection, tasks: Sequence[tuple[str, int]]) -> list[VersionDetection]:
     """Read what the predictions of some tasks that are ready found, on each of their images."""
     found = []
-    known = (predictions.c.task_id, predictions.c.model_version)
-    of_first = select(*known, predictions.c.detection)
-    images = prediction_images.c
-    of_others = (
-        select(*known, images.detection, images.number)
-        .join_from(predictions, prediction_images)
-        .where(images.number > 0)
+    of_prediction = prediction_images.c.prediction_id == predictions.c.id
+    asked = (
+        select(
+            predictions.c.task_id,
+            predictions.c.model_version,
+            of_image("detection").label("detection"),
+            func.coalesce(prediction_images.c.number, 0),
+        )
+        .outerjoin_from(predictions, prediction_images, of_prediction)
+        .where(predictions.c.status == "ready")
+        .order_by(predictions.c.id, prediction_images.c.number)
     )
     for project_uid in sorted({uid for uid, _ in tasks}):
         ids = [task_id for uid, task_id in tasks if uid == project_uid]
         for start in range(0, len(ids), CHUNK):
-            for asked in (of_first, of_others):
-                chosen = asked.where(
-                    predictions.c.project_uid == project_uid,
-                    predictions.c.task_id.in_(ids[start : start + CHUNK]),
-                    predictions.c.status == "ready",
-                ).order_by(predictions.c.id)
-                rows = [row for row in connection.execute(chosen) if row.detection is not None]
-                found += [VersionDetection.of(project_uid, *row) for row in rows]
+            of_task = predictions.c.task_id.in_(ids[start : start + CHUNK])
+            rows = connection.execute(
+                asked.where(predictions.c.project_uid == project_uid, of_task)
+            )
+            found += [VersionDetection.of(project_uid, *row) for row in rows if row.detection]
     return found
 
 
