@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import requests
-from editor import Dot, Editor
+from editor import Editor
 from playwright.sync_api import Page
 from serving import Serving, eventually, serving
 from studio_api import api
@@ -186,34 +186,27 @@ def test_a_placed_rectangle_brings_its_points(project: DemoProject, backend: Ser
     print("seconds for a known image:", sorted(f"{each:.2f}" for each in seconds))
 
 
-def test_the_rectangle_drawn_around_an_object_stays_the_parent_of_its_points(
-    page: Page, project: DemoProject, backend: Serving, tmp_path: Path
-):
-    """As Label Studio's YOLO export needs it, also of the point that brought the others."""
-    task = tasks_of(project)[5]
-    editor = open_empty(page, project, backend, task)
-    page.keyboard.press("r")
-    image = editor.image()
-    page.mouse.move(image["x"] + 10, image["y"] + 10)
-    page.mouse.down()
-    page.mouse.move(image["x"] + image["width"] - 10, image["y"] + image["height"] - 10, steps=8)
-    page.mouse.up()
-    path = f"/api/tasks/{task}/drafts"
-    assert eventually(lambda: api(project.label_studio, "GET", path), 30)
-    page.keyboard.press("Escape")
-    place_disc(editor, 5)
-    page.screenshot(path=str(tmp_path / "parent.png"))
-    print("picture:", tmp_path / "parent.png")
-    [rectangle] = [each for each in editor.regions() if each["type"] == "rectangle"]
-    parents = {label: each.get("parentID") for label, each in labelled(editor.regions()).items()}
-    assert parents == dict.fromkeys(LABELS, rectangle["id"])
-
-
 def test_one_click_in_the_editor_brings_the_other_landmarks(
     page: Page, project: DemoProject, backend: Serving, tmp_path: Path
 ):
-    editor = open_empty(page, project, backend, tasks_of(project)[3])
-    dots = place_disc(editor, 3)
+    task = tasks_of(project)[3]
+    forget_predictions(project, backend, task)
+    page.goto(f"{project.url}?task={task}")
+    page.wait_for_selector("img[alt=image]", state="attached")
+    page.wait_for_function("() => window.Konva && Konva.stages.length > 0")
+    editor = Editor(page)
+    editor.wait_for_dots(0)
+    page.get_by_test_id("bottombar-auto-annotation-toggle").click()
+    page.get_by_test_id("bottombar-auto-accept-toggle").click()
+    page.get_by_text("disc", exact=True).first.click()
+    page.keyboard.press("m")  # the Auto-Detect tool
+    x, y = places(3)["disc"]
+    image = editor.image()
+    with page.expect_response(lambda response: "interactive-annotating" in response.url):
+        page.mouse.click(
+            image["x"] + x / SIDE * image["width"], image["y"] + y / SIDE * image["height"]
+        )
+    dots = editor.wait_for_dots(len(LABELS))
     page.screenshot(path=str(tmp_path / "one-placed.png"))
     print("picture:", tmp_path / "one-placed.png")
     regions = labelled(editor.regions())
@@ -228,33 +221,6 @@ def test_one_click_in_the_editor_brings_the_other_landmarks(
     assert labelled(editor.regions())["bar"]["origin"] == "prediction-changed"
     editor.submit()
     assert eventually(lambda: sorted(follow_ups(backend)) == ["accepted", "accepted", "moved"], 30)
-
-
-def open_empty(page: Page, project: DemoProject, backend: Serving, task: int) -> Editor:
-    """Open a task without suggestions."""
-    forget_predictions(project, backend, task)
-    page.goto(f"{project.url}?task={task}")
-    page.wait_for_selector("img[alt=image]", state="attached")
-    page.wait_for_function("() => window.Konva && Konva.stages.length > 0")
-    editor = Editor(page)
-    editor.wait_for_dots(0)
-    return editor
-
-
-def place_disc(editor: Editor, number: int) -> list[Dot]:
-    """Place the disc of an image with Auto-Annotation, and return all dots that are there then."""
-    page = editor.page
-    for toggle in ("annotation", "accept"):
-        page.get_by_test_id(f"bottombar-auto-{toggle}-toggle").click()
-    page.get_by_text("disc", exact=True).first.click()
-    page.keyboard.press("m")  # the Auto-Detect tool
-    x, y = places(number)["disc"]
-    image = editor.image()
-    with page.expect_response(lambda response: "interactive-annotating" in response.url):
-        page.mouse.click(
-            image["x"] + x / SIDE * image["width"], image["y"] + y / SIDE * image["height"]
-        )
-    return editor.wait_for_dots(len(LABELS))
 
 
 def forget_predictions(project: DemoProject, backend: Serving, task: int) -> None:
