@@ -433,6 +433,18 @@ def test_projects_with_a_model_or_settings_of_their_own_are_listed(
     assert line.endswith(", its own; settings of its own: none")
 
 
+def test_keypoints_that_label_studios_own_exports_leave_out_are_noted(
+    settings: Settings, database: Database
+):
+    boxes = (
+        '<RectangleLabels name="b" toName="image"><Label value="bird"/></RectangleLabels></View>'
+    )
+    ProjectStorage(database).save_label_config(UID, CONFIG.replace("</View>", boxes))
+    line = only(check_projects(settings))
+    assert line.startswith("note     Project 3: Label Studio's own COCO and YOLO exports")
+    assert "bus" in line and "model_index" in line
+
+
 def test_a_project_says_how_far_its_learning_is(settings: Settings, database: Database):
     landmarks = CONFIG.replace('"bus"/>', '"nose"/><Label value="tail"/>')
     ProjectStorage(database).save_label_config(UID, landmarks)

@@ -323,6 +323,7 @@ def test_each_object_has_its_landmarks_whose_parent_is_its_rectangle(scene: Scen
     assert labels(points) == ["nose", "nose", "nose"]
     assert [each.get("parentID") for each in points] == [second["id"], first["id"], None]
     assert len({each["id"] for each in sent}) == 5
+    assert sent == [*points, first, second]  # the editor puts the first on top
 
 
 def test_rectangles_of_a_control_that_was_removed_are_not_repeated(scene: Scene) -> None:
@@ -333,7 +334,7 @@ def test_rectangles_of_a_control_that_was_removed_are_not_repeated(scene: Scene)
 
 def test_a_label_has_no_more_points_over_all_objects_than_it_may(scene: Scene) -> None:
     limited = BOXES.replace('<Label value="nose"/>', '<Label value="nose" maxUsages="1"/>')
-    box, nose = scene.sent(two_objects(scene), limited, Settings(suggest="worthwhile"))
+    nose, box = scene.sent(two_objects(scene), limited, Settings(suggest="worthwhile"))
     assert (nose["score"], nose["parentID"]) == (0.9, box["id"])  # the best one
 
 

@@ -123,6 +123,19 @@ def test_setup_says_which_further_image_gets_no_suggestions(client: FlaskClient)
     assert "the image 'pages' gets no suggestions: expected one picture" in answer["advice"]
 
 
+def test_setup_says_which_keypoints_label_studios_own_exports_leave_out(
+    database: Database, queue: Queue, unread_weights: Path
+) -> None:
+    app = create_app(Settings(model_weights=str(unread_weights)), database, queue)
+    boxes = (
+        '<RectangleLabels name="b" toName="image"><Label value="bird"/></RectangleLabels></View>'
+    )
+    body = {"project": UID, "schema": CONFIG.replace("</View>", boxes)}
+    advice = app.test_client().post("/setup", json=body).json["advice"]  # type: ignore[index]
+    assert "correct three images" in advice  # beside what else there is to say
+    assert "model_index" in advice
+
+
 def test_setup_without_a_host_leaves_what_is_known(client: FlaskClient, database: Database) -> None:
     ProjectStorage(database).save_connection(
         UID, hostname="http://a", access_token="t", label_config=CONFIG

@@ -85,7 +85,9 @@ class Presentation:
             parents=parents,
             visibility=visibility_control_of(project, control.to_name) if detection.named else None,
         )
-        sent["result"] = [*objects.repeated_for(sent["result"]), *sent["result"]]
+        # Label Studio's editor (1.23.2) puts the first region on top: a rectangle before its points
+        # would take every click on them.
+        sent["result"] = [*sent["result"], *objects.repeated_for(sent["result"])]
         return sent
 
     def _landmarks(

@@ -177,6 +177,7 @@ def test_a_placed_rectangle_brings_its_points(project: DemoProject, backend: Ser
     found = place(project, task, rectangle)
     assert found[0] == rectangle
     assert labelled(found).keys() == set(LABELS), backend.words()
+    assert {each["parentID"] for each in labelled(found).values()} == {"box1"}
     seconds = []
     for number in range(5):
         began = time.monotonic()
