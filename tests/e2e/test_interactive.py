@@ -12,7 +12,7 @@ import requests
 from editor import Editor
 from playwright.sync_api import Page
 from serving import Serving, eventually, serving
-from studio_api import api
+from studio_api import api, region
 
 from backend.commands.demo_project import DemoProject, find_or_create, uploaded_name
 from backend.local.label_studio import LocalLabelStudio
@@ -64,17 +64,7 @@ def backend(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
 def point(label: str, x: float, y: float, region_id: str) -> dict[str, Any]:
     """The region of a point at a place in px, as the editor makes it."""
     value = {"x": 100 * x / SIDE, "y": 100 * y / SIDE, "width": 0.3, "keypointlabels": [label]}
-    return {
-        "id": region_id,
-        "from_name": "kp",
-        "to_name": "image",
-        "type": "keypointlabels",
-        "origin": "manual",
-        "original_width": SIDE,
-        "original_height": SIDE,
-        "image_rotation": 0,
-        "value": value,
-    }
+    return region(region_id, "kp", "keypointlabels", value, SIDE)
 
 
 @pytest.fixture(scope="module")

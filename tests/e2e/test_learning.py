@@ -14,7 +14,7 @@ import pytest
 import requests
 from editor import open_label_stream
 from serving import ROOT, Serving, eventually, serving
-from studio_api import api
+from studio_api import api, region
 
 from backend.commands.demo_project import DemoProject, find_or_create, uploaded_name
 from backend.labelstudio.schemas import Project
@@ -74,25 +74,11 @@ def opened(studio: LocalLabelStudio, project: DemoProject, task: int) -> list[di
 
 def correct(studio: LocalLabelStudio, task: int, number: int) -> int:
     """Submit the named points of an image, as somebody who drew them; the annotation's id."""
-    result = [
-        {
-            "id": f"{label}{number}",
-            "from_name": "kp",
-            "to_name": "image",
-            "type": "keypointlabels",
-            "origin": "manual",
-            "original_width": SIDE,
-            "original_height": SIDE,
-            "image_rotation": 0,
-            "value": {
-                "x": 100 * float(x) / SIDE,
-                "y": 100 * float(y) / SIDE,
-                "width": 1,
-                "keypointlabels": [label],
-            },
-        }
-        for label, (x, y) in places(number).items()
-    ]
+    result = []
+    for label, (x, y) in places(number).items():
+        place = {"x": 100 * float(x) / SIDE, "y": 100 * float(y) / SIDE, "width": 1}
+        value = {**place, "keypointlabels": [label]}
+        result.append(region(f"{label}{number}", "kp", "keypointlabels", value, SIDE))
     body = {"result": result, "lead_time": 9.0}
     made: int = api(studio, "POST", f"/api/tasks/{task}/annotations/", json=body)["id"]
     return made

@@ -19,7 +19,7 @@ import requests
 from editor import open_label_stream
 from playwright.sync_api import Page
 from serving import Serving, eventually, serving
-from studio_api import api
+from studio_api import api, region
 
 from backend.commands.demo_project import DemoProject, find_or_create, uploaded_name
 from backend.local.label_studio import LocalLabelStudio
@@ -71,19 +71,6 @@ def backend(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
         yield backend
 
 
-def region(region_id: str, name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": region_id,
-        "from_name": name,
-        "to_name": "image",
-        "type": kind,
-        "original_width": SIDE,
-        "original_height": SIDE,
-        "image_rotation": 0,
-        "value": value,
-    }
-
-
 def percent(*lengths: float) -> list[float]:
     return [100 * each / SIDE for each in lengths]
 
@@ -100,6 +87,7 @@ def boxes() -> list[dict[str, Any]]:
                 "rotation": 0,
                 "rectanglelabels": ["sign"],
             },
+            SIDE,
         )
         for number, at in enumerate(OBJECTS)
     ]
@@ -112,7 +100,7 @@ def annotated(number: int) -> list[dict[str, Any]]:
         for label, at in each.items():
             x, y = percent(*at)
             value = {"x": x, "y": y, "width": 0.6}
-            point = region(f"{label}{place}", "kp", "keypointlabels", value)
+            point = region(f"{label}{place}", "kp", "keypointlabels", value, SIDE)
             seen = "occluded" if label == "square" else "visible"
             choice = {"from_name": "visibility", "type": "choices"}
             found += [

@@ -11,7 +11,7 @@ import requests
 from editor import Editor, open_label_stream
 from playwright.sync_api import Page
 from serving import Serving, eventually, serving
-from studio_api import api
+from studio_api import api, region
 
 from backend.commands.demo_project import DemoProject, find_or_create, uploaded_name
 from backend.local.label_studio import LocalLabelStudio
@@ -66,17 +66,7 @@ def drawn(number: int) -> dict[str, Any]:
         before = {"prevPointId": vertices[-1]["id"]} if vertices else {}
         vertices.append({"id": f"{number}V1StGXR8_{place}", "x": x, "y": y, **before})
     value = {"vertices": vertices, "closed": False, "vectorlabels": ["plate"]}
-    return {
-        "id": f"hand{number}",
-        "from_name": "skeleton",
-        "to_name": "image",
-        "type": "vectorlabels",
-        "origin": "manual",
-        "original_width": SIDE,
-        "original_height": SIDE,
-        "image_rotation": 0,
-        "value": value,
-    }
+    return region(f"hand{number}", "skeleton", "vectorlabels", value, SIDE)
 
 
 @pytest.fixture(scope="module")
