@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
@@ -16,16 +15,15 @@ from pydantic import (
     SecretStr,
     ValidationError,
     ValidationInfo,
-    create_model,
     field_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from model.settings import DEFAULT, DetectorSettings, model_version
+from backend.detector_variables import DETECTOR_PREFIX, DetectorVariables
+from model.settings import DetectorSettings, model_version
 from model.weights_files import resolve_model
 
-DETECTOR_PREFIX = "detector_"
 DATABASE_FILE = "backend.sqlite3"
 
 # Their values may contain passwords, so no message repeats them.
@@ -43,11 +41,6 @@ class SettingsError(ValueError):
     """Environment variables are wrong; for each, the message says what was expected and given."""
 
 
-def _or_none(value: object) -> object:
-    """Read the word `none` as None, because an empty variable counts as not set."""
-    return None if isinstance(value, str) and value.strip().lower() == "none" else value
-
-
 def _split_at_commas(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -58,28 +51,6 @@ def _split_at_commas(value: object) -> object:
 Suggest = Literal["always", "worthwhile", "learnt"]
 
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
-
-
-def _detector_fields() -> dict[str, tuple[Any, Any]]:
-    """Return a field for each setting of the detector, with its type and default there."""
-    hints = get_type_hints(DetectorSettings)
-    return {
-        DETECTOR_PREFIX + field.name: (_readable(hints[field.name]), getattr(DEFAULT, field.name))
-        for field in fields(DetectorSettings)
-    }
-
-
-def _readable(hint: Any) -> Any:
-    """Accept `none` as the value of a variable that may be None."""
-    return Annotated[hint, BeforeValidator(_or_none)] if NoneType in get_args(hint) else hint
-
-
-if TYPE_CHECKING:  # no type checker knows the generated fields
-    DetectorVariables = BaseSettings
-else:
-    DetectorVariables = create_model(
-        "DetectorVariables", __base__=BaseSettings, **_detector_fields()
-    )
 
 
 class Settings(DetectorVariables):

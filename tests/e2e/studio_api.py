@@ -19,7 +19,7 @@ def api(studio: LocalLabelStudio, method: str, path: str, **body: Any) -> Any:
 def region(
     region_id: str, from_name: str, kind: str, value: dict[str, Any], side: int
 ) -> dict[str, Any]:
-    """A region as the editor makes it when somebody draws on a square image, whose side is in px."""
+    """A region as the editor makes it when somebody draws on a square image; `side` in px."""
     return {
         "id": region_id,
         "from_name": from_name,
