@@ -326,12 +326,14 @@ ROWS = (
     ),
     Row(
         "`Repeater`",
-        "refused: the images of one task have no field of their own",
+        "each of the first 30 images gets suggestions of its own, as further images do",
         '<Repeater on="$images" indexFlag="{{i}}"><Image name="image_{{i}}" '
         'value="$images[{{i}}].url"/><KeyPointLabels name="kp_{{i}}" toName="image_{{i}}">'
         f"{LABELS}</KeyPointLabels></Repeater>",
-        None,
-        "a field of the task's data",
+        lambda control: (
+            [(each.from_name, each.image_path) for each in control.of_images[:2]]
+            == [("kp_0", "images[0].url"), ("kp_1", "images[1].url")]
+        ),
     ),
     *(
         Row(

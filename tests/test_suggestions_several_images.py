@@ -10,7 +10,7 @@ from image_pairs import PAIR, SIDES, as_sent, config_of, made, pair_task
 from verdict_data import detection
 
 from backend.database.connection import Database
-from backend.labelstudio.label_config import keypoint_control
+from backend.labelstudio.label_config import LabelConfigError, control_names, keypoint_control
 from backend.labelstudio.regions import to_keypoint
 from backend.suggestions.listed import has_box
 from backend.suggestions.records import Wanted
@@ -71,6 +71,26 @@ def test_without_the_first_image_the_second_gets_its_suggestions() -> None:
 def test_without_any_image_it_is_refused() -> None:
     refusal = wanted(pair_task(1, left=None, right=None)).refusal
     assert refusal is not None and "'left'" in refusal
+
+
+def test_the_images_of_a_repeater_are_the_images_that_the_task_has() -> None:
+    config = (
+        '<View><Repeater on="$pages" indexFlag="{{i}}"><View><Image name="page_{{i}}" '
+        'value="$pages[{{i}}].url"/><KeyPointLabels name="kp_{{i}}" toName="page_{{i}}">'
+        '<Label value="nose"/></KeyPointLabels></View></Repeater></View>'
+    )
+    pages = [{"url": f"/{number}.png"} for number in range(3)]
+    found = wanted({"id": 1, "data": {"pages": pages}}, config)
+    assert found.task == {IMAGES: [[f"page_{place}", f"/{place}.png"] for place in range(3)]}
+    control = keypoint_control(config).on("page_2")
+    assert control is not None and control.from_name == "kp_2" and control.labels == ("nose",)
+    assert wanted({"id": 1, "data": {"pages": []}}, config).refusal is not None
+    assert control_names(config) >= {"kp_0", "kp_29"}
+    outermost = config.removeprefix("<View>").removesuffix("</View>")
+    assert keypoint_control(outermost) == keypoint_control(config)
+    inside = config.replace("<Label ", "<Repeater><Label ").replace("/></Key", "/></Repeater></Key")
+    with pytest.raises(LabelConfigError, match="at least one <Label"):
+        keypoint_control(inside)
 
 
 def test_the_box_in_the_data_is_about_the_first_image() -> None:

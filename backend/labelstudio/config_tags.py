@@ -14,6 +14,42 @@ class LabelConfigError(ValueError):
     """A configuration without a usable control for keypoints; the message says why."""
 
 
+MOST_REPEATED = 30  # images of a `Repeater`: each takes the network's time
+
+
+def parse_repeated(label_config: str) -> Element:
+    """Return a tag around a configuration, each `Repeater` replaced by what it stands for.
+
+    Label Studio repeats what is inside for each item of a list in the task's data. Here it is
+    repeated for the first `MOST_REPEATED` items: an image that a task does not have has no address.
+    A `Repeater` inside of another one is left out.
+
+    Raises:
+        LabelConfigError: as `parse`.
+    """
+    around = Element("View")
+    around.extend(_repeated(parse(label_config)))
+    return around
+
+
+def _repeated(tag: Element, flag: str | None = None, number: int = 0) -> list[Element]:
+    """Return what a tag stands for.
+
+    Args:
+        flag: what the number of the item is put in place of; None outside of a `Repeater`.
+    """
+    if tag.tag.lower() == "repeater":
+        places = range(MOST_REPEATED) if flag is None else ()
+        flag = tag.get("indexFlag") or "{{idx}}"
+        return [copy for place in places for child in tag for copy in _repeated(child, flag, place)]
+    attributes = dict(tag.items())
+    if flag is not None:
+        attributes = {name: text.replace(flag, str(number)) for name, text in attributes.items()}
+    copy = Element(tag.tag, attributes)
+    copy.extend([each for child in tag for each in _repeated(child, flag, number)])
+    return [copy]
+
+
 def parse(label_config: str) -> Element:
     """Return the topmost tag of a configuration.
 
@@ -70,7 +106,8 @@ def image_path(image: Element) -> str:
     if image.get("valueList"):
         raise LabelConfigError(
             f'expected one picture a task, got <Image name="{name}" '
-            f'valueList="{image.get("valueList")}">: use value="$image", one task a picture'
+            f'valueList="{image.get("valueList")}">: use value="$image", one task a picture, or a '
+            "<Repeater> around the image and its controls"
         )
     path = path_of(value)
     if path is None:

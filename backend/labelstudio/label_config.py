@@ -21,7 +21,7 @@ from backend.labelstudio.config_tags import (
     list_path,
     names,
     names_in_data,
-    parse,
+    parse_repeated,
     stored_name,
     tags,
 )
@@ -145,7 +145,7 @@ def unserved_images(label_config: str) -> list[str]:
 
 def _read(label_config: str) -> tuple[KeypointControl, Mapping[str, LabelConfigError]]:
     """Return the control of each image, and image → why its control cannot be used."""
-    root = parse(label_config)
+    root = parse_repeated(label_config)
     images = images_by_name(root)
     found = [
         (tag, image, kind == "KeyPoint")
@@ -193,7 +193,7 @@ def skeleton_of(label_config: str) -> Skeleton | None:
 def control_names(label_config: str) -> frozenset[str]:
     """Return the names of all controls; none if the XML cannot or must not be read."""
     try:
-        root = parse(label_config)
+        root = parse_repeated(label_config)
     except LabelConfigError:
         return frozenset()
     return frozenset(tag.get("name", "") for tag in root.iter() if tag.get("toName"))
@@ -207,7 +207,7 @@ def prompt_only_controls(label_config: str) -> frozenset[str]:
     """
     return frozenset(
         tag.get("name", "")
-        for tag in parse(label_config).iter()
+        for tag in parse_repeated(label_config).iter()
         if any(key.lower() == "smartonly" and value == "true" for key, value in tag.items())
     )
 

@@ -42,7 +42,12 @@ _DOTS = """() => Konva.stages.map(stage => stage.find("Circle").filter(
 
 
 @pytest.fixture
-def project(label_studio: LocalLabelStudio, backend: Serving, tmp_path: Path) -> DemoProject:
+def project(
+    label_studio: LocalLabelStudio,
+    backend: Serving,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> DemoProject:
     """A task with two drawn vehicles of different sizes."""
     folder = tmp_path / "images"
     folder.mkdir()
@@ -50,7 +55,7 @@ def project(label_studio: LocalLabelStudio, backend: Serving, tmp_path: Path) ->
         drawing = draw(3, SIZES[side], seed=seed)
         cv2.imwrite(str(folder / f"{side}.png"), drawing.image[..., ::-1])
     # Label Studio takes uploads only while the image is all that a task's data needs.
-    project = find_or_create(label_studio, "Two views a task", label_config(("saloon",)))
+    project = find_or_create(label_studio, request.node.name[:50], label_config(("saloon",)))
     project.upload(folder)
     uploads = {}
     for task in project.tasks():
@@ -104,3 +109,42 @@ def test_both_images_of_a_task_are_suggested_and_judged(
     )
     images = json.loads(exported.content)["images"]
     assert [(each["width"], each["height"]) for each in images] == [SIZES[side] for side in SIDES]
+
+
+REPEATED = """<View><Repeater on="$views" indexFlag="{{i}}">
+  <Image name="view_{{i}}" value="$views[{{i}}]"/>
+  <KeyPointLabels name="points_{{i}}" toName="view_{{i}}">
+    <Label value="lamp" background="red"/>
+  </KeyPointLabels>
+</Repeater></View>"""
+
+
+def test_every_image_of_a_repeater_gets_its_suggestions(
+    page: Page,
+    project: DemoProject,
+    label_studio: LocalLabelStudio,
+    backend: Serving,
+    tmp_path: Path,
+) -> None:
+    [task] = project.tasks()
+    data = api(label_studio, "GET", f"/api/tasks/{task}")["data"]
+    data["views"] = [data[side] for side in SIDES]
+    api(label_studio, "PATCH", f"/api/tasks/{task}", json={"data": data})
+    api(label_studio, "PATCH", f"/api/projects/{project.id}", json={"label_config": REPEATED})
+    editor = open_label_stream(page, project.url)
+    editor.wait_for_task(task)
+    page.wait_for_function(
+        f"Htx.annotationStore.selected.serializeAnnotation().length === {2 * KEYPOINTS}"
+    )
+    editor.wait_for_dots()
+    page.screenshot(path=tmp_path / "repeater.png")
+    print(page.evaluate(_DOTS))
+    regions = editor.regions()
+    for number, side in enumerate(SIDES):
+        own = on(regions, f"view_{number}")
+        assert {each["from_name"] for each in own} == {f"points_{number}"}
+        assert {(each["original_width"], each["original_height"]) for each in own} == {SIZES[side]}
+        assert len(own) == KEYPOINTS
+    editor.submit()
+    assert eventually(lambda: agreement(backend, project)["images"] == 2), backend.words()
+    assert agreement(backend, project)["points"]["accepted"] == 2 * KEYPOINTS
