@@ -35,6 +35,12 @@ CONFIG = """<View style="display: flex">
     </Choices>
   </View>
 </View>"""
+REPEATED = """<View><Repeater on="$views" indexFlag="{{i}}">
+  <Image name="view_{{i}}" value="$views[{{i}}]"/>
+  <KeyPointLabels name="points_{{i}}" toName="view_{{i}}">
+    <Label value="lamp" background="red"/>
+  </KeyPointLabels>
+</Repeater></View>"""
 KEYPOINTS = 10
 # The dots on each image: one stage an image.
 _DOTS = """() => Konva.stages.map(stage => stage.find("Circle").filter(
@@ -49,6 +55,7 @@ def project(
     request: pytest.FixtureRequest,
 ) -> DemoProject:
     """A task with two drawn vehicles of different sizes."""
+    config = getattr(request, "param", CONFIG)
     folder = tmp_path / "images"
     folder.mkdir()
     for seed, side in enumerate(SIDES, 5):
@@ -63,9 +70,10 @@ def project(
         uploads[next(side for side in SIDES if side in url)] = (task, url)
     kept = uploads["front"][0]
     data = {side: url for side, (_, url) in uploads.items()} | {"image": uploads["front"][1]}
+    data["views"] = [data[side] for side in SIDES]
     api(label_studio, "PATCH", f"/api/tasks/{kept}", json={"data": data})
     api(label_studio, "DELETE", f"/api/tasks/{uploads['side'][0]}")
-    api(label_studio, "PATCH", f"/api/projects/{project.id}", json={"label_config": CONFIG})
+    api(label_studio, "PATCH", f"/api/projects/{project.id}", json={"label_config": config})
     project.connect(backend.url)
     return project
 
@@ -111,34 +119,13 @@ def test_both_images_of_a_task_are_suggested_and_judged(
     assert [(each["width"], each["height"]) for each in images] == [SIZES[side] for side in SIDES]
 
 
-REPEATED = """<View><Repeater on="$views" indexFlag="{{i}}">
-  <Image name="view_{{i}}" value="$views[{{i}}]"/>
-  <KeyPointLabels name="points_{{i}}" toName="view_{{i}}">
-    <Label value="lamp" background="red"/>
-  </KeyPointLabels>
-</Repeater></View>"""
-
-
+@pytest.mark.parametrize("project", [REPEATED], indirect=True)
 def test_every_image_of_a_repeater_gets_its_suggestions(
-    page: Page,
-    project: DemoProject,
-    label_studio: LocalLabelStudio,
-    backend: Serving,
-    tmp_path: Path,
+    page: Page, project: DemoProject, backend: Serving, tmp_path: Path
 ) -> None:
-    [task] = project.tasks()
-    data = api(label_studio, "GET", f"/api/tasks/{task}")["data"]
-    data["views"] = [data[side] for side in SIDES]
-    api(label_studio, "PATCH", f"/api/tasks/{task}", json={"data": data})
-    api(label_studio, "PATCH", f"/api/projects/{project.id}", json={"label_config": REPEATED})
     editor = open_label_stream(page, project.url)
-    editor.wait_for_task(task)
-    page.wait_for_function(
-        f"Htx.annotationStore.selected.serializeAnnotation().length === {2 * KEYPOINTS}"
-    )
-    editor.wait_for_dots()
+    page.wait_for_function(f"({_DOTS})().join() === '{KEYPOINTS},{KEYPOINTS}'")
     page.screenshot(path=tmp_path / "repeater.png")
-    print(page.evaluate(_DOTS))
     regions = editor.regions()
     for number, side in enumerate(SIDES):
         own = on(regions, f"view_{number}")
