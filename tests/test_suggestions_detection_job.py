@@ -200,6 +200,7 @@ def test_a_prediction_takes_few_statements(scene: Scene, monkeypatch: pytest.Mon
     with counted_statements(scene.database) as found:
         detection_job.predict(rows[2])
     kinds = Counter(statement.split(None, 1)[0] for statement in found)
+    del kinds["PRAGMA"]  # sets a time-out of the connection, and reads nothing
     assert kinds == {"BEGIN": 10, "SELECT": 8, "UPDATE": 6, "INSERT": 2}
 
 

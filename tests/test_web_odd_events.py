@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 
 from backend.database.connection import Database
 from backend.settings import Settings
-from backend.verdicts import recording
+from backend.verdicts import comparing
 from backend.verdicts.lesson_storage import LessonStorage
 from backend.verdicts.pull_storage import PullStorage
 from backend.verdicts.recording import Recorder
@@ -221,7 +221,7 @@ def test_an_event_that_cannot_be_handled_is_listed_and_tried_again_by_newer_code
 ) -> None:
     """The fault is made, as every known one is mended."""
     odd, good = scene.body(), scene.body()
-    judge = recording.judge
+    judge = comparing.judge
 
     def broken(shown: Any, result: Any, **more: Any) -> Any:
         if len(result) == 1:
@@ -233,7 +233,7 @@ def test_an_event_that_cannot_be_handled_is_listed_and_tried_again_by_newer_code
     scene.send(good)
     aside = SetAsideStorage(scene.database)
     with monkeypatch.context() as patches:
-        patches.setattr(recording, "judge", broken)
+        patches.setattr(comparing, "judge", broken)
         assert Recorder(Settings(), scene.database).drain() == 2
         assert Recorder(Settings(), scene.database).drain() == 0
     assert scene.recorded() == {good["annotation"]["id"]}
