@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from drawings.drawing import class_of, draw
 from drawings.shapes import CLASSES
 from model.learning.labelled_images import LabelledImages
-from model.learning.training import FROM_NOTHING
+from model.learning.training_settings import FROM_NOTHING
 
 # Width and height of the drawings, px. Photos and boxes have many shapes, and all of them are
 # squashed to the same square before a network sees them.

@@ -4,7 +4,7 @@ import click
 
 from drawings.labelled import SETTINGS, labelled_drawings
 from model.commands.training_options import TrainingArguments, train_and_save, training_options
-from model.learning.training import TrainingSettings
+from model.learning.training_settings import TrainingSettings
 from model.networks import SMALL
 from model.weights_files import TORCHVISION_WEIGHTS
 

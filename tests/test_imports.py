@@ -32,6 +32,7 @@ SQL_FILES = {
     "candidate_storage.py",
     "pull_storage.py",
     "request_storage.py",
+    "version_storage.py",
     "set_aside_storage.py",
     "limits_storage.py",
     "webhook_storage.py",

@@ -24,7 +24,8 @@ from model.__main__ import main
 from model.image import to_tensor
 from model.learning.first_network import last_layer
 from model.learning.labelled_images import LabelledImages
-from model.learning.training import FROM_NOTHING, Epoch, TrainingSettings, train
+from model.learning.training import Epoch, train
+from model.learning.training_settings import FROM_NOTHING, TrainingSettings
 from model.networks import Classifier, Refused, WeightsError, load_classifier, save_classifier
 
 ROOT = Path(__file__).parents[1]

@@ -1,7 +1,5 @@
 import math
-from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 
 import pytest
 from conftest import at_once
@@ -73,24 +71,6 @@ def test_a_task_number_that_is_given_out_again_is_another_task(any_database: Dat
         old.id,
     ]
     assert len(PredictionStorage(any_database).of_task(1)) == 4
-
-
-def test_a_queued_prediction_changes_its_version_and_no_other_does(any_database: Database) -> None:
-    ProjectStorage(any_database).save_label_config(UID, "<View/>")
-    rows = PredictionStorage(any_database)
-    request = partial(rows.request, UID, retry_failed_before=LONG_AGO)
-    first, second, failed = request(VERSION, [wanted(task) for task in (1, 2, 3)], opened=True)
-    [twin] = request("newer", [wanted(2)], to_deliver=False)
-    rows.fail(failed.id, "not an image")
-    changed = rows.change_version(first, "newer")
-    assert changed == replace(first, model_version="newer")
-    assert rows.change_version(second, "newer") is None
-    assert rows.change_version(failed, "newer") is None
-    assert [row.model_version for row in rows.of_task(3)] == [VERSION]
-    [kept] = rows.of_task(2)
-    assert (kept.id, kept.model_version, kept.to_deliver) == (twin.id, "newer", True)
-    assert kept.opened_at is not None
-    assert rows.finished([first.id, second.id, failed.id, twin.id]) == {second.id, failed.id}
 
 
 def test_requests_that_overlap_never_wait_for_each_other_forever(any_database: Database) -> None:

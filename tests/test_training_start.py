@@ -3,7 +3,7 @@ import pytest
 from backend.training.records import TrainingOptions
 from backend.training.registry import Model
 from backend.training.start import Start, choose_settings, choose_start, may_flip
-from model.learning.training import FROM_NOTHING, TrainingSettings
+from model.learning.training_settings import FROM_NOTHING, TrainingSettings
 from model.weights_files import TORCHVISION_WEIGHTS
 
 ACTIVE = Model("resnet18-0123456789", "resnet18", "/models/active.safetensors")

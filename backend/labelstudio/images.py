@@ -5,10 +5,9 @@ refused (see `guarded_connections`), and Label Studio's token is sent to its own
 """
 
 import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import parse_qsl, unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import numpy as np
 import requests
@@ -19,6 +18,7 @@ from urllib3.util import parse_url
 from backend.durations.recorder import measured_stage
 from backend.labelstudio.addresses import Location
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.data_uris import content_of, too_large
 from backend.labelstudio.decoders import DecodingLimits, decoders
 from backend.labelstudio.errors import (
     LabelStudioError,
@@ -133,7 +133,10 @@ def fetch(
     url = url.strip()
     scheme = url.partition(":")[0].lower()
     if scheme == "data":
-        return _from_data_uri(url, max_bytes)
+        try:
+            return content_of(url, max_bytes)
+        except ValueError as error:
+            raise ImageFetchError(str(error)) from None
     if scheme in CLOUD and task_id is not None:
         uri = base64.urlsafe_b64encode(url.encode()).decode()
         url = f"/tasks/{task_id}{RESOLVE}{uri}"
@@ -260,7 +263,7 @@ def _body(answer: requests.Response, shown: str, max_bytes: int) -> bytes:
     """Read the body of an answer, refusing one that is too large or a web page."""
     announced = answer.headers.get("Content-Length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
-        raise ImageFetchError(_too_large(shown, max_bytes))
+        raise ImageFetchError(too_large(shown, max_bytes))
     coding = answer.headers.get("Content-Encoding", "").strip().lower()
     if coding not in CODINGS:
         raise ImageFetchError(
@@ -271,7 +274,7 @@ def _body(answer: requests.Response, shown: str, max_bytes: int) -> bytes:
     for part in answer.iter_content(READ_BYTES):
         content += part
         if len(content) > max_bytes:
-            raise ImageFetchError(_too_large(shown, max_bytes))
+            raise ImageFetchError(too_large(shown, max_bytes))
     if is_web_page(content):
         raise ImageFetchError(
             f"expected an image at {shown}, got a web page, perhaps one to log in at: "
@@ -279,28 +282,6 @@ def _body(answer: requests.Response, shown: str, max_bytes: int) -> bytes:
             retryable=True,
         )
     return bytes(content)
-
-
-def _from_data_uri(uri: str, max_bytes: int) -> bytes:
-    kind, comma, body = uri.partition(",")
-    if not comma:
-        raise ImageFetchError(
-            f"expected data:image/png;base64,... in the task's data, got {kind[:40]!r}"
-        )
-    # Base64 needs 4 characters for 3 bytes; an escape needs 3 for one.
-    if len(body) > 4 * max_bytes:
-        raise ImageFetchError(_too_large("the data: address", max_bytes))
-    content = unquote_to_bytes(body)
-    if kind.lower().endswith(";base64"):
-        try:
-            content = base64.b64decode(b"".join(content.split()), validate=True)
-        except binascii.Error as error:
-            raise ImageFetchError(
-                f"expected base64 in the task's data: address, got something else: {error}"
-            ) from None
-    if len(content) > max_bytes:
-        raise ImageFetchError(_too_large("the data: address", max_bytes))
-    return content
 
 
 def _unsupported(url: str) -> str:
@@ -318,13 +299,6 @@ def _unsupported(url: str) -> str:
             "local storage (LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true)"
         )
     return f"{got}: expected http://, https://, data: or a path of Label Studio such as /data/..."
-
-
-def _too_large(what: str, max_bytes: int) -> str:
-    return (
-        f"expected at most {max_bytes} bytes from {what}, got more: "
-        "make the image smaller or MAX_IMAGE_BYTES larger"
-    )
 
 
 def _private(error: PrivateAddressError) -> ImageFetchError:

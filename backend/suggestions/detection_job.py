@@ -26,6 +26,7 @@ from backend.suggestions.detector import ModelUnusable
 from backend.suggestions.job_context import JobContext
 from backend.suggestions.maps import keep_first_maps
 from backend.suggestions.records import Prediction
+from backend.suggestions.version_storage import change_version
 from backend.training.registry import Model
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def _in_current_version(context: JobContext, row: Prediction, active: Model) -> 
     current = context.steps.version(row.project_uid, active.version if replaced else base)
     if current == row.model_version:
         return row
-    return context.predictions.change_version(row, current)
+    return change_version(context.database, row, current)
 
 
 def _make(context: JobContext, row: Prediction, project: Project, model: Model) -> bool:

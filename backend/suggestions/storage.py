@@ -8,8 +8,7 @@ be stopped at any time.
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, delete, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, bindparam, case, select, update
 
 from backend.database.connection import CHUNK, Database, now
 from backend.database.schema import WAITS_NO_MORE
@@ -166,7 +165,7 @@ class PredictionStorage:
             return with_images(connection, [prediction_from_row(row) for row in rows])
 
     def finished(self, ids: Sequence[int]) -> set[int]:
-        """Return the ids among these that are queued no longer; see also `change_version`."""
+        """Return the ids among these that are queued no longer; see also `version_storage`."""
         queued: set[int] = set()
         with self._database.reading() as connection:
             for start in range(0, len(ids), CHUNK):
@@ -190,38 +189,6 @@ class PredictionStorage:
             connection.execute(_START_ATTEMPT, this | {"started_at": now()})
             row = connection.execute(_ROW, this).one_or_none()
         return None if row is None else prediction_from_row(row)
-
-    def change_version(self, row: Prediction, model_version: str) -> Prediction | None:
-        """Have a queued prediction made by another version of the model than its own.
-
-        Where the other version has a row for the same task and input already, that one is
-        requested, and this row is deleted.
-
-        Returns:
-            The row with the other version; None if it was deleted, or is no longer queued.
-        """
-        this = and_(predictions.c.id == row.id, predictions.c.status == "queued")
-        try:
-            with self._database.writing() as connection:
-                connection.execute(
-                    update(predictions).where(this).values(model_version=model_version)
-                )
-        except IntegrityError:
-            wanted = Wanted(row.task_id, row.image_url, row.input_sha256, row.task)
-            self.request(
-                row.project_uid,
-                model_version,
-                [wanted],
-                retry_failed_before=now(),
-                to_deliver=row.to_deliver,
-                opened=row.opened_at is not None,
-                request_id=row.request_id,
-            )
-            with self._database.writing() as connection:
-                connection.execute(delete(predictions).where(this))
-            return None
-        changed = self.prediction(row.id)
-        return changed if changed is not None and changed.status == "queued" else None
 
     def undo_attempt(self, prediction_id: int) -> None:
         """Uncount an attempt that was interrupted through no fault of the task."""

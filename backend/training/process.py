@@ -32,7 +32,8 @@ from backend.training.start import FALLBACK, NOTHING, Start, choose_settings, ch
 from backend.training.storage import TrainingStorage
 from model.learning.accuracy import Accuracy
 from model.learning.labelled_images import LabelledImages
-from model.learning.training import Epoch, Trained, TrainingSettings, train
+from model.learning.training import Epoch, Trained, train
+from model.learning.training_settings import TrainingSettings
 from model.learning.validation import validation_accuracy
 from model.networks import WeightsError, load_classifier, save_classifier
 from model.weights_files import weights_fingerprint

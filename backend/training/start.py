@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from backend.training.records import TrainingOptions
 from backend.training.registry import Model
-from model.learning.training import FROM_NOTHING, TrainingSettings
+from model.learning.training_settings import FROM_NOTHING, TrainingSettings
 from model.networks import SMALL
 from model.weights_files import TORCHVISION_WEIGHTS
 

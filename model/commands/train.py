@@ -7,7 +7,7 @@ import click
 from model.commands.training_options import TrainingArguments, train_and_save, training_options
 from model.learning import labelled_images
 from model.learning.labelled_images import LabelledImages
-from model.learning.training import FROM_NOTHING, TrainingSettings
+from model.learning.training_settings import FROM_NOTHING, TrainingSettings
 from model.networks import SMALL
 from model.weights_files import TORCHVISION_WEIGHTS
 

@@ -14,7 +14,8 @@ import click
 
 from model.learning.class_sizes import listed
 from model.learning.labelled_images import LabelledImages, shuffled
-from model.learning.training import Trained, TrainingSettings, train
+from model.learning.training import Trained, train
+from model.learning.training_settings import TrainingSettings
 from model.networks import save_classifier
 from model.weights_files import TORCHVISION_WEIGHTS
 

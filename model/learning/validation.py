@@ -8,7 +8,8 @@ from model.image import normalise
 from model.learning.accuracy import Accuracy, accuracy
 from model.learning.labelled_images import LabelledImages
 from model.learning.samples import prepared
-from model.learning.training import STORED, TrainingSettings
+from model.learning.training import STORED
+from model.learning.training_settings import TrainingSettings
 from model.networks import Classifier
 
 
