@@ -60,10 +60,11 @@ def use(backend: Serving, fake: LabelStudioFake) -> str:
         "annotation": {"id": 1, "result": [], "completed_by": 1, "lead_time": 1.0},
     }
     said = [call(backend, "POST", "/setup", setup)]
-    said += [call(backend, "POST", "/predict", predict) for _ in range(2)]
+    said += [call(backend, "POST", "/predict", predict)]
+    assert eventually(lambda: fake.of_task(1)), backend.words()
+    said += [call(backend, "POST", "/predict", predict)]
     said += [call(backend, "POST", "/webhook", event)]
     assert eventually(lambda: '"failed"' in call(backend, "GET", "/jobs/3")), backend.words()
-    assert eventually(lambda: fake.of_task(1)), backend.words()
     fake.refuses = True
     said += [call(backend, "POST", "/webhook", event | {"action": "START_TRAINING"})]
     unaccepted = "does not accept the token"
@@ -99,6 +100,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             "LOG_LEVEL": "DEBUG",
             "SUGGEST": "always",
             "IMAGE_HOSTS": "localhost",
+            "PREDICT_WAIT_BATCH": "0",  # so that workers deliver
         }
         with serving(folder, environment) as backend:
             assert eventually(backend.health), backend.words()
