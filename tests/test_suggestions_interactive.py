@@ -202,9 +202,10 @@ def test_the_rectangle_around_the_object_is_the_parent_of_its_points(scene: Scen
     }
 
 
-def test_a_placed_rectangle_is_the_parent_of_what_follows(scene: Scene) -> None:
+def test_a_placed_rectangle_is_the_parent_of_what_follows_and_lies_below_it(scene: Scene) -> None:
     found = scene.place(box("box", 10, 10, 50, 80), find=learnt(eye=(30, 30)))
-    assert [each.get("parentID") for each in found.values()] == [None, "box"]
+    assert [each.get("parentID") for each in found.values()] == ["box", None]
+    assert list(found)[-1] == "box"
 
 
 def test_without_a_rectangle_a_point_has_no_parent(scene: Scene) -> None:

@@ -114,7 +114,9 @@ class InteractiveService:
                 self._settings.default_label,
                 self._costs(answer),
             )
-            result += suggested_regions(answer.detection, situation, rules, answer.id)
+            # Label Studio's editor puts the first region on top: a rectangle that was just placed
+            # would take every click on the points in it.
+            result = [*suggested_regions(answer.detection, situation, rules, answer.id), *result]
         self._answers.record_sent(answer.id, result)
         record_suggestion("interactive", answer.asked_at)
         others = [each for each in all_images.of_images if each.to_name != control.to_name]

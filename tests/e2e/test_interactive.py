@@ -142,7 +142,7 @@ def test_a_placed_point_brings_the_others_by_plain_http(project: DemoProject, ba
     x, y = places(4)["disc"]
     placed = point("disc", x, y, "byhand")
     found = place(project, task, placed)
-    assert found[0] == placed  # else the editor would delete it
+    assert found[-1] == placed  # else the editor would delete it
     assert labelled(found).keys() == set(LABELS), backend.words()
     assert_in_place(labelled(found), 4)
     assert len({region["id"] for region in found}) == len(found)
@@ -165,7 +165,7 @@ def test_a_placed_rectangle_brings_its_points(project: DemoProject, backend: Ser
         "value": {"x": 5, "y": 5, "width": 90, "height": 90, "rotation": 0},
     }
     found = place(project, task, rectangle)
-    assert found[0] == rectangle
+    assert found[-1] == rectangle  # below its points
     assert labelled(found).keys() == set(LABELS), backend.words()
     assert {each["parentID"] for each in labelled(found).values()} == {"box1"}
     seconds = []
