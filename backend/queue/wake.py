@@ -6,8 +6,10 @@ Without it, it is found by the next round: nothing depends on a wake that is los
 import logging
 import threading
 
-from redis import ConnectionPool, Redis
+from redis import Redis
 from redis.exceptions import RedisError
+
+from backend.queue.own_client import own_client
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +55,7 @@ class Waker:
     """
 
     def __init__(self, connection: Redis) -> None:
-        pool = connection.connection_pool
-        self._connection = Redis(
-            connection_pool=ConnectionPool(
-                connection_class=pool.connection_class, **pool.connection_kwargs
-            )
-        )
+        self._connection = own_client(connection)
         self._wanted = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None

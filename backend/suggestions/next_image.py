@@ -1,7 +1,7 @@
 """Fetch and decode the image of the next prediction while one is being made.
 
-One image is ready ahead: more would not come faster, as a worker detects for longer than it fetches
-and decodes, which happens in another process (see `labelstudio.decoders`). Nothing is done ahead
+One image is ready ahead, which is enough where a worker detects for longer than it fetches and
+decodes; decoding happens in another process (see `labelstudio.decoders`). Nothing is done ahead
 while images come at once.
 """
 

@@ -10,13 +10,13 @@ import logging
 from dataclasses import dataclass
 
 from redis import Redis
-from redis.connection import ConnectionPool
 from redis.exceptions import RedisError
 from rq import Worker
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database.connection import Database
+from backend.queue.own_client import own_client
 from backend.suggestions.queue import NAME
 
 logger = logging.getLogger(__name__)
@@ -51,12 +51,8 @@ class ReadinessProbe:
 
     def __init__(self, database: Database, connection: Redis) -> None:
         self._database = database
-        pool = connection.connection_pool
         limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), PROBE_SECONDS)
-        arguments = {**pool.connection_kwargs, **limits, "retry": None}
-        self._redis = Redis(
-            connection_pool=ConnectionPool(connection_class=pool.connection_class, **arguments)
-        )
+        self._redis = own_client(connection, **limits, retry=None)
         self._newest: frozenset[str] | None = None
 
     def check(self) -> Readiness:
