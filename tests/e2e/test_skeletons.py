@@ -4,11 +4,11 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import requests
 from editor import Editor, open_label_stream
+from plates import save_plates
 from playwright.sync_api import Page
 from serving import Serving, eventually, serving
 from studio_api import api, region
@@ -38,16 +38,12 @@ def places(number: int) -> dict[str, Place]:
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
-    for number in range(TASKS):
-        image = np.full((SIDE, SIDE, 3), 190, np.uint8)
-        at = {name: (int(2 * x), int(2 * y)) for name, (x, y) in places(number).items()}
-        cv2.circle(image, at["disc"], 16, (20, 20, 220), -1)
-        x, y = at["square"]
-        cv2.rectangle(image, (x - 14, y - 14), (x + 14, y + 14), (220, 20, 20), -1)
-        cv2.circle(image, at["ring"], 14, (20, 160, 20), 5)
-        x, y = at["bar"]
-        cv2.rectangle(image, (x - 20, y - 5), (x + 20, y + 5), (10, 10, 10), -1)
-        cv2.imwrite(str(folder / f"{number}.png"), image)
+    save_plates(
+        folder,
+        lambda number: {name: (2 * x, 2 * y) for name, (x, y) in places(number).items()},
+        TASKS,
+        SIDE,
+    )
     return folder
 
 
