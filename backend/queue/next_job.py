@@ -9,8 +9,8 @@ from rq import Queue
 from rq.utils import as_text
 
 CHOSEN_SECONDS = 60
-# As many jobs at the front are looked at as there may be workers.
-FRONT = 50
+# As many jobs at the front are looked at as all workers together may have chosen.
+FRONT = 200
 _CHOSEN = "prelabelling:chosen:"
 _CHOOSE = """
 for _, name in ipairs(redis.call('LRANGE', KEYS[1], 0, ARGV[1])) do

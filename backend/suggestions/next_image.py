@@ -1,11 +1,12 @@
-"""Fetch and decode the image of the next prediction while one is being made.
+"""Fetch and decode the images of the next predictions while one is being made.
 
-One image is ready ahead, which is enough where a worker detects for longer than it fetches and
-decodes; decoding happens in another process (see `labelstudio.decoders`). Nothing is done ahead
-while images come at once.
+One image ahead is enough where a worker detects for longer than it fetches and decodes. Where images
+take longer to come, several are fetched at the same time. Decoding happens in other processes (see
+`labelstudio.decoders`). Nothing is done ahead while images come at once.
 """
 
 import logging
+import math
 import threading
 import time
 from typing import TypeAlias
@@ -30,6 +31,11 @@ Picture: TypeAlias = NDArray[np.uint8]
 WORTH_SECONDS = 0.002
 # An image that is not needed after all makes room after this time, s.
 KEPT_SECONDS = 30.0
+# Annotators wait for the same Label Studio.
+MOST_AHEAD = 4
+MOST_BYTES_AHEAD = 64 * 2**20
+# Not every image takes as long to come as the latest one.
+HEADROOM = 1.5
 
 
 class _Ahead:
@@ -38,6 +44,8 @@ class _Ahead:
     Attributes:
         job_id: of the prediction that needs it.
         prediction_id: None for a job of another kind.
+        began: monotonic time, s.
+        done: set when the image is there, or cannot come.
     """
 
     def __init__(self, job_id: str) -> None:
@@ -45,25 +53,25 @@ class _Ahead:
         number = job_id.split("-")[1:2]
         self.prediction_id = int(number[0]) if number and number[0].isdecimal() else None
         self.began = time.monotonic()
-        self._done = threading.Event()
+        self.done = threading.Event()
         self._picture: Picture | None = None
         self._error: Exception | None = None
 
     def end(self, picture: Picture | None, error: Exception | None = None) -> None:
         """Note what came."""
         self._picture, self._error = picture, error
-        self._done.set()
+        self.done.set()
 
     def wait(self) -> Picture | None:
         """Wait for the image, and return it; None if it was not needed."""
-        self._done.wait()
+        self.done.wait()
         if self._error is not None:
             raise self._error
         return self._picture
 
 
 class NextImages:
-    """The images of predictions, of which the next is made ready ahead if that pays.
+    """The images of predictions, of which the next are made ready ahead if that pays.
 
     Args:
         queue: of the predictions; None to do nothing ahead.
@@ -80,59 +88,76 @@ class NextImages:
         self._predictions = predictions
         self._projects = projects
         self._queue = queue
-        self._ahead: _Ahead | None = None
-        self._seconds = 0.0  # that the latest image took to come and to be decoded
+        self._ahead: dict[str, _Ahead] = {}  # job id → its image, the one chosen first in front
+        # Of the latest image: s that it took to come and to be decoded, and its bytes.
+        self._seconds, self._bytes = 0.0, 1
+        # Of the latest job: when it had its image, and s from then to the next job.
+        self._had_image_at, self._job_seconds = math.nan, math.nan
 
     def picture(self, project: Project, row: Prediction) -> Picture:
-        """Return a prediction's image, (H, W, 3) RGB, and begin with the next one.
+        """Return a prediction's image, (H, W, 3) RGB, and begin with the next ones.
 
         Raises:
             Exception: as `Images.picture`.
         """
+        self._job_seconds = time.monotonic() - self._had_image_at
         ahead = self._take(row.id)
         picture = ahead if ahead is not None else self._get(project, row)
         self._begin()
+        self._had_image_at = time.monotonic()
         return picture
 
     def put_first(self) -> None:
-        """Have the worker take the job next whose image is made ready, if it still waits."""
-        ahead = self._ahead
-        if ahead is None or self._queue is None:
+        """Have the worker take a job next whose image is made ready, if one still waits."""
+        if self._queue is None:
             return
         try:
-            waits = put_first(self._queue, ahead.job_id)
+            for ahead in sorted(self._ahead.values(), key=lambda each: not each.done.is_set()):
+                waits = put_first(self._queue, ahead.job_id)
+                if waits and time.monotonic() - ahead.began <= KEPT_SECONDS:
+                    return
+                del self._ahead[ahead.job_id]
         except RedisError as error:
             logger.debug("The next job is whichever comes first: %s", error)
-            return
-        if not waits or time.monotonic() - ahead.began > KEPT_SECONDS:
-            self._ahead = None
 
     def _take(self, prediction_id: int) -> Picture | None:
-        ahead = self._ahead
-        if ahead is None or ahead.prediction_id != prediction_id:
-            return None
-        self._ahead = None
-        return ahead.wait()
+        for ahead in self._ahead.values():
+            if ahead.prediction_id == prediction_id:
+                del self._ahead[ahead.job_id]
+                return ahead.wait()
+        return None
 
     def _get(self, project: Project, row: Prediction) -> Picture:
         began = time.monotonic()
         try:
-            return self._images.picture(project, row.image_url, row.task_id)
+            picture = self._images.picture(project, row.image_url, row.task_id)
+            self._bytes = max(1, picture.nbytes)
+            return picture
         finally:
             self._seconds = time.monotonic() - began
 
+    def _wanted(self) -> int:
+        """Return how many images should be ready, or on their way, while one is searched."""
+        if self._seconds < WORTH_SECONDS:
+            return 0
+        if math.isnan(self._job_seconds):
+            return 1
+        needed = math.ceil(HEADROOM * self._seconds / max(self._job_seconds, WORTH_SECONDS))
+        return max(1, min(needed, MOST_AHEAD, MOST_BYTES_AHEAD // self._bytes))
+
     def _begin(self) -> None:
-        if self._queue is None or self._ahead is not None or self._seconds < WORTH_SECONDS:
+        if self._queue is None:
             return
         try:
-            job_id = choose_next(self._queue)
+            while len(self._ahead) < self._wanted():
+                job_id = choose_next(self._queue)
+                if job_id is None:
+                    return
+                self._ahead[job_id] = ahead = _Ahead(job_id)
+                name = "next image"
+                threading.Thread(target=self._run, args=(ahead,), name=name, daemon=True).start()
         except RedisError as error:
             logger.debug("No image is made ready ahead: %s", error)
-            return
-        if job_id is not None:
-            self._ahead = ahead = _Ahead(job_id)
-            name = "next image"
-            threading.Thread(target=self._run, args=(ahead,), name=name, daemon=True).start()
 
     def _run(self, ahead: _Ahead) -> None:
         picture = None

@@ -119,8 +119,9 @@ class PredictionStorage:
 
     def prediction(self, prediction_id: int) -> Prediction | None:
         """Return a row, or None if it does not exist."""
-        found = self.predictions([prediction_id])
-        return found[0] if found else None
+        with self._database.reading() as connection:
+            row = connection.execute(_ROW, {"this": prediction_id}).one_or_none()
+            return None if row is None else with_images(connection, [prediction_from_row(row)])[0]
 
     def predictions(self, ids: Sequence[int]) -> list[Prediction]:
         """Return those of the rows that exist, ordered by id."""

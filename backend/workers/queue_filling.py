@@ -11,8 +11,10 @@ from backend.suggestions.queue import enqueue_again, make_queue
 from backend.training.queue import enqueue_trainings_again, make_training_queue
 
 LOCK = "prelabelling:fill"
-# One worker at a time does so, for at most this share of its time.
-SHARE = 0.05
+# One worker at a time does so, for this share of its time; for more of it if it takes so long that
+# workers might run out of jobs meanwhile, but never for more than the second one.
+SHARE, LARGEST_SHARE = 0.02, 0.05
+SURE_TO_LAST_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 10.0
 # While there is nothing to be done, web processes queue what is requested.
 IDLE_PAUSE_SECONDS = 1.0
@@ -42,8 +44,8 @@ class QueueFilling:
         began = time.monotonic()
         count = self._fill()
         is_idle = count == 0 and self._predictions.count == 0
-        pause = IDLE_PAUSE_SECONDS if is_idle else (time.monotonic() - began) / SHARE
-        self._connection.pexpire(LOCK, round(1000 * min(pause, LONGEST_PAUSE_SECONDS)))
+        pause = IDLE_PAUSE_SECONDS if is_idle else _pause_after(time.monotonic() - began)
+        self._connection.pexpire(LOCK, round(1000 * pause))
         return count
 
     def _fill(self) -> int:
@@ -53,3 +55,9 @@ class QueueFilling:
             + enqueue_examples(self._examples, *arguments)
             + enqueue_trainings_again(self._trainings, *arguments)
         )
+
+
+def _pause_after(seconds: float) -> float:
+    """Return how long to wait after the queues were filled in so many seconds."""
+    pause = max(seconds / LARGEST_SHARE, min(seconds / SHARE, SURE_TO_LAST_SECONDS))
+    return min(pause, LONGEST_PAUSE_SECONDS)
