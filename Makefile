@@ -12,7 +12,7 @@
 #   make pictures the pictures of the demonstration in docs/, taken in a real browser; takes 3 minutes
 #   make bench    speed and exactness of the occlusion map; takes 45 minutes on an idle machine
 #   make bench-agreement  time and memory of the agreement report; takes 15 minutes
-#   make throughput  suggestions a second, against the bare detector; takes 8 minutes on an idle machine
+#   make throughput  suggestions a second, against the bare detector; takes 15 minutes on an idle machine
 #   make hosts    workers on hosts of their own, of which one loses the network; needs root; takes 5 minutes
 #   make faults   break a deployment in every way and count what arrives; takes an hour
 #   make load     put load on a deployment and measure how quickly it answers; takes 20 minutes

@@ -4,7 +4,8 @@
 
 Rounds of a bare loop in one process, and of `serve` with real processes, a Redis and SQLite, which
 fetches its images from a stand-in of Label Studio and delivers to it over real HTTP. Both run in
-turn, so that what else the machine does weighs on both; the ratios are medians of the rounds.
+turn, so that what else the machine does weighs on both; the ratios are medians of the rounds. A
+heavier network shows what a service adds where detection takes longer.
 """
 
 import io
@@ -41,6 +42,7 @@ ROOT = Path(__file__).parent.parent
 NICENESS = ["nice", "-n", "5"]  # as the workers of `serve`
 PICTURES = 40  # different ones; tasks show them in turn
 SIZE = (800, 600)
+LIGHT, HEAVY = "squeezenet1_1", "resnet18"
 WARM_UP = MAPS_PER_VERSION  # the maps of the first images are kept, which takes time
 GIVES_UP_SECONDS = 180.0
 BATCHES = (1, 2, 4, 8)
@@ -92,8 +94,8 @@ def draw_pictures() -> list[bytes]:
     return found
 
 
-def save_random_network(path: Path) -> Path:
-    """Save SqueezeNet 1.1 with random weights."""
+def save_random_network(path: Path, arch: str = LIGHT) -> Path:
+    """Save a network with random weights."""
     import torch
 
     from model.networks import (
@@ -106,10 +108,10 @@ def save_random_network(path: Path) -> Path:
     )
 
     torch.manual_seed(0)
-    network = build_network("squeezenet1_1", IMAGENET_CLASSES)
+    network = build_network(arch, IMAGENET_CLASSES)
     names = tuple(map(str, range(IMAGENET_CLASSES)))
     values = (224, IMAGENET_MEAN, IMAGENET_STD)
-    save_classifier(Classifier(network, "squeezenet1_1", names, *values), path)
+    save_classifier(Classifier(network, arch, names, *values), path)
     return path
 
 
@@ -337,7 +339,7 @@ BESIDE = "beside 2 busy processes: "
 
 
 def cases(weights: Path, folder: Path) -> list[Case]:
-    """The set-ups, in the order in which each round runs them."""
+    """The set-ups, in the order in which each round runs them; the first four make the ratios."""
     files = [path.read_bytes() for path in sorted(folder.iterdir())]
 
     def bare(threads: int) -> Callable[[int], Speed]:
@@ -376,48 +378,68 @@ def as_table(found: dict[str, list[Speed]]) -> str:
     return "\n".join(lines)
 
 
-def in_words(found: dict[str, list[Speed]], batches: dict[int, float]) -> str:
-    """Return the ratios that matter as sentences."""
+def ratios_in_words(found: dict[str, list[Speed]]) -> str:
+    """Return how the service compares with the bare loop, and two workers with one."""
     rounds = list(zip(found[BARE], found[ONE], found[TWO], found[TWO_BARE], strict=False))
     overhead = [bare.rate / one.rate - 1 for bare, one, _, _ in rounds]
     scaling = [two.rate / one.rate for _, one, two, _ in rounds]
     ideal = median(both.rate / bare.rate for bare, _, _, both in rounds)
     extra = median(one.processor - bare.processor for bare, one, _, _ in rounds)
-    first = batches[min(batches)]
-    sizes = ", ".join(f"{size}: {first / each:.2f}" for size, each in batches.items())
     return (
         f"One worker takes {median(overhead):.1%} longer an image than the bare loop (rounds: "
         f"{', '.join(f'{each:.1%}' for each in overhead)}). A worker and its decoding process use "
-        f"{1000 * extra:.0f} ms more processor time an image than the bare loop: "
-        f"{extra / 0.2:.1%} of 0.2 s. Two workers make {median(scaling):.2f} times as many as one "
-        f"(rounds: {', '.join(f'{each:.2f}' for each in scaling)}); two bare loops make "
-        f"{ideal:.2f} times as many as one. Speed of the network's forward pass with several "
-        f"images at once, one alone = 1: {sizes}."
+        f"{1000 * extra:.0f} ms more processor time an image than the bare loop. Two workers make "
+        f"{median(scaling):.2f} times as many as one (rounds: "
+        f"{', '.join(f'{each:.2f}' for each in scaling)}); two bare loops make {ideal:.2f} times "
+        "as many as one."
     )
 
 
-def measure(weights: Path, folder: Path, images: int, rounds: int) -> str:
+def batches_in_words(batches: dict[int, float]) -> str:
+    """Return what is gained by several images in one forward pass."""
+    first = batches[min(batches)]
+    sizes = ", ".join(f"{size}: {first / each:.2f}" for size, each in batches.items())
+    return (
+        "Speed of the light network's forward pass with several images at once, one alone = 1: "
+        f"{sizes}."
+    )
+
+
+def measure(light: Path, heavy: Path, folder: Path, images: int, rounds: int) -> str:
     """Measure round after round; returns text for the document."""
-    found: dict[str, list[Speed]] = {}
+    of_light: dict[str, list[Speed]] = {}
+    of_heavy: dict[str, list[Speed]] = {}
     for number in range(1, rounds + 1):
-        for case in cases(weights, folder):
-            with busy(case.neighbours):
-                speed = case.run(max(WARM_UP, round(images * case.share)))
-            found.setdefault(case.name, []).append(speed)
-            click.echo(f"round {number}: {case.name}: {speed}", err=True)
-    sizes = {int(size): each for size, each in in_process(weights, "--batches").items()}
+        for case in cases(light, folder):
+            of_light.setdefault(case.name, []).append(run_case(case, images, number))
+        for case in cases(heavy, folder)[:4]:
+            of_heavy.setdefault(case.name, []).append(run_case(case, images, number))
+    sizes = {int(size): each for size, each in in_process(light, "--batches").items()}
     load = os.getloadavg()[1]
     return (
         f"Measured on {os.cpu_count()} cores, {images} images of {SIZE[0]} × {SIZE[1]} px a run, "
         f"medians of {rounds} rounds; load of the machine at the end {load:.1f}, of which about 1 "
-        f"to 2 is the measurement itself.\n\n{as_table(found)}\n\n{in_words(found, sizes)}"
+        "to 2 is the measurement itself.\n\n"
+        f"The light network:\n\n{as_table(of_light)}\n\n{ratios_in_words(of_light)} "
+        f"{batches_in_words(sizes)}\n\n"
+        f"The heavy network:\n\n{as_table(of_heavy)}\n\n{ratios_in_words(of_heavy)}"
     )
+
+
+def run_case(case: Case, images: int, number: int) -> Speed:
+    """Run a set-up once, in one of the rounds."""
+    with busy(case.neighbours):
+        speed = case.run(max(WARM_UP, round(images * case.share)))
+    click.echo(f"round {number}: {case.name}: {speed}", err=True)
+    return speed
 
 
 @click.command()
 @click.option("--images", default=100, show_default=True, help="Of each run.")
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--weights", type=click.Path(path_type=Path), help="Default: random ones.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="Of the light network; default: random ones."
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Write the result into this file.")
 @click.option("--pictures", type=click.Path(path_type=Path), hidden=True)
 @click.option("--bare", type=int, hidden=True)
@@ -446,7 +468,8 @@ def main(
         for number, content in enumerate(draw_pictures()):
             (folder / f"{number:03}.jpg").write_bytes(content)
         text = measure(
-            weights or save_random_network(Path(name) / "random.safetensors"),
+            weights or save_random_network(Path(name) / "light.safetensors"),
+            save_random_network(Path(name) / "heavy.safetensors", HEAVY),
             folder,
             images,
             rounds,

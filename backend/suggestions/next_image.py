@@ -1,8 +1,8 @@
 """Fetch and decode the images of the next predictions while one is being made.
 
-One image ahead is enough where a worker detects for longer than it fetches and decodes. Where images
-take longer to come, several are fetched at the same time. Decoding happens in other processes (see
-`labelstudio.decoders`). Nothing is done ahead while images come at once.
+One image ahead is enough where a worker detects for longer than it fetches and decodes. Where
+images take longer to come, several are fetched at the same time. Decoding happens in other
+processes (see `labelstudio.decoders`). Nothing is done ahead while images come at once.
 """
 
 import logging
