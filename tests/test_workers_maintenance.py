@@ -29,7 +29,7 @@ from backend.training.storage import TrainingStorage
 from backend.verdicts.storage import EventStorage
 from backend.workers import maintenance
 from backend.workers.maintenance import SWEEP_LOCK, Maintenance, repeated
-from backend.workers.queue_filling import LOCK, SHARE
+from backend.workers.queue_filling import LARGEST_SHARE, LOCK, pause_after
 
 
 def maintenance_of(database: Database, queue: Queue, fake: LabelStudioFake | None = None):
@@ -81,7 +81,16 @@ def test_a_long_look_is_followed_by_a_long_pause(
 
     monkeypatch.setattr("backend.workers.queue_filling.enqueue_again", slow)
     fill(database, queue)
-    assert queue.connection.pttl(LOCK) >= 1000 * (0.2 / SHARE - 1)
+    assert queue.connection.pttl(LOCK) >= 1000 * (0.2 / LARGEST_SHARE - 1)
+
+
+@pytest.mark.parametrize(
+    ("took", "pause"), [(0.01, 0.5), (0.02, 1.0), (0.04, 1.0), (0.05, 1.0), (0.1, 2.0), (9.0, 10.0)]
+)
+def test_filling_takes_little_time_but_no_worker_runs_out_of_jobs(
+    took: float, pause: float
+) -> None:
+    assert pause_after(took) == pytest.approx(pause)
 
 
 def test_a_training_that_lost_its_job_is_queued(database: Database, queue: Queue) -> None:

@@ -44,7 +44,7 @@ class QueueFilling:
         began = time.monotonic()
         count = self._fill()
         is_idle = count == 0 and self._predictions.count == 0
-        pause = IDLE_PAUSE_SECONDS if is_idle else _pause_after(time.monotonic() - began)
+        pause = IDLE_PAUSE_SECONDS if is_idle else pause_after(time.monotonic() - began)
         self._connection.pexpire(LOCK, round(1000 * pause))
         return count
 
@@ -57,7 +57,7 @@ class QueueFilling:
         )
 
 
-def _pause_after(seconds: float) -> float:
+def pause_after(seconds: float) -> float:
     """Return how long to wait after the queues were filled in so many seconds."""
     pause = max(seconds / LARGEST_SHARE, min(seconds / SHARE, SURE_TO_LAST_SECONDS))
     return min(pause, LONGEST_PAUSE_SECONDS)
