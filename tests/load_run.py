@@ -40,6 +40,7 @@ from backend.suggestions.storage import PredictionStorage
 BEGINS, ENDS = "<!-- measured load -->", "<!-- end of what was measured load -->"
 SECONDS_OF_SETTLING = 2.0
 ROLES = {
+    "decoding_process": "decoding process",
     "backend serve": "`serve`",
     "gunicorn": "web process",
     "backend worker": "detection worker",
@@ -125,10 +126,10 @@ class LoadedDeployment:
         self._host, self._port = place.hostname or "", place.port
         self.database = Database(f"sqlite:///{serve.folder / 'backend.sqlite3'}")
 
-    def add_task(self) -> dict[str, Any]:
+    def add_task(self, image: bytes | None = None) -> dict[str, Any]:
         with self._lock:
             number = next(self._numbers)
-        return self.fake.add_task(number, self._image)
+        return self.fake.add_task(number, image or self._image)
 
     def send(self, path: str, body: object = None) -> tuple[int, bytes, float]:
         """Send a request on a connection of its own, as Label Studio does.
@@ -255,8 +256,14 @@ def open_tasks(
     return found
 
 
-def send_events(deployment: LoadedDeployment, rate: float, seconds: float) -> Latencies:
-    """Send so many events a second, each at its time, whether or not others are answered."""
+def send_events(
+    deployment: LoadedDeployment, rate: float, seconds: float, first: int = 1
+) -> Latencies:
+    """Send so many events a second, each at its time, whether or not others are answered.
+
+    Args:
+        first: number of the first annotation, and of its task.
+    """
     found = Latencies("/webhook")
     senders = 20
     began = time.monotonic()
@@ -264,7 +271,7 @@ def send_events(deployment: LoadedDeployment, rate: float, seconds: float) -> La
     def send(sender: int) -> None:
         for number in range(sender, round(rate * seconds), senders):
             time.sleep(max(0.0, began + number / rate - time.monotonic()))
-            deployment.measure(found, "/webhook", _event(number + 1))
+            deployment.measure(found, "/webhook", _event(number + first))
 
     _all_at_once(send, senders)
     return found
