@@ -16,6 +16,7 @@
 #   make hosts    workers on hosts of their own, of which one loses the network; needs root; takes 5 minutes
 #   make faults   break a deployment in every way and count what arrives; takes an hour
 #   make load     put load on a deployment and measure how quickly it answers; takes 20 minutes
+#   make memory   the memory of every process over ten thousand images; takes 20 minutes
 #   make lock     the files of exact versions and hashes, requirements*.lock, from requirements*.txt
 #   make sbom     the bill of materials of the environment that the backend runs in, sbom.json
 #   make clean    delete the environments and caches, but not data/ and demo-data/
@@ -24,7 +25,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve label-studio-ml cvat test e2e check coverage architecture pictures bench bench-agreement throughput hosts faults load lock sbom clean redis browser test-services
+.PHONY: help demo serve label-studio-ml cvat test e2e check coverage architecture pictures bench bench-agreement throughput hosts faults load memory lock sbom clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -104,6 +105,10 @@ load: $(DEVELOPMENT) redis
 	@PYTHONPATH=.:tests .venv/bin/python tests/load_run.py --report docs/reliability.md \
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(ARGS)
 	@PYTHONPATH=.:tests .venv/bin/python tests/listing_run.py --report docs/reliability.md
+
+memory: $(DEVELOPMENT) redis
+	@PYTHONPATH=.:tests .venv/bin/python tests/memory_run.py --report docs/reliability.md \
+		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(ARGS)
 
 # Without torch, torchvision and the CUDA libraries of theirs: their files differ between the builds
 # for CPU and CUDA, and come from other indexes. FIND_LINKS= a folder of wheels.
