@@ -83,8 +83,8 @@ WORKER_REDIS = Backoff(first=0.5, factor=2.0, longest=10.0)
 WEB_REDIS = Backoff(first=0.05)
 WEB_REDIS_RETRIES = 1
 
-# A Redis that cannot count the requests of projects, until it is asked again.
-REQUEST_COUNTS = Backoff(first=5.0)
+# A Redis that cannot count the requests of projects is asked again.
+REQUEST_LIMIT = Backoff(first=5.0)
 
 # The switch of an SQLite database to write-ahead, while another process makes the same switch.
 SQLITE_JOURNAL = Backoff(first=0.01)

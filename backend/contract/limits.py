@@ -10,7 +10,7 @@ from pathlib import Path
 from redis import Redis
 from sqlalchemy import make_url
 
-from backend.contract.request_counts import MINUTE, RequestCounts
+from backend.contract.request_limit import MINUTE, RequestLimit
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage, project_id_of
 from backend.settings import Settings
@@ -61,7 +61,7 @@ class Limits:
         self._tasks = WaitingTasks(database)
         self._trainings = WaitingTrainings(database)
         self._folder = _folder_of(settings)
-        self._requests = RequestCounts(connection)
+        self._requests = RequestLimit(connection, settings.max_requests_per_minute)
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._known_ids: set[int] = set()
@@ -160,8 +160,8 @@ class Limits:
         return project_id in self._known_ids
 
     def _count_request(self, key: str) -> None:
-        most = self._settings.max_requests_per_minute
-        if self._requests.add(key) > most:
+        if not self._requests.admits(key):
+            most = self._settings.max_requests_per_minute
             raise LimitReached(
                 f"expected at most MAX_REQUESTS_PER_MINUTE={most} requests of a project, got more: "
                 "send fewer, or raise the limit",
