@@ -83,6 +83,9 @@ WORKER_REDIS = Backoff(first=0.5, factor=2.0, longest=10.0)
 WEB_REDIS = Backoff(first=0.05)
 WEB_REDIS_RETRIES = 1
 
+# A Redis that cannot count the requests of projects is asked again.
+REQUEST_LIMIT = Backoff(first=5.0)
+
 # The switch of an SQLite database to write-ahead, while another process makes the same switch.
 SQLITE_JOURNAL = Backoff(first=0.01)
 # A transaction that writes to SQLite, while another one does.

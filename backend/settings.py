@@ -71,7 +71,8 @@ class Settings(DetectorVariables):
         allowed_hosts: names under which the web process may be called; empty for any, but where it
             listens on this machine alone without a password: see `backend.web.browser_requests`.
         max_projects: largest number of projects.
-        max_requests_per_minute: largest number of requests of a project that a web process takes.
+        max_requests_per_minute: largest number of requests of a project that all web processes take
+            together; each by itself while Redis is away.
         max_waiting_tasks: largest number of tasks of a project that wait for workers.
         max_waiting_trainings: largest number of unfinished trainings that Label Studio requested.
         max_trainings_per_day: largest number of trainings of a project in 24 hours that Label

@@ -74,19 +74,21 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[Serving]:
+def serving(
+    folder: Path, environment: Mapping[str, str], *options: str, verb: str = "serve"
+) -> Iterator[Serving]:
     """Start the backend with its data in `folder`; everything of it ends with the block.
 
     Args:
-        options: of `serve`.
+        options: of `serve`, or of another verb.
     """
     port = free_port()
     variables = {**PLAIN_ENVIRONMENT, "PORT": str(port), "DATA_DIR": str(folder), **environment}
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "serve.log"
+    log = folder / f"{verb}.log"
     with log.open("ab") as output:
         process = spawn(
-            [sys.executable, "-m", "backend", "serve", *options],
+            [sys.executable, "-m", "backend", verb, *options],
             env=variables,
             output=output,
             cwd=ROOT,

@@ -4,6 +4,8 @@ import logging
 import threading
 import time
 
+from backend.pauses import exempt_from_collections
+
 logger = logging.getLogger(__name__)
 
 
@@ -29,4 +31,5 @@ def warm_up_in_background() -> None:
 def _warm_up_and_log() -> None:
     began = time.monotonic()
     warm_up()
+    exempt_from_collections()
     logger.debug("ready for the first report after %.1f s", time.monotonic() - began)

@@ -3,20 +3,20 @@
 import shutil
 import threading
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from redis import Redis
 from sqlalchemy import make_url
 
+from backend.contract.request_limit import MINUTE, RequestLimit
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage, project_id_of
 from backend.settings import Settings
 from backend.suggestions.limits_storage import WaitingTasks
 from backend.training.limits_storage import WaitingTrainings
 
-MINUTE = 60
 DAY = timedelta(days=1)
 COUNT_SECONDS = 5.0  # for which a number of waiting tasks is not counted again
 RETRY_SOON = 60  # s
@@ -48,30 +48,23 @@ class _Counted:
     tasks: int
 
 
-@dataclass
-class _Minute:
-    """Requests of each project in the current minute."""
-
-    number: int = 0
-    requests: Counter[str] = field(default_factory=Counter)
-
-
 class Limits:
     """Refuses requests beyond the limits of the settings; safe for several threads.
 
-    Requests are counted in each process by itself.
+    Args:
+        connection: to the Redis in which all processes count requests together.
     """
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, connection: Redis) -> None:
         self._settings = settings
         self._projects = ProjectStorage(database)
         self._tasks = WaitingTasks(database)
         self._trainings = WaitingTrainings(database)
         self._folder = _folder_of(settings)
+        self._requests = RequestLimit(connection, settings.max_requests_per_minute)
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._known_ids: set[int] = set()
-        self._minute = _Minute()
         self._waiting: dict[str, _Counted] = {}
 
     def admit_project(self, uid: str) -> None:
@@ -167,13 +160,8 @@ class Limits:
         return project_id in self._known_ids
 
     def _count_request(self, key: str) -> None:
-        minute, most = int(time.monotonic() // MINUTE), self._settings.max_requests_per_minute
-        with self._lock:
-            if self._minute.number != minute:
-                self._minute = _Minute(minute)
-            self._minute.requests[key] += 1
-            count = self._minute.requests[key]
-        if count > most:
+        if not self._requests.admits(key):
+            most = self._settings.max_requests_per_minute
             raise LimitReached(
                 f"expected at most MAX_REQUESTS_PER_MINUTE={most} requests of a project, got more: "
                 "send fewer, or raise the limit",

@@ -104,7 +104,7 @@ class LabelStudioContract:
         self.cold_start = ColdStart(settings, self.models, self.versions)
         self.trainings = TrainingRequests(settings, database, make_training_queue(queue.connection))
         steps = StepStorage(database, limit=settings.learn_examples)
-        self._limits = Limits(settings, database)
+        self._limits = Limits(settings, database, queue.connection)
         self._trust = SetupTrust(settings)
         self._extra_params = ExtraParams(self.projects, self.models, steps)
         self._predictions = PredictService(settings, database, queue, self.versions.current)
