@@ -364,6 +364,16 @@ def worker_killed(deployment: Deployment, _: float) -> None:
     deployment.serve.kill("backend worker")
 
 
+def workers_killed_delivering(deployment: Deployment, _: float) -> None:
+    """Label Studio answers slowly, so that each worker dies with several deliveries begun."""
+    assert deployment.serve is not None
+    wait_for(lambda: deployment.predictions() > 0, 60)
+    deployment.fake.hangs = 1
+    time.sleep(3)
+    deployment.serve.kill("backend worker")
+    deployment.fake.hangs = 0
+
+
 def web_killed(deployment: Deployment, _: float) -> None:
     assert deployment.serve is not None
     deployment.serve.kill("gunicorn")
@@ -421,6 +431,7 @@ FAULTS: dict[str, Fault] = {
     "Redis flushed": redis_flushed,
     "Redis killed, and empty when it is back": redis_killed,
     "both workers killed": worker_killed,
+    "both workers killed while they deliver": workers_killed_delivering,
     "web processes killed": web_killed,
     "`serve` killed with all its processes": serve_killed,
     "PostgreSQL restarted": postgres_restarted,

@@ -632,6 +632,35 @@ def test_revoked_token(deployment: Deployment) -> None:
     deployment.studio.token_refusal = "Token is invalid"
 
 
+def store_token(deployment: Deployment) -> None:
+    """Store the token that /setup brings for a project."""
+    ProjectStorage(deployment.database).save_connection(
+        UID, hostname="http://studio", access_token=TOKEN, label_config=CONFIG
+    )
+
+
+@setup("The database holds tokens that nothing uses", "leave no use for", kind="note")
+def test_unused_tokens(deployment: Deployment) -> None:
+    store_token(deployment)
+
+
+@setup(
+    "Label Studio has renewed the token that it sent",
+    "refuses the token that it sent for project 3, perhaps because it was renewed",
+    follows="LABEL_STUDIO_API_KEY is not set",
+)
+def test_renewed_token(deployment: Deployment) -> None:
+    store_token(deployment)
+    deployment.change(label_studio_api_key=None)
+    deployment.studio.token_refusal = "Invalid token."
+
+
+def test_a_stored_token_that_is_accepted_passes(deployment: Deployment) -> None:
+    store_token(deployment)
+    deployment.change(label_studio_api_key=None)
+    assert [each.subject for each in deployment.found()] == ["Token"]
+
+
 # Projects
 
 

@@ -81,6 +81,21 @@ def test_the_option_for_a_project_may_stand_before_or_after_the_verb(
     assert command.registry.own(UID) is None
 
 
+def test_models_without_weights_are_shown_and_passed_over_or_refused(
+    command: Scene, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    oldest, gone, _ = (command.trained(number) for number in (1, 2, 3))
+    command.delete_weights(2)
+    assert main(["models", "back", "--project", "3"]) == 0
+    _, second, third, *_ = capsys.readouterr().out.splitlines()
+    assert second.startswith(f"{gone.version}  retired    cannot be used, {gone.weights} does not")
+    assert third.startswith(f"{oldest.version}  active     75.0%")
+    assert f"Passed over {gone.version}: {gone.weights} does not exist" in caplog.text
+    assert main(["models", "use", gone.version]) == os.EX_CONFIG
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"expected the weights of {gone.version}, but {gone.weights} does not")
+
+
 def test_an_unknown_project_is_refused_with_the_known_ones(
     command: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:

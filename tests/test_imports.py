@@ -34,6 +34,7 @@ SQL_FILES = {
     "request_storage.py",
     "version_storage.py",
     "set_aside_storage.py",
+    "token_storage.py",
     "limits_storage.py",
     "webhook_storage.py",
     "interactive_storage.py",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import wait_until
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -24,6 +25,7 @@ from redis import Redis
 
 from backend import retries
 from backend.database.connection import Database
+from backend.labelstudio.client import WRITE_TIMEOUT
 from backend.labelstudio.errors import LabelStudioError
 from backend.labelstudio.label_config import keypoint_control
 from backend.labelstudio.projects import LabelStudios, Project, ProjectStorage, project_id_of
@@ -31,7 +33,7 @@ from backend.labelstudio.schemas import Prediction as StoredPrediction
 from backend.labelstudio.schemas import Task
 from backend.labelstudio.shapes import read, read_each
 from backend.settings import Settings
-from backend.suggestions import answers, delivery, delivery_storage, reply, storage
+from backend.suggestions import answers, delivery, delivery_storage, leases, reply, storage
 from backend.suggestions.answers import PredictService
 from backend.suggestions.delivery import DeliveryService
 from backend.suggestions.delivery_storage import DeliveryStorage
@@ -72,8 +74,8 @@ class Studio:
         stored: predictions that it has.
         late: predictions that reached it and that it will store in a moment.
         interruptions: what others do before it answers, in turn.
-        fault: "down" before anything; on a POST "killed before", "killed after", "500 after
-            storing", "stores late".
+        fault: "down" before anything; on a POST "killed before", "killed after", "killed
+            meanwhile", "500 after storing", "stores late".
     """
 
     def __init__(self) -> None:
@@ -82,7 +84,7 @@ class Studio:
         self.interruptions: list[Callable[[], None]] = []
         self.fault: str | None = None
         self.image = TASK["data"]["image"]  # type: ignore[index]
-        self.posts = 0
+        self.posts, self.looks = 0, 0
 
     def predictions(self, task_id: int) -> list[StoredPrediction]:
         found = read_each(StoredPrediction, copy.deepcopy(self.stored))
@@ -95,16 +97,21 @@ class Studio:
             self._interrupted("killed looking at the task")
             return None
         stored = copy.deepcopy(self.stored)
+        self.looks += 1
         self._interrupted("killed looking at the task")
         return read(Task, {"id": 1, "data": {"image": self.image}, "predictions": stored})
 
     def create_prediction(self, task_id: int, prediction: dict[str, Any]) -> int:
         fault = self._take_fault(
-            "killed before", "killed after", "500 after storing", "stores late"
+            *("killed before", "killed after", "killed meanwhile"),
+            *("500 after storing", "stores late"),
         )
         if fault == "killed before":
             raise Killed
         self.posts += 1
+        if fault == "killed meanwhile":
+            self.late.append(prediction)
+            raise Killed
         if fault == "stores late":
             self.late.append(prediction)
             raise LabelStudioError("no answer within 10 s", retryable=True)
@@ -303,6 +310,54 @@ def test_what_did_not_arrive_is_delivered_again_as_the_same_delivery(scene: Scen
     scene.deliver()
     assert len(scene.studio.stored) == 1
     assert DeliveryStorage(scene.database).deliveries_by_way() == {"push": 1}
+
+
+def test_what_a_dead_worker_had_not_sent_waits_for_a_short_time(scene: Scene) -> None:
+    scene.studio.fault = "killed looking at the task"
+    with pytest.raises(Killed):
+        scene.deliver()
+    scene.clock.pass_by(delivery.SHORT_LEASE_SECONDS - 1)
+    scene.deliver()
+    assert scene.studio.stored == []
+    scene.clock.pass_by(2)
+    scene.deliver()
+    assert (scene.studio.posts, len(scene.studio.stored)) == (1, 1)
+
+
+def test_what_a_dead_worker_was_sending_waits_until_label_studio_has_stored_it(
+    scene: Scene,
+) -> None:
+    """Its request may be under way for as long as a request may take."""
+    scene.studio.fault = "killed meanwhile"
+    with pytest.raises(Killed):
+        scene.deliver()
+    scene.clock.pass_by(delivery.LEASE_SECONDS - 1)
+    scene.deliver()
+    assert scene.studio.posts == 1
+    scene.studio.store_late_ones()
+    scene.clock.pass_by(2)
+    scene.deliver()
+    assert (scene.studio.posts, len(scene.studio.stored)) == (1, 1)
+    assert 4 * WRITE_TIMEOUT < delivery.LEASE_SECONDS
+
+
+def test_a_look_that_takes_long_keeps_its_lease(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two workers could take a prediction from each other again and again."""
+    monkeypatch.setattr(leases, "RENEWED_EVERY_SECONDS", 0.01)
+
+    def look_for_a_minute() -> None:
+        for _ in range(6):
+            until = scene.row().busy_until
+            scene.clock.pass_by(10)
+            wait_until(lambda until=until: scene.row().busy_until != until)
+            scene.deliver()
+
+    scene.studio.interruptions.append(look_for_a_minute)
+    scene.deliver()
+    assert (scene.studio.posts, len(scene.studio.stored)) == (1, 1)
+    assert scene.studio.looks == 1
 
 
 @pytest.mark.parametrize("died_before", [False, True])
@@ -559,17 +614,19 @@ class OnePrediction(RuleBasedStateMachine):
                 "killed looking at the task",
                 "killed before",
                 "killed after",
+                "killed meanwhile",
                 "500 after storing",
                 "stores late",
             ]
         ),
-        meanwhile=st.lists(st.sampled_from(["ask", "deliver", "pause"]), max_size=3),
+        meanwhile=st.lists(st.sampled_from(["ask", "deliver", "pause", "short pause"]), max_size=3),
     )
     def a_worker_delivers(self, fault: str | None, meanwhile: list[str]) -> None:
         acts = {
             "ask": self._answer,
             "deliver": self.scene.deliver,
             "pause": lambda: self._wait(delivery.LEASE_SECONDS + 1),
+            "short pause": lambda: self._wait(delivery.SHORT_LEASE_SECONDS + 1),
         }
         self.scene.studio.interruptions = [acts[name] for name in meanwhile]
         self.scene.studio.fault = fault

@@ -78,10 +78,10 @@ def test_a_lease_expires_and_its_holder_comes_too_late(any_database: Database) -
     lease = acquire(any_database, row)
     assert lease is not None
     assert deliver(any_database, row, lease=lost) is None
-    assert storage.extend(lost, 60) is None
+    assert storage.extend_all([lost], 60) == {}
     storage.release(lost, Cause("late"), busy_until=None, check_at=None)
     assert fetched(any_database, row).busy_until == lease.expires_at
-    extended = storage.extend(lease, 90)
+    extended = storage.extend_all([lease], 90).get(row)
     assert extended is not None
     assert deliver(any_database, row, lease=extended) is not None
 
@@ -90,10 +90,10 @@ def test_a_lease_that_was_extended_is_no_longer_of_use(any_database: Database) -
     row, storage = ready(any_database), DeliveryStorage(any_database)
     lease = acquire(any_database, row)
     assert lease is not None
-    extended = storage.extend(lease, 90)
+    extended = storage.extend_all([lease], 90).get(row)
     assert extended is not None
     assert fetched(any_database, row).busy_until == extended.expires_at > lease.expires_at
-    assert storage.extend(lease, 60) is None
+    assert storage.extend_all([lease], 60) == {}
     assert deliver(any_database, row, lease=lease) is None
 
 

@@ -150,6 +150,18 @@ def test_weights_that_are_missing_here_are_reported_with_what_to_do(scene: Scene
     assert "models back --project 3" in str(caught.value)
 
 
+def test_a_network_that_is_loaded_stays_in_use_when_its_weights_vanish(scene: Scene) -> None:
+    model = scene.train(1)
+    loaded = scene.detectors.get(UID)
+    Path(model.weights).unlink()
+    assert scene.detectors.get(UID) is loaded
+    scene.detectors = with_memory(scene, 0)
+    with pytest.raises(ModelUnusable):
+        scene.detectors.get(UID)
+    own = scene.registry.activate_previous(UID)
+    assert scene.detectors.get(UID).version == own.version
+
+
 def test_a_worker_takes_up_a_new_model_with_the_next_job(scene: Scene) -> None:
     old = scene.ask(scene.registry.active(UID).version)
     detection_job.predict(old.id)

@@ -104,6 +104,19 @@ def test_a_trained_model_can_be_named(settled: Settled) -> None:
     assert settled.models.active == settled.models.registry.of_settings
 
 
+def test_a_model_without_weights_cannot_be_named_and_is_a_problem_where_it_is(
+    settled: Settled,
+) -> None:
+    gone, named = (settled.models.trained(number, use=False) for number in (1, 2))
+    settled.accept({"model": named.version})
+    settled.models.delete_weights(1, 2)
+    with pytest.raises(ExtraParamsError, match=f"got '{gone.version}', whose weights do not exist"):
+        settled.accept({"model": gone.version})
+    settled.accept({"model": named.version})
+    [problem] = settled.problems()
+    assert "whose weights do not exist" in problem
+
+
 def test_another_tolerance_makes_a_step_at_once_and_the_former_one_brings_its_version_back(
     settled: Settled,
 ) -> None:

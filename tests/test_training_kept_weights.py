@@ -21,13 +21,6 @@ class Weights(Scene):
     def train(self, *numbers: int, use: bool = True) -> None:
         for number in numbers:
             self.trained(number, use=use)
-            self.write(number)
-
-    def write(self, number: int) -> None:
-        folder = self.settings.models_folder
-        folder.mkdir(exist_ok=True)
-        for suffix in ("safetensors", "json"):
-            (folder / f"{number}.{suffix}").write_text("weights")
 
     def delete(self, keep: int) -> list[int]:
         """Apply the rule; the numbers of the models whose weights were deleted."""
@@ -66,6 +59,16 @@ def test_the_active_model_and_those_before_it_keep_their_weights(scene: Weights)
     assert Path(scene.registry.activate_previous(UID).weights).is_file()
 
 
+def test_going_back_beyond_the_kept_models_ends_at_the_last_one_that_can_be_used(
+    scene: Weights,
+) -> None:
+    scene.train(*range(1, 7))
+    assert scene.delete(keep=2) == [1, 2, 3]
+    found = [scene.registry.activate_previous(UID) for _ in range(3)]
+    assert [Path(model.weights).stem for model in found] == ["5", "4", "weights"]
+    assert all(Path(model.weights).is_file() for model in found)
+
+
 def test_a_model_of_the_deployment_or_named_by_a_project_keeps_its_weights(
     scene: Weights,
 ) -> None:
@@ -83,7 +86,7 @@ def test_other_projects_keep_their_weights(scene: Weights) -> None:
     ProjectStorage(scene.database).save_label_config(OTHER, "<View/>")
     training, _ = scene.trainings.request(OTHER, TrainingOptions())
     scene.trainings.succeed(training.id, new_model(100), OUTCOME, use=False)
-    scene.write(100)
+    scene.write_weights(100)
     scene.train(1, 2, use=False)
     assert scene.delete(keep=1) == [1]
     assert scene.left() == [2, 100]

@@ -290,6 +290,21 @@ def test_a_disk_that_is_full_leaves_every_model_whole(
     assert len(scene.registry.all()) == 3
 
 
+def test_a_training_starts_from_the_settings_where_the_weights_of_the_active_model_are_gone(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So a training is a way out, as the messages about missing weights say."""
+    scene.train(epochs=1)
+    lost = scene.model()
+    Path(lost.weights).unlink()
+    ended = scene.train(epochs=1)
+    assert ended.status == "done"
+    assert f"{lost.weights} does not exist, so the training starts from the model" in caplog.text
+    assert ended.outcome is not None and "cannot be loaded" in ended.outcome.decision
+    assert scene.model() != lost
+    assert scene.registry.active(UID) == scene.model()
+
+
 def test_pretrained_weights_that_cannot_be_had_are_done_without(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

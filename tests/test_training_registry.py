@@ -57,11 +57,29 @@ class Scene:
         ProjectStorage(database).save_label_config(UID, "<View/>")
 
     def trained(self, number: int, *, use: bool = True) -> Model:
-        """Request a training, end it with a model, and return the model."""
+        """Request a training, end it with a model that has weights files, and return the model."""
+        self.write_weights(number)
         training, is_new = self.trainings.request(UID, TrainingOptions())
         assert is_new
         assert self.trainings.succeed(training.id, new_model(number), OUTCOME, use=use)
         return self.registry.all()[0]
+
+    def write_weights(self, number: int) -> None:
+        """Write the files of a model, which hold no network."""
+        self.settings.models_folder.mkdir(exist_ok=True)
+        for path in self.weights_files(number):
+            path.write_text("weights")
+
+    def delete_weights(self, *numbers: int) -> None:
+        """Delete the files of models."""
+        for number in numbers:
+            for path in self.weights_files(number):
+                path.unlink()
+
+    def weights_files(self, number: int) -> list[Path]:
+        """The weights of a model and the JSON beside them."""
+        folder = self.settings.models_folder
+        return [folder / f"{number}.{suffix}" for suffix in ("safetensors", "json")]
 
     @property
     def active(self) -> Model:
@@ -133,6 +151,72 @@ def test_choosing_the_active_model_adds_nothing_to_go_back_to(scene: Scene) -> N
     own, trained = scene.active, scene.trained(1)
     scene.registry.activate(trained.version, UID)
     assert scene.registry.activate_previous(UID) == own
+
+
+def test_going_back_passes_over_models_whose_weights_are_gone(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third, _ = [scene.trained(number) for number in range(1, 5)]
+    scene.delete_weights(2, 3)
+    assert scene.registry.activate_previous(UID) == first == scene.active
+    assert [record.message for record in caplog.records] == [
+        f"Passed over {gone.version}: {gone.weights} does not exist" for gone in (third, second)
+    ]
+    assert scene.registry.activate_previous(UID) == scene.registry.of_settings
+
+
+def test_going_back_is_refused_where_no_earlier_model_has_weights(scene: Scene) -> None:
+    """The deployment's model is below those of a project."""
+    scene.registry.activate(scene.trained(1, use=False).version)
+    _, last = scene.trained(2), scene.trained(3)
+    scene.delete_weights(1, 2)
+    with pytest.raises(UnknownModel) as caught:
+        scene.registry.activate_previous(UID)
+    own = scene.registry.of_settings.version
+    assert f"active before {last.version}, but none exist any more" in str(caught.value)
+    assert f"activate {last.version}, {own} by its version" in str(caught.value)
+    assert scene.active == last
+    assert len(scene.models.stack(UID)) == 2
+    scene.write_weights(1)
+    assert scene.registry.activate_previous(UID) == scene.registry.active()
+
+
+def test_the_deployment_goes_back_to_the_model_of_the_settings_at_last(scene: Scene) -> None:
+    first, second = scene.trained(1, use=False), scene.trained(2, use=False)
+    scene.registry.activate(first.version)
+    scene.registry.activate(second.version)
+    scene.delete_weights(1)
+    assert scene.registry.activate_previous() == scene.registry.of_settings
+    with pytest.raises(UnknownModel, match="it was the first"):
+        scene.registry.activate_previous()
+
+
+def test_a_model_whose_weights_are_gone_cannot_be_activated(scene: Scene) -> None:
+    gone, there = scene.trained(1, use=False), scene.trained(2)
+    scene.delete_weights(1)
+    with pytest.raises(UnknownModel, match=rf"{gone.weights} does not exist") as caught:
+        scene.registry.activate(gone.version, UID)
+    assert f"activate {there.version}, " in str(caught.value)
+    assert scene.active == there
+
+
+def test_a_project_does_not_follow_a_deployment_whose_weights_are_gone(scene: Scene) -> None:
+    scene.registry.activate(scene.trained(1, use=False).version)
+    own = scene.trained(2)
+    scene.delete_weights(1)
+    with pytest.raises(UnknownModel, match="does not exist"):
+        scene.registry.follow_deployment(UID)
+    assert scene.active == own
+
+
+def test_a_model_stays_active_when_its_weights_vanish(scene: Scene) -> None:
+    """Another one in its place, unasked, would change the suggestions of a whole project."""
+    model = scene.trained(1)
+    scene.delete_weights(1)
+    assert scene.active == model
+    assert not scene.active.has_weights
+    assert scene.registry.of_settings.has_weights
+    assert Model("1", "small", "IMAGENET1K_V1").has_weights
 
 
 def test_an_unknown_version_is_refused_with_the_known_ones(scene: Scene) -> None:

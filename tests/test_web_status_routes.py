@@ -19,7 +19,7 @@ from backend.settings import Settings
 from backend.suggestions.queue import make_queue
 from backend.suggestions.storage import PredictionStorage
 from backend.training.records import TrainingOptions
-from backend.training.storage import TrainingStorage
+from backend.training.storage import ModelStorage, TrainingStorage
 from backend.web.app import create_app
 
 
@@ -147,6 +147,7 @@ def test_the_status_tells_the_model_and_the_settings_of_each_project(
         "project": UID,
         "model_version": version,
         "has_own_model": False,
+        "has_weights": True,
         "settings": {"threshold": 0.4, "thresholds": {"nose": 0.5}},
         "learning": {
             "project_uid": UID,
@@ -215,4 +216,21 @@ def test_the_status_names_the_own_model_of_a_project(
     assert found["model_version"] == version
     assert found["projects"][0]["model_version"].startswith("small-")
     assert found["projects"][0]["has_own_model"]
-    assert "with a model of its own" in client.get("/", headers={"Accept": "text/html"}).text
+    page = client.get("/", headers={"Accept": "text/html"}).text
+    assert "with a model of its own" in page
+    assert (found["has_weights"], found["projects"][0]["has_weights"]) == (True, False)
+    assert "models back --project 3</code> activates the last model that has weights" in page
+    assert "new workers cannot start" not in page
+
+
+def test_the_page_says_when_the_weights_of_the_deployments_model_are_gone(
+    client: FlaskClient, database: Database
+) -> None:
+    setup(client)
+    trainings = TrainingStorage(database)
+    training, _ = trainings.request(UID, TrainingOptions())
+    trainings.succeed(training.id, new_model(1), OUTCOME, use=False)
+    ModelStorage(database).activate(1, "command", None)
+    page = client.get("/", headers={"Accept": "text/html"}).text
+    assert "so new workers cannot start: <code>python -m backend models back</code>" in page
+    assert "models back</code> activates the last model that has weights" in page

@@ -46,6 +46,9 @@ FASTER = [
     ("workers.maintenance", "SWEEP_SECONDS", 1),
     ("workers.maintenance", "QUEUES_EVERY_SECONDS", 0.2),
     ("suggestions.delivery", "LEASE_SECONDS", 3.0),
+    ("suggestions.delivery", "SHORT_LEASE_SECONDS", 3.0),
+    ("suggestions.leases", "SHORT_LEASE_SECONDS", 3.0),
+    ("suggestions.leases", "RENEWED_EVERY_SECONDS", 1.0),
     ("retries", "DELIVERY", "backend.retries.Backoff(1.0, 2.0, 600.0)"),
     ("suggestions.delivery", "REPLY_CHECKED_AFTER_SECONDS", 5.0),
 ]

@@ -31,7 +31,12 @@ def back_up(settings: Settings, file: Path) -> int:
     """
     with open_database(settings) as database, output_file(file) as output:
         os.fchmod(output.fileno(), 0o600)
-        summary = write_backup(database, settings.models_folder, output)
+        summary = write_backup(
+            database,
+            settings.models_folder,
+            output,
+            with_tokens=settings.uses_tokens_of_setup,
+        )
     file.chmod(0o600)
     files = sum(name.endswith(".safetensors") for name in summary.digests)
     print(

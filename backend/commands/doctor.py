@@ -16,6 +16,7 @@ from backend.commands.doctor_model import check_model
 from backend.commands.doctor_projects import check_projects
 from backend.commands.doctor_redis import check_redis
 from backend.commands.doctor_results import CheckResult, problem
+from backend.commands.doctor_tokens import check_tokens
 from backend.commands.doctor_waiting import check_waiting
 from backend.commands.doctor_web import check_web
 from backend.commands.doctor_webhooks import check_events
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     check_web,
     check_projects,
     check_label_studio,
+    check_tokens,
     check_cvat,
     check_events,
     check_waiting,

@@ -1,7 +1,6 @@
 """The doctor's check of the active model: its weights are loaded, as a worker does."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from backend.commands.doctor_results import CheckResult, note, ok, problem
 from backend.settings import Settings
@@ -17,7 +16,7 @@ def check_model(settings: Settings) -> Iterator[CheckResult]:
         weights = settings.model()[1]
         yield problem("Model", f"{weights} cannot be read ({error.strerror}): set MODEL_WEIGHTS")
         return
-    if model.trained is not None and not Path(model.weights).is_file():
+    if model.trained is not None and not model.has_weights:
         yield problem(
             "Model",
             f"{model.version} is a trained model, but {model.weights} does not exist: set "

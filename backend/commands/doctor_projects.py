@@ -1,7 +1,6 @@
 """The doctor's checks of projects with a model or with settings of their own."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,7 +15,6 @@ from backend.settings import Settings
 from backend.suggestions.cold_start import ColdStart
 from backend.suggestions.extra_params import ExtraParams
 from backend.training.registry import ModelRegistry, existing_database
-from model.weights_files import is_file_name
 
 
 def check_projects(settings: Settings) -> Iterator[CheckResult]:
@@ -58,7 +56,7 @@ def _check_project(
     advice = export_advice(project.label_config or "")
     if advice is not None:
         yield note(name, advice)
-    if own is not None and is_file_name(own.weights) and not Path(own.weights).is_file():
+    if own is not None and not own.has_weights and own.version != project.settings.model:
         yield problem(
             name,
             f"its model {own.version} is trained, but {own.weights} does not exist: set MODELS_DIR "

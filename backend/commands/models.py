@@ -29,7 +29,7 @@ def models(context: click.Context, project: int | None) -> int:
     """List all models, or choose the active one, of a project or of the deployment.
 
     A model is "active"; "in use" if only projects have it as their own; "retired" if it was active
-    before; or a "candidate" if it never was.
+    before; or a "candidate" if it never was. One whose weights were deleted cannot be used.
     """
     context.obj = project
     if context.invoked_subcommand is None:
@@ -60,7 +60,7 @@ def use(outer: int | None, version: str, project: int | None) -> int:
 @project_option
 @click.pass_obj
 def back(outer: int | None, project: int | None) -> int:
-    """Make the previously active model active again."""
+    """Make the previously active model active again, or the last one that still has weights."""
     with opened(outer if project is None else project) as (registry, uid):
         registry.activate_previous(uid)
         print_models(registry, uid)
@@ -79,7 +79,9 @@ def opened(project_id: int | None) -> Iterator[tuple[ModelRegistry, str | None]]
 def print_models(registry: ModelRegistry, project_uid: str | None) -> None:
     """Print a line for each model, and then which model each project uses."""
     for model in registry.all():
-        print(f"{model.version}  {registry.state(model, project_uid):9}  {_origin(model)}")
+        gone = "" if model.has_weights else f"cannot be used, {model.weights} does not exist; "
+        state = registry.state(model, project_uid)
+        print(f"{model.version}  {state:9}  {gone}{_origin(model)}")
     if project_uid is None:
         for uid, model in registry.own_models().items():
             print(f"project {_number(uid)} uses {_use(registry, uid, model)}")

@@ -9,6 +9,7 @@ from backend.commands.command_line import refusing
 from backend.commands.open_database import open_database
 from backend.database.connection import Database, now
 from backend.labelstudio.projects import ProjectStorage, UnknownProject
+from backend.labelstudio.token_storage import forget_tokens
 from backend.settings import Settings, load_settings
 from backend.upkeep.purge_storage import ModelInUse, PurgeStorage
 from model.weights_files import sidecar
@@ -38,6 +39,8 @@ def purge(project: str | None, annotator: int | None, older_than: int | None, ye
             counts = storage.purge_annotator(annotator)
         else:
             counts = storage.purge_older(now() - timedelta(days=older_than or 0))
+        if yes and not settings.uses_tokens_of_setup:
+            forget_tokens(database)
         _finish(database, counts, yes=yes)
     if yes and older_than is None:
         print(

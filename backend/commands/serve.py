@@ -16,7 +16,7 @@ from subprocess import Popen
 import click
 import requests
 
-from backend.database.prepare import prepare_database
+from backend.contract.prepare import prepare_contract
 from backend.local import embedded_redis, machine
 from backend.local.listening import listen
 from backend.local.processes import spawn
@@ -157,7 +157,7 @@ def _start_web(
     listener: socket.socket,
     environment: Mapping[str, str],
 ) -> None:
-    prepare_database(settings)
+    prepare_contract(settings)
     fd = listener.fileno()
     command = web_command(settings, bind=f"fd://{fd}")
     supervisor.start("The web process", lambda: spawn(command, env=environment, pass_fds=[fd]))

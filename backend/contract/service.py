@@ -99,7 +99,7 @@ class LabelStudioContract:
 
     def __init__(self, settings: Settings, database: Database, queue: Queue) -> None:
         self.models = ModelRegistry(settings, database)
-        self.projects = ProjectStorage(database, keeps_tokens=not settings.has_label_studio_token)
+        self.projects = ProjectStorage(database, keeps_tokens=settings.uses_tokens_of_setup)
         self.versions = SuggestionVersions(settings, database, self.models)
         self.cold_start = ColdStart(settings, self.models, self.versions)
         self.trainings = TrainingRequests(settings, database, make_training_queue(queue.connection))

@@ -34,6 +34,7 @@ POSTGRES_TIMEOUTS = {
     "keepalives_count": 3,
 }
 LOCK_TIMEOUT = "30s"  # of a migration on PostgreSQL, while others read and write
+SHRINK_WAIT_MILLISECONDS = 1000  # for others who use what is to be shrunk quickly
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 726_173_015  # arbitrary, but the same for every process of this project
 
@@ -176,6 +177,28 @@ class Database:
             driver.execute("VACUUM").close()
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
+    def shrink_table(self, name: str) -> None:
+        """Let the files hold nothing of what was deleted from a small table, if that is quick.
+
+        On SQLite, what is deleted is overwritten; here its journal is emptied, unless others read.
+
+        Raises:
+            OperationalError: others use the table of PostgreSQL for too long.
+        """
+        with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql(f"SET lock_timeout = {SHRINK_WAIT_MILLISECONDS}")
+                try:
+                    connection.exec_driver_sql(f"VACUUM (FULL) {name}")
+                finally:
+                    connection.exec_driver_sql("RESET lock_timeout")
+                return
+            driver: Any = connection.connection.driver_connection
+            driver.execute(f"PRAGMA busy_timeout = {SHRINK_WAIT_MILLISECONDS}").close()
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            driver.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_WAIT)}").close()
+
     def damage(self, *, seconds: float) -> str | None:
         """Look for damaged pages of an SQLite file, as many as can be read in this time.
 
@@ -236,6 +259,9 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # so that `_begin_sqlite` begins transactions, not the driver
     connection.execute("PRAGMA foreign_keys = ON").close()
     _write_ahead(connection)
+    # Overwrite what is deleted, at least as far as that writes no more pages.
+    if connection.execute("PRAGMA secure_delete").fetchone() == (0,):
+        connection.execute("PRAGMA secure_delete = FAST").close()
     # After many writes during a long read the journal is cut back to this size.
     connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}").close()
 

@@ -20,11 +20,14 @@ from backend.labelstudio.cvat_frames import CVAT_NOT_SET
 from backend.labelstudio.errors import innermost
 from backend.labelstudio.fixed_headers import FixedHeaders
 from backend.labelstudio.shapes import Json, ShapeError, ShapeT, read
+from backend.labelstudio.time_limits import LimitedSession
 from backend.labelstudio.user_agent import user_agent
 from backend.settings import Settings
 
 PAGE = 100
-TIMEOUT = 60.0  # s; CVAT answers a request that changes annotations when they are stored
+WHOLE_TIMEOUT = 300.0  # s, for a whole answer
+# s, for each pause within one: CVAT answers when changed annotations are stored.
+TIMEOUT = 60.0
 SUPPORTED = "2.80"  # other versions are spoken to all the same; this one was read
 HINTS = {
     401: "set CVAT_ACCESS_TOKEN to a personal access token, which you make on your profile in CVAT",
@@ -48,7 +51,7 @@ class Cvat:
     def __init__(self, url: str, token: str, *, agent: str = user_agent(None)) -> None:
         self.url = url.rstrip("/")
         self._authorization = {"Authorization": f"Bearer {token}"}
-        self._session = requests.Session()
+        self._session = LimitedSession()
         self._session.headers["User-Agent"] = agent
         self._session.headers["Accept"] = "application/vnd.cvat+json, application/json"
         # With a session cookie CVAT would ask for a CSRF token as well.
@@ -122,11 +125,11 @@ class Cvat:
             CvatError: no answer, an error status, or an answer of another shape.
         """
         try:
-            answer = self._session.request(
+            answer = self._session.request_within(
+                WHOLE_TIMEOUT,
                 method,
                 self.url + path,
                 auth=FixedHeaders(self._authorization),
-                allow_redirects=False,
                 timeout=TIMEOUT,
                 **content,
             )

@@ -3,10 +3,10 @@
 import threading
 from functools import cache
 
+from backend.contract.prepare import prepare_contract
 from backend.contract.queue import open_queue
 from backend.contract.service import LabelStudioContract
 from backend.database.connection import Database
-from backend.database.prepare import prepare_database
 from backend.durations.recorder import store_in_background
 from backend.logs import set_up_logging
 from backend.settings import SettingsError, load_settings
@@ -37,7 +37,7 @@ def _assembled() -> LabelStudioContract:
         )
     queue = open_queue(settings)
     set_up_logging(settings.log_level, settings.log_format, settings.secrets())
-    prepare_database(settings)
+    prepare_contract(settings)
     database = Database(settings.database)
     contract = LabelStudioContract(settings, database, queue)
     store_in_background(database)

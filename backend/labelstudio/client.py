@@ -33,11 +33,13 @@ from backend.labelstudio.shapes import (
     read,
 )
 from backend.labelstudio.task_listing import ListedTasks, TaskPage, by_id, condition
+from backend.labelstudio.time_limits import LimitedSession
 from backend.labelstudio.user_agent import user_agent
 from backend.outages.breaker import Breaker, NoBreaker
 
 ACCESS_TOKEN_LIFE = 240.0  # s; Label Studio's own limit is 5 minutes
 TIMEOUT = 10.0  # s
+WHOLE_TIMEOUT, WRITE_TIMEOUT = 120.0, 14.0  # s, for a whole answer, and for one to what is sent
 PAGE = 100
 PROJECTS, TASKS, PREDICTIONS = "/api/projects/", "/api/tasks/", "/api/predictions/"
 TOKENS = "/api/token/refresh/"
@@ -101,7 +103,7 @@ class LabelStudio:
         self._lock = threading.Lock()
         self._access: tuple[str, float] | None = None  # token, and when it must be renewed
         self.agent = agent
-        self._session = requests.Session()
+        self._session = LimitedSession()
         self._session.headers["User-Agent"] = agent
         # With a session cookie Label Studio would ask for a CSRF token as well.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -313,11 +315,11 @@ class LabelStudio:
         self, method: str, path: str, headers: dict[str, str], **content: Any
     ) -> requests.Response:
         try:
-            return self._session.request(
+            return self._session.request_within(
+                WHOLE_TIMEOUT if method == "GET" else WRITE_TIMEOUT,
                 method,
                 self.url + path,
                 auth=FixedHeaders(headers),
-                allow_redirects=False,
                 timeout=self._timeout,
                 **content,
             )

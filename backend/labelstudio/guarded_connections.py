@@ -6,7 +6,6 @@ after the check (DNS rebinding) has no effect.
 
 import contextlib
 import socket
-import threading
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from socket import SOCK_STREAM
 from typing import Self
@@ -16,6 +15,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
+
+from backend.labelstudio.time_limits import TimeLimit
 
 CONNECT_TIMEOUT = 5.0  # s
 READ_TIMEOUT = 15.0  # s, for each pause within an answer
@@ -64,28 +65,25 @@ class GuardedConnections:
 
     Attributes:
         allow_private: whether the next connection may go to a private address.
-        timed_out: whether the time was up before the block ended.
     """
 
     def __init__(self, seconds: float) -> None:
         self.allow_private = False
-        self.timed_out = False
         self._session = _session(self)
-        self._sockets: list[socket.socket] = []
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
+        self._limit = TimeLimit(seconds)
 
     def __enter__(self) -> Self:
-        self._timer.start()
+        self._limit.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
         self._session.close()
-        with self._lock:
-            while self._sockets:
-                self._sockets.pop().close()
+        self._limit.__exit__()
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the time was up before the block ended."""
+        return self._limit.timed_out
 
     def get(self, url: str, headers: dict[str, str]) -> requests.Response:
         """Send one GET request, following no redirect; the body is not read yet.
@@ -123,28 +121,11 @@ class GuardedConnections:
         return self._connect_to(permitted[-1], connection)
 
     def _connect_to(self, ip: str, connection: HTTPConnection) -> socket.socket:
-        self._check_time()  # a name may have a thousand addresses, none of which answers
+        self._limit.check()  # a name may have a thousand addresses, none of which answers
         connected = create_connection(
             (ip, connection.port), connection.timeout, socket_options=connection.socket_options
         )
-        with self._lock:
-            # A second handle, because TLS detaches the first one.
-            self._sockets.append(connected.dup())
-            if not self.timed_out:
-                return connected
-        connected.close()
-        raise TimeoutError("the time was up before the connection stood")
-
-    def _check_time(self) -> None:
-        if self.timed_out:
-            raise TimeoutError("the time was up before a connection stood")
-
-    def _cut(self) -> None:
-        with self._lock:
-            self.timed_out = True
-            for connected in self._sockets:
-                with contextlib.suppress(OSError):  # the other side has closed it already
-                    connected.shutdown(socket.SHUT_RDWR)
+        return self._limit.watched(connected)
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

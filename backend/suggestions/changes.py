@@ -14,11 +14,13 @@ from backend.labelstudio.client import TASKS, LabelStudio
 from backend.labelstudio.projects import Project, project_id_of
 from backend.labelstudio.schemas import PredictionJson
 from backend.suggestions.delivery_storage import DeliveryStorage
+from backend.suggestions.leases import KeptLeases
 from backend.suggestions.records import DeliveryLease, Prediction, Way
 
 logger = logging.getLogger(__name__)
 
-# Longer than three calls of Label Studio of at most 10 s each, and a new access token.
+# Of a prediction that is being sent. Longer than four requests of at most `client.WRITE_TIMEOUT`
+# each: for an access token, the prediction, and both once more if the token is refused.
 LEASE_SECONDS = 60.0
 
 # What became of a change: made; not needed; not made, because someone has begun, because Label
@@ -31,16 +33,28 @@ class DeliveryAttempt:
     """One attempt to deliver a prediction.
 
     Attributes:
-        lease: the current one; every extension replaces it.
+        kept: renews its lease until that is asked for.
         posted: whether the prediction was sent, with or without success.
         arrived: primary key in Label Studio and number of a delivery that is yet to be confirmed.
     """
 
     row: Prediction
     project: Project
-    lease: DeliveryLease
+    kept: KeptLeases
     posted: bool = False
     arrived: tuple[int, int] | None = None
+    _lease: DeliveryLease | None = None
+
+    @property
+    def lease(self) -> DeliveryLease:
+        """The current lease, for whoever replaces or ends it: it is renewed no more."""
+        if self._lease is None:
+            self._lease = self.kept.take(self.row.id)
+        return self._lease
+
+    @lease.setter
+    def lease(self, lease: DeliveryLease) -> None:
+        self._lease = lease
 
 
 def record(

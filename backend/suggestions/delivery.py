@@ -10,7 +10,8 @@ without their keys, and reads and counts all tasks of the project each time.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import groupby
 
@@ -33,6 +34,7 @@ from backend.suggestions.changes import (
     record,
 )
 from backend.suggestions.delivery_storage import DeliverySchedule, DeliveryStorage
+from backend.suggestions.leases import SHORT_LEASE_SECONDS, KeptLeases
 from backend.suggestions.lookups import (
     TaskChanged,
     check_task,
@@ -95,9 +97,9 @@ class DeliveryService:
         self._deliver([prediction_id])
 
     def _deliver(self, ids: Sequence[int]) -> None:
-        attempts = self._begin(ids, only_if_due=True)
-        for _, group in groupby(attempts, lambda attempt: attempt.project.uid):
-            self._deliver_together(list(group))
+        with self._leased(ids, only_if_due=True) as attempts:
+            for _, group in groupby(attempts, lambda attempt: attempt.project.uid):
+                self._deliver_together(list(group))
 
     def _deliver_together(self, attempts: Sequence[DeliveryAttempt]) -> None:
         """Deliver predictions of one project, after one look at all of their tasks."""
@@ -148,15 +150,15 @@ class DeliveryService:
             LabelStudioError, LabelConfigError, NotDeliverable: it is not known whether Label Studio
                 has changed it; a worker finds out, and finishes it.
         """
-        attempts = self._begin([prediction_id], only_if_due=False)
-        if not attempts:
-            return "busy"
-        [attempt] = attempts
-        try:
-            return self._change(attempt)
-        except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
-            self._postpone(attempt, error)
-            raise
+        with self._leased([prediction_id], only_if_due=False) as attempts:
+            if not attempts:
+                return "busy"
+            [attempt] = attempts
+            try:
+                return self._change(attempt)
+            except (LabelStudioError, LabelConfigError, NotDeliverable) as error:
+                self._postpone(attempt, error)
+                raise
 
     def _change(self, attempt: DeliveryAttempt) -> Change:
         row, project = attempt.row, attempt.project
@@ -174,22 +176,27 @@ class DeliveryService:
         new = self._presentation.as_sent(row, project, control)
         return self._changes.change(attempt, client, found, new)
 
-    def _begin(self, ids: Sequence[int], *, only_if_due: bool) -> list[DeliveryAttempt]:
-        """Acquire the leases of predictions, and leave out those that are not to be had.
+    @contextmanager
+    def _leased(self, ids: Sequence[int], *, only_if_due: bool) -> Iterator[list[DeliveryAttempt]]:
+        """Inside the block, hold the leases of predictions, without those that others hold.
 
-        Returns:
+        Yields:
             Attempts, those of each project together.
         """
-        leases = self._deliveries.acquire_all(ids, LEASE_SECONDS, only_if_due=only_if_due)
+        leases = self._deliveries.acquire_all(ids, SHORT_LEASE_SECONDS, only_if_due=only_if_due)
+        if not leases:
+            yield []
+            return
         rows = self._predictions.predictions(list(leases))
         uids = sorted({row.project_uid for row in rows})
         projects = {uid: project for uid in uids if (project := self._projects.project(uid))}
-        return [
-            DeliveryAttempt(row, project, leases[row.id])
-            for uid, project in projects.items()
-            for row in rows
-            if row.project_uid == uid
-        ]
+        with KeptLeases(self._deliveries, leases) as kept:
+            yield [
+                DeliveryAttempt(row, project, kept)
+                for uid, project in projects.items()
+                for row in rows
+                if row.project_uid == uid
+            ]
 
     def _run(
         self, attempt: DeliveryAttempt, client: LabelStudio, tasks: dict[int, schemas.Task]
@@ -237,7 +244,7 @@ class DeliveryService:
 
     def _extend(self, attempt: DeliveryAttempt) -> bool:
         """Extend the lease, and return False if it is lost."""
-        lease = self._deliveries.extend(attempt.lease, LEASE_SECONDS)
+        lease = self._deliveries.extend_all([attempt.lease], LEASE_SECONDS).get(attempt.row.id)
         attempt.lease = lease or attempt.lease
         return lease is not None
 

@@ -129,9 +129,8 @@ class DeliveryStorage:
         Returns:
             None if another process holds the lease.
         """
-        return self.acquire_all([prediction_id], seconds, only_if_due=only_if_due).get(
-            prediction_id
-        )
+        found = self.acquire_all([prediction_id], seconds, only_if_due=only_if_due)
+        return found.get(prediction_id)
 
     def acquire_all(
         self, ids: Sequence[int], seconds: float, *, only_if_due: bool
@@ -158,36 +157,36 @@ class DeliveryStorage:
         if only_if_due:
             not_reserved = _has_passed(predictions.c.waiting_until, moment)
             conditions += [not_reserved, predictions.c.check_at <= moment]
+        return self._lease(and_(*conditions), until)
+
+    def _lease(self, condition: ColumnElement[bool], until: datetime) -> dict[int, DeliveryLease]:
+        """Lease the predictions that meet a condition until a moment."""
         # Ordered by id, so that no two writers deadlock.
-        free = select(predictions.c.id).where(*conditions).order_by(predictions.c.id)
+        free = select(predictions.c.id).where(condition).order_by(predictions.c.id)
         with self._database.writing() as connection:
             found = list(connection.scalars(free.with_for_update()))
             if found:
-                connection.execute(
-                    update(predictions)
-                    .where(predictions.c.id.in_(found))
-                    .values(busy_until=until, check_at=until)
-                )
+                these = update(predictions).where(predictions.c.id.in_(found))
+                connection.execute(these.values(busy_until=until, check_at=until))
         return {prediction_id: DeliveryLease(prediction_id, until) for prediction_id in found}
 
-    def extend(self, lease: DeliveryLease, seconds: float) -> DeliveryLease | None:
-        """Replace a lease by one that lasts so long from now.
+    def extend_all(
+        self, leases: Sequence[DeliveryLease], seconds: float
+    ) -> dict[int, DeliveryLease]:
+        """Replace leases by ones that last so long from now, in one transaction.
 
         Call it right before a step that must not be done twice.
 
         Returns:
-            The new lease, or None if the old one is lost.
+            Id → new lease, without those that are lost.
         """
         moment = now()
         until = moment + timedelta(seconds=seconds)
-        leased = update_prediction(
-            self._database,
-            lease.prediction_id,
-            _is_held(lease.expires_at, moment),
-            busy_until=until,
-            check_at=until,
-        )
-        return DeliveryLease(lease.prediction_id, until) if leased else None
+        held = [
+            and_(predictions.c.id == each.prediction_id, _is_held(each.expires_at, moment))
+            for each in leases
+        ]
+        return self._lease(or_(*held), until)
 
     def record_delivery(
         self,

@@ -19,7 +19,7 @@ PROJECTS_AT_ONCE = 8
 # What becomes ready in this time is delivered together, after one look into Label Studio.
 GATHERS_SECONDS = 1.0
 LOOKS_EVERY_SECONDS = 1.0
-# A worker that dies keeps so many waiting until their leases end.
+# A worker that dies keeps so many of each project waiting for `leases.SHORT_LEASE_SECONDS`.
 DELIVERIES_A_ROUND = 10
 STOPS_WITHIN_SECONDS = 3.0
 

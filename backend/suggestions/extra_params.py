@@ -56,9 +56,12 @@ class ExtraParams:
             yield from _unknown_labels(settings, control)
             yield from _unknown_choices(settings, project.label_config or "")
         named = settings.model
-        if named not in (None, DEPLOYMENT) and self._models.find(str(named)) is None:
-            known = [model.version for model in self._models.all()]
-            yield f"expected model to be {' or '.join([DEPLOYMENT, *known])}, got {named!a}"
+        if named is None or named == DEPLOYMENT:
+            return
+        usable = [model.version for model in self._models.all() if model.has_weights]
+        if named not in usable:
+            gone = ", whose weights do not exist" if self._models.find(named) else ""
+            yield f"expected model to be {' or '.join([DEPLOYMENT, *usable])}, got {named!a}{gone}"
 
 
 def _unknown_labels(settings: ProjectSettings, control: KeypointControl) -> Iterator[str]:

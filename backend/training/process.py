@@ -127,15 +127,24 @@ class TrainingRun:
         """
         self._record("reading annotations")
         control, images = self._labelled_images()
-        start = choose_start(
-            self._training.options, self._registry.active(self._training.project_uid)
-        )
+        start = choose_start(self._training.options, self._model_to_start_from())
         trained, training_settings = self._train(images, start)
         file = f"{self._training.project_uid}-{self._training.id}.safetensors"
         self._record("saving")
         save_classifier(trained.classifier, self._settings.models_folder / file)
         self._conclude(control, file, images, trained, training_settings)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _model_to_start_from(self) -> Model:
+        """Return the project's active model, or that of the settings if its weights are gone."""
+        active = self._registry.active(self._training.project_uid)
+        if active.has_weights:
+            return active
+        logger.warning(
+            "%s does not exist, so the training starts from the model of the settings",
+            active.weights,
+        )
+        return self._registry.of_settings
 
     def _labelled_images(self) -> tuple[str, LabelledImages]:
         """Return the name of the control whose choices are the classes, and the labelled images."""

@@ -141,7 +141,9 @@ class Activation:
     """Which model was chosen, for a project or for the deployment.
 
     Attributes:
+        id: of its row.
         model: None for the model of the settings.
     """
 
+    id: int
     model: TrainedModel | None

@@ -5,6 +5,7 @@ the deployment's. Activations form a stack for each: the top one holds, and `act
 removes it. A model that a project's settings in Label Studio name comes before all of these.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from backend.settings import Settings
 from backend.training.records import Activation, TrainedModel
 from backend.training.storage import ModelStorage
 from model.settings import version_name
+from model.weights_files import is_file_name
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,17 @@ class Model:
     weights: str
     trained: TrainedModel | None = None
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether its weights file exists here; torchvision's own are downloaded."""
+        return not is_file_name(self.weights) or Path(self.weights).is_file()
+
 
 class UnknownModel(ValueError):
-    """No model has that version, or none was active before; the message says what to do."""
+    """No model to choose: the version is unknown, its weights are gone, or none was active before.
+
+    The message says what to do.
+    """
 
 
 class ModelRegistry:
@@ -112,7 +124,8 @@ class ModelRegistry:
         """Make the model of a version active.
 
         Raises:
-            UnknownModel: no model has that version, or the project's settings name another one.
+            UnknownModel: no model has that version, its weights do not exist, or the project's
+                settings name another one.
         """
         self._expect_free(project_uid)
         model = self.find(version)
@@ -121,6 +134,7 @@ class ModelRegistry:
             raise UnknownModel(
                 f"expected the version of a model, got {version!r}: choose one of {known}"
             )
+        self._expect_weights(model)
         if model != (self.own(project_uid) if project_uid else self.active()):
             trained = model.trained.id if model.trained else None
             self._storage.activate(trained, "command", project_uid)
@@ -129,25 +143,41 @@ class ModelRegistry:
     def activate_previous(self, project_uid: str | None = None) -> Model:
         """Activate the model that was active before the current one.
 
+        Those whose weights do not exist any more are passed over.
+
         Raises:
-            UnknownModel: no model was active before, or the project's settings name one.
+            UnknownModel: no model with weights was active before, or the project's settings name
+                one.
         """
         self._expect_free(project_uid)
-        if not self._storage.undo_activation(project_uid):
+        stack = self._storage.stack(project_uid)
+        if not stack:
             raise UnknownModel(
                 f"expected a model that was active before {self.active(project_uid).version}, but "
                 f"{'the project has none of its own' if project_uid else 'it was the first'}: "
                 "train a model, or activate one by its version"
             )
-        return self.active(project_uid)
+        earlier = [self._model_of(each) for each in stack[1:]]
+        earlier.append(self.active() if project_uid else self.of_settings)
+        for number, model in enumerate(earlier, 1):
+            if model.has_weights:
+                self._storage.undo_activations(stack[:number])
+                return self.active(project_uid)
+            logger.warning("Passed over %s: %s does not exist", model.version, model.weights)
+        raise UnknownModel(
+            f"expected weights of a model that was active before {self._model_of(stack[0]).version}"
+            f", but none exist any more: {self._ways_out()}"
+        )
 
     def follow_deployment(self, project_uid: str) -> Model:
         """Have a project use the deployment's active model, and return that.
 
         Raises:
-            UnknownModel: the project's settings name a model.
+            UnknownModel: the weights of that model do not exist, or the project's settings name a
+                model.
         """
         self._expect_free(project_uid)
+        self._expect_weights(self.active())
         self._storage.undo_all_activations(project_uid)
         return self.active(project_uid)
 
@@ -172,6 +202,21 @@ class ModelRegistry:
                 f"expected a project without a model in its extra params, but those of project "
                 f"{project_uid} name {named}: change them in Label Studio, under Settings > Model"
             )
+
+    def _expect_weights(self, model: Model) -> None:
+        if not model.has_weights:
+            raise UnknownModel(
+                f"expected the weights of {model.version}, but {model.weights} does not exist: "
+                f"{self._ways_out()}"
+            )
+
+    def _ways_out(self) -> str:
+        """Say what to do where the weights of a model do not exist."""
+        usable = ", ".join(each.version for each in self.all() if each.has_weights)
+        return (
+            f"activate {usable} by its version, set MODELS_DIR to the folder of the trainings, or "
+            "train a model"
+        )
 
     def _active_of(self, project_uid: str, project: Project | None) -> Model:
         named = self._named_by(project)

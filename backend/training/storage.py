@@ -1,5 +1,6 @@
 """SQL about trainings, trained models, and activations of models."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -248,26 +249,27 @@ class ModelStorage:
         with self._database.writing() as connection:
             connection.execute(insert(activations).values(**values, chosen_at=now()))
 
-    def undo_activation(self, project_uid: str | None) -> bool:
-        """Undo the activation that holds, so that the one before it does.
+    def stack(self, project_uid: str | None) -> list[Activation]:
+        """Return the activations that are not undone, the one that holds first."""
+        query = _WITH_MODELS.where(_holds(project_uid)).order_by(activations.c.id.desc())
+        with self._database.reading() as connection:
+            return [_activation(row) for row in connection.execute(query)]
 
-        Returns:
-            False if no activation is left.
-        """
-        return self._undo(activations.c.id == _latest(project_uid))
+    def undo_activations(self, undone: Iterable[Activation]) -> None:
+        """Undo activations, so that the one before them holds."""
+        self._undo(activations.c.id.in_([each.id for each in undone]))
 
-    def undo_all_activations(self, project_uid: str) -> bool:
-        """Undo every activation of a project; return False if none is left."""
-        return self._undo(_holds(project_uid))
+    def undo_all_activations(self, project_uid: str) -> None:
+        """Undo every activation of a project."""
+        self._undo(_holds(project_uid))
 
-    def _undo(self, which: ColumnElement[bool]) -> bool:
+    def _undo(self, which: ColumnElement[bool]) -> None:
         with self._database.writing() as connection:
-            undone = connection.execute(
+            connection.execute(
                 update(activations)
                 .where(which, activations.c.undone_at.is_(None))
                 .values(undone_at=now())
             )
-        return undone.rowcount > 0
 
 
 def _holds(project_uid: str | BindParameter[str] | None) -> ColumnElement[bool]:
@@ -283,17 +285,23 @@ def _latest(project_uid: str | BindParameter[str] | None) -> ScalarSelect[Any]:
     return select(func.max(activations.c.id)).where(_holds(project_uid)).scalar_subquery()
 
 
-# Made once, because every job asks: to make a statement takes longer than to run it.
-_ACTIVATIONS = (
-    select(activations.c.project_uid.label("of"), *MODEL_COLUMNS)
+_WITH_MODELS = (
+    select(
+        activations.c.project_uid.label("of"),
+        activations.c.id.label("activation_id"),
+        *MODEL_COLUMNS,
+    )
     .select_from(activations)
     .outerjoin(models, models.c.id == activations.c.model_id)
-    .where(activations.c.id.in_([_latest(bindparam("project")), _latest(None)]))
+)
+# Made once, because every job asks: to make a statement takes longer than to run it.
+_ACTIVATIONS = _WITH_MODELS.where(
+    activations.c.id.in_([_latest(bindparam("project")), _latest(None)])
 )
 
 
 def _activation(row: Row[Any]) -> Activation:
-    return Activation(None if row.id is None else _model(row))
+    return Activation(row.activation_id, None if row.id is None else _model(row))
 
 
 def _training(row: Row[Any]) -> Training:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from backend.database.connection import Database, now
+from backend.labelstudio.token_storage import forget_tokens
 from backend.upkeep.backup_storage import (
     copy_tables,
     empty,
@@ -51,18 +52,21 @@ class BackupSummary:
     format: int = FORMAT
 
 
-def write_backup(database: Database, models_folder: Path, output: IO[bytes]) -> BackupSummary:
+def write_backup(
+    database: Database, models_folder: Path, output: IO[bytes], *, with_tokens: bool = False
+) -> BackupSummary:
     """Write a backup of one moment, while others go on writing.
 
     Args:
         database: with the newest tables.
         models_folder: of the weights files.
         output: gets a tar archive, compressed by gzip.
+        with_tokens: keep the tokens that `/setup` has brought.
     """
     made_at = now().isoformat(timespec="seconds")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / DATABASE
-        rows, names = _copy(database, path)
+        rows, names = _copy(database, path, with_tokens=with_tokens)
         files = {DATABASE: path}
         missing = []
         for name in names:
@@ -85,7 +89,7 @@ def write_backup(database: Database, models_folder: Path, output: IO[bytes]) -> 
     return summary
 
 
-def _copy(database: Database, path: Path) -> tuple[dict[str, int], list[str]]:
+def _copy(database: Database, path: Path, *, with_tokens: bool) -> tuple[dict[str, int], list[str]]:
     """Copy a database into a new SQLite file; also return the names of its weights files."""
     copy = Database(f"sqlite:///{path}")
     try:
@@ -93,6 +97,8 @@ def _copy(database: Database, path: Path) -> tuple[dict[str, int], list[str]]:
         with snapshot(database) as source, copy.writing() as target:
             empty(target)
             rows, names = copy_tables(source, target), weights_files(source)
+        if not with_tokens:
+            forget_tokens(copy)
         copy.shrink()
     finally:
         copy.close()

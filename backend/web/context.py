@@ -31,6 +31,7 @@ class ProjectState:
     Attributes:
         project: its uid.
         model_version: version of its suggestions: the model, and what was learnt.
+        has_weights: whether the weights of its model exist.
         settings: those of its own; see `ProjectSettings.as_json`.
         learning: how far it has learnt what people corrected.
         progress: the same in words, with what comes next.
@@ -40,6 +41,7 @@ class ProjectState:
     project: str
     model_version: str
     has_own_model: bool
+    has_weights: bool
     settings: Json
     learning: LearningStatus
     progress: str
@@ -111,6 +113,7 @@ class Backend:
             project=project.uid,
             model_version=learning.version,
             has_own_model=own is not None,
+            has_weights=(own or deployment).has_weights,
             settings=project.settings.as_json(),
             learning=learning,
             progress=say_progress(learning, suggests_before=advice is None),

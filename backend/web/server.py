@@ -3,7 +3,7 @@
 import os
 import sys
 
-from backend.database.prepare import prepare_database
+from backend.contract.prepare import prepare_contract
 from backend.private_files import create_files_privately
 from backend.settings import Settings
 
@@ -23,7 +23,7 @@ def run(settings: Settings) -> int:
             "expected REDIS_URL, the Redis that the workers use, but it is not set: set it, "
             "or start everything at once with `python -m backend serve`"
         )
-    prepare_database(settings)
+    prepare_contract(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     command = web_command(settings, bind=f"{host}:{settings.port}")
     os.execv(command[0], command)

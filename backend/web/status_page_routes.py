@@ -12,6 +12,7 @@ from backend.database.text import is_storable
 from backend.labelstudio.projects import project_id_of
 from backend.outages.records import JobFilter
 from backend.suggestions.queue import NAME
+from backend.training.registry import Model
 from backend.web.context import ProjectState, current_backend
 from backend.web.pages import page, prefers_pages
 from backend.web.status import Status
@@ -35,13 +36,14 @@ QUEUE_NAMES = {
 def index() -> Response:
     """Show the status page to a browser, or return the projects as JSON to a program."""
     backend = current_backend()
-    version, projects = backend.model_version, backend.project_states()
+    model, projects = backend.models.active_or_last_known(), backend.project_states()
     if prefers_pages():
         nonce = secrets.token_urlsafe(16)
-        return page(_page(backend.status.status(), version, projects, nonce), nonce)
+        return page(_page(backend.status.status(), model, projects, nonce), nonce)
     return jsonify(
         status="UP",
-        model_version=version,
+        model_version=model.version,
+        has_weights=model.has_weights,
         report="/report",
         projects=[asdict(each) for each in projects],
     )
@@ -85,12 +87,12 @@ def _field(name: str) -> str | None:
     return value or None
 
 
-def _page(status: Status, version: str, projects: list[ProjectState], nonce: str) -> str:
+def _page(status: Status, model: Model, projects: list[ProjectState], nonce: str) -> str:
     retried = request.args.get("retried", "")
     return render_template(
         "index.html",
         status=status,
-        model_version=version,
+        model=model,
         projects=projects,
         formats=FORMATS,
         detecting=[each for each in status.workers or () if NAME in each.queues],
