@@ -271,8 +271,13 @@ class Settings(DetectorVariables):
         )
 
     @property
+    def has_label_studio_token(self) -> bool:
+        """Whether the token of the settings is the one that is used."""
+        return self.label_studio_url is not None and self.label_studio_api_key is not None
+
+    @property
     def uses_tokens_of_setup(self) -> bool:
-        """Whether the tokens that /setup brings are of use: the settings have no better one."""
+        """Whether a backend with these settings uses the tokens that /setup brings."""
         if self.label_studio_url is None:
             return self.setup_may_name_label_studio
         return self.label_studio_api_key is None

@@ -35,7 +35,7 @@ def back_up(settings: Settings, file: Path) -> int:
             database,
             settings.models_folder,
             output,
-            with_tokens=settings.uses_tokens_of_setup,
+            with_tokens=not settings.has_label_studio_token,
         )
     file.chmod(0o600)
     files = sum(name.endswith(".safetensors") for name in summary.digests)

@@ -13,6 +13,7 @@ from backend.training.registry import existing_database
 
 # Enough for all users who make projects; each is a request to Label Studio.
 MOST_TRIED = 20
+MOST_SHOWN = 20
 
 
 def check_tokens(settings: Settings) -> Iterator[CheckResult]:
@@ -28,8 +29,8 @@ def check_tokens(settings: Settings) -> Iterator[CheckResult]:
     if stored and not settings.uses_tokens_of_setup:
         yield note(
             "Stored tokens",
-            f"{_numbers(stored)} each have a token of Label Studio in the database, which these "
-            "settings leave no use for: the web process deletes them when it starts, so restart it",
+            f"the database holds those that Label Studio sent for {_numbers(stored)}, which these "
+            "settings leave no use for: restart the web process, which deletes them as it starts",
         )
     elif stored:
         yield from _refused(settings, stored)
@@ -53,8 +54,11 @@ def _refused(settings: Settings, stored: list[Project]) -> Iterator[CheckResult]
                     "because it was renewed: set LABEL_STUDIO_API_KEY, or have Label Studio send "
                     "the new one, by saving the model again under Settings > Model > Edit",
                 )
+            elif error.status is None:
+                return  # no answer; the check of Label Studio has said so
 
 
 def _numbers(projects: list[Project]) -> str:
-    shown = [str(project_id_of(each.uid) or each.uid) for each in projects]
-    return f"{'project' if len(shown) == 1 else 'projects'} {', '.join(shown)}"
+    shown = [str(project_id_of(each.uid) or each.uid) for each in projects[:MOST_SHOWN]]
+    more = f" and {len(projects) - MOST_SHOWN} more" if len(projects) > MOST_SHOWN else ""
+    return f"{'project' if len(projects) == 1 else 'projects'} {', '.join(shown)}{more}"

@@ -39,7 +39,7 @@ def purge(project: str | None, annotator: int | None, older_than: int | None, ye
             counts = storage.purge_annotator(annotator)
         else:
             counts = storage.purge_older(now() - timedelta(days=older_than or 0))
-        if yes and not settings.uses_tokens_of_setup:
+        if yes and settings.has_label_studio_token:
             forget_tokens(database)
         _finish(database, counts, yes=yes)
     if yes and older_than is None:

@@ -9,8 +9,8 @@ from backend.settings import Settings
 def prepare_contract(settings: Settings) -> None:
     """Prepare the database, and delete the tokens in it that these settings leave no use for.
 
-    Only where the process stores such tokens as well: a command with other settings must not delete
-    what a running backend uses.
+    For processes that would store such tokens as well: a command that is run without the settings
+    of the backend must not delete what that uses.
 
     Raises:
         DatabaseUnusable: see `prepare_database`.
