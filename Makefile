@@ -14,7 +14,7 @@
 #   make bench-agreement  time and memory of the agreement report; takes 15 minutes
 #   make throughput  suggestions a second, against the bare detector; takes 15 minutes on an idle machine
 #   make hosts    workers on hosts of their own, of which one loses the network; needs root; takes 5 minutes
-#   make faults   break a deployment in every way and count what arrives; takes an hour
+#   make faults   break a deployment in every way and count what arrives; takes an hour and a half
 #   make load     put load on a deployment and measure how quickly it answers; takes 20 minutes
 #   make memory   the memory of every process over ten thousand images; takes 20 minutes
 #   make lock     the files of exact versions and hashes, requirements*.lock, from requirements*.txt

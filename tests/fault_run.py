@@ -9,6 +9,7 @@ stand-in of Label Studio over real HTTP. `test_faults` runs some of the faults i
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -166,6 +167,7 @@ class Deployment:
         self._label_studio: AbstractContextManager[LoopbackServer] | None = None
         self._serve: AbstractContextManager[Serving] | None = None
         self.serve: Serving | None = None
+        self.event_times = 1  # how often each event is sent
         self.lost_events = 0
         pixels = np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8)
         from test_suggestions_detection_job import encoded
@@ -269,8 +271,10 @@ class Deployment:
         )
         try:
             body = {"action": "ANNOTATION_CREATED", "annotation": made, "project": project}
-            assert self.serve is not None
-            requests.post(f"{self.serve.url}/webhook", json=body, timeout=1).raise_for_status()
+            for _ in range(self.event_times):
+                assert self.serve is not None
+                answer = requests.post(f"{self.serve.url}/webhook", json=body, timeout=1)
+                answer.raise_for_status()
         except requests.RequestException:
             self.lost_events += 1
 
@@ -402,6 +406,84 @@ def odd_events(deployment: Deployment, _: float) -> None:
             deployment.post("/webhook", body)
 
 
+def one_worker_killed(deployment: Deployment, _: float) -> None:
+    assert deployment.serve is not None
+    os.kill(deployment.serve.pids("backend worker")[0], signal.SIGKILL)
+
+
+def workers_stopped(deployment: Deployment, seconds: float) -> None:
+    """As on a machine that is suspended: they go on with what others have taken over."""
+    assert deployment.serve is not None
+    pids = deployment.serve.pids("backend worker")
+    for number, halt in enumerate((signal.SIGSTOP, signal.SIGCONT)):
+        for pid in pids:
+            os.kill(pid, halt)
+        time.sleep(seconds / 3 if number == 0 else 0)
+
+
+def serve_ended(deployment: Deployment, seconds: float) -> None:
+    deployment.serve_down()  # by SIGTERM
+    time.sleep(seconds / 12)
+    deployment.serve_up()
+
+
+def one_queue_lost(deployment: Deployment, _: float) -> None:
+    """Its list and its jobs."""
+    list_of = make_queue(Redis.from_url(deployment.redis.url))
+    with list_of.connection as connection:
+        names = list_of.get_job_ids()
+        connection.delete(list_of.key, *map(Job.key_for, names))
+
+
+def redis_stopped(deployment: Deployment, seconds: float) -> None:
+    process = deployment.redis.process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(seconds / 3)
+    process.send_signal(signal.SIGCONT)
+
+
+def redis_full(deployment: Deployment, seconds: float) -> None:
+    with Redis.from_url(deployment.redis.url) as connection:
+        connection.config_set("maxmemory", 1)
+        time.sleep(seconds / 3)
+        connection.config_set("maxmemory", 0)
+
+
+def database_locked(deployment: Deployment, seconds: float) -> None:
+    database = deployment.database
+    with database.engine.connect() as connection:
+        if deployment.postgres is None:
+            connection.exec_driver_sql("ROLLBACK")
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        else:
+            connection.exec_driver_sql("LOCK TABLE predictions, events IN ACCESS EXCLUSIVE MODE")
+        time.sleep(seconds / 3)
+        connection.rollback()
+    database.close()
+
+
+def half_requests(deployment: Deployment, seconds: float) -> None:
+    """As many clients as gunicorn has threads, and more, none of which sends a whole request."""
+    assert deployment.serve is not None
+    place = deployment.serve.url.rpartition("/")[2].partition(":")
+    with ExitStack() as stack:
+        for number in range(200):
+            client = socket.create_connection((place[0], int(place[2])), timeout=10)
+            stack.enter_context(client).sendall(b"POST /webhook HTTP/1.1\r\n"[: number % 30])
+        time.sleep(seconds / 3)
+
+
+def stored_then_failed(deployment: Deployment, seconds: float) -> None:
+    deployment.fake.fails_after_storing = 10**9
+    time.sleep(seconds / 3)
+    deployment.fake.fails_after_storing = 0
+
+
+def events_thrice(deployment: Deployment, _: float) -> None:
+    deployment.event_times = 3
+
+
 def several(deployment: Deployment, seconds: float) -> None:
     """Of everything something, one after the other."""
     worker_killed(deployment, seconds)
@@ -436,6 +518,16 @@ FAULTS: dict[str, Fault] = {
     "`serve` killed with all its processes": serve_killed,
     "PostgreSQL restarted": postgres_restarted,
     "20 odd events": odd_events,
+    "one worker killed": one_worker_killed,
+    "workers suspended for {1:.0f} s": workers_stopped,
+    "`serve` ended by SIGTERM and started again": serve_ended,
+    "one queue lost, its list and its jobs": one_queue_lost,
+    "Redis hangs for {1:.0f} s": redis_stopped,
+    "Redis full for {1:.0f} s": redis_full,
+    "the database locked for {1:.0f} s": database_locked,
+    "200 clients with half a request for {1:.0f} s": half_requests,
+    "Label Studio stores predictions and answers 500 for {1:.0f} s": stored_then_failed,
+    "every event comes three times": events_thrice,
 }
 
 
@@ -523,13 +615,31 @@ def as_table(outcomes: list[Outcome], tasks: int, annotations: int) -> str:
     return "\n".join(lines)
 
 
+def with_rows(table: str, measured: str) -> str:
+    """Return a table with the rows of another one in place of its own, and those it lacks behind.
+
+    Raises:
+        ValueError: they were not measured with the same numbers.
+    """
+    lines, new = table.splitlines(), measured.splitlines()
+    if lines[:2] != new[:2]:
+        raise ValueError(f"expected rows under {lines[0]}, got {new[0]}")
+    found = {tuple(line.split(" | ")[:2]): line for line in lines[2:]}
+    found |= {tuple(line.split(" | ")[:2]): line for line in new[2:]}
+    return "\n".join([*lines[:2], *found.values()])
+
+
 @click.command()
 @click.option("--tasks", default=500, show_default=True)
 @click.option("--annotations", default=200, show_default=True)
 @click.option("--seconds", default=120.0, show_default=True, help="Length of the longest outage.")
 @click.option("--only", multiple=True, help="Part of the name of a fault; may be repeated.")
 @click.option("--database", multiple=True, default=("sqlite", "postgresql"), show_default=True)
-@click.option("--report", type=click.Path(path_type=Path), help="Write the table into this file.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Write the table into this file; with --only, its rows.",
+)
 def main(
     tasks: int,
     annotations: int,
@@ -553,8 +663,10 @@ def main(
             print(outcome, flush=True)
             if report is not None:
                 before, _, rest = report.read_text().partition(BEGINS)
-                after = rest.partition(ENDS)[2]
+                old, _, after = rest.partition(ENDS)
                 table = as_table(outcomes, tasks, annotations)
+                if only:
+                    table = with_rows(old.strip(), table)
                 report.write_text(f"{before}{BEGINS}\n{table}\n{ENDS}{after}")
     print(as_table(outcomes, tasks, annotations))
     sys.exit(any(each.seconds is None or each.doubles for each in outcomes))

@@ -256,6 +256,17 @@ def test_the_periodic_pull_waits_for_its_time(project, database):
     assert not sync_due(project.settings.model_copy(update={"sync_every": 0.0}), database)
 
 
+def test_a_clock_that_was_set_back_a_day_does_not_stop_the_pulls(project, database, monkeypatch):
+    work(project, database, range(1, 2))
+    often = project.settings.model_copy(update={"sync_every": 3600.0})
+    real = sync_module.now
+    with monkeypatch.context() as ahead:
+        ahead.setattr(sync_module, "now", lambda: real() + timedelta(days=1))
+        assert sync_due(often, database)
+    assert sync_due(often, database)
+    assert not sync_due(often, database)
+
+
 def test_only_the_project_that_is_asked_for_is_pulled(project, database):
     work(project, database, range(1, 2))
     ProjectStorage(database).save_label_config("4.1", "<View/>")

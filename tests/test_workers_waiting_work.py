@@ -1,9 +1,11 @@
 """Outages of a real HTTP server, from the first failure to the last prediction, step by step."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from label_studio_fake import label_studio_fake
+from prediction_rows import DETECTION
 from rq import Queue
 from sqlalchemy import update
 from test_suggestions_detection_job import Scene, detector  # noqa: F401
@@ -14,8 +16,11 @@ from backend.labelstudio.projects import LabelStudios
 from backend.outages.breaker import SharedBreaker
 from backend.outages.storage import OutageStorage
 from backend.outages.tables import outages
+from backend.suggestions import delivery_storage as delivery_module
 from backend.suggestions import detection_job
+from backend.suggestions import storage as predictions_module
 from backend.suggestions.delivery import DeliveryService
+from backend.suggestions.delivery_storage import DeliveryStorage
 from backend.suggestions.queries import waiting_predictions
 from backend.suggestions.queue import enqueue_again
 from backend.suggestions.storage import PredictionStorage
@@ -146,3 +151,35 @@ def test_what_has_waited_for_too_long_is_given_up_with_its_reason(
     found = PredictionStorage(outage.database).predictions(rows[2:])
     assert {row.status for row in found} == {"failed"}
     assert all("503" in (row.reason or "") for row in found)
+
+
+def test_a_clock_that_was_set_back_a_day_keeps_no_prediction_from_its_delivery(
+    outage: Outage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = outage.scene
+    rows = [scene.ask(number) for number in (1, 2)]
+    monkeypatch.setattr(waiting_work, "GIVES_UP_EVERY_SECONDS", 0)
+    with monkeypatch.context() as ahead:
+        tomorrow = now() + timedelta(days=1)
+        for module in (predictions_module, delivery_module):
+            ahead.setattr(module, "now", lambda: tomorrow)
+        for row in rows:
+            PredictionStorage(outage.database).finish(row, DETECTION)
+        [lease] = (
+            DeliveryStorage(outage.database).acquire_all(rows[:1], 60.0, only_if_due=False).values()
+        )
+    outage.service.deliver_due(1000)
+    assert outage.delivered(2) == [0, 0]
+    outage.tend()
+    outage.service.deliver_due(1000)
+    assert outage.delivered(2) == [1, 1]
+    assert DeliveryStorage(outage.database).extend(lease, 60.0) is None, "its holder comes too late"
+
+
+def test_a_lease_is_left_to_its_holder(outage: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = outage.scene.ask(1)
+    monkeypatch.setattr(waiting_work, "GIVES_UP_EVERY_SECONDS", 0)
+    PredictionStorage(outage.database).finish(row, DETECTION)
+    [lease] = DeliveryStorage(outage.database).acquire_all([row], 60.0, only_if_due=False).values()
+    outage.tend()
+    assert DeliveryStorage(outage.database).extend(lease, 60.0) is not None

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -27,6 +27,7 @@ from backend.outages.due_storage import DueRows
 from backend.outages.queries import count_by_reason, given_up_reason, retry, waits
 from backend.outages.records import JobFilter, WaitCount
 from backend.outages.storage import WaitingRows
+from backend.retries import LONGEST_PAUSE
 from backend.suggestions.objects import objects_from_json
 from backend.suggestions.records import (
     Delivery,
@@ -178,6 +179,19 @@ def give_up_waiting(database: Database, before: datetime) -> int:
     }
     undelivered = waiting.give_up(before, status == "ready", check_at=None)
     return undelivered + waiting.give_up(before, status == "queued", **ended)
+
+
+def deliver_what_waits_too_long(database: Database) -> int:
+    """Make due what is to be delivered at a moment in the far future, and count it.
+
+    No pause is as long: the clock was set back since. Whoever held a lease holds it no more.
+    """
+    moment = now()
+    far = moment + timedelta(seconds=2 * LONGEST_PAUSE)
+    waiting = update(predictions).where(undelivered(), predictions.c.check_at > far)
+    with database.writing() as connection:
+        due = waiting.values(check_at=moment, busy_until=None, waiting_until=None)
+        return connection.execute(due).rowcount
 
 
 def undelivered() -> ColumnElement[bool]:

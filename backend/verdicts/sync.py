@@ -104,14 +104,17 @@ class _Pull:
         self._accepts = secrets.accept if settings.basic_auth_pass else None
 
     def is_due(self, uid: str) -> bool:
-        """Return whether it is time for the next sync of a project."""
+        """Return whether it is time for the next sync of a project.
+
+        It is as well if the last one was in the future: the clock was set back since.
+        """
         last = self._pulls.last_synced_at(uid)
         if last is None:
             return True
         pause, failures = self._every, self._pulls.failed_pulls(uid)
         if failures:
             pause = min(pause, jittered(PULL.pause(failures - 1)))
-        return last < now() - timedelta(seconds=pause)
+        return abs(now() - last) > timedelta(seconds=pause)
 
     def run(self, uid: str) -> SyncRun:
         """Pull one project and store the result, also if it failed."""

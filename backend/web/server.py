@@ -9,6 +9,8 @@ from backend.settings import Settings
 
 # Interrupting a longer request is harmless: a worker delivers what the request waited for.
 _GRACE_SECONDS = "3"
+# Of each process; more may be more than the files that a process may open.
+_CONNECTIONS = 700
 
 
 def run(settings: Settings) -> int:
@@ -40,8 +42,10 @@ def web_command(settings: Settings, *, bind: str) -> list[str]:
     """
     return [
         *(sys.executable, "-m", "gunicorn", "backend.web.app:create_from_environment()"),
-        *("--bind", bind, "--worker-class", "gthread", "--preload", "--no-control-socket"),
+        *("--bind", bind, "--preload", "--no-control-socket"),
+        *("--worker-class", "backend.web.gunicorn_worker.CollectingWorker"),
         *("--workers", str(settings.workers), "--threads", str(settings.threads)),
+        *("--worker-connections", str(max(_CONNECTIONS, 2 * settings.threads))),
         *("--graceful-timeout", _GRACE_SECONDS, "--log-level", "warning"),
         *("--config", "python:backend.web.gunicorn_hooks"),
     ]

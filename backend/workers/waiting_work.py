@@ -8,7 +8,11 @@ from backend.database.connection import Database, now
 from backend.learning.queries import give_up_waiting_examples, waiting_examples
 from backend.outages.storage import OutageStorage
 from backend.settings import Settings
-from backend.suggestions.queries import give_up_waiting, waiting_predictions
+from backend.suggestions.queries import (
+    deliver_what_waits_too_long,
+    give_up_waiting,
+    waiting_predictions,
+)
 from backend.training.queries import give_up_waiting_trainings, waiting_trainings
 
 logger = logging.getLogger(__name__)
@@ -48,6 +52,7 @@ class WaitingWork:
         probes = sum(self._probe(service) for service in due)
         if time.monotonic() - self._gave_up_at > GIVES_UP_EVERY_SECONDS:
             self._give_up()
+            deliver_what_waits_too_long(self._database)
         return woken + probes > 0
 
     def _probe(self, service: str) -> bool:

@@ -32,7 +32,7 @@ def run(backend: Serving, *arguments: str) -> subprocess.CompletedProcess[str]:
 def connect(backend: Serving, project: int) -> str:
     done = run(backend, "connect", "--project", str(project), "--backend", backend.url)
     assert done.returncode == 0, done.stderr
-    assert "let-me-in" not in done.stdout
+    assert SECRETS["BASIC_AUTH_PASS"] not in done.stdout + done.stderr
     return done.stdout
 
 
