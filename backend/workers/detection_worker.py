@@ -18,7 +18,7 @@ from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.outages.breaker import SharedBreaker
-from backend.pauses import take_short_turns
+from backend.pauses import exempt_from_collections, take_short_turns
 from backend.private_files import create_files_privately
 from backend.queue.steady_worker import (
     SteadyWorker,
@@ -65,6 +65,7 @@ def run_worker(settings: Settings) -> None:
     detection_job.set_job_context(context)
     learn_job.set_learning_context(_learning_context(context))
     interactive_job.set_interactive_context(_interactive_context(context))
+    exempt_from_collections()
     logger.info("Ready")
     versions = SuggestionVersions(settings, database, models)
     next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
