@@ -332,6 +332,58 @@ def test_without_redis_tasks_wait_in_the_database(
     assert [row.status for row in PredictionStorage(database).of_task(1)] == ["queued"]
 
 
+def refusal_of(client: FlaskClient, path: str, body: object) -> tuple[int, str, str, Any]:
+    """Status, its reason, Retry-After and body of an answer that refuses a request."""
+    answer = client.post(path, json=body)
+    reason = answer.status.partition(" ")[2]
+    return answer.status_code, reason, answer.headers["Retry-After"], answer.json
+
+
+def test_a_request_beyond_the_limits_is_answered_as_by_our_own_web_process(
+    hosted_on: Callable[[Database], FlaskClient],
+    database: Database,
+    queue: Queue,
+    unread_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = {"max_projects": 1, "max_waiting_tasks": 2, "max_trainings_per_day": 1}
+    for name, value in limits.items():
+        monkeypatch.setenv(name.upper(), str(value))
+    settings = Settings(model_weights=str(unread_weights), label_studio_url=STUDIO, **limits)
+    web, host = create_app(settings, database, queue).test_client(), hosted_on(database)
+    set_up(host)
+    pressed = host.post("/webhook", json={"action": "START_TRAINING", "project": PROJECT})
+    assert pressed.status_code == 201
+    [training] = TrainingStorage(database).latest(5)
+    TrainingStorage(database).fail(training.id, "no labels")
+    tasks = {"tasks": [task(each) for each in range(1, 4)], "project": UID, "label_config": CONFIG}
+    for path, body, setting in (
+        ("/setup", {"project": OTHER, "schema": CONFIG}, "MAX_PROJECTS=1"),
+        ("/predict", tasks, "MAX_WAITING_TASKS=2"),
+        ("/webhook", {"action": "START_TRAINING", "project": PROJECT}, "MAX_TRAININGS_PER_DAY=1"),
+    ):
+        status, reason, after, error = refusal_of(host, path, body)
+        assert (status, error) == (429, {"error": reason})
+        assert setting in reason
+        ours = refusal_of(web, path, body)
+        assert (status, reason, error) == (ours[0], ours[1], ours[3])
+        assert 0 < int(after) <= 86_400
+    assert set_up(host) == set_up(web), "others go on"
+
+
+def test_a_disk_that_is_nearly_full_is_answered_as_by_our_own_web_process(
+    hosted_on: Callable[[Database], FlaskClient],
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MIN_FREE_DISK", str(2**40))
+    status, reason, _, error = refusal_of(
+        hosted_on(database), "/setup", {"project": UID, "schema": CONFIG}
+    )
+    assert (status, error) == (503, {"error": reason})
+    assert "MIN_FREE_DISK" in reason
+
+
 def python(code: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run Python as a process of its own, with nothing set."""
     return subprocess.run(

@@ -28,8 +28,11 @@ class LimitReached(RuntimeError):
     """A request is beyond the limits of the settings; the message says which, and what to do.
 
     Attributes:
+        status: that of the answer, in HTTP.
         retry_after: s; earlier it makes no sense to try again.
     """
+
+    status = 429
 
     def __init__(self, message: str, *, retry_after: int) -> None:
         super().__init__(message)
@@ -38,6 +41,8 @@ class LimitReached(RuntimeError):
 
 class DiskNearlyFull(LimitReached):
     """There is no room for new work, whoever asks for it."""
+
+    status = 503
 
 
 @dataclass

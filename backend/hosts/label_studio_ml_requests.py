@@ -5,14 +5,17 @@ of creation, and 2.x drops the connection that /setup brings. Therefore the body
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import flask
 
+from backend.contract.limits import LimitReached
 from backend.hosts.hosted_contract import hosted_contract
 from backend.labelstudio.bodies import read_object
 from backend.labelstudio.schemas import PredictRequest, SetupRequest, WebhookEvent
 from backend.labelstudio.shapes import Json, read
+from backend.labelstudio.status_line import status_line
 from backend.suggestions.reply import Answer
 
 SETUP = "/setup"
@@ -23,6 +26,25 @@ def is_setup() -> bool:
     return flask.has_request_context() and flask.request.path == SETUP
 
 
+@contextmanager
+def refusals_answered() -> Iterator[None]:
+    """Have a request beyond the limits answered as our own web process does.
+
+    The host makes status 500 of every exception, so the answer is replaced after it.
+
+    Raises:
+        LimitReached: from the block.
+    """
+    try:
+        yield
+    except LimitReached as error:
+        answer = flask.jsonify(error=str(error))
+        answer.status = status_line(error.status, str(error))
+        answer.headers["Retry-After"] = str(error.retry_after)
+        flask.after_this_request(lambda _: answer)
+        raise
+
+
 def set_up() -> str:
     """Store what /setup brings for a project, and return the version of its suggestions.
 
@@ -31,7 +53,8 @@ def set_up() -> str:
         LimitReached: see `backend.contract.limits`.
     """
     request = read(SetupRequest, read_object(flask.request.get_data()))
-    return hosted_contract().set_up(request).model_version
+    with refusals_answered():
+        return hosted_contract().set_up(request).model_version
 
 
 def predict(tasks: Sequence[Json], context: Json | None) -> list[Answer]:
@@ -52,11 +75,9 @@ def predict(tasks: Sequence[Json], context: Json | None) -> list[Answer]:
         )
     body = read_object(flask.request.get_data())
     params = {"context": context or None}
-    return (
-        hosted_contract()
-        .predict(read(PredictRequest, {**body, "tasks": list(tasks), "params": params}))
-        .results
-    )
+    request = read(PredictRequest, {**body, "tasks": list(tasks), "params": params})
+    with refusals_answered():
+        return hosted_contract().predict(request).results
 
 
 def take_event(action: str, data: Json) -> Json:
@@ -74,4 +95,6 @@ def take_event(action: str, data: Json) -> Json:
     """
     # The host has let numbers through that JSON, and PostgreSQL, do not allow.
     body = read_object(json.dumps({**data, "action": action}).encode(), odd_numbers=True)
-    return hosted_contract().take_event(read(WebhookEvent, body), body)
+    event = read(WebhookEvent, body)
+    with refusals_answered():
+        return hosted_contract().take_event(event, body)

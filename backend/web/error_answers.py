@@ -12,7 +12,7 @@ from werkzeug.exceptions import (
 )
 
 from backend.agreement.filters import NAMES
-from backend.contract.limits import DiskNearlyFull, LimitReached
+from backend.contract.limits import LimitReached
 from backend.database.faults import fault_of
 from backend.web.pages import page, prefers_pages
 from backend.web.reason_phrase import with_reason
@@ -46,7 +46,7 @@ def _answer_http_error(error: HTTPException) -> Response:
 
 
 def _answer_limit(error: LimitReached) -> Response:
-    answer = _answer(str(error), 503 if isinstance(error, DiskNearlyFull) else 429)
+    answer = _answer(str(error), error.status)
     answer.headers["Retry-After"] = str(error.retry_after)
     return with_reason(answer, str(error))
 

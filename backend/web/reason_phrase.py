@@ -2,9 +2,10 @@
 
 from flask import Response
 
+from backend.labelstudio.status_line import status_line
+
 
 def with_reason(answer: Response, reason: str) -> Response:
-    """Put a sentence beside the status of an answer, in printable ASCII and on one line."""
-    phrase = "".join(char if " " <= char <= "~" else "?" for char in reason)
-    answer.status = f"{answer.status_code} {phrase}"
+    """Put a sentence beside the status of an answer; see `status_line`."""
+    answer.status = status_line(answer.status_code, reason)
     return answer

@@ -213,3 +213,44 @@ def test_an_annotation_that_is_deleted_counts_no_more(
         for annotation in api(label_studio, "GET", f"/api/tasks/{task}/annotations/"):
             api(label_studio, "DELETE", f"/api/annotations/{annotation['id']}/")
     assert eventually(lambda: counted(hosted, project)["suggested"] == 0)
+
+
+@pytest.fixture
+def limited(tmp_path: Path, unread_weights: Path, redis_url: str) -> Iterator[str]:
+    """A server of `label-studio-ml` that takes one project; its address."""
+    port, log = free_port(), tmp_path / "server.log"
+    variables = PLAIN_ENVIRONMENT | {
+        "DATA_DIR": str(tmp_path),
+        "REDIS_URL": redis_url,
+        "LABEL_STUDIO_URL": "http://127.0.0.1:1",
+        "MODEL_WEIGHTS": str(unread_weights),
+        "MAX_PROJECTS": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    python = str(LABEL_STUDIO_ML.absolute() / "bin/python")
+    server = [python, "-m", "backend.hosts.label_studio_ml_server", "--port", str(port)]
+    with log.open("wb") as output:
+        process = spawn(server, cwd=tmp_path, env=variables, output=output)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        assert eventually(lambda: is_up(url)), log.read_text()
+        yield url
+    finally:
+        end(process, grace=5)
+
+
+def test_a_request_beyond_the_limits_is_refused_with_the_reason(limited: str):
+    def set_up(uid: str) -> requests.Response:
+        body = {"project": uid, "schema": CONFIG}
+        return requests.post(f"{limited}/setup", json=body, timeout=60)
+
+    assert set_up("1.1795347724").status_code == 200
+    refused = set_up("2.1795347724")
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    assert "MAX_PROJECTS=1" in refused.json()["error"]
+    assert refused.reason == refused.json()["error"]
+    assert set_up("1.1795347724").status_code == 200, "others go on"
+    task = {"id": 1, "data": {"image": "/data/upload/1/a.png"}}
+    body = {"tasks": [task], "project": "2.1795347724", "label_config": CONFIG}
+    assert requests.post(f"{limited}/predict", json=body, timeout=60).status_code == 429
