@@ -1,4 +1,5 @@
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -195,6 +196,10 @@ def test_a_run_that_was_interrupted_goes_on_where_it_was(
     said = capsys.readouterr()
     assert "Going on behind task 200" in said.out + said.err
     assert "0 existed before, 252 are new, 0 failed" in said.out
+    # Bars that say how far it is, and how long it may still take; the second run begins at 200.
+    assert re.search(r"Looking for tasks: .*\| 200/25\d \[", said.err)
+    for title in ("Looking for tasks", "Pre-labelling"):
+        assert re.search(rf"{title}: .*\| 252/252 \[[\d:]+<[\d:]+, .*task/s", said.err), said.err
 
 
 def test_more_than_is_watched_at_once_is_waited_for(

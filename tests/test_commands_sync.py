@@ -1,5 +1,6 @@
 """The command `sync`, with a small Label Studio."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,9 @@ def test_each_project_has_a_line_with_its_counts(
         monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
         assert main(["sync"]) == 0
     line = f"Project {UID}: 1 annotations, 1 of them new; 0 were deleted\n"
-    assert capsys.readouterr().out == line
+    said = capsys.readouterr()
+    assert said.out == line
+    assert re.search(r"Pulling: 100%\|.*\| 1/1 \[[\d:]+<[\d:]+, .*task/s", said.err), said.err
 
 
 def test_a_project_that_cannot_be_pulled_is_named_with_the_reason(

@@ -1,9 +1,10 @@
-"""A week of use without new work: nothing grows but data.
+"""A week of use, with new work and without: nothing grows but data.
 
 The clock is driven forward some hours at a time, for the backend and for RQ. Redis' own cannot be,
 so each of its keys must either end by itself or be there after three days as well.
 """
 
+import gc
 import os
 import sys
 from collections import Counter
@@ -14,13 +15,14 @@ from typing import Any
 
 import pytest
 import rq.registry
-from label_studio_fake import TOKEN, LabelStudioFake, label_studio_fake
+from flask.testing import FlaskClient
+from label_studio_fake import CONFIG, TOKEN, LabelStudioFake, label_studio_fake
 from loopback_server import Answer, as_json
 from pydantic import SecretStr
 from redis import Redis
 from rq import Queue
-from upkeep_data import contents
-from verdict_data import MADE, UID, added, annotation, event
+from upkeep_data import contents, record
+from verdict_data import MADE, PROJECT, UID, added, annotation, detection, event, moved, predict
 
 from backend.database import connection as connection_module
 from backend.database.connection import Database
@@ -34,6 +36,7 @@ from backend.training.registry import ModelRegistry
 from backend.verdicts import pull_storage
 from backend.verdicts.recording import Recorder
 from backend.verdicts.sync import sync_due
+from backend.web.app import create_app
 from backend.workers import waiting_work
 from backend.workers.cards import announced
 from backend.workers.waiting_work import WaitingWork
@@ -161,6 +164,58 @@ def test_nothing_grows_in_a_week_but_data(
     others = {key: count for key, count in late["members"].items() if key not in failed}
     assert others == {key: early["members"][key] for key in others}
     assert all(count <= WEEK for count in failed.values())  # failures are kept for a week
+
+
+# What people and workers make, which stays until somebody deletes it.
+DATA = {
+    *("predictions", "deliveries", "events", "handled_events", "annotation_states"),
+    *("annotation_origins", "arrivals", "verdicts"),
+}
+ROUTES = ("/health", "/ready", "/status", "/metrics", "/jobs", "/agreement", "/openapi.json")
+# Of each step, objects of Python that may be there afterwards.
+MOST_OBJECTS = 20
+
+
+def do_new_work(number: int, client: FlaskClient, database: Database) -> None:
+    """A task is predicted and annotated, the annotation is recorded and learnt, pages are read."""
+    task = 100 + number
+    regions = predict(database, task, detection((10, 10), (30, 10), (50, 10)))
+    made = annotation(task, [moved(regions[0], 3), *regions[1:]], number=1000 + number)
+    body = {"action": "ANNOTATION_CREATED", "annotation": made, "project": PROJECT}
+    assert client.post("/webhook", json=body).status_code == 200
+    record(database)
+    for route in ROUTES:
+        assert client.get(route).status_code == 200, route
+
+
+def test_new_work_leaves_nothing_behind_but_data(
+    any_database: Database,
+    queue: Queue,
+    redis_connection: Redis,
+    clock: Clock,
+    tmp_path: Path,
+    unread_weights: Path,
+) -> None:
+    settings = Settings(data_dir=tmp_path, model_weights=str(unread_weights))
+    ProjectStorage(any_database).save_label_config(UID, CONFIG)
+    client = create_app(settings, any_database, queue).test_client()
+    found, objects = {}, {}
+    for number in range(STEP, WEEK + 1, STEP):
+        clock.ahead = timedelta(hours=number)
+        do_new_work(number, client, any_database)
+        WaitingWork(settings, any_database).tend()
+        if number in (3 * DAY, WEEK):
+            found[number] = measure(any_database, redis_connection, tmp_path)
+            gc.collect()
+            objects[number] = len(gc.get_objects())
+    early, late = found[3 * DAY], found[WEEK]
+    assert {name for name in DATA if late["rows"][name] > early["rows"][name]} == DATA
+    others = {name: count for name, count in late["rows"].items() if name not in DATA}
+    assert others == {name: early["rows"][name] for name in others}
+    assert late["keys"] == early["keys"]
+    assert late["members"] == early["members"]
+    assert late["files"] == early["files"]
+    assert objects[WEEK] - objects[3 * DAY] < MOST_OBJECTS * (WEEK - 3 * DAY) // STEP
 
 
 def test_a_service_that_work_waits_for_is_not_forgotten(any_database: Database) -> None:

@@ -2,18 +2,20 @@
 
 import json
 import re
-import sqlite3
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from conftest import _new_database
 from label_studio_fake import CONFIG, PROJECT, TOKEN, UID, LabelStudioFake, label_studio_fake
 from redis import Redis
 from serving import Serving, eventually, serving
 from small_weights import save_small_network
 from test_suggestions_detection_job import PNG
+from upkeep_data import contents
 
+from backend.database.connection import Database
 from backend.local import embedded_redis
 
 PASSWORD = "marked-password-of-callers"
@@ -72,11 +74,18 @@ def use(backend: Serving, fake: LabelStudioFake) -> str:
     return "\n".join(said + [call(backend, "GET", route) for route in ROUTES])
 
 
-def everything_stored(folder: Path) -> str:
+def dump(url: str) -> str:
+    """Every row of every table as text."""
+    database = Database(url)
+    try:
+        return repr(contents(database))
+    finally:
+        database.close()
+
+
+def everything_stored(folder: Path, database_url: str) -> str:
     """The database's dump, Redis's keys and values, and the bytes of every other file."""
-    with sqlite3.connect(folder / "backend.sqlite3") as connection:
-        found = list(connection.iterdump())
-    connection.close()
+    found = [dump(database_url)]
     with Redis.from_url(embedded_redis.address(folder)) as redis:
         found += [repr((key, redis.dump(key))) for key in redis.scan_iter()]
     for path in folder.rglob("*"):
@@ -85,14 +94,19 @@ def everything_stored(folder: Path) -> str:
     return "\n".join(found)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a run has answered, logged at its most talkative, and stored."""
     folder = tmp_path_factory.mktemp("data")
+    database_url = f"sqlite:///{folder / 'backend.sqlite3'}"
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        database_url = _new_database(server, request.getfixturevalue("migrated_postgres"))
     weights = save_small_network(folder.parent / "w.safetensors", ("car", "bus"), input_size=64)
     with label_studio_fake() as fake:
         environment = {
             "MODEL_WEIGHTS": str(weights),
+            "DATABASE_URL": database_url,
             "LABEL_STUDIO_URL": fake.url,
             "LABEL_STUDIO_API_KEY": TOKEN,
             "BASIC_AUTH_USER": "anna",
@@ -109,7 +123,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             return {
                 "answers": answers,
                 "log": backend.words(),
-                "storage": everything_stored(folder),
+                "storage": everything_stored(folder, database_url),
             }
 
 
@@ -136,4 +150,4 @@ def test_the_run_has_reached_what_it_is_about(run: dict[str, str]):
     assert "expected an upload, a local file" in run["answers"]
     assert "got status 401" in run["answers"]
     assert json.dumps(UID) in run["answers"]
-    assert "INSERT INTO" in run["storage"]
+    assert "annotation_states" in run["storage"] and UID in run["storage"]

@@ -206,10 +206,12 @@ def test_a_client_that_waits_to_be_told_to_go_on_is_told_once(start: Start) -> N
     assert answer_of(client).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_comes(start: Start) -> None:
+@pytest.mark.parametrize("more", [b"", b"Expect: 100-continue\r\n"])
+def test_a_body_that_is_too_large_is_refused_and_not_waited_for(start: Start, more: bytes) -> None:
     web = start()
-    client = web.client(POST + b"Content-Length: 999999999999\r\n\r\n{")
-    assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+    clients = web.clients(POST + more + b"Content-Length: 999999999999\r\n\r\n{")
+    assert [web.health() for _ in range(5)] == [200] * 5
+    assert all(answer_of(client).startswith(b"HTTP/1.1 413 ") for client in clients)
 
 
 def test_a_large_body_comes_whole(start: Start) -> None:

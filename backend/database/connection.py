@@ -118,6 +118,9 @@ class Database:
         from alembic.runtime.migration import MigrationContext
 
         with self.reading() as connection:
+            # Alembic asks through a new table each time, and each would be kept beside statements
+            # that come again.
+            connection.execution_options(compiled_cache=None)
             return frozenset(MigrationContext.configure(connection).get_current_heads())
 
     def newest_version(self) -> frozenset[str]:

@@ -27,7 +27,7 @@ REQUEST_SECONDS = 30.0
 SLOWEST_PACE = 10_000  # bytes a second
 # All requests of a process that have not come as a whole, bytes.
 MOST_HELD = 2 * LARGEST_BODY
-# A client takes nothing of its answer for so long, or sends nothing of a body that is too large.
+# A client takes nothing of its answer for so long.
 STALLED_SECONDS = 30
 # A client has so long to close its side of a connection; closed earlier, it may lose the answer.
 CLOSING_SECONDS = 2.0
@@ -37,7 +37,7 @@ TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length
 
 
 class CollectedSocket:
-    """What gunicorn's parser reads from: bytes that were collected, and then the socket."""
+    """What gunicorn's parser reads from: bytes that were collected, and nothing to wait for."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
@@ -56,18 +56,18 @@ class CollectedSocket:
         """Return the next bytes; empty at the end.
 
         Raises:
-            ConnectionResetError: the rest of a request that was not collected does not come.
+            ConnectionResetError: more is wanted of a request that is too large to be collected.
         """
         if self._collected:
             part = bytes(self._collected[:size])
             self._collected = self._collected[size:]
             return part
         before = self._socket.gettimeout()
-        self._socket.settimeout(STALLED_SECONDS)
+        self._socket.setblocking(False)
         try:
             return self._socket.recv(size)
-        except TimeoutError:
-            raise ConnectionResetError(errno.ECONNRESET, "the rest did not come") from None
+        except BlockingIOError:
+            raise ConnectionResetError(errno.ECONNRESET, "nobody waits for the rest") from None
         finally:
             self._socket.settimeout(before)
 
