@@ -37,6 +37,7 @@ from backend.suggestions.interactive_storage import InteractiveStorage
 from backend.suggestions.job_context import JobContext
 from backend.suggestions.queue import make_opened_queue, make_queue
 from backend.training.registry import ModelRegistry
+from backend.workers.allocator import share_arenas
 from backend.workers.cards import announced
 from backend.workers.maintenance import Maintenance
 
@@ -50,6 +51,7 @@ def run_worker(settings: Settings) -> None:
         WorkerRefused, DatabaseUnusable: Redis, model or database is missing; one line each.
     """
     create_files_privately()
+    share_arenas()
     set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     redis_url = required_redis_url(settings)
     prepare_database(settings)
