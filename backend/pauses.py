@@ -1,18 +1,10 @@
-"""Shorten the pauses in which one thread of a process holds up all others."""
+"""Shorten the pauses in which all threads of a process wait for one.
+
+Shorter turns of the threads (`sys.setswitchinterval`), which help a worker, make the web process
+slower where the machine is busy: each turn costs one of the scheduler.
+"""
 
 import gc
-import sys
-
-SWITCHES_AFTER_SECONDS = 0.0005
-
-
-def take_short_turns() -> None:
-    """Let threads of Python take turns every 0.5 ms while several have something to do.
-
-    A detection, or the answer to a request, is hundreds of short operations. After each that
-    leaves Python, its thread waits for the turn of a busy one, which lasts 5 ms by default.
-    """
-    sys.setswitchinterval(SWITCHES_AFTER_SECONDS)
 
 
 def exempt_from_collections() -> None:

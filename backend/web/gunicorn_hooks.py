@@ -9,7 +9,7 @@ from backend.agreement.warm_up import warm_up_in_background
 from backend.database.connection import Database
 from backend.durations.recorder import store_in_background
 from backend.logs import set_up_logging
-from backend.pauses import exempt_from_collections, take_short_turns
+from backend.pauses import exempt_from_collections
 from backend.settings import SettingsError, load_settings
 
 
@@ -33,7 +33,6 @@ logger_class = BackendLogger
 
 def post_worker_init(worker: Any) -> None:
     """Have a new process answer quickly, prepare its first report, and store what it measures."""
-    take_short_turns()
     exempt_from_collections()
     warm_up_in_background()
     store_in_background(Database(load_settings().database))

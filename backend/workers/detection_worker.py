@@ -1,6 +1,7 @@
 """The detection worker: an RQ worker whose detector stays loaded, with maintenance beside it."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,7 +19,7 @@ from backend.learning.storage import ExampleStorage
 from backend.learning.versions import SuggestionVersions
 from backend.logs import set_up_logging
 from backend.outages.breaker import SharedBreaker
-from backend.pauses import exempt_from_collections, take_short_turns
+from backend.pauses import exempt_from_collections
 from backend.private_files import create_files_privately
 from backend.queue.steady_worker import (
     SteadyWorker,
@@ -42,6 +43,10 @@ from backend.workers.cards import announced
 from backend.workers.maintenance import Maintenance
 
 logger = logging.getLogger(__name__)
+
+# A detection is hundreds of short operations. After each, it would wait for a thread that delivers
+# or fetches for Python's standard 5 ms.
+SWITCHES_AFTER_SECONDS = 0.0005
 
 
 def run_worker(settings: Settings) -> None:
@@ -130,7 +135,7 @@ def _job_context(
 def set_up_threads(settings: Settings) -> None:
     """Set how many threads torch uses, and how soon those of Python take turns."""
     torch.set_num_threads(settings.detection_threads)
-    take_short_turns()
+    sys.setswitchinterval(SWITCHES_AFTER_SECONDS)
 
 
 def _learning_context(context: JobContext) -> learn_job.LearningContext:
