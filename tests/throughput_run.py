@@ -92,8 +92,8 @@ def draw_pictures() -> list[bytes]:
     return found
 
 
-def save_random_network(path: Path) -> Path:
-    """Save SqueezeNet 1.1 with random weights."""
+def save_random_network(path: Path, arch: str = "squeezenet1_1") -> Path:
+    """Save a network of torchvision with random weights."""
     import torch
 
     from model.networks import (
@@ -106,10 +106,10 @@ def save_random_network(path: Path) -> Path:
     )
 
     torch.manual_seed(0)
-    network = build_network("squeezenet1_1", IMAGENET_CLASSES)
+    network = build_network(arch, IMAGENET_CLASSES)
     names = tuple(map(str, range(IMAGENET_CLASSES)))
     values = (224, IMAGENET_MEAN, IMAGENET_STD)
-    save_classifier(Classifier(network, "squeezenet1_1", names, *values), path)
+    save_classifier(Classifier(network, arch, names, *values), path)
     return path
 
 
