@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -51,12 +50,10 @@ class Run:
     """What a process found on its pictures.
 
     Attributes:
-        seconds: median time a picture, without the first ones.
         memory: MiB that the GPU's allocator held after half of the pictures, and after all.
     """
 
     found: list[Found]
-    seconds: float
     memory: tuple[float, float] = (0.0, 0.0)
 
 
@@ -94,18 +91,14 @@ def detect(weights: Path, pictures: Sequence[Path], preset: str, *, tf32: bool) 
     torch.set_num_threads(1)
     detector = Detector(load_classifier(None, str(weights)), PRESETS[preset])
     torch.backends.cudnn.allow_tf32 = tf32
-    found, seconds, memory = [], [], []
+    found, memory = [], []
     for path in pictures:
-        began = time.monotonic()
         detection = detector.detect(decode(path.read_bytes(), max_pixels=50_000_000))
-        seconds.append(time.monotonic() - began)
         points = [(point.x, point.y) for point in detection.keypoints]
         found.append(Found(detection.class_name, points))
         reserved = torch.cuda.memory_reserved() if torch.cuda.is_available() else 0
         memory.append(reserved / 2**20)
-    half = len(memory) // 2
-    typical = float(np.median(seconds[min(5, half) :]))
-    return Run(found, typical, (memory[half], memory[-1]))
+    return Run(found, (memory[len(memory) // 2], memory[-1]))
 
 
 def run(
@@ -139,15 +132,14 @@ def run(
             Found(each["class_name"], [(x, y) for x, y in each["points"]])
             for each in values["found"]
         ]
-        return Run(found, values["seconds"], tuple(values["memory"]))
+        return Run(found, tuple(values["memory"]))
 
     count = min(processes, len(pictures))
     cuts = [len(pictures) * number // count for number in range(count + 1)]
     with ThreadPoolExecutor(count) as pool:
         parts = list(pool.map(part, [pictures[a:b] for a, b in pairwise(cuts)]))
     found = [each for run in parts for each in run.found]
-    seconds = float(np.median([each.seconds for each in parts]))
-    return Run(found, seconds, parts[-1].memory)
+    return Run(found, parts[-1].memory)
 
 
 def compare(first: Sequence[Found], second: Sequence[Found]) -> Agreement:
@@ -183,8 +175,8 @@ HEADER = (
     "| network, preset | convolutions on the GPU | pictures | same class "
     "| points on the processor, on the GPU | found again within 0.5 px "
     "| largest distance of these, px | median "
-    "| processor, one thread: s | GPU: s | MiB at half, at the end |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|"
+    "| MiB of the GPU at half, at the end |\n"
+    "|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -194,7 +186,7 @@ def row(name: str, precision: str, cpu: Run, gpu: Run) -> str:
     return (
         f"| {name} | {precision} | {both.pictures} | {both.classes} | {both.first}, {both.second} "
         f"| {both.again / both.first:.2%} | {both.largest:.1e} | {both.median:.1e} "
-        f"| {cpu.seconds:.2f} | {gpu.seconds:.3f} | {gpu.memory[0]:.0f}, {gpu.memory[1]:.0f} |"
+        f"| {gpu.memory[0]:.0f}, {gpu.memory[1]:.0f} |"
     )
 
 
@@ -203,11 +195,15 @@ def measure(networks: dict[str, Path], pictures: Sequence[Path], processes: int)
     rows = []
     for preset in sorted(PRESETS):
         for name, weights in networks.items():
-            cpu = run(weights, pictures, preset, gpu=False, processes=processes)
-            for tf32 in (False, True):
-                gpu = run(weights, pictures, preset, gpu=True, tf32=tf32)
-                precision = "TF32 (not used)" if tf32 else "float32"
-                rows.append(row(f"{name}, {preset}", precision, cpu, gpu))
+            with ThreadPoolExecutor() as pool:
+                kinds = {"float32": False, "TF32 (not used)": True}
+                on_gpu = {
+                    precision: pool.submit(run, weights, pictures, preset, gpu=True, tf32=tf32)
+                    for precision, tf32 in kinds.items()
+                }
+                cpu = run(weights, pictures, preset, gpu=False, processes=processes)
+            for precision, found in on_gpu.items():
+                rows.append(row(f"{name}, {preset}", precision, cpu, found.result()))
                 click.echo(rows[-1], err=True)
     return rows
 
