@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model import image
-from model.devices import device_of, memory_errors, on_fastest_device
+from model.devices import device_name, device_of, memory_errors, on_fastest_device
 from model.keypoint import Box, Detection, Keypoint, select_best
 from model.maps import interface
 from model.maps.interface import ClassifyingMap, MapInput, MapSetup
@@ -50,6 +50,11 @@ class Detector:
         with self.profile.stage("prepare"):
             prepared = {row: interface.prepare(row, setup) for row in set(rows.values())}
         self._maps = {use: prepared[row] for use, row in rows.items()}
+
+    @property
+    def device(self) -> str:
+        """Where it detects; see `device_name`."""
+        return device_name(self._network)
 
     @memory_errors()
     def detect(self, picture: NDArray[np.uint8], box: Box | None = None) -> Detection:
