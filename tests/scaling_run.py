@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -324,6 +324,8 @@ def as_text(results: Sequence[Measured]) -> str:
     for name in dict.fromkeys(each.machine for each in results):
         of_machine = [each for each in results if each.machine == name]
         parts.append(f"On {name}:\n\n{as_table(of_machine)}")
+        if gains := gain_rows(of_machine):
+            parts.append("One loop, and one worker, on each device:\n\n" + "\n".join(gains))
     return "\n\n".join(parts)
 
 
@@ -343,6 +345,37 @@ def as_table(results: Sequence[Measured]) -> str:
     return "\n".join(lines)
 
 
+def gain_rows(results: Sequence[Measured]) -> list[str]:
+    """Return a table of how much faster the GPU is; empty where no pair was measured.
+
+    Its last column is calculated: workers that would keep the GPU busy all the time, if each needs
+    it for the share of the time that one alone does. At least one.
+    """
+    of_one = {each.setup: each for each in results if each.workers == 1}
+    rows = []
+    for gpu in sorted((each for each in of_one.values() if each.setup.device == GPU), key=_place):
+        cpu = of_one.get(replace(gpu.setup, device=CPU))
+        if cpu is None:
+            continue
+        name = f"{gpu.setup.arch}, {gpu.setup.preset}"
+        served = f"{gpu.rate / cpu.rate:.1f}" if gpu.rate and cpu.rate else "–"
+        share, memory, workers = "–", "–", "–"
+        if gpu.gpu:
+            share, memory = f"{gpu.gpu[0]:.0%}", f"{gpu.gpu[1]:.0f}"
+            workers = str(max(1, int(1 / gpu.gpu[0]))) if gpu.gpu[0] else "–"
+        rows.append(
+            f"| {name} | {cpu.bare:.3g} | {gpu.bare:.3g} | {gpu.bare / cpu.bare:.1f} | {served} "
+            f"| {share} | {memory} | {workers} |"
+        )
+    header = [
+        "| network, preset | bare loop on the processor, images a second | on the GPU "
+        "| times as fast | one worker, times as fast | GPU busy with one worker | its MiB "
+        "| workers that fill the GPU (calculated) |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    return [*header, *rows] if rows else []
+
+
 def _place(each: Measured) -> tuple[object, ...]:
     """Return what the rows of the table are sorted by."""
     setup = each.setup
@@ -352,7 +385,7 @@ def _place(each: Measured) -> tuple[object, ...]:
 def _setup_cells(each: Measured) -> list[str]:
     setup = each.setup
     name = f"{setup.arch}, {setup.preset}"
-    return [name, setup.device, setup.database, str(each.workers), f"{each.bare:.1f}"]
+    return [name, setup.device, setup.database, str(each.workers), f"{each.bare:.3g}"]
 
 
 def _service_cells(each: Measured, one: Measured | None) -> list[str]:
@@ -410,6 +443,7 @@ def database_here() -> str:
     help="Keep measurements in this file, a line each, and repeat none that it holds.",
 )
 @click.option("--report", type=click.Path(path_type=Path), help="Write the result into this file.")
+@click.option("--only-print", is_flag=True, help="Measure nothing; print what --results holds.")
 @click.option("--bare", is_flag=True, hidden=True)
 @click.option("--weights", type=click.Path(path_type=Path), hidden=True)
 @click.option("--pictures", type=click.Path(path_type=Path), hidden=True)
@@ -419,6 +453,7 @@ def main(
     device: str,
     results: Path | None,
     report: Path | None,
+    only_print: bool,
     bare: bool,
     weights: Path | None,
     pictures: Path | None,
@@ -436,7 +471,8 @@ def main(
         folder.mkdir()
         for number, content in enumerate(draw_pictures()):
             (folder / f"{number:03}.jpg").write_bytes(content)
-        for setup, workers, only_bare in missing(found, device):
+        remaining = () if only_print else missing(found, device)
+        for setup, workers, only_bare in remaining:
             file = Path(name) / f"{setup.arch}.safetensors"
             if not file.exists():
                 save_random_network(file, setup.arch)
