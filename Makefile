@@ -14,6 +14,8 @@
 #   make bench-agreement  time and memory of the agreement report; takes 15 minutes
 #   make throughput  suggestions a second, against the bare detector; takes 15 minutes on an idle machine
 #   make hosts    workers on hosts of their own, of which one loses the network; needs root; takes 5 minutes
+#   make scaling  suggestions a second by number of workers, on processor and GPU; takes 10 to 30 minutes
+#   make devices  whether a GPU finds the keypoints that the processor finds; needs a GPU; takes 10 minutes
 #   make faults   break a deployment in every way and count what arrives; takes an hour and a half
 #   make load     put load on a deployment and measure how quickly it answers; takes 20 minutes
 #   make memory   the memory of every process over ten thousand images; takes 20 minutes
@@ -25,7 +27,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve label-studio-ml cvat test e2e check coverage architecture pictures bench bench-agreement throughput hosts faults load memory lock sbom clean redis browser test-services
+.PHONY: help demo serve label-studio-ml cvat test e2e check coverage architecture pictures bench bench-agreement throughput hosts scaling devices faults load memory lock sbom clean redis browser test-services
 
 # Python 3.11 and 3.12 first: for them, a wheel with a Redis server is available.
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3 python3.13 python3.14; do \
@@ -96,6 +98,16 @@ throughput: $(DEVELOPMENT) redis
 
 hosts: $(DEVELOPMENT) redis test-services
 	@PYTHONPATH=.:tests .venv/bin/python tests/hosts_run.py --report docs/scaling.md $(ARGS)
+
+# RESULTS= a file that keeps measurements, so that a run that is cut off goes on.
+scaling: $(DEVELOPMENT) redis test-services
+	@PYTHONPATH=.:tests .venv/bin/python tests/scaling_run.py --report docs/scaling.md \
+		$(if $(RESULTS),--results "$(RESULTS)") $(ARGS)
+
+# PICTURES= a folder of photos in place of drawings.
+devices: $(DEVELOPMENT)
+	@PYTHONPATH=.:tests .venv/bin/python tests/devices_run.py --report docs/scaling.md \
+		$(if $(PICTURES),--pictures "$(PICTURES)") $(ARGS)
 
 faults: $(DEVELOPMENT) redis test-services
 	@PYTHONPATH=.:tests .venv/bin/python tests/fault_run.py --report docs/reliability.md $(ARGS)

@@ -1,15 +1,16 @@
 """The detector: all stages, in order."""
 
-import copy
 from collections.abc import Mapping
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from model import image
+from model.devices import device_name, device_of, memory_errors, on_fastest_device
 from model.keypoint import Box, Detection, Keypoint, select_best
 from model.maps import interface
 from model.maps.interface import ClassifyingMap, MapInput, MapSetup
@@ -26,6 +27,9 @@ class Detector:
     """Finds keypoints with a classifier that was trained on class labels alone.
 
     Build it once and use it for many images: maps are prepared on construction.
+
+    Attributes:
+        classifier: as given; its network is on the GPU if there is one.
     """
 
     def __init__(self, classifier: Classifier, settings: DetectorSettings = DEFAULT) -> None:
@@ -35,18 +39,24 @@ class Detector:
                 larger than the network's input.
         """
         self.profile = Profile()
-        self.classifier = classifier
+        network = on_fastest_device(classifier.network)
+        self.classifier = replace(classifier, network=network)
         self.settings = settings
         self.input_size = settings.input_size or classifier.input_size
-        self._network = on_fastest_device(classifier.network)
-        self._device = next(self._network.parameters()).device
+        self._network, self._device = network, device_of(network)
         rows = settings.maps()
         self._captions = {scale: rows[scale].caption for scale in ("coarse", "fine")}
-        setup = MapSetup(classifier, self._network, self.input_size, settings)
+        setup = MapSetup(self.classifier, self._network, self.input_size, settings)
         with self.profile.stage("prepare"):
             prepared = {row: interface.prepare(row, setup) for row in set(rows.values())}
         self._maps = {use: prepared[row] for use, row in rows.items()}
 
+    @property
+    def device(self) -> str:
+        """Where it detects; see `device_name`."""
+        return device_name(self._network)
+
+    @memory_errors()
     def detect(self, picture: NDArray[np.uint8], box: Box | None = None) -> Detection:
         """Find keypoints on an image, or on a box of it.
 
@@ -56,6 +66,7 @@ class Detector:
 
         Raises:
             ValueError: the picture has another shape, or the box is empty, tiny or off the image.
+            MemoryError: it does not fit into the memory of the GPU.
         """
         area = _expect_usable(picture, box)
         if box is None and "region" in self._maps:
@@ -169,13 +180,6 @@ class Detector:
             Keypoint(*view.to_original(x, y), score=score, label=label)
             for (x, y), score in zip(places.tolist(), scores, strict=True)
         )
-
-
-def on_fastest_device(network: nn.Module) -> nn.Module:
-    """Return the network itself, or a copy on the GPU if there is one and the network is not."""
-    if not torch.cuda.is_available() or next(network.parameters()).is_cuda:
-        return network
-    return copy.deepcopy(network).to("cuda")
 
 
 def _expect_usable(picture: NDArray[np.uint8], box: Box | None) -> Box:

@@ -38,6 +38,14 @@ hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
 
 
+@pytest.fixture
+def on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep torch off a GPU, for what is equal to the last bit on the processor alone."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
 def free_port() -> int:
     """A TCP port on the loopback that nobody listens on now."""
     with socket.socket() as probe:

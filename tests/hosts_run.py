@@ -30,6 +30,7 @@ from small_weights import save_small_network
 from throughput_run import processor_seconds
 
 from backend.local.label_studio import free_port
+from backend.local.machine import processor_cores
 from backend.local.processes import end_all, spawn
 from studies.marked_section import around, put_into
 
@@ -111,9 +112,11 @@ class Arrived:
     """What arrived in spite of a cut.
 
     Attributes:
-        seconds: from the end of the cut until everything was there; None if it never was.
+        seconds: from the end of the cut, or from the request where nothing was cut, until
+            everything was there; None if it never was.
         during: predictions that arrived while the network of one host was cut.
         processor: part → ms of processor time a prediction.
+        stand_in: share of one core that the stand-in of Label Studio used.
         tracebacks: in the logs of the workers.
     """
 
@@ -122,6 +125,7 @@ class Arrived:
     during: int
     seconds: float | None
     processor: dict[str, float]
+    stand_in: float
     tracebacks: int
 
 
@@ -151,11 +155,13 @@ def run(folder: Path, *, workers: int, tasks: int, seconds: float) -> Arrived:
             "Redis": [redis.process.pid] if redis.process else [],
         }
         before = {name: processor_seconds(each) for name, each in pids.items()}
+        begin, own = time.monotonic(), time.process_time()
         _request(environment, fake)
         during = _cut(names[0], fake, seconds) if seconds else 0
-        ended = time.monotonic()
+        ended = time.monotonic() if seconds else begin
         complete = wait_for(lambda: _count(fake) == tasks, GIVES_UP_SECONDS)
         took = time.monotonic() - ended
+        stand_in = (time.process_time() - own) / (time.monotonic() - begin)
         used = {
             name: 1000 * (processor_seconds(each) - before[name]) / tasks
             for name, each in pids.items()
@@ -169,6 +175,7 @@ def run(folder: Path, *, workers: int, tasks: int, seconds: float) -> Arrived:
             during,
             took if complete else None,
             used,
+            stand_in,
             words.count("Traceback"),
         )
 
@@ -269,49 +276,90 @@ def _family(pid: int) -> list[int]:
     return [pid, *descendants(pid)]
 
 
-def as_table(found: Sequence[tuple[str, int, Arrived]]) -> str:
-    """Return outcomes (what was done, number of tasks, what arrived) as a table in Markdown."""
+@dataclass(frozen=True)
+class Case:
+    """What is done with how many hosts.
+
+    Attributes:
+        cut_seconds: how long the network of one of them is cut; 0 for never.
+    """
+
+    hosts: int
+    tasks: int
+    cut_seconds: float = 0.0
+
+    def in_words(self) -> str:
+        hosts = f"{self.hosts} host{'s' if self.hosts > 1 else ''}"
+        if self.cut_seconds:
+            return f"{hosts}, the network of one is cut for {self.cut_seconds:.0f} s"
+        return f"{hosts}, nothing is cut"
+
+
+def numbers_for(cores: int) -> list[int]:
+    """Return the numbers of hosts that a machine has the cores for; two in any case."""
+    return [number for number in (1, 2, 4, 8) if number <= max(2, cores // 2)]
+
+
+def as_table(found: Sequence[tuple[Case, Arrived]]) -> str:
+    """Return outcomes as a table in Markdown; rates are compared with that of one host."""
     lines = [
         "| what happens | predictions | of these twice | while it was cut off | all after, s "
-        "| tracebacks |",
-        "|---|---|---|---|---|---|",
+        "| a second, of one host | processor ms a prediction: worker | web process | Redis "
+        "| stand-in, of a core | tracebacks |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, tasks, each in found:
+    rates = {case.hosts: rate_of(case, each) for case, each in found if not case.cut_seconds}
+    for case, each in found:
         took = f"{each.seconds:.0f}" if each.seconds is not None else "never"
+        rate = rate_of(case, each)
+        one = rates.get(1)
+        shown = f"{rate:.1f}, {rate / one:.2f}" if rate and one else "–"
         lines.append(
-            f"| {name} | {each.predictions} of {tasks} | {each.doubles} | {each.during} "
-            f"| {took} | {each.tracebacks} |"
+            f"| {case.in_words()} | {each.predictions} of {case.tasks} | {each.doubles} "
+            f"| {each.during if case.cut_seconds else '–'} | {took} | {shown} "
+            f"| {each.processor['worker']:.1f} | {each.processor['web process']:.1f} "
+            f"| {each.processor['Redis']:.1f} | {each.stand_in:.2f} | {each.tracebacks} |"
         )
-    *_, (_, _, last) = found
-    used = ", ".join(f"{name} {each:.1f} ms" for name, each in last.processor.items())
-    return "\n".join(lines) + f"\n\nProcessor time a prediction, in the last row: {used}."
+    return "\n".join(lines)
+
+
+def rate_of(case: Case, arrived: Arrived) -> float | None:
+    """Return the predictions a second, where nothing was cut and everything came."""
+    if case.cut_seconds or not arrived.seconds:
+        return None
+    return arrived.predictions / arrived.seconds
 
 
 @click.command()
 @click.option("--tasks", default=300, show_default=True)
 @click.option("--seconds", default=60.0, show_default=True, help="Length of the cut.")
+@click.option("--hosts", help="Numbers of them, as in 1,2,4; default: as the cores allow.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write the table into this file.")
-def main(tasks: int, seconds: float, report: Path | None) -> None:
-    """Cut the network of one of two worker hosts, and print what arrived all the same."""
+@click.option("--cut/--no-cut", default=True, help="Whether one host is cut off at the end.")
+def main(tasks: int, seconds: float, hosts: str | None, cut: bool, report: Path | None) -> None:
+    """Run workers on several hosts, cut the network of one, and print what arrived."""
     reason = why_not()
     if reason:
         raise click.ClickException(reason)
     if report:
         around(report, SECTION)
-    found: list[tuple[str, int, Arrived]] = []
-    for name, workers, cut in (
-        (f"two hosts, the network of one is cut for {seconds:.0f} s", 2, seconds),
-        ("two hosts, nothing is cut", 2, 0.0),
-        ("one host, nothing is cut", 1, 0.0),
-    ):
+    numbers = list(map(int, hosts.split(","))) if hosts else numbers_for(processor_cores())
+    cases = [Case(number, tasks) for number in numbers]
+    if cut:
+        cases.append(Case(min(4, max(numbers)), tasks, seconds))
+    found: list[tuple[Case, Arrived]] = []
+    for case in cases:
         with tempfile.TemporaryDirectory() as folder:
-            arrived = run(Path(folder), workers=workers, tasks=tasks, seconds=cut)
-        click.echo(f"{name}: {arrived}", err=True)
-        found.append((name, tasks, arrived))
+            arrived = run(
+                Path(folder), workers=case.hosts, tasks=case.tasks, seconds=case.cut_seconds
+            )
+        click.echo(f"{case.in_words()}: {arrived}", err=True)
+        found.append((case, arrived))
+    text = f"On {processor_cores()} cores:\n\n{as_table(found)}"
     if report:
-        put_into(report, as_table(found), SECTION)
-    print(as_table(found))
-    sys.exit(any(each.seconds is None or each.doubles for *_, each in found))
+        put_into(report, text, SECTION)
+    print(text)
+    sys.exit(any(each.seconds is None or each.doubles for _, each in found))
 
 
 if __name__ == "__main__":

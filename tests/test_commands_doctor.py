@@ -1,6 +1,8 @@
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,9 @@ from backend.training.queue import TRAINING_QUEUE
 from backend.training.records import TrainingOptions
 from backend.training.registry import active_model
 from backend.training.storage import ModelStorage, TrainingStorage
+from backend.upkeep.storage import DeploymentStorage
+from backend.verdicts.program_version import program_version
+from backend.workers.cards import PREFIX, WorkerCard, worker_cards
 
 CONFIG = (
     '<View><Image name="image" value="$image"/><KeyPointLabels name="kp" toName="image">'
@@ -257,6 +262,20 @@ def test_that_nobody_trains_is_noted(settings: Settings, redis_connection: Redis
 def test_a_redis_without_a_worker_is_reported(settings: Settings, redis_connection: Redis):
     assert lines(check_redis(settings))[0].startswith("ok       Redis")
     assert lines(check_workers(settings))[0].startswith("problem  Worker: none is running")
+
+
+def test_the_devices_that_workers_detect_on_are_named(
+    settings: Settings, redis_connection: Redis, database: Database
+):
+    SimpleWorker([NAME], connection=redis_connection).register_birth()
+    card = WorkerCard("host", 1, program_version(), DeploymentStorage(database).name(), ())
+    cards = [replace(card, pid=number, device="NVIDIA L4") for number in (1, 2)]
+    for each in (*cards, replace(card, pid=3, device="CPU"), replace(card, pid=4)):
+        values = {name: value for name, value in asdict(each).items() if value != ""}
+        redis_connection.set(f"{PREFIX}host:{each.pid}", json.dumps(values))
+    assert len(worker_cards(redis_connection)) == 4
+    line = lines(check_workers(settings))[0]
+    assert line.endswith("; they detect on CPU (1), NVIDIA L4 (2)")
 
 
 def test_a_worker_of_another_queue_does_not_count(settings: Settings, redis_connection: Redis):

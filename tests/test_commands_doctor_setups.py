@@ -86,7 +86,7 @@ class Deployment:
         database = values.pop("database", self.database)
         registry = ModelRegistry(changed(self.settings, **values), database)
         before = len(cards.worker_cards(self.redis))
-        self.stack.enter_context(cards.announced(self.redis, database, registry))
+        self.stack.enter_context(cards.announced(self.redis, database, registry, "CPU"))
         wait_until(lambda: len(cards.worker_cards(self.redis)) > before)
 
 

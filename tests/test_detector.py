@@ -13,6 +13,9 @@ from model.settings import POSTER
 
 SETTINGS = replace(POSTER, window=16, stride=8, max_keypoints=20)
 
+# Equal to the last bit: a GPU sums in another order every time; `test_devices` compares both.
+pytestmark = pytest.mark.usefixtures("on_the_processor")
+
 
 @pytest.fixture(scope="module")
 def classifier():
@@ -29,7 +32,7 @@ def picture():
     return squares.repeat(8, axis=0).repeat(8, axis=1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def detection(classifier, picture):
     return Detector(classifier, SETTINGS).detect(picture)
 

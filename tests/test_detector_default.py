@@ -55,7 +55,8 @@ def test_each_look_at_the_image_is_one_pass_of_the_network(classifier, picture):
     """Over the image and its mirror image: once for the region, once for the keypoints."""
     detector = Detector(classifier, DEFAULT)
     sizes = []
-    hook = classifier.network.register_forward_hook(lambda *given: sizes.append(len(given[2])))
+    network = detector.classifier.network
+    hook = network.register_forward_hook(lambda *given: sizes.append(len(given[2])))
     detector.detect(picture)
     hook.remove()
     assert sizes == [2, 2]

@@ -147,7 +147,7 @@ def test_nothing_grows_in_a_week_but_data(
     event(any_database, annotation(1, [added(5, 5)], number=10))
     worker = SteadyWorker(queue)
     found = {}
-    with announced(redis_connection, any_database, ModelRegistry(settings, any_database)):
+    with announced(redis_connection, any_database, ModelRegistry(settings, any_database), "CPU"):
         for number in range(STEP, WEEK + 1, STEP):
             clock.ahead = timedelta(hours=number)
             pass_time(number, settings, any_database, queue, worker)

@@ -129,6 +129,7 @@ def test_a_class_of_five_images_among_hundreds_is_learnt():
     assert any("always names 'disc' has 97.6% right" in each for each in trained.warnings)
 
 
+@pytest.mark.usefixtures("on_the_processor")
 def test_the_seed_alone_decides_the_weights():
     first = train(shapes(16), settings=QUICK).classifier
     assert same(first, train(shapes(16), settings=QUICK).classifier)
@@ -156,6 +157,7 @@ def stop_after(epoch: int) -> object:
 
 
 @pytest.mark.parametrize("last", [1, 2])
+@pytest.mark.usefixtures("on_the_processor")
 def test_an_interrupted_training_resumes_to_the_very_same_weights(tmp_path, last):
     checkpoint = tmp_path / "state.training"
     with pytest.raises(Stopped):
@@ -192,6 +194,7 @@ def test_a_training_that_ended_is_not_done_again_while_its_checkpoint_is_there(t
         (shapes(16, classes=("round", "long")), QUICK),
     ],
 )
+@pytest.mark.usefixtures("on_the_processor")
 def test_the_checkpoint_of_another_training_is_ignored(tmp_path, images, settings):
     checkpoint = tmp_path / "state.training"
     with pytest.raises(Stopped):
@@ -231,6 +234,7 @@ def test_without_early_stopping_every_epoch_runs_and_the_last_is_kept():
     assert trained.best != by_rank[-1]
 
 
+@pytest.mark.usefixtures("on_the_processor")
 def test_the_weights_are_those_of_the_best_epoch():
     kept: dict[int, float] = {}
     trained = train(

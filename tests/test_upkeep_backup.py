@@ -243,7 +243,7 @@ def test_nothing_is_restored_below_workers(
     file = tmp_path / "backup.tar.gz"
     settings = settings_of(database, tmp_path).model_copy(update={"redis_url": redis_url})
     back_up(settings, file)
-    with announced(redis_connection, database, ModelRegistry(settings, database)):
+    with announced(redis_connection, database, ModelRegistry(settings, database), "CPU"):
         from conftest import wait_until
 
         wait_until(lambda: redis_connection.keys("prelabelling:worker:*"))

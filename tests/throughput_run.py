@@ -95,7 +95,7 @@ def draw_pictures() -> list[bytes]:
 
 
 def save_random_network(path: Path, arch: str = LIGHT) -> Path:
-    """Save a network with random weights."""
+    """Save a network of torchvision with random weights."""
     import torch
 
     from model.networks import (

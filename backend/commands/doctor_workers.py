@@ -1,5 +1,6 @@
 """The doctor's check of the workers: that there are some, and that they fit this deployment."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from redis.exceptions import RedisError
@@ -27,7 +28,8 @@ def check_workers(settings: Settings) -> Iterator[CheckResult]:
         return  # the check of Redis has said so
     detecting = [worker.name for worker in workers if NAME in worker.queue_names()]
     if detecting:
-        yield ok("Worker", f"{len(detecting)} running: {', '.join(detecting)}")
+        names = ", ".join(detecting)
+        yield ok("Worker", f"{len(detecting)} running: {names}{_devices(cards)}")
     else:
         yield problem(
             "Worker",
@@ -38,6 +40,13 @@ def check_workers(settings: Settings) -> Iterator[CheckResult]:
             "Trainer", "none is running, so trainings wait: start `python -m backend trainer`"
         )
     yield from _check_cards(cards, _deployment(settings))
+
+
+def _devices(cards: Sequence[WorkerCard]) -> str:
+    """Return where workers detect, as in `; they detect on CPU (2), NVIDIA L4 (1)`."""
+    count = Counter(card.device for card in cards if card.device)
+    shown = ", ".join(f"{device} ({number})" for device, number in sorted(count.items()))
+    return f"; they detect on {shown}" if shown else ""
 
 
 def _deployment(settings: Settings) -> str | None:

@@ -82,11 +82,12 @@ class ActiveDetectors:
             reason = " ".join(str(error).split())
             raise ModelUnusable(reason + _advice(model, project_uid)) from error
         logger.info(
-            "Loaded model %s, %s",
+            "Loaded model %s, %s, on %s",
             model.version,
             f"trained for project {model.trained.project_uid}"
             if model.trained
             else "from the settings",
+            detector.device,
         )
         return LoadedDetector(model.version, detector, size_of(classifier.network))
 

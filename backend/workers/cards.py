@@ -37,6 +37,7 @@ class WorkerCard:
         program: see `program_version`.
         deployment: name of the database that it uses; see `DeploymentStorage`.
         missing: versions of trained models whose weights it does not find.
+        device: where it detects; see `device_name`. Empty for a worker of an older version.
     """
 
     host: str
@@ -44,10 +45,11 @@ class WorkerCard:
     program: str
     deployment: str
     missing: tuple[str, ...]
+    device: str = ""
 
 
-def own_card(database: Database, models: ModelRegistry) -> WorkerCard:
-    """Return the card of this process."""
+def own_card(database: Database, models: ModelRegistry, device: str) -> WorkerCard:
+    """Return the card of this process, which detects on a device."""
     missing = (
         model.version
         for model in models.all()
@@ -59,16 +61,19 @@ def own_card(database: Database, models: ModelRegistry) -> WorkerCard:
         program=program_version(),
         deployment=DeploymentStorage(database).name(),
         missing=tuple(missing),
+        device=device,
     )
 
 
 @contextmanager
-def announced(connection: Redis, database: Database, models: ModelRegistry) -> Iterator[None]:
+def announced(
+    connection: Redis, database: Database, models: ModelRegistry, device: str
+) -> Iterator[None]:
     """Keep this worker's card in Redis inside the block."""
     key = f"{PREFIX}{socket.gethostname()}:{os.getpid()}"
 
     def announce(_: Event) -> None:
-        card = own_card(database, models)
+        card = own_card(database, models, device)
         connection.set(key, json.dumps(asdict(card)), ex=LIFE_SECONDS)
 
     try:

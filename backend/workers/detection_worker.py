@@ -78,7 +78,11 @@ def run_worker(settings: Settings) -> None:
     next_tasks = NextTasks(settings, database, context.studios, queue, versions.current)
     maintenance = Maintenance(settings, database, deliveries, next_tasks, queue)
     store_in_background(database)
-    with maintenance.maintain_verdicts(), announced(queue.connection, database, models):
+    device = context.detectors.get().detector.device
+    with (
+        maintenance.maintain_verdicts(),
+        announced(queue.connection, database, models, device),
+    ):
 
         @contextmanager
         def maintained(worker: SteadyWorker) -> Iterator[None]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.devices import device_of, memory_errors
 from model.image import to_tensor
 from model.keypoint import Box
 from model.naming.frame import Frame, cut, frame_of
@@ -111,6 +112,7 @@ class FeatureExtractor:
             f"{classifier.arch}-{weights}-{INPUT_SIZE}-{strides}-{GRID}x{DIMENSIONS}-v{VERSION}"
         )
 
+    @memory_errors()
     def extract(self, image: NDArray[np.uint8], box: Box | None) -> ExampleFeatures:
         """Describe the part of an image around a box; the whole image for None.
 
@@ -120,13 +122,15 @@ class FeatureExtractor:
 
         Raises:
             ValueError: the box is empty, not finite or outside the image.
+            MemoryError: the network does not fit into the memory of the GPU.
         """
         frame = frame_of(box, image.shape[1], image.shape[0])
         square = cut(image, frame, INPUT_SIZE)
         pixels = to_tensor(square, self._classifier.mean, self._classifier.std)
+        network = self._classifier.network
         stages = stage_activations(
-            self._classifier.network,
-            torch.stack([pixels, pixels.flip(2)]),
+            network,
+            torch.stack([pixels, pixels.flip(2)]).to(device_of(network)),
             STRIDES,
             classes=len(self._classifier.classes),
         )

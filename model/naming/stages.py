@@ -22,7 +22,7 @@ def stage_activations(
 
     Args:
         network: maps (B, 3, S, S) to (B, classes); left unchanged.
-        images: (B, 3, S, S), normalised as in training.
+        images: (B, 3, S, S), normalised as in training, on the network's device.
         strides: ascending.
         classes: number of the network's outputs.
 
@@ -79,7 +79,7 @@ def on_grid(activation: Tensor, side: int, grid: int) -> NDArray[np.float32]:
     Returns:
         (B, grid, grid, C).
     """
-    values = activation.float().numpy()
+    values = activation.float().cpu().numpy()
     rows = resampling(values.shape[2], 2 ** _octave(side, activation), side, grid)
     down = np.tensordot(values, rows, axes=(2, 1))  # (B, C, w, grid)
     return np.ascontiguousarray(np.tensordot(down, rows, axes=(2, 1)).transpose(0, 2, 3, 1))
