@@ -173,7 +173,7 @@ def test_a_clock_that_was_set_back_a_day_keeps_no_prediction_from_its_delivery(
     outage.tend()
     outage.service.deliver_due(1000)
     assert outage.delivered(2) == [1, 1]
-    assert DeliveryStorage(outage.database).extend(lease, 60.0) is None, "its holder comes too late"
+    assert not DeliveryStorage(outage.database).extend_all([lease], 60.0), "its holder is too late"
 
 
 def test_a_lease_is_left_to_its_holder(outage: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,4 +182,4 @@ def test_a_lease_is_left_to_its_holder(outage: Outage, monkeypatch: pytest.Monke
     PredictionStorage(outage.database).finish(row, DETECTION)
     [lease] = DeliveryStorage(outage.database).acquire_all([row], 60.0, only_if_due=False).values()
     outage.tend()
-    assert DeliveryStorage(outage.database).extend(lease, 60.0) is not None
+    assert DeliveryStorage(outage.database).extend_all([lease], 60.0)
