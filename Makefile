@@ -95,6 +95,7 @@ bench-agreement: $(DEVELOPMENT)
 
 throughput: $(DEVELOPMENT) redis
 	@PYTHONPATH=.:tests .venv/bin/python tests/throughput_run.py --report docs/performance.md $(ARGS)
+	@PYTHONPATH=.:tests .venv/bin/python tests/throughput_run.py --report docs/performance.md --heavy $(ARGS)
 
 hosts: $(DEVELOPMENT) redis test-services
 	@PYTHONPATH=.:tests .venv/bin/python tests/hosts_run.py --report docs/scaling.md $(ARGS)

@@ -47,7 +47,7 @@ WARM_UP = MAPS_PER_VERSION  # the maps of the first images are kept, which takes
 GIVES_UP_SECONDS = 180.0
 BATCHES = (1, 2, 4, 8)
 BUSY = "while True: pass"
-SECTION = "throughput"
+SECTION, HEAVY_SECTION = "throughput", "throughput of a heavy network"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -400,30 +400,45 @@ def batches_in_words(batches: dict[int, float]) -> str:
     first = batches[min(batches)]
     sizes = ", ".join(f"{size}: {first / each:.2f}" for size, each in batches.items())
     return (
-        "Speed of the light network's forward pass with several images at once, one alone = 1: "
-        f"{sizes}."
+        f"Speed of the network's forward pass with several images at once, one alone = 1: {sizes}."
     )
 
 
-def measure(light: Path, heavy: Path, folder: Path, images: int, rounds: int) -> str:
-    """Measure round after round; returns text for the document."""
-    of_light: dict[str, list[Speed]] = {}
-    of_heavy: dict[str, list[Speed]] = {}
+def measure(chosen: Sequence[Case], images: int, rounds: int) -> dict[str, list[Speed]]:
+    """Measure set-ups round after round; return what each reached in every round."""
+    found: dict[str, list[Speed]] = {}
     for number in range(1, rounds + 1):
-        for case in cases(light, folder):
-            of_light.setdefault(case.name, []).append(run_case(case, images, number))
-        for case in cases(heavy, folder)[:4]:
-            of_heavy.setdefault(case.name, []).append(run_case(case, images, number))
-    sizes = {int(size): each for size, each in in_process(light, "--batches").items()}
+        for case in chosen:
+            found.setdefault(case.name, []).append(run_case(case, images, number))
+    return found
+
+
+def conditions_in_words(images: int, rounds: int) -> str:
+    """Return under which conditions something was measured."""
     load = os.getloadavg()[1]
     return (
         f"Measured on {os.cpu_count()} cores, {images} images of {SIZE[0]} × {SIZE[1]} px a run, "
         f"medians of {rounds} rounds; load of the machine at the end {load:.1f}, of which about 1 "
-        "to 2 is the measurement itself.\n\n"
-        f"The light network:\n\n{as_table(of_light)}\n\n{ratios_in_words(of_light)} "
-        f"{batches_in_words(sizes)}\n\n"
-        f"The heavy network:\n\n{as_table(of_heavy)}\n\n{ratios_in_words(of_heavy)}"
+        "to 2 is the measurement itself."
     )
+
+
+def measure_light(weights: Path | None, folder: Path, images: int, rounds: int) -> str:
+    """Measure every set-up with a light network; return text for the document."""
+    weights = weights or save_random_network(folder.parent / "light.safetensors")
+    found = measure(cases(weights, folder), images, rounds)
+    sizes = {int(size): each for size, each in in_process(weights, "--batches").items()}
+    words = f"{ratios_in_words(found)} {batches_in_words(sizes)}"
+    return f"{conditions_in_words(images, rounds)}\n\n{as_table(found)}\n\n{words}"
+
+
+def measure_heavy(folder: Path, images: int, rounds: int) -> str:
+    """Measure what makes the ratios with a heavy network, in more and shorter rounds."""
+    weights = save_random_network(folder.parent / "heavy.safetensors", HEAVY)
+    images, rounds = max(WARM_UP, images // 3), 2 * rounds
+    found = measure(cases(weights, folder)[:4], images, rounds)
+    words = f"{as_table(found)}\n\n{ratios_in_words(found)}"
+    return f"{conditions_in_words(images, rounds)}\n\n{words}"
 
 
 def run_case(case: Case, images: int, number: int) -> Speed:
@@ -437,9 +452,8 @@ def run_case(case: Case, images: int, number: int) -> Speed:
 @click.command()
 @click.option("--images", default=100, show_default=True, help="Of each run.")
 @click.option("--rounds", default=3, show_default=True)
-@click.option(
-    "--weights", type=click.Path(path_type=Path), help="Of the light network; default: random ones."
-)
+@click.option("--weights", type=click.Path(path_type=Path), help="Default: random ones.")
+@click.option("--heavy", is_flag=True, help="Measure with a heavy network, for half of the time.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write the result into this file.")
 @click.option("--pictures", type=click.Path(path_type=Path), hidden=True)
 @click.option("--bare", type=int, hidden=True)
@@ -448,6 +462,7 @@ def main(
     images: int,
     rounds: int,
     weights: Path | None,
+    heavy: bool,
     report: Path | None,
     pictures: Path | None,
     bare: int | None,
@@ -460,22 +475,20 @@ def main(
     if weights and batches:
         print(json.dumps(time_of_batches(weights)))
         return
+    section = HEAVY_SECTION if heavy else SECTION
     if report:
-        around(report, SECTION)  # raises now, not after the measurement
+        around(report, section)  # raises now, not after the measurement
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "pictures"
         folder.mkdir()
         for number, content in enumerate(draw_pictures()):
             (folder / f"{number:03}.jpg").write_bytes(content)
-        text = measure(
-            weights or save_random_network(Path(name) / "light.safetensors"),
-            save_random_network(Path(name) / "heavy.safetensors", HEAVY),
-            folder,
-            images,
-            rounds,
-        )
+        if heavy:
+            text = measure_heavy(folder, images, rounds)
+        else:
+            text = measure_light(weights, folder, images, rounds)
     if report:
-        put_into(report, text, SECTION)
+        put_into(report, text, section)
     print(text)
 
 
