@@ -17,6 +17,7 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from backend.log_filters.lost_redis import LostRedisFilter
 from backend.log_filters.secret_masking import SecretMask
 from backend.log_filters.storms import StormFilter
 
@@ -52,6 +53,7 @@ def set_up_logging(
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(log_format, SecretMask(known_secrets)))
+    handler.addFilter(LostRedisFilter())
     handler.addFilter(StormFilter(handler.emit))
     root.addHandler(handler)
     root.setLevel(level)
