@@ -27,9 +27,9 @@ from backend.training.queue import make_training_queue, training_job_id
 from backend.training.records import TrainingOptions
 from backend.training.storage import TrainingStorage
 from backend.verdicts.storage import EventStorage
-from backend.workers import maintenance
+from backend.workers import maintenance, queue_filling
 from backend.workers.maintenance import SWEEP_LOCK, Maintenance, repeated
-from backend.workers.queue_filling import LARGEST_SHARE, LOCK, pause_after
+from backend.workers.queue_filling import LARGEST_SHARE, LOCK, LOW_LOCK, pause_after
 
 
 def maintenance_of(database: Database, queue: Queue, fake: LabelStudioFake | None = None):
@@ -57,7 +57,7 @@ def test_what_has_no_job_is_queued_unless_another_worker_has_just_looked(
     upkeep, stop = maintenance_of(database, queue), threading.Event()
     upkeep.fill(stop)
     assert queue.get_job_ids() == [job_id(first.id, 1), job_id(second.id, 1)]
-    queue.connection.set(LOCK, 1)
+    queue.connection.set(LOCK, 0)  # another worker is about to
     queue.empty()
     upkeep.fill(stop)
     assert queue.count == 0
@@ -82,6 +82,29 @@ def test_a_long_look_is_followed_by_a_long_pause(
     monkeypatch.setattr("backend.workers.queue_filling.enqueue_again", slow)
     fill(database, queue)
     assert queue.connection.pttl(LOCK) >= 1000 * (0.2 / LARGEST_SHARE - 1)
+
+
+def test_a_queue_that_runs_low_is_filled_before_the_pause_is_over(
+    database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_filling, "pause_after", lambda _: 10.0)
+    ask(database, *range(1, 101))
+    upkeep, stop = maintenance_of(database, queue), threading.Event()
+    upkeep.fill(stop)
+    filled = queue.count
+    assert 8 < filled < 100
+    taken = [queue.pop_job_id() for _ in range(filled // 2)]
+    upkeep.fill(stop)
+    assert queue.count == filled - len(taken), "enough wait"
+    while queue.count > filled // 8:
+        queue.pop_job_id()
+    left = queue.count
+    upkeep.fill(stop)
+    assert queue.count > left
+    queue.empty()
+    queue.connection.set(LOW_LOCK, 1)
+    upkeep.fill(stop)
+    assert queue.count == 0, "another worker is doing so"
 
 
 @pytest.mark.parametrize(
