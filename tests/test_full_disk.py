@@ -10,7 +10,7 @@ import pytest
 from fault_run import Deployment, wait_for
 
 SIZE = "24m"
-TASKS, ANNOTATIONS = 30, 15
+TASKS, ANNOTATIONS = 100, 15
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def fill(disk: Path) -> Path:
 def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_space(small_disk: Path):
     with Deployment(small_disk, TASKS, ANNOTATIONS, "sqlite") as deployment:
         assert deployment.serve is not None
+        deployment.fake.image_seconds = 0.5  # the disk is to be full before everything is done
         assert wait_for(lambda: "Ready" in deployment.serve.words(), 60)
         deployment.request_predictions()
         assert wait_for(lambda: deployment.predictions() >= 3, 60), deployment.serve.words()
