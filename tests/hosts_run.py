@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,11 +39,16 @@ NET = "10.213.57"
 HERE = f"{NET}.1"
 GIVES_UP_SECONDS = 240.0
 SECTION = "on several hosts"
+_LETTERS = cycle("abcdefghij")
 
 
 def ip(*arguments: str) -> None:
     """Run `ip` of iproute2."""
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+    try:
+        subprocess.run(["ip", *arguments], check=True, capture_output=True)
+    except subprocess.CalledProcessError as error:
+        error.add_note(error.stderr.decode().strip())
+        raise
 
 
 def why_not() -> str | None:
@@ -83,7 +89,8 @@ class Host:
 @contextmanager
 def hosts(count: int) -> Iterator[list[Host]]:
     """Make hosts that reach this machine at `HERE`, until the block ends."""
-    bridge = f"pre{os.getpid() % 100000}"
+    # The kernel takes the names back some time after they are deleted.
+    bridge = f"pre{os.getpid() % 100000}{next(_LETTERS)}"
     made: list[Host] = []
     ip("link", "add", bridge, "type", "bridge")
     try:
