@@ -56,8 +56,9 @@ def why_not() -> str | None:
     if os.geteuid() != 0 or shutil.which("ip") is None:
         return "network namespaces need root and iproute2's `ip`"
     try:
-        ip("netns", "add", "prelabel-probe")
-        ip("netns", "delete", "prelabel-probe")
+        probe = f"prelabel-probe-{os.getpid()}"  # other processes may ask at the same time
+        ip("netns", "add", probe)
+        ip("netns", "delete", probe)
     except subprocess.CalledProcessError as error:
         return f"the kernel gives no network namespaces: {error.stderr.decode().strip()}"
     return None
