@@ -62,6 +62,13 @@ class Scene:
         """Take the first job, as a worker does before it runs it."""
         assert self.queue.pop_job_id()
 
+    def work_on(self, *rows: Prediction) -> None:
+        """Take the jobs of predictions as a worker does, one after the other at once."""
+        for row in rows:
+            self.images.put_first()
+            self.take()
+            self.number(row)
+
     def ahead(self) -> Any:
         """The pixels that are ready ahead; None until they are."""
         return next((each._picture for each in self.images._ahead.values()), None)
@@ -150,10 +157,7 @@ def test_an_image_that_is_no_longer_needed_is_not_fetched(scene: Scene) -> None:
 def test_several_images_are_fetched_ahead_where_they_take_longer_than_a_job(scene: Scene) -> None:
     rows = [scene.ask(number) for number in range(1, 8)]
     scene.fake.image_seconds = 0.2
-    for row in rows[:2]:  # the second job begins at once: jobs take far less than images
-        scene.images.put_first()
-        scene.take()
-        scene.number(row)
+    scene.work_on(*rows[:2])  # the second job begins at once: jobs take far less than images
     wait_until(lambda: all(scene.fetched(number) == 1 for number in (3, 4, 5, 6)))
     assert len(scene.images._ahead) == next_image.MOST_AHEAD
     assert scene.fetched(7) == 0
@@ -162,9 +166,7 @@ def test_several_images_are_fetched_ahead_where_they_take_longer_than_a_job(scen
 def test_one_image_is_fetched_ahead_where_jobs_take_longer(scene: Scene) -> None:
     rows = [scene.ask(number) for number in (1, 2, 3, 4)]
     for row in rows[:2]:
-        scene.images.put_first()
-        scene.take()
-        scene.number(row)
+        scene.work_on(row)
         wait_until(lambda: scene.ahead() is not None)
         time.sleep(0.3)  # the job
     assert len(scene.images._ahead) == 1
@@ -176,20 +178,14 @@ def test_large_images_are_not_held_by_the_dozen(
     monkeypatch.setattr(next_image, "MOST_BYTES_AHEAD", 2 * 8 * 8 * 3)  # two of these images
     rows = [scene.ask(number) for number in range(1, 6)]
     scene.fake.image_seconds = 0.2
-    for row in rows[:2]:
-        scene.images.put_first()
-        scene.take()
-        scene.number(row)
+    scene.work_on(*rows[:2])
     assert len(scene.images._ahead) == 2
 
 
 def test_an_image_that_is_ready_is_taken_before_one_that_hangs(scene: Scene) -> None:
     rows = [scene.ask(number) for number in range(1, 5)]
     scene.fake.image_seconds = 0.2
-    for row in rows[:2]:
-        scene.images.put_first()
-        scene.take()
-        scene.number(row)
+    scene.work_on(*rows[:2])
     third, fourth = scene.images._ahead.values()
     wait_until(lambda: third.done.is_set() and fourth.done.is_set())
     third.done.clear()  # as if it were still on its way

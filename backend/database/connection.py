@@ -197,10 +197,8 @@ class Database:
                 finally:
                     connection.exec_driver_sql("RESET lock_timeout")
                 return
-            driver: Any = connection.connection.driver_connection
-            driver.execute(f"PRAGMA busy_timeout = {SHRINK_WAIT_MILLISECONDS}").close()
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
-            driver.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_WAIT)}").close()
+            with _waiting_for_locks(connection, SHRINK_WAIT_MILLISECONDS) as driver:
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     def damage(self, *, seconds: float) -> str | None:
         """Look for damaged pages of an SQLite file, as many as can be read in this time.
@@ -304,9 +302,7 @@ def _begin_to_write(connection: Connection) -> None:
         OperationalError: others have written for `LOCK_WAIT`, or nothing can be written.
     """
     deadline = time.monotonic() + LOCK_WAIT
-    driver: Any = connection.connection.driver_connection  # far quicker than SQLAlchemy
-    driver.execute("PRAGMA busy_timeout = 0").close()
-    try:
+    with _waiting_for_locks(connection, 0):
         while True:
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -316,5 +312,17 @@ def _begin_to_write(connection: Connection) -> None:
                 if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
             time.sleep(jittered(SQLITE_LOCK.first))
+
+
+@contextmanager
+def _waiting_for_locks(connection: Connection, milliseconds: int) -> Iterator[Any]:
+    """Have SQLite itself wait so long for others inside the block; yield the driver's connection.
+
+    The driver sets that far quicker than SQLAlchemy.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA busy_timeout = {milliseconds}").close()
+    try:
+        yield driver
     finally:
         driver.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_WAIT)}").close()

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,22 @@ def is_up(url: str) -> bool:
         return False
 
 
+@contextmanager
+def running(
+    command: list[str], port: int, folder: Path, variables: dict[str, str]
+) -> Iterator[str]:
+    """Run a server on a port until the block ends; its address."""
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = spawn([*command, "--port", str(port)], cwd=folder, env=variables, output=output)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        assert eventually(lambda: is_up(url)), log.read_text()
+        yield url
+    finally:
+        end(process, grace=5)
+
+
 @pytest.fixture(scope="module")
 def hosted(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
@@ -88,16 +105,9 @@ def started_by_hand(
         check=True,
         timeout=60,
     )
-    log = folder / "server.log"
-    with log.open("wb") as output:
-        arguments = ["start", "keypoints", "--host", "127.0.0.1", "--port", str(port)]
-        process = spawn([command, *arguments], cwd=folder, env=variables, output=output)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        assert eventually(lambda: is_up(url)), log.read_text()
+    start = [command, "start", "keypoints", "--host", "127.0.0.1"]
+    with running(start, port, folder, variables) as url:
         yield url
-    finally:
-        end(process, grace=5)
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +228,6 @@ def test_an_annotation_that_is_deleted_counts_no_more(
 @pytest.fixture
 def limited(tmp_path: Path, unread_weights: Path, redis_url: str) -> Iterator[str]:
     """A server of `label-studio-ml` that takes one project; its address."""
-    port, log = free_port(), tmp_path / "server.log"
     variables = PLAIN_ENVIRONMENT | {
         "DATA_DIR": str(tmp_path),
         "REDIS_URL": redis_url,
@@ -228,15 +237,9 @@ def limited(tmp_path: Path, unread_weights: Path, redis_url: str) -> Iterator[st
         "PYTHONPATH": str(ROOT),
     }
     python = str(LABEL_STUDIO_ML.absolute() / "bin/python")
-    server = [python, "-m", "backend.hosts.label_studio_ml_server", "--port", str(port)]
-    with log.open("wb") as output:
-        process = spawn(server, cwd=tmp_path, env=variables, output=output)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        assert eventually(lambda: is_up(url)), log.read_text()
+    server = [python, "-m", "backend.hosts.label_studio_ml_server"]
+    with running(server, free_port(), tmp_path, variables) as url:
         yield url
-    finally:
-        end(process, grace=5)
 
 
 def test_a_request_beyond_the_limits_is_refused_with_the_reason(limited: str):
